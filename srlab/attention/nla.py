@@ -1,0 +1,80 @@
+"""NLA: plain non-local attention, every token sees every token (the baseline of LCoA's paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map, to_tokens
+
+
+@dataclass
+class DensePattern(Pattern):
+    """Every query sees every key once."""
+
+    query: Float[Tensor, "b heads l d"]
+    key: Float[Tensor, "b heads m d"]
+    stored: Float[Tensor, "b heads l m"] | None = None
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        if self.stored is not None:
+            return self.stored @ value
+        return softmax_attention(self.query, self.key, value)
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
+        length = self.query.shape[2] if queries is None else len(queries)
+        b, heads, m, _ = self.key.shape
+        return torch.ones(b, heads, length, m, dtype=torch.long, device=self.key.device)
+
+
+class NLA(Attention):
+    """Plain non-local attention: softmax(θ φᵀ) g + residual_scale · x, without scaling of the scores.
+
+    Parameters
+    ----------
+    channels : int
+    reduction : int
+        θ and φ have channels // reduction channels.
+    residual_scale : float
+        Multiplies the input, not the result (1 in NLSN, 0.1 in LCoAN's trunk).
+    sharing : {"recomputed", "stored"}
+        What collaborative layers after this one reuse: the queries and keys, never holding the scores,
+        or the [L, L] weights themselves.
+
+    References
+    ----------
+    Wang et al., Non-local Neural Networks, CVPR 2018; as compared with in arXiv 2404.04922.
+    """
+
+    shares = True
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 2,
+        residual_scale: float = 0.1,
+        sharing: Literal["recomputed", "stored"] = "recomputed",
+    ):
+        super().__init__()
+        self.residual_scale = residual_scale
+        self.sharing = sharing
+        self.theta = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
+        self.phi = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
+        self.g = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.PReLU())
+
+    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> DensePattern:
+        query, key = (to_tokens(embed(x))[:, None] for embed in (self.theta, self.phi))
+        stored = (query @ key.mT).softmax(-1) if self.sharing == "stored" else None
+        return DensePattern(query, key, stored)
+
+    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m c"]:
+        return to_tokens(self.g(x))[:, None]
+
+    def output(
+        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
+    ) -> Float[Tensor, "b c h w"]:
+        return to_map(attended[:, 0], *x.shape[2:]) + self.residual_scale * x

@@ -1,0 +1,110 @@
+"""The trunk that takes any attention: the same network, data and budget, only the attention differs.
+
+With LSP first and CoA after, it is LCoAN as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from srlab.attention.contract import Attention, Pattern
+
+#: Mean RGB of DIV2K on [0, 1], subtracted from the input and added to the output.
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+class ResidualBlock(nn.Module):
+    """conv3×3, ReLU, conv3×3, + input; not scaled."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(conv3x3(channels, channels), nn.ReLU(), conv3x3(channels, channels))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return x + self.body(x)
+
+
+class FeatureAggregationUnit(nn.Module):
+    """Residual blocks, a non-local layer (or none), conv3×3, times 0.1, + input."""
+
+    residual_scale = 0.1
+
+    def __init__(self, channels: int, blocks: int, attention: Attention | None):
+        super().__init__()
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.attention = attention
+        self.merge = conv3x3(channels, channels)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], shared: Pattern | None
+    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+        y = self.blocks(x)
+        if self.attention is not None:
+            y, shared = self.attention(y, shared)
+        return x + self.residual_scale * self.merge(y), shared
+
+
+class Upsampler(nn.Sequential):
+    """conv3×3 and pixel shuffle: by two for each factor of two, or once by three."""
+
+    def __init__(self, channels: int, scale: int):
+        factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+        layers = []
+        for factor in factors:
+            layers += [conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor)]
+        super().__init__(*layers)
+
+
+class Trunk(nn.Module):
+    """Head, feature aggregation units with the given attention, upsampler; images on [0, 1].
+
+    Parameters
+    ----------
+    attention : callable
+        Maps the index of a unit, 0 … groups − 1, to its non-local layer, or to None for no such layer.
+    scale : {2, 3, 4, 8}
+    channels, groups, blocks : int
+        Width, number of units, residual blocks in a unit (128, 10 and 4 as published).
+
+    References
+    ----------
+    arXiv 2404.04922, LCoAN.
+    """
+
+    mean: Float[Tensor, "3 1 1"]
+
+    def __init__(
+        self,
+        attention: Callable[[int], Attention | None],
+        scale: int,
+        channels: int = 128,
+        groups: int = 10,
+        blocks: int = 4,
+    ):
+        super().__init__()
+        self.scale = scale
+        self.channels = channels
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
+        self.head = conv3x3(3, channels)
+        self.groups = nn.ModuleList(
+            FeatureAggregationUnit(channels, blocks, attention(i)) for i in range(groups)
+        )
+        self.body_end = conv3x3(channels, channels)
+        self.upsampler = Upsampler(channels, scale)
+        self.tail = conv3x3(channels, 3)
+
+    def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+        features = self.head(lr - self.mean)
+        x, shared = features, None
+        for group in self.groups:
+            x, shared = group(x, shared)
+        x = self.body_end(x) + features
+        return self.tail(self.upsampler(x)) + self.mean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from srlab.errors import InputError
+from srlab.files import replacing
 from srlab.models import build
 from srlab.released import RELEASED
 
@@ -22,14 +22,9 @@ StateDict = Mapping[str, Tensor]
 
 def save_tensors(path: Path, tensors: StateDict, metadata: dict[str, object]) -> None:
     """Write a safetensors file with JSON metadata, beside and then renamed: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    with replacing(path) as beside:
         save_file(contiguous, beside, {key: json.dumps(value) for key, value in metadata.items()})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:

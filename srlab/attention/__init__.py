@@ -7,4 +7,4 @@ from srlab.attention.lsp import LSP
 from srlab.attention.nla import NLA
 from srlab.attention.sorted_windows import SortedWindows
 
-__all__ = ["NLA", "LSP", "Attention", "CoA", "Pattern", "SortedWindows", "SphericalKMeans", "dense_attention"]
+__all__ = ["LSP", "NLA", "Attention", "CoA", "Pattern", "SortedWindows", "SphericalKMeans", "dense_attention"]

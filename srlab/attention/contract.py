@@ -47,7 +47,7 @@ class Pattern:
         """
         raise NotImplementedError
 
-    def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "..."] | float:
+    def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, ...] | float:
         """What is added to the scores; broadcasts to [b, heads, q, m]."""
         return 0.0
 

@@ -78,7 +78,13 @@ def lspn(
 
 
 @register("nlan", "plain non-local attention in every layer: dense, not shared", LCOA)
-def nlan(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4, reduction: PositiveInt = 2) -> Trunk:
+def nlan(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    reduction: PositiveInt = 2,
+) -> Trunk:
     return Trunk(lambda i: NLA(channels, reduction), scale, channels, groups, blocks)
 
 
@@ -98,5 +104,7 @@ def nlan_shared(
 
 
 @register("edsr_like", "the trunk without non-local attention", "arXiv:1707.02921 (as a baseline)")
-def edsr_like(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4) -> Trunk:
+def edsr_like(
+    scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
+) -> Trunk:
     return Trunk(lambda i: None, scale, channels, groups, blocks)

@@ -108,3 +108,14 @@ class Trunk(nn.Module):
             x, shared = group(x, shared)
         x = self.body_end(x) + features
         return self.tail(self.upsampler(x)) + self.mean
+
+    def non_local_layers(self) -> list[Attention]:
+        """The attention layers, in order."""
+        return [group.attention for group in self.groups if group.attention is not None]
+
+    def attend(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The non-local layers alone, one after another, as if nothing stood between them."""
+        shared = None
+        for layer in self.non_local_layers():
+            features, shared = layer(features, shared)
+        return features

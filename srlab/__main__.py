@@ -1,0 +1,5 @@
+"""`python -m srlab`."""
+
+from srlab.cli import main
+
+main()

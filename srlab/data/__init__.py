@@ -1,0 +1,1 @@
+"""Reading images, MATLAB-style resizing, where the images come from, and training patches."""

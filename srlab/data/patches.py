@@ -1,0 +1,105 @@
+"""Training patches: which ones a step sees is a function of the seed and the step, of nothing else."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from srlab.data.resize import downscale, modcrop
+from srlab.errors import InputError
+
+
+class Patches:
+    """Aligned LR and HR patches cut at random from whole images, flipped and turned at random.
+
+    The LR image of each whole image is made once, so patches away from the border carry no border effect. The
+    choices for item i of the batch at a step depend only on (seed, step, i): a resumed run needs no state,
+    and N processes see together exactly the batch that one process would see.
+
+    Parameters
+    ----------
+    images : sequence of UInt8[Tensor, "3 h w"]
+        HR images, 0 to 255. Each is as likely to be drawn as another, whatever its size.
+    scale : int
+    patch : int
+        Side of the LR patches, in pixels; HR patches are `scale * patch`.
+    batch : int
+        Patches a step, over all processes together.
+    seed : int
+        Not negative.
+
+    Raises
+    ------
+    InputError
+        If there are no images, one is smaller than an HR patch, or a number is out of range.
+    """
+
+    def __init__(
+        self, images: Sequence[UInt8[Tensor, "3 _h _w"]], scale: int, patch: int, batch: int, seed: int
+    ):
+        if not images:
+            raise InputError("images: none given; training needs at least one")
+        for name, value, least in (("patch", patch, 1), ("batch", batch, 1), ("seed", seed, 0)):
+            if value < least:
+                raise InputError(f"{name} {value}: at least {least} is expected")
+        for number, (_, height, width) in enumerate(image.shape for image in images):
+            if min(height, width) < scale * patch:
+                raise InputError(
+                    f"training image {number} of {width}×{height} pixels: "
+                    f"patch {patch} at scale {scale} needs at least {scale * patch}×{scale * patch}"
+                )
+        self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
+        self._hr = [modcrop(image, scale) for image in images]
+        self._lr = [downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)]
+
+    def batch_at(
+        self, step: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 sp sp"]]:
+        """Cut the patches of a step.
+
+        Parameters
+        ----------
+        step : int
+            Not negative.
+        rank, world_size : int
+            The process takes items rank, rank + world_size, ... of the batch.
+
+        Returns
+        -------
+        lr, hr : Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 sp sp"]
+            float32, 0 to 1, on the CPU; b = batch / world_size, p = patch, sp = scale * patch.
+
+        Raises
+        ------
+        InputError
+            If `world_size` does not divide the batch.
+        """
+        if self.batch % world_size:
+            raise InputError(
+                f"batch {self.batch}: a multiple of the number of processes, {world_size}, is expected"
+            )
+        # Row i of these draws is the same for every batch size.
+        draws = np.random.Generator(np.random.PCG64([self.seed, step])).random((self.batch, 4))
+        pairs = [self._pair(*row) for row in draws[rank::world_size]]
+        lr, hr = (torch.stack(patches).float().div_(255) for patches in zip(*pairs, strict=True))
+        return lr, hr
+
+    def _pair(
+        self, image: float, row: float, column: float, turn: float
+    ) -> tuple[UInt8[Tensor, "3 p p"], UInt8[Tensor, "3 sp sp"]]:
+        """Cut one pair; all arguments are uniform in [0, 1)."""
+        number, turn = int(image * len(self._lr)), int(turn * 8)
+        lr, hr = self._lr[number], self._hr[number]
+        top = int(row * (lr.shape[1] - self.patch + 1))
+        left = int(column * (lr.shape[2] - self.patch + 1))
+        s = self.scale
+        return _cut(lr, top, left, self.patch, turn), _cut(hr, s * top, s * left, s * self.patch, turn)
+
+
+def _cut(image: UInt8[Tensor, "3 h w"], top: int, left: int, side: int, turn: int) -> UInt8[Tensor, "3 p p"]:
+    """Cut a square in one of its 8 orientations: turned by 90° `turn % 4` times, flipped from 4 on."""
+    turned = image[:, top : top + side, left : left + side].rot90(turn % 4, (1, 2))
+    return turned.flip(2) if turn >= 4 else turned

@@ -1,0 +1,46 @@
+"""The data that needs no download: photographs inside scikit-image's wheel, some to train on, some held out.
+
+Each is in the public domain, CC0 or without known copyright restrictions, except that the motorcycle, seen
+from two sides, is from the Middlebury 2014 stereo benchmark (D. Scharstein et al., GCPR 2014); `skimage.data`
+documents them. Credits: NASA (astronaut, hubble_deep_field), SpaceX (rocket), Brooklyn Museum (coins), Center
+for Microscopy and Molecular Imaging (ihc), CC0 Textures (brick, gravel), Linolafett (grass), Lav Varshney
+(camera), Rachel Michetti (coffee), Stefan van der Walt (chelsea), the scikit-image authors (page).
+
+Drawings are left out, and so are pictures too smooth to learn from, which bicubic ×2 restores at more than 40
+dB, and one too low for HR patches of 192 pixels (text). Held out are photographs in which a detail comes back
+elsewhere, because that is what attention to far places should use: courses of bricks, letters, a lattice
+tower, a tripod. They are few and small: they show that a study runs and roughly what it says, while numbers
+to compare with papers need the papers' data.
+"""
+
+from pathlib import Path
+
+import skimage.data
+
+FOLDER = Path(skimage.data.__file__).parent
+
+TRAIN = (
+    "astronaut.png",
+    "chelsea.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+)
+HELD_OUT = ("brick.png", "camera.png", "coffee.png", "page.png", "rocket.jpg")
+
+# What is evaluated: (file, (top, left, height, width)). The crops do not overlap; their sides are multiples
+# of 24, so that ×2, ×3, ×4 and ×8 fit, and are small enough for dense non-local attention on a laptop.
+CROPS = {
+    "brick": ("brick.png", (0, 0, 240, 240)),
+    "camera_skyline": ("camera.png", (24, 232, 240, 240)),
+    "camera_tripod": ("camera.png", (264, 200, 240, 240)),
+    "coffee_cup": ("coffee.png", (0, 80, 240, 240)),
+    "coffee_spoon": ("coffee.png", (160, 320, 240, 240)),
+    "page_left": ("page.png", (0, 0, 168, 192)),
+    "page_right": ("page.png", (0, 192, 168, 192)),
+    "rocket_tower": ("rocket.jpg", (184, 400, 240, 240)),
+}

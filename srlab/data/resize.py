@@ -1,0 +1,110 @@
+"""Bicubic resizing as MATLAB's `imresize` does it, which is how the papers make their LR images."""
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from srlab.errors import InputError
+
+
+def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
+    """Crop at the bottom and right to the largest sides that `scale` divides.
+
+    Parameters
+    ----------
+    image : UInt8[Tensor, "3 H W"]
+    scale : int
+
+    Returns
+    -------
+    UInt8[Tensor, "3 h w"]
+        A view of `image`.
+
+    Raises
+    ------
+    InputError
+        If `scale` is not a whole number of at least 1, or the image has fewer pixels a side than that.
+    """
+    _check_scale(scale)
+    _, height, width = image.shape
+    if min(height, width) < scale:
+        raise InputError(
+            f"image of {width}×{height} pixels: at scale {scale} at least {scale}×{scale} are needed"
+        )
+    return image[:, : height - height % scale, : width - width % scale]
+
+
+def downscale(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
+    """Shrink by a whole factor, bicubic and antialiased: the LR image that belongs to an HR one.
+
+    Parameters
+    ----------
+    image : UInt8[Tensor, "3 H W"]
+        0 to 255, both sides multiples of `scale` (see `modcrop`).
+    scale : int
+
+    Returns
+    -------
+    UInt8[Tensor, "3 h w"]
+        Sides `H / scale` and `W / scale`. Equal to MATLAB's `imresize(image, 1 / scale)` except for ±1 where
+        a value lies half way between two integers.
+
+    Raises
+    ------
+    InputError
+        If `scale` is not a whole number of at least 1, or does not divide the sides.
+    """
+    _check_scale(scale)
+    _, height, width = image.shape
+    if height % scale or width % scale:
+        raise InputError(f"image of {width}×{height} pixels: scale {scale} must divide both sides")
+    return _resize(image, height // scale, width // scale, margin=2 * scale)
+
+
+def upscale(image: UInt8[Tensor, "3 h w"], scale: int) -> UInt8[Tensor, "3 H W"]:
+    """Enlarge by a whole factor, bicubic: the baseline of every SR paper.
+
+    Parameters
+    ----------
+    image : UInt8[Tensor, "3 h w"]
+        0 to 255.
+    scale : int
+
+    Returns
+    -------
+    UInt8[Tensor, "3 H W"]
+        Sides `h * scale` and `w * scale`; MATLAB's `imresize(image, scale)` as in `downscale`.
+
+    Raises
+    ------
+    InputError
+        If `scale` is not a whole number of at least 1.
+    """
+    _check_scale(scale)
+    _, height, width = image.shape
+    return _resize(image, height * scale, width * scale, margin=2)
+
+
+def _check_scale(scale: int) -> None:
+    if not isinstance(scale, int) or scale < 1:
+        raise InputError(f"scale {scale!r}: a whole number of at least 1 is expected")
+
+
+def _resize(image: UInt8[Tensor, "3 H W"], height: int, width: int, margin: int) -> UInt8[Tensor, "3 h w"]:
+    """Resize with `margin` mirrored pixels around, as wide as the kernel reaches, cut off afterwards.
+
+    `antialias=True` also when enlarging: only that kernel of torch has MATLAB's a = −0.5 (the other −0.75).
+    """
+    rows, columns = (_mirrored(side, margin, image.device) for side in image.shape[1:])
+    padded = image[:, rows[:, None], columns].double()
+    top, left = margin * height // image.shape[1], margin * width // image.shape[2]
+    size = (height + 2 * top, width + 2 * left)
+    resized = interpolate(padded[None], size, mode="bicubic", align_corners=False, antialias=True)[0]
+    return resized[:, top : top + height, left : left + width].round().clamp(0, 255).to(torch.uint8)
+
+
+def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:
+    """Indices of a side and its margins where the image is mirrored with its edge repeated, period 2·side."""
+    index = torch.arange(-margin, side + margin, device=device) % (2 * side)
+    return torch.minimum(index, 2 * side - 1 - index)

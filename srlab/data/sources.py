@@ -1,0 +1,212 @@
+"""Where images come from: the embedded photographs, or a folder of the user's."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jaxtyping import UInt8
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from srlab.data import photographs
+from srlab.data.images import list_images, read_image
+from srlab.errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image by name, read when asked.
+
+    Attributes
+    ----------
+    name : str
+        How tables call the image.
+    path : Path
+        Its file.
+    crop : tuple of int, optional
+        (top, left, height, width) of the part that is meant, in pixels; the whole image if None.
+    """
+
+    name: str
+    path: Path
+    crop: tuple[int, int, int, int] | None = None
+
+    def read(self) -> UInt8[Tensor, "3 h w"]:
+        """Decode the file: RGB, 0 to 255.
+
+        Raises
+        ------
+        InputError
+            As `read_image` does.
+        """
+        image = read_image(self.path)
+        if self.crop is None:
+            return image
+        top, left, height, width = self.crop
+        return image[:, top : top + height, left : left + width].contiguous()
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The images of a study.
+
+    Attributes
+    ----------
+    name : str
+        "embedded", or the folder's name.
+    train : tuple of ImageRef
+        May be empty: a folder with benchmarks only is enough to evaluate.
+    benchmarks : dict of str to tuple of ImageRef
+        HR images of each benchmark, by its name. May be empty.
+    """
+
+    name: str
+    train: tuple[ImageRef, ...]
+    benchmarks: dict[str, tuple[ImageRef, ...]]
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits that change when an image is added, removed, renamed or changes in size (bytes).
+
+        Names are relative, so the same data has the same fingerprint on every machine; contents are not read.
+        """
+        digest = hashlib.sha256()
+        for group, refs in [("", self.train), *self.benchmarks.items()]:
+            for ref in refs:
+                entry = (group, ref.name, ref.path.suffix, ref.path.stat().st_size, ref.crop)
+                digest.update(repr(entry).encode())
+        return digest.hexdigest()[:12]
+
+    def select(self, names: Sequence[str] | None) -> "DataSource":
+        """Keep only the named benchmarks that this data has, or all of them if it has none of the named.
+
+        So a profile may name Set5 and Urban100 and still run on a folder that holds other benchmarks.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            None keeps all.
+
+        Returns
+        -------
+        DataSource
+            Benchmarks in the order of `names`; its fingerprint covers only what is left.
+        """
+        found = [name for name in names or () if name in self.benchmarks]
+        if not found:
+            return self
+        return replace(self, benchmarks={name: self.benchmarks[name] for name in found})
+
+    def training_images(self, min_size: int) -> list[UInt8[Tensor, "3 _h _w"]]:
+        """Decode all training images.
+
+        Parameters
+        ----------
+        min_size : int
+            Side of the HR patches, in pixels.
+
+        Raises
+        ------
+        InputError
+            If there are none, or any is unreadable or smaller; all such files are listed.
+        """
+        if not self.train:
+            raise InputError(f"data {self.name!r}: no training images; put some in its folder train/")
+        return load(self.train, min_size)
+
+
+def embedded() -> DataSource:
+    """The photographs of `srlab.data.photographs`; their benchmark is called "held-out"."""
+    train = tuple(ImageRef(Path(file).stem, photographs.FOLDER / file) for file in photographs.TRAIN)
+    crops = tuple(
+        ImageRef(name, photographs.FOLDER / file, crop) for name, (file, crop) in photographs.CROPS.items()
+    )
+    return DataSource("embedded", train, {"held-out": crops})
+
+
+def open_data(folder: str | Path | None = None) -> DataSource:
+    """Find the images of a study, without decoding any.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images; either
+        may be missing. If None, the environment variable SRLAB_DATA names it; without that, the photographs
+        embedded in scikit-image are used.
+
+    Returns
+    -------
+    DataSource
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist, holds no images in these places, or a benchmark of it has none.
+    """
+    folder = folder or os.environ.get("SRLAB_DATA")
+    if not folder:
+        return embedded()
+    folder = Path(folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; data with train/ and benchmark/<name>/HR/ is expected")
+
+    train = _refs(folder / "train") if (folder / "train").is_dir() else ()
+    for subfolder in _subfolders(folder / "train"):
+        train += tuple(replace(ref, name=f"{subfolder.name}/{ref.name}") for ref in _refs(subfolder))
+    benchmarks = {benchmark.name: _refs(benchmark / "HR") for benchmark in _subfolders(folder / "benchmark")}
+    for name, refs in benchmarks.items():
+        if not refs:
+            raise InputError(
+                f"{folder / 'benchmark' / name / 'HR'}: no images; the benchmark's HR images are expected"
+            )
+    if not train and not benchmarks:
+        raise InputError(f"{folder}: no images; train/ or benchmark/<name>/HR/ with images is expected")
+    return DataSource(folder.name, train, benchmarks)
+
+
+def load(refs: Sequence[ImageRef], min_size: int = 1) -> list[UInt8[Tensor, "3 _h _w"]]:
+    """Decode images, and tell of every bad file at once, before a run starts.
+
+    Parameters
+    ----------
+    refs : sequence of ImageRef
+    min_size : int
+        Fewest pixels a side.
+
+    Returns
+    -------
+    list of UInt8[Tensor, "3 h w"]
+        RGB, 0 to 255, in the order of `refs`.
+
+    Raises
+    ------
+    InputError
+        With one line for each file that is unreadable or too small.
+    """
+    images, faults = [], []
+    for ref in tqdm(refs, desc="reading images", leave=False):
+        try:
+            image = ref.read()
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        _, height, width = image.shape
+        if min(height, width) < min_size:
+            faults.append(f"{ref.path}: {width}×{height} pixels; at least {min_size}×{min_size} are needed")
+        images.append(image)
+    if faults:
+        raise InputError("\n".join([f"{len(faults)} of {len(refs)} images cannot be used:", *faults]))
+    return images
+
+
+def _refs(folder: Path) -> tuple[ImageRef, ...]:
+    return tuple(ImageRef(path.stem, path) for path in list_images(folder))
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(folders, key=lambda path: path.name)

@@ -1,0 +1,136 @@
+"""How close an SR image is to its HR image: PSNR (dB) and SSIM, as the SR papers compute them."""
+
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from srlab.errors import InputError
+
+SSIM_WINDOW = 11  # pixels a side: 3.5 σ of 1.5 to either side of the centre
+
+
+def luma(rgb: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch h w"]:
+    """Y of ITU-R BT.601 in studio swing, as MATLAB's `rgb2ycbcr` has it, without its rounding.
+
+    Parameters
+    ----------
+    rgb : Float[Tensor, "*batch 3 h w"]
+        0 to 255.
+
+    Returns
+    -------
+    Float[Tensor, "*batch h w"]
+        16 to 235.
+    """
+    red, green, blue = rgb.unbind(-3)
+    return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+
+
+def psnr(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"], border: int) -> float:
+    """Peak signal-to-noise ratio.
+
+    Parameters
+    ----------
+    a, b : Shaped[Tensor, "*channels h w"]
+        0 to 255.
+    border : int
+        Pixels left out at each side.
+
+    Returns
+    -------
+    float
+        dB, over all channels together; `inf` if the images are identical.
+    """
+    error = _inside(a, border) - _inside(b, border)
+    return float(10 * torch.log10(255**2 / error.square().mean()))
+
+
+def ssim(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"], border: int) -> float:
+    """Structural similarity: 11×11 Gaussian window of σ 1.5, where it lies wholly inside the image.
+
+    Parameters
+    ----------
+    a, b : Shaped[Tensor, "*channels h w"]
+        0 to 255; one plane, or planes whose SSIM is averaged.
+    border : int
+        Pixels left out at each side.
+
+    Returns
+    -------
+    float
+        At most 1, for identical images.
+
+    Raises
+    ------
+    InputError
+        If fewer than 11 pixels a side are left inside the border.
+
+    References
+    ----------
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
+    structural similarity", IEEE Transactions on Image Processing 13(4), 2004.
+    """
+    height, width = a.shape[-2:]
+    least = SSIM_WINDOW + 2 * border
+    if min(height, width) < least:
+        raise InputError(
+            f"image of {width}×{height} pixels: SSIM with a border of {border} needs at least {least}×{least}"
+        )
+    return float(
+        structural_similarity(
+            _inside(a, border).numpy(),
+            _inside(b, border).numpy(),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+            channel_axis=0 if a.ndim == 3 else None,
+        )
+    )
+
+
+def image_quality(
+    sr: UInt8[Tensor, "3 sh sw"], hr: UInt8[Tensor, "3 h w"], scale: int, y_rounding: str = "matlab"
+) -> dict[str, float]:
+    """All four numbers of an SR image, a border of `scale` pixels left out.
+
+    Parameters
+    ----------
+    sr, hr : UInt8[Tensor, "3 h w"]
+        RGB, 0 to 255.
+    scale : int
+    y_rounding : {"matlab", "none"}
+        Whether Y is rounded to whole numbers before it is compared, as MATLAB does with uint8 images. Papers
+        differ in this. It adds about 1/6 to the mean squared error: 0.01 dB at 28 dB, 0.2 dB at 43 dB.
+
+    Returns
+    -------
+    dict
+        psnr_y, psnr_rgb (dB; `inf` for identical images), ssim_y, ssim_rgb (the mean of the three channels).
+
+    Raises
+    ------
+    InputError
+        If the sizes differ, the image is too small for SSIM, or `y_rounding` is neither of the two.
+    """
+    if sr.shape != hr.shape:
+        raise InputError(
+            f"SR image of {sr.shape[2]}×{sr.shape[1]} pixels: the HR image has {hr.shape[2]}×{hr.shape[1]}"
+        )
+    if y_rounding not in ("matlab", "none"):
+        raise InputError(f"y_rounding {y_rounding!r}: 'matlab' or 'none' is expected")
+    y_sr, y_hr = luma(sr.double()), luma(hr.double())
+    if y_rounding == "matlab":
+        y_sr, y_hr = y_sr.round(), y_hr.round()
+    return {
+        "psnr_y": psnr(y_sr, y_hr, scale),
+        "ssim_y": ssim(y_sr, y_hr, scale),
+        "psnr_rgb": psnr(sr, hr, scale),
+        "ssim_rgb": ssim(sr, hr, scale),
+    }
+
+
+def _inside(image: Shaped[Tensor, "*channels H W"], border: int) -> Float[Tensor, "*channels h w"]:
+    height, width = image.shape[-2:]
+    return image[..., border : height - border, border : width - border].double()

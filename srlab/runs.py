@@ -1,0 +1,487 @@
+"""Runs: a config, its hash, its folder, what came of it; and the study that a profile makes of them.
+
+Compute and view are apart: whoever needs a run asks :meth:`Study.obtain`. If its record is there it is read,
+else the run is made. A record counts when `run.json`, written last, and everything it names are there.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+from tqdm.auto import tqdm
+
+from srlab.checkpoints import load_network, save_network
+from srlab.data.patches import Patches
+from srlab.data.resize import downscale
+from srlab.data.sources import DataSource, load, open_data
+from srlab.errors import InputError
+from srlab.evaluation import convention, evaluate
+from srlab.files import write_text
+from srlab.models import build, entry
+from srlab.models.trunk import Trunk
+from srlab.profiles import Profile, load_profile
+from srlab.profiling import (
+    choose_device,
+    count_flops,
+    count_parameters,
+    describe_device,
+    device_slug,
+    measure,
+    peak_memory,
+    profile_call,
+    summarise_times,
+)
+from srlab.training import Batch, Budget, train
+
+#: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
+PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
+
+
+class Network(BaseModel):
+    """A network by name and all of its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    options: dict[str, int | float | str | None]
+
+    def build(self, scale: int, seed: int) -> nn.Module:
+        return build(self.model, scale, seed, **self.options)
+
+
+class _Run(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: int
+    device: str
+
+    @property
+    def hash(self) -> str:
+        """Ten hex digits of SHA-256 over the config as canonical JSON."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+    @property
+    def slug(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.slug}-{self.hash}"
+
+
+class TrainingRun(_Run):
+    """Train one network, evaluate it, profile it.
+
+    Attributes
+    ----------
+    network : Network
+    scale : int
+    data : str
+        Fingerprint of the images.
+    benchmarks : tuple of str
+    budget : Budget
+    seed : int
+    device : str
+        As in the results folder's name, e.g. "cpu".
+    """
+
+    kind: Literal["training"] = "training"
+    network: Network
+    data: str
+    benchmarks: tuple[str, ...]
+    budget: Budget
+    seed: int
+
+    @property
+    def slug(self) -> str:
+        return f"{self.network.model}-x{self.scale}-seed{self.seed}"
+
+
+class TimingRun(_Run):
+    """Time and memory of several networks, and of their non-local layers alone, measured in turn.
+
+    Attributes
+    ----------
+    networks : dict
+        Network by label.
+    sizes : tuple of int
+        Sides of the square LR inputs in pixels.
+    repeats, warmup : int
+    """
+
+    kind: Literal["timing"] = "timing"
+    networks: dict[str, Network]
+    sizes: tuple[int, ...]
+    repeats: int
+    warmup: int
+
+    @property
+    def slug(self) -> str:
+        return f"timing-x{self.scale}"
+
+
+Run = TrainingRun | TimingRun
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of a run; tables are read when asked for."""
+
+    run: Run
+    folder: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What a finished record holds; `run.json` is written last."""
+        tables = ("curve.csv", "images.csv", "profile.csv", "weights.safetensors")
+        names = tables if self.run.kind == "training" else ("times.csv", "profile.csv")
+        return tuple(self.folder / name for name in (*names, "run.json"))
+
+    @property
+    def finished(self) -> bool:
+        return all(file.is_file() for file in self.files)
+
+    @cached_property
+    def facts(self) -> dict:
+        """config, hash, environment, and facts such as seconds and parameters."""
+        return json.loads((self.folder / "run.json").read_text())
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Training: see :func:`srlab.training.train`."""
+        return pd.read_csv(self.folder / "curve.csv")
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """Evaluation: benchmark, name, psnr_y (dB), ssim_y, psnr_rgb (dB), ssim_rgb, an image a row."""
+        return pd.read_csv(self.folder / "images.csv")
+
+    @cached_property
+    def profile(self) -> pd.DataFrame:
+        """Cost: part, size, median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops (and label)."""
+        return pd.read_csv(self.folder / "profile.csv")
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """Timing runs: label, part, size, repeat, ms, a timed call a row."""
+        return pd.read_csv(self.folder / "times.csv")
+
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
+        return load_network(self.folder / "weights.safetensors")[0]
+
+
+class Study:
+    """A profile with its data and device: which runs there are, where they are, how to get one.
+
+    Parameters
+    ----------
+    profile : str
+        Name of a file in profiles/.
+    root : Path, optional
+        The folder with profiles/; by default the nearest one at or above the current folder.
+
+    Notes
+    -----
+    Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such
+    as "nvidia-h200", to draw on this machine what was measured on another; `SRLAB_RESULTS`, a folder instead
+    of results/.
+    """
+
+    def __init__(self, profile: str, root: Path | None = None):
+        self.root = root or find_root()
+        self.profile: Profile = load_profile(self.root / "profiles" / f"{profile}.yaml")
+        #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
+        self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
+        results = Path(os.environ.get("SRLAB_RESULTS") or self.root / "results")
+        self.folder = results / f"{profile}-{self.device}"
+
+    @cached_property
+    def data(self) -> DataSource:
+        """The images; benchmarks are those that the profile evaluates on."""
+        folder = os.environ.get("SRLAB_DATA") or self.profile.data
+        data = open_data(folder).select(self.profile.benchmarks)
+        if not data.benchmarks:
+            raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
+        return data
+
+    # --- which runs -------------------------------------------------------------------------------------
+
+    def network(self, model: str, **options: object) -> Network:
+        """A network with the profile's sizes where it has such options, and these on top."""
+        known = entry(model).options
+        sizes = {key: value for key, value in self.profile.network.items() if key in known}
+        return Network(model=model, options={**known, **sizes, **options})
+
+    def training(self, model: str, seed: int | None = None, **options: object) -> TrainingRun:
+        """The run that trains `model` as this profile does, with these options; the first seed by default."""
+        return TrainingRun(
+            network=self.network(model, **options),
+            scale=self.profile.scale,
+            data=self.data.fingerprint,
+            benchmarks=tuple(self.data.benchmarks),
+            budget=self.profile.training,
+            seed=self.profile.seeds[0] if seed is None else seed,
+            device=self.device,
+        )
+
+    def _over_seeds(self, model: str, **options: object) -> list[TrainingRun]:
+        return [self.training(model, seed, **options) for seed in self.profile.seeds]
+
+    def comparison(self) -> list[TrainingRun]:
+        """Every model of the profile, every seed."""
+        return [run for model in self.profile.models for run in self._over_seeds(model)]
+
+    def sharing(self) -> list[TrainingRun]:
+        """Sparse or dense, shared or not, and no non-local attention: LSP against CoA."""
+        cells = ("edsr_like", "nlan", "nlan_shared", "lspn", "lcoan")
+        return [run for model in cells for run in self._over_seeds(model)]
+
+    def cluster_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with each number of clusters k."""
+        return [run for k in self.profile.clusters for run in self._over_seeds("lcoan", clusters=k)]
+
+    def window_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with each window w."""
+        return [run for w in self.profile.windows for run in self._over_seeds("lcoan", window=w)]
+
+    def timing(self) -> TimingRun:
+        """The networks measured in turn; those that share weights both ways, recomputing and storing them."""
+        timing = self.profile.timing
+        models = timing.models or self.profile.models
+        networks = {model: self.network(model, **self._timed(model)) for model in models}
+        for model in ("lcoan", "nlan_shared"):
+            if model in models:
+                networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
+        return TimingRun(
+            networks=networks,
+            scale=self.profile.scale,
+            sizes=timing.sizes,
+            repeats=timing.repeats,
+            warmup=timing.warmup,
+            device=self.device,
+        )
+
+    def _timed(self, model: str) -> dict[str, int]:
+        known = entry(model).options
+        return {key: value for key, value in self.profile.timing.network.items() if key in known}
+
+    def runs(self) -> list[Run]:
+        """Every run of the profile, each once."""
+        every = [
+            *self.comparison(),
+            *self.sharing(),
+            *self.cluster_sweep(),
+            *self.window_sweep(),
+            self.timing(),
+        ]
+        return list({run.hash: run for run in every}.values())
+
+    # --- their records ----------------------------------------------------------------------------------
+
+    def record(self, run: Run) -> Record:
+        """Where the run's record is or will be."""
+        return Record(run, self.folder / "runs" / run.name)
+
+    def obtain(self, run: Run, processes: int = 1) -> Record:
+        """The run's record: read if it is there, else made.
+
+        Parameters
+        ----------
+        run : TrainingRun or TimingRun
+        processes : int
+            Devices that train together, if it has to be made.
+
+        Raises
+        ------
+        InputError
+            If it has to be made and is a run of another device than this machine's.
+        """
+        record = self.record(run)
+        if record.finished:
+            return record
+        device = choose_device(self.profile.device)
+        if run.device != device_slug(device):
+            raise InputError(
+                f"run {run.name} is missing and can only be made on '{run.device}', not on this machine"
+            )
+        record.folder.mkdir(parents=True, exist_ok=True)
+        if run.kind == "training":
+            _make_training(record, self.data, device, processes)
+        else:
+            _make_timing(record, device)
+        return record
+
+    def obtain_all(self, only: str = "*", processes: int = 1) -> list[Record]:
+        """The records of all runs whose folder's name matches the glob `only`, with a progress bar."""
+        runs = [run for run in self.runs() if fnmatch.fnmatch(run.name, only)]
+        if not runs:
+            names = ", ".join(run.name for run in self.runs())
+            raise InputError(f"no run of profile '{self.profile.name}' matches '{only}'; there are: {names}")
+        return [
+            self.obtain(run, processes) for run in tqdm(runs, desc=f"runs of {self.profile.name}", unit="run")
+        ]
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder with profiles/, at or above `start` (the current folder).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "profiles").is_dir():
+            return folder
+    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False))
+
+
+def _finish(record: Record, device: torch.device, **facts: object) -> None:
+    """Write `run.json`, which makes the record count."""
+    content = {
+        "name": record.run.name,
+        "hash": record.run.hash,
+        "config": record.run.model_dump(mode="json"),
+        "environment": describe_device(device),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **facts,
+    }
+    write_text(record.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch:
+    """The centre patch of each benchmark image, LR and HR."""
+    pairs = []
+    for image in images:
+        _, height, width = image.shape
+        top, left = ((side - scale * patch) // 2 // scale * scale for side in (height, width))
+        hr = image[:, top : top + scale * patch, left : left + scale * patch]
+        pairs.append((downscale(hr, scale), hr))
+    lr, hr = (torch.stack(side).float() / 255 for side in zip(*pairs, strict=True))
+    return lr, hr
+
+
+def _make_training(record: Record, data: DataSource, device: torch.device, processes: int) -> None:
+    run: TrainingRun = record.run
+    budget, side = run.budget, run.scale * run.budget.patch
+    refs = [ref for name in run.benchmarks for ref in data.benchmarks[name]]
+    validation = _validation(load(refs, side)[:16], run.scale, budget.patch)
+    patches = Patches(data.training_images(side), run.scale, budget.patch, budget.batch, run.seed)
+    network, curve, facts = train(
+        run.network.build(run.scale, run.seed),
+        patches,
+        validation,
+        budget,
+        record.folder,
+        run.seed,
+        device,
+        processes,
+    )
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        return  # the first process records
+    _write_csv(record.folder / "curve.csv", curve)
+    tables = [
+        evaluate(network, data.benchmarks[name], run.scale, device=device).assign(benchmark=name)
+        for name in run.benchmarks
+    ]
+    _write_csv(record.folder / "images.csv", pd.concat(tables)[["benchmark", *tables[0].columns[:-1]]])
+    _write_csv(record.folder / "profile.csv", profile_network(network, device, **PROFILED))
+    save_network(
+        record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
+    )
+    _finish(
+        record,
+        device,
+        parameters=count_parameters(network),
+        data=data.name,
+        convention=convention(run.scale),
+        processes=processes,
+        **facts,
+    )
+    (record.folder / "checkpoint.safetensors").unlink()
+
+
+def _parts(network: nn.Module, size: int, device: torch.device) -> dict:
+    """The calls to measure: the whole network, and the non-local layers alone on features of their size."""
+    generator = torch.Generator().manual_seed(0)
+
+    def image(channels: int) -> torch.Tensor:
+        made = torch.rand(1, channels, size, size, generator=generator)
+        return made.to(device, memory_format=torch.channels_last)
+
+    lr = image(3)
+    calls = {"network": lambda: network(lr)}
+    if isinstance(network, Trunk) and network.non_local_layers():
+        features = image(network.channels)
+        calls["non-local layers"] = lambda: network.attend(features)
+    return {part: torch.inference_mode()(call) for part, call in calls.items()}
+
+
+def profile_network(
+    network: nn.Module, device: torch.device, size: int, repeats: int, warmup: int
+) -> pd.DataFrame:
+    """Cost of a network, and of its non-local layers alone, on one LR image of size × size pixels.
+
+    Returns
+    -------
+    DataFrame
+        part, size, median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
+    """
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    rows = [
+        {"part": part, "size": size, **profile_call(call, device, repeats, warmup)}
+        for part, call in _parts(network, size, device).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _make_timing(record: Record, device: torch.device) -> None:
+    run: TimingRun = record.run
+    networks = {
+        label: network.build(run.scale, seed=0).to(device, memory_format=torch.channels_last).eval()
+        for label, network in run.networks.items()
+    }
+    times, costs = [], []
+    for size in tqdm(run.sizes, desc="input sizes", unit="size"):
+        parts = {label: _parts(network, size, device) for label, network in networks.items()}
+        for part in ("network", "non-local layers"):
+            calls = {label: calls[part] for label, calls in parts.items() if part in calls}
+            measured = measure(calls, run.repeats, run.warmup, device).rename(columns={"name": "label"})
+            times.append(measured.assign(part=part, size=size))
+            summary = summarise_times(measured.rename(columns={"label": "name"}))
+            for label, call in calls.items():
+                cost = {
+                    "label": label,
+                    "part": part,
+                    "size": size,
+                    **summary.loc[label],
+                    "warmup": run.warmup,
+                }
+                costs.append(
+                    {**cost, "peak_mib": peak_memory(call, device), "gflops": count_flops(call) / 1e9}
+                )
+    _write_csv(record.folder / "times.csv", pd.concat(times)[["label", "part", "size", "repeat", "ms"]])
+    _write_csv(record.folder / "profile.csv", pd.DataFrame(costs))
+    parameters = {label: count_parameters(network) for label, network in networks.items()}
+    _finish(record, device, parameters=parameters, dtype="float32", batch=1)

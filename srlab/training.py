@@ -1,0 +1,283 @@
+"""The training loop: Lightning Fabric carries device, precision and processes; the loop stays in sight."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from lightning.fabric import Fabric
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.tensorboard import SummaryWriter
+from tqdm.auto import tqdm
+
+from srlab.checkpoints import fit, load_tensors, save_tensors
+from srlab.data.patches import Patches
+
+Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"]]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Budget(BaseModel):
+    """What training a network may cost, and how it is done.
+
+    Attributes
+    ----------
+    steps, batch, patch : int
+        Optimiser steps; patches in a batch, over all processes; side of an LR patch in pixels.
+    learning_rate : float
+        Of Adam, after warm-up.
+    betas : tuple of float
+    warmup : int
+        Steps over which the learning rate rises linearly.
+    halve_at : tuple of float
+        Fractions of the steps at which the learning rate halves.
+    ema_decay : float
+        Of the moving average of the weights that is evaluated; rises to this value from (1 + t) / (10 + t).
+    gradient_clip : float
+        Largest norm of the gradient.
+    precision : {"32-true", "bf16-mixed"}
+    log_every, checkpoint_every : int
+        Steps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: PositiveInt
+    batch: PositiveInt = 8
+    patch: PositiveInt = 32
+    learning_rate: PositiveFloat = 4e-4
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    warmup: NonNegativeInt = 0
+    halve_at: tuple[Fraction, ...] = ()
+    ema_decay: Fraction = 0.999
+    gradient_clip: PositiveFloat = 1.0
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    log_every: PositiveInt = 20
+    checkpoint_every: PositiveInt = 100
+
+    def learning_rate_at(self, step: int) -> float:
+        """A pure function of the step, so a resumed run needs no scheduler state."""
+        halvings = sum(step >= fraction * self.steps for fraction in self.halve_at)
+        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * 0.5**halvings
+
+
+class NonFiniteLoss(RuntimeError):
+    """Training diverged; the message says at which step, and where the last good checkpoint is."""
+
+
+def train(
+    network: nn.Module,
+    patches: Patches,
+    validation: Batch,
+    budget: Budget,
+    folder: Path,
+    seed: int,
+    device: torch.device,
+    processes: int = 1,
+) -> tuple[nn.Module, pd.DataFrame, dict[str, float]]:
+    """Train a network with L1 loss and Adam; go on from `folder`'s checkpoint if there is one.
+
+    Interrupted or killed at any step, the same call goes on from the last checkpoint and, on a CPU, ends
+    with bit-identical weights.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps LR [b, 3, h, w] on [0, 1] to SR.
+    patches : Patches
+        Gives the batch of any step.
+    validation : pair of Tensor
+        LR and HR batches that are never trained on; their PSNR (RGB, dB) of the averaged weights is logged.
+    budget : Budget
+    folder : Path
+        Receives `checkpoint.safetensors` (removed by the caller when all is recorded) and `logs/`.
+    seed : int
+        Of everything random in training, but for the patches, which have their own.
+    device : torch.device
+    processes : int
+        Devices that train together, with gloo on CPUs and nccl on GPUs; the batch is divided among them.
+
+    Returns
+    -------
+    averaged : nn.Module
+        The network with its averaged weights, in evaluation mode.
+    curve : DataFrame
+        step, loss (mean L1 since the last row), psnr (dB, of the training batches), validation_psnr (dB),
+        learning_rate, images_per_s.
+    facts : dict
+        seconds (training, without validation, logs and checkpoints) and data_wait_seconds (of those, spent
+        waiting for patches), over all times the run was resumed.
+
+    Raises
+    ------
+    NonFiniteLoss
+        The last good checkpoint stays.
+    InputError
+        If the checkpoint there is of another network.
+    """
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+        precision=budget.precision,
+    )
+    fabric.launch()
+    torch.manual_seed(seed)
+    network = network.to(memory_format=torch.channels_last)
+    averaged = AveragedModel(network, multi_avg_fn=_moving_average(budget.ema_decay)).to(fabric.device).eval()
+    adam = torch.optim.Adam(network.parameters(), budget.learning_rate, budget.betas)
+    model, optimizer = fabric.setup(network, adam)
+
+    checkpoint = Checkpoint(folder / "checkpoint.safetensors", network, averaged, adam)
+    step, rows, facts = checkpoint.load()
+    validation = tuple(fabric.to_device(images) for images in validation)
+    main = fabric.is_global_zero
+    writer = SummaryWriter(folder / "logs", purge_step=step + 1) if main else None
+    bar = tqdm(total=budget.steps, initial=step, desc=folder.name, unit="step", disable=not main)
+
+    model.train()
+    seen: list[Float[Tensor, " 3"]] = []
+    since = time.perf_counter()
+    for lr, hr, waited in _prefetch(patches, range(step, budget.steps), fabric):
+        for group in optimizer.param_groups:
+            group["lr"] = budget.learning_rate_at(step)
+        sr = model(lr)
+        loss = nn.functional.l1_loss(sr, hr)
+        fabric.backward(loss)
+        norm = fabric.clip_gradients(
+            model, optimizer, max_norm=budget.gradient_clip, error_if_nonfinite=False
+        )
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        averaged.update_parameters(network)
+        seen.append(torch.stack([loss, nn.functional.mse_loss(sr.float(), hr), norm]).detach())
+        facts["data_wait_seconds"] += waited
+        step += 1
+        bar.update()
+
+        saving = step % budget.checkpoint_every == 0 or step == budget.steps
+        if saving or step % budget.log_every == 0:
+            loss_each, error_each, norm_each = fabric.all_reduce(torch.stack(seen, 1))
+            finite = (loss_each + norm_each).isfinite()
+            if not finite.all():
+                bad = step - len(seen) + int(finite.int().argmin()) + 1
+                raise NonFiniteLoss(
+                    f"loss or gradient became non-finite at step {bad} of {folder.name}; {checkpoint.kept}; "
+                    f"try a learning_rate below {budget.learning_rate:g}"
+                )
+            seconds = time.perf_counter() - since
+            facts["seconds"] += seconds
+            row = {
+                "step": step,
+                "loss": loss_each.mean().item(),
+                "psnr": -10 * error_each.mean().log10().item(),
+                "validation_psnr": _psnr(averaged, *validation),
+                "learning_rate": budget.learning_rate_at(step - 1),
+                "images_per_s": len(seen) * budget.batch / seconds,
+            }
+            rows.append(row)
+            bar.set_postfix(
+                loss=f"{row['loss']:.4f}",
+                psnr=f"{row['psnr']:.2f} dB",
+                images=f"{row['images_per_s']:.0f}/s",
+                waiting=f"{facts['data_wait_seconds'] / facts['seconds']:.0%}",
+            )
+            if writer:
+                for name, number in row.items():
+                    writer.add_scalar(name, number, step)
+            if main and saving:
+                checkpoint.save(step, rows, facts)
+            seen = []
+            since = time.perf_counter()
+    bar.close()
+    if writer:
+        writer.close()
+    return averaged.module, pd.DataFrame(rows), facts
+
+
+def _moving_average(decay: float):
+    """Update of an exponential moving average whose decay rises to `decay` as updates are counted."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
+
+    return torch.no_grad()(update)
+
+
+@torch.inference_mode()
+def _psnr(network: nn.Module, lr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b 3 sh sw"]) -> float:
+    return -10 * nn.functional.mse_loss(network(lr).clamp(0, 1), hr).log10().item()
+
+
+def _prefetch(
+    patches: Patches, steps: range, fabric: Fabric
+) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], float]]:
+    """Each step's LR and HR batches on the device, the next cut while this one trains; seconds waited."""
+
+    def cut(step: int) -> Batch:
+        return patches.batch_at(step, fabric.global_rank, fabric.world_size)
+
+    with ThreadPoolExecutor(1) as executor:
+        coming = executor.submit(cut, steps.start) if steps else None
+        for step in steps:
+            asked = time.perf_counter()
+            batch = coming.result()
+            waited = time.perf_counter() - asked
+            if step + 1 < steps.stop:
+                coming = executor.submit(cut, step + 1)
+            lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
+            yield lr, hr, waited
+
+
+class Checkpoint:
+    """Everything that a resumed run needs, in one safetensors file, replaced as a whole."""
+
+    def __init__(self, path: Path, network: nn.Module, averaged: AveragedModel, adam: torch.optim.Adam):
+        self.path = path
+        self.network, self.averaged, self.adam = network, averaged, adam
+
+    @property
+    def kept(self) -> str:
+        """What there is to go on from, in words."""
+        if not self.path.exists():
+            return "no checkpoint had been written"
+        return f"the checkpoint of step {load_tensors(self.path)[1]['step']} is kept in {self.path}"
+
+    def save(self, step: int, rows: list[dict[str, float]], facts: dict[str, float]) -> None:
+        """Write beside, then rename."""
+        state = self.adam.state_dict()["state"]
+        tensors = {
+            **{f"network.{key}": tensor for key, tensor in self.network.state_dict().items()},
+            **{f"averaged.{key}": tensor for key, tensor in self.averaged.state_dict().items()},
+            **{f"adam.{i}.{key}": tensor for i in state for key, tensor in state[i].items()},
+            "rng": torch.get_rng_state(),
+        }
+        save_tensors(self.path, tensors, {"step": step, "rows": rows, "facts": facts})
+
+    def load(self) -> tuple[int, list[dict[str, float]], dict[str, float]]:
+        """Restore what the file holds, if it is there; the step, curve rows and facts so far."""
+        if not self.path.exists():
+            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0}
+        tensors, metadata = load_tensors(self.path)
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}}
+        for key, tensor in tensors.items():
+            part, _, name = key.partition(".")
+            if name:
+                parts[part][name] = tensor
+        fit(self.network, parts["network"], f"checkpoint {self.path}")
+        fit(self.averaged, parts["averaged"], f"checkpoint {self.path}")
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in parts["adam"].items():
+            i, _, name = key.partition(".")
+            state.setdefault(int(i), {})[name] = tensor
+        self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
+        torch.set_rng_state(tensors["rng"])
+        return metadata["step"], metadata["rows"], metadata["facts"]

@@ -1,0 +1,118 @@
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from srlab.data.images import write_png
+from srlab.data.resize import downscale, upscale
+from srlab.data.sources import ImageRef, embedded, open_data
+from srlab.errors import InputError
+from srlab.evaluation import convention, evaluate, summarise, super_resolve
+from srlab.metrics import image_quality
+
+HELD_OUT = embedded().benchmarks["held-out"]
+IMAGE = HELD_OUT[0].read()
+
+
+class Bicubic(nn.Module):
+    """The model that does what no model does; the rest are its faults."""
+
+    def __init__(self, scale=2, change=lambda output: output):
+        super().__init__()
+        self.scale, self.change = scale, change
+        self.layer = nn.Dropout(0.9)
+
+    def forward(self, x):
+        assert x.dtype == torch.float32 and x.shape[:2] == (1, 3) and x.min() >= 0 and x.max() <= 1
+        assert not self.training and not self.layer.training and torch.is_inference_mode_enabled()
+        image = (x[0] * 255).round().to(torch.uint8)
+        return self.change(upscale(image, self.scale)[None].float() / 255)
+
+
+def test_bicubic_and_a_model_that_does_it_are_one():
+    frame = evaluate(None, HELD_OUT[:2], 2)
+    assert list(frame.columns) == ["name", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"]
+    assert list(frame["name"]) == ["brick", "camera_skyline"]
+    pd.testing.assert_frame_equal(evaluate(Bicubic(), HELD_OUT[:2], 2), frame)
+
+
+def test_bicubic_on_the_embedded_crops():
+    """Numbers made with the code that reproduces the papers' bicubic baselines (below)."""
+    expected = {"psnr_y": 25.4087, "ssim_y": 0.71, "psnr_rgb": 23.9904, "ssim_rgb": 0.6837}
+    assert summarise(evaluate(None, HELD_OUT, 4)).to_dict() == pytest.approx(expected, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "scale", "y_rounding", "psnr_y", "ssim_y"),
+    [
+        ("Set5", 2, "matlab", 33.65, 0.9295),
+        ("Set5", 3, "matlab", 30.39, 0.8679),
+        ("Set5", 4, "matlab", 28.42, 0.8102),
+        ("Set5", 4, "none", 28.43, 0.8113),
+        ("Set14", 4, "matlab", 26.09, 0.7042),
+        pytest.param("B100", 4, "matlab", 25.96, 0.6674, marks=pytest.mark.slow),
+    ],
+)
+def test_the_papers_bicubic_baselines(shared_data, benchmark, scale, y_rounding, psnr_y, ssim_y):
+    mean = summarise(evaluate(None, open_data(shared_data).benchmarks[benchmark], scale, y_rounding))
+    assert mean["psnr_y"] == pytest.approx(psnr_y, abs=0.01)
+    assert mean["ssim_y"] == pytest.approx(ssim_y, abs=0.0005)
+
+
+def test_hr_is_cropped_to_a_multiple_of_the_scale(tmp_path):
+    write_png(tmp_path / "odd.png", IMAGE[:, :71, :65])
+    frame = evaluate(None, [ImageRef("odd", tmp_path / "odd.png")], 3)
+    hr = IMAGE[:, :69, :63]
+    expected = image_quality(upscale(downscale(hr, 3), 3), hr, 3)
+    assert frame.drop(columns="name").iloc[0].to_dict() == expected
+
+
+def test_output_is_clamped_and_rounded():
+    def beyond(output):
+        output[..., 0, :] = -0.2
+        output[..., 1, :] = 1.7
+        output[..., 2, :] = 100.6 / 255
+        return output
+
+    sr = super_resolve(Bicubic(change=beyond), IMAGE, 2)
+    assert sr.dtype == torch.uint8 and sr.shape == (3, 480, 480)
+    assert [sr[:, row].unique().tolist() for row in range(3)] == [[0], [255], [101]]
+    assert torch.equal(sr[:, 3:], upscale(IMAGE, 2)[:, 3:])
+
+
+def test_every_module_gets_its_mode_back():
+    model = Bicubic()
+    model.layer.eval()  # frozen on purpose, while the whole trains
+    super_resolve(model, IMAGE, 2)
+    assert model.training and not model.layer.training
+    with pytest.raises(InputError):
+        super_resolve(model, IMAGE, 3)
+    assert model.training and not model.layer.training
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(value):
+    def spoil(output):
+        output[0, 1, 5, 7] = value
+        return output
+
+    with pytest.raises(InputError, match="model: output for an image of 240×240 pixels holds values"):
+        super_resolve(Bicubic(change=spoil), IMAGE, 2)
+
+
+def test_a_wrong_shape_is_refused():
+    message = r"model: output of shape \(1, 3, 480, 480\); \(1, 3, 720, 720\) is expected at scale 3"
+    with pytest.raises(InputError, match=message):
+        super_resolve(Bicubic(), IMAGE, 3)
+
+
+def test_summarise_is_the_mean():
+    frame = evaluate(None, HELD_OUT[:3], 2)
+    assert summarise(frame)["ssim_y"] == pytest.approx(sum(frame["ssim_y"]) / 3)
+    assert list(summarise(frame).index) == ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"]
+
+
+def test_convention_says_what_was_asked_for():
+    said = convention(3, "none")
+    assert said["border"] == 3 and said["y_rounding"] == "none" and "1/3" in said["lr"]
+    assert {"channel", "sr", "ssim", "dtype", "device"} < set(said)

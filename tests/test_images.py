@@ -1,0 +1,236 @@
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from srlab.data.images import list_images, read_image, write_png
+from srlab.errors import InputError
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
+LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
+
+
+def chw(array):
+    return torch.from_numpy(np.asarray(array).copy()).permute(2, 0, 1)
+
+
+def encoded(array, kind, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_16_bit(array):
+    """A 16-bit colour PNG by hand: Pillow cannot write one."""
+    height, width, _ = array.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_formats_are_read_exactly_whatever_the_suffix(tmp_path, kind):
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded(RGB, kind, **LOSSLESS[kind]))
+    image = read_image(path)
+    assert image.dtype == torch.uint8 and image.is_contiguous()
+    assert torch.equal(image, chw(RGB))
+
+
+def test_jpeg_is_read(tmp_path):
+    path = tmp_path / "photo.jpg"
+    ramps = np.meshgrid(np.arange(64), np.arange(48))
+    smooth = np.stack([*ramps, np.full((48, 64), 90)], 2).astype(np.uint8)
+    path.write_bytes(encoded(smooth, "JPEG", quality=95))
+    assert (read_image(path).int() - chw(smooth).int()).abs().max() <= 4
+
+
+def test_grey_and_bilevel_are_repeated(tmp_path):
+    for name, array in {"grey": RGB[..., 0], "bilevel": RGB[..., 0] > 127}.items():
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(encoded(array, "PNG"))
+        expected = array * 255 if array.dtype == bool else array
+        assert torch.equal(read_image(path), torch.from_numpy(expected.astype(np.uint8)).expand(3, -1, -1))
+
+
+def test_palette_is_expanded(tmp_path):
+    path = tmp_path / "palette.png"
+    palette = RNG.integers(0, 256, (256, 3), dtype=np.uint8)
+    image = Image.fromarray(RGB[..., 0]).convert("P")
+    image.putpalette(palette.tobytes())
+    image.save(path, transparency=bytes(range(256)))
+    assert torch.equal(read_image(path), chw(palette[RGB[..., 0]]))
+
+
+def test_alpha_is_dropped_and_colours_kept(tmp_path):
+    alpha = RNG.integers(0, 256, (*RGB.shape[:2], 1), dtype=np.uint8)
+    alpha[0] = 0
+    path = tmp_path / "rgba.png"
+    path.write_bytes(encoded(np.concatenate([RGB, alpha], 2), "PNG"))
+    assert torch.equal(read_image(path), chw(RGB))
+    path.write_bytes(encoded(np.concatenate([RGB[..., :1], alpha], 2), "PNG"))
+    assert torch.equal(read_image(path), chw(RGB[..., [0, 0, 0]]))
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    path = tmp_path / "cmyk.tif"
+    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(path)
+    assert torch.equal(read_image(path), chw(np.full((2, 2, 3), (0, 255, 255), np.uint8)))
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I;16", "tif"), ("I;16B", "tif")])
+def test_16_bit_grey_is_rounded(tmp_path, mode, suffix):
+    path = tmp_path / f"deep.{suffix}"
+    values = np.arange(65536).reshape(256, 256)
+    data = values.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+    Image.frombytes(mode, (256, 256), data).save(path)
+    expected = torch.from_numpy(np.floor(values / 257 + 0.5).astype(np.uint8))
+    assert torch.equal(read_image(path), expected.expand(3, -1, -1))
+
+
+def test_16_bit_colour(tmp_path):
+    path = tmp_path / "deep.png"
+    path.write_bytes(png_16_bit(RGB.astype(np.uint16) * 257))
+    assert torch.equal(read_image(path), chw(RGB))
+    values = RNG.integers(0, 65536, (17, 23, 3))
+    path.write_bytes(png_16_bit(values))
+    assert (read_image(path).numpy() - np.rint(values / 257).transpose(2, 0, 1)).__abs__().max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_32_bit_pixels_are_refused(tmp_path, dtype):
+    path = tmp_path / "float.tif"
+    Image.fromarray(RGB[..., 0].astype(dtype)).save(path)
+    with pytest.raises(InputError, match=r"float\.tif.*8 or 16 bits"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_orientation_is_not_applied(tmp_path, kind):
+    path = tmp_path / "turned"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(path, kind, exif=exif)
+    with Image.open(path) as image:
+        assert image.getexif()[0x0112] == 6
+    assert read_image(path).shape == (3, 17, 23)
+
+
+def test_tiff_orientation_is_applied(tmp_path):
+    path = tmp_path / "turned.tif"
+    Image.fromarray(RGB).save(path, tiffinfo={0x0112: 3})
+    assert torch.equal(read_image(path), chw(RGB[::-1, ::-1]))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_first_frame_is_read(tmp_path, kind):
+    path = tmp_path / "frames"
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], **LOSSLESS[kind])
+    assert torch.equal(read_image(path), chw(RGB))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)]
+)
+def test_no_image(tmp_path, content):
+    path = tmp_path / "bad.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.png") as caught:
+        read_image(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path):
+    for path in (tmp_path / "absent.png", tmp_path):
+        with pytest.raises(InputError, match="no such file"):
+            read_image(path)
+
+
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(encoded(RGB, "PNG"))  # 391 pixels
+    for limit in (300, 100):  # Pillow only warns up to twice the limit
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(InputError, match=rf"bomb\.png: more than the {limit} pixels"):
+            read_image(path)
+
+
+FILES = {
+    **{kind: encoded(RGB, kind, **options) for kind, options in LOSSLESS.items()},
+    "JPEG": encoded(RGB, "JPEG"),
+}
+PATH_IS_REUSED = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow may warn of damaged metadata
+@PATH_IS_REUSED
+@given(kind=st.sampled_from(sorted(FILES)), part=st.floats(0, 0.9))
+def test_truncated_files_are_refused_by_name(tmp_path, kind, part):
+    path = tmp_path / "cut.png"
+    path.write_bytes(FILES[kind][: int(part * len(FILES[kind]))])
+    with pytest.raises(InputError, match=r"cut\.png"):
+        read_image(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@PATH_IS_REUSED
+@given(kind=st.sampled_from(sorted(FILES)), data=st.data())
+def test_damaged_files_give_an_image_or_an_input_error(tmp_path, kind, data):
+    content = bytearray(FILES[kind])
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, min(len(content), 200) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.png"
+    path.write_bytes(content)
+    try:
+        image = read_image(path)
+    except InputError as error:
+        assert "damaged.png" in str(error)
+    else:
+        assert image.dtype == torch.uint8 and image.ndim == 3 and len(image) == 3
+
+
+def test_list_images_is_sorted_and_leaves_out_the_rest(tmp_path):
+    for name in ("b.PNG", "a.webp", "c.jpeg", ".hidden.png", "notes.txt", "Z.tif"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ["Z.tif", "a.webp", "b.PNG", "c.jpeg"]
+    assert list_images(tmp_path / "folder.png") == []
+    with pytest.raises(InputError, match="absent"):
+        list_images(tmp_path / "absent")
+
+
+def test_write_png_is_read_back_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "new" / "folder" / "photo.png"
+    write_png(path, chw(RGB))
+    assert torch.equal(read_image(path), chw(RGB))
+    assert os.listdir(path.parent) == ["photo.png"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "photo.png"
+    write_png(path, chw(RGB))
+
+    def half_a_file(self, target, format):
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half_a_file)
+    with pytest.raises(InputError, match=r"photo\.png: cannot be written \(No space left"):
+        write_png(path, chw(255 - RGB))
+    assert torch.equal(read_image(path), chw(RGB))
+    assert os.listdir(tmp_path) == ["photo.png"]

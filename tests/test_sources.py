@@ -1,0 +1,175 @@
+import shutil
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import torch
+
+from srlab.data import photographs
+from srlab.data.images import read_image, write_png
+from srlab.data.sources import ImageRef, load, open_data
+from srlab.errors import InputError
+
+
+def picture(height, width, seed=0):
+    return torch.randint(256, (3, height, width), generator=torch.manual_seed(seed)).to(torch.uint8)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("SRLAB_DATA", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "mine"
+    names = (
+        "train/b.png",
+        "train/Photos/a.png",
+        "train/.hidden/x.png",
+        "benchmark/Set5/HR/img_1.png",
+        "benchmark/Own/HR/img_2.png",
+        "benchmark/Own/HR/img_1.png",
+        "benchmark/Own/LR/img_1.png",
+    )
+    for number, name in enumerate(names):
+        write_png(folder / name, picture(30 + number, 40, number))
+    return folder
+
+
+def test_embedded_photographs_are_disjoint_and_present():
+    assert not set(photographs.TRAIN) & set(photographs.HELD_OUT)
+    assert {file for file, _ in photographs.CROPS.values()} == set(photographs.HELD_OUT)
+    for name in photographs.TRAIN:  # an HR patch of 192 pixels fits all of them
+        assert min(read_image(photographs.FOLDER / name).shape[1:]) >= 192
+    scenes = {Path(name).stem.split("_")[0] for name in photographs.TRAIN}
+    assert not scenes & {Path(name).stem.split("_")[0] for name in photographs.HELD_OUT}
+
+
+def test_embedded_crops_fit_every_scale_and_do_not_overlap():
+    for file, (top, left, height, width) in photographs.CROPS.values():
+        _, image_height, image_width = read_image(photographs.FOLDER / file).shape
+        assert top >= 0 and top + height <= image_height and left >= 0 and left + width <= image_width
+        assert height % 24 == 0 and width % 24 == 0 and max(height, width) <= 256
+    for (file, (y, x, h, w)), (other, (v, u, k, m)) in combinations(photographs.CROPS.values(), 2):
+        assert file != other or y + h <= v or v + k <= y or x + w <= u or u + m <= x
+
+
+def test_embedded_data_is_the_default():
+    source = open_data()
+    assert source.name == "embedded"
+    assert [ref.name for ref in source.train[:2]] == ["astronaut", "chelsea"]
+    (refs,) = source.benchmarks.values()
+    ref = next(ref for ref in refs if ref.name == "camera_skyline")
+    whole = read_image(photographs.FOLDER / "camera.png")
+    assert torch.equal(ref.read(), whole[:, 24:264, 232:472])
+    assert [image.shape[1:] for image in load(refs, 168)].count((240, 240)) == 6
+
+
+def test_a_folder_is_listed_in_order(folder):
+    source = open_data(folder)
+    assert source.name == "mine"
+    assert [ref.name for ref in source.train] == ["b", "Photos/a"]
+    assert {name: [ref.name for ref in refs] for name, refs in source.benchmarks.items()} == {
+        "Own": ["img_1", "img_2"],
+        "Set5": ["img_1"],
+    }
+    assert torch.equal(source.train[1].read(), picture(31, 40, 1))
+    assert [image.shape[1] for image in source.training_images(30)] == [30, 31]
+
+
+def test_the_environment_names_the_folder(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("SRLAB_DATA", str(folder))
+    assert open_data().name == "mine"
+    monkeypatch.setenv("SRLAB_DATA", "")
+    assert open_data().name == "embedded"
+    monkeypatch.setenv("SRLAB_DATA", str(tmp_path / "absent"))
+    assert open_data(folder).name == "mine"
+    with pytest.raises(InputError, match="absent: no such folder"):
+        open_data()
+
+
+def test_the_fingerprint_follows_the_data_and_not_the_place(folder, tmp_path):
+    before = open_data(folder).fingerprint
+    assert len(before) == 12 and int(before, 16) >= 0
+    elsewhere = shutil.copytree(folder, tmp_path / "elsewhere" / "renamed")
+    assert open_data(elsewhere).fingerprint == before
+
+    seen = {before, open_data().fingerprint}
+    photo = elsewhere / "train" / "b.png"
+    for change in (
+        lambda: photo.write_bytes(photo.read_bytes() + b"\0"),
+        lambda: photo.rename(photo.with_name("c.png")),
+        lambda: (elsewhere / "train" / "c.png").rename(elsewhere / "train" / "Photos" / "c.png"),
+        lambda: shutil.rmtree(elsewhere / "benchmark" / "Own"),
+        lambda: (elsewhere / "benchmark" / "Set5").rename(elsewhere / "benchmark" / "Set6"),
+    ):
+        change()
+        fingerprint = open_data(elsewhere).fingerprint
+        assert fingerprint not in seen
+        seen.add(fingerprint)
+
+
+def test_select_takes_the_named_benchmarks_or_all(folder):
+    source = open_data(folder)
+    assert list(source.select(["Set5", "Urban100"]).benchmarks) == ["Set5"]
+    assert list(source.select(["Set5", "Own"]).benchmarks) == ["Set5", "Own"]
+    assert source.select(["Urban100"]) == source.select(None) == source
+    shutil.rmtree(folder / "benchmark" / "Own")
+    assert open_data(folder).fingerprint == source.select(["Set5"]).fingerprint  # Own does not count
+
+
+def test_only_benchmarks_or_only_training_images_are_enough(folder):
+    shutil.rmtree(folder / "train")
+    source = open_data(folder)
+    assert source.train == () and len(source.benchmarks) == 2
+    with pytest.raises(InputError, match="data 'mine': no training images"):
+        source.training_images(1)
+    write_png(folder / "train" / "a.png", picture(8, 8))
+    shutil.rmtree(folder / "benchmark")
+    assert open_data(folder).benchmarks == {}
+
+
+def test_folders_without_images_are_refused(folder, tmp_path):
+    with pytest.raises(InputError, match="no images; train/ or benchmark"):
+        open_data(tmp_path / "mine" / "train")
+    (folder / "benchmark" / "Empty").mkdir()
+    with pytest.raises(InputError, match="benchmark/Empty/HR: no such folder"):
+        open_data(folder)
+    (folder / "benchmark" / "Empty" / "HR").mkdir()
+    with pytest.raises(InputError, match="benchmark/Empty/HR: no images"):
+        open_data(folder)
+
+
+def test_load_tells_of_every_bad_file_at_once(tmp_path):
+    write_png(tmp_path / "good.png", picture(20, 20))
+    write_png(tmp_path / "low.png", picture(9, 20))
+    write_png(tmp_path / "narrow.png", picture(20, 9))
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:300])
+    refs = [ImageRef(path.stem, path) for path in sorted(tmp_path.iterdir())]
+    with pytest.raises(InputError) as caught:
+        load(refs, min_size=10)
+    first, *lines = str(caught.value).split("\n")
+    assert first == "4 of 5 images cannot be used:"
+    assert [Path(line.split(":")[0]).name for line in lines] == [
+        "cut.png",
+        "empty.png",
+        "low.png",
+        "narrow.png",
+    ]
+    assert "20×9 pixels; at least 10×10" in lines[2]
+
+    good = refs[2]
+    assert torch.equal(load([good], min_size=20)[0], picture(20, 20))
+
+
+def test_the_papers_data(shared_data):
+    source = open_data(shared_data)
+    assert {name: len(refs) for name, refs in source.benchmarks.items()} == {
+        "B100": 100,
+        "Set14": 14,
+        "Set5": 5,
+        "Urban100": 100,
+    }
+    assert len(source.train) == 400 and source.train[0].name.startswith("BSDS400/")

@@ -126,7 +126,7 @@ def evaluate(
         network, held = load_network(weights)
         if (held["model"], held["scale"]) != (model, scale):
             raise InputError(
-                f"weights {weights} are of {held['model']} ×{held['scale']}, not of --model {model} --scale {scale}"
+                f"weights {weights} are of {held['model']} ×{held['scale']}, not {model} ×{scale}"
             )
         network.to(place)
     records = []

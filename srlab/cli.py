@@ -117,8 +117,10 @@ def evaluate(
     from srlab.evaluation import convention
     from srlab.evaluation import evaluate as measure
     from srlab.files import write_text
+    from srlab.models import check_scale
     from srlab.profiling import choose_device
 
+    check_scale(scale)
     network, place = None, choose_device(device)
     if model != "bicubic":
         if weights is None:

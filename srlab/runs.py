@@ -386,8 +386,11 @@ def _make_training(record: Record, data: DataSource, device: torch.device, proce
     run: TrainingRun = record.run
     budget, side = run.budget, run.scale * run.budget.patch
     refs = [ref for name in run.benchmarks for ref in data.benchmarks[name]]
-    validation = _validation(load(refs, side)[:16], run.scale, budget.patch)
-    patches = Patches(data.training_images(side), run.scale, budget.patch, budget.batch, run.seed)
+    if not data.train:
+        raise InputError(f"data '{data.name}': no training images; put some into its folder train/")
+    images = load([*refs, *data.train], side)
+    validation = _validation(images[: min(16, len(refs))], run.scale, budget.patch)
+    patches = Patches(images[len(refs) :], run.scale, budget.patch, budget.batch, run.seed)
     network, curve, facts = train(
         run.network.build(run.scale, run.seed),
         patches,

@@ -251,7 +251,7 @@ class Checkpoint:
             return "no checkpoint had been written"
         return f"the checkpoint of step {load_tensors(self.path)[1]['step']} is kept in {self.path}"
 
-    def save(self, step: int, rows: list[dict[str, float]], facts: dict[str, float]) -> None:
+    def save(self, step: int, rows: list[dict[str, int | float]], facts: dict[str, float]) -> None:
         """Write beside, then rename."""
         state = self.adam.state_dict()["state"]
         tensors = {
@@ -262,7 +262,7 @@ class Checkpoint:
         }
         save_tensors(self.path, tensors, {"step": step, "rows": rows, "facts": facts})
 
-    def load(self) -> tuple[int, list[dict[str, float]], dict[str, float]]:
+    def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float]]:
         """Restore what the file holds, if it is there; the step, curve rows and facts so far."""
         if not self.path.exists():
             return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0}

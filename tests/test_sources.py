@@ -75,7 +75,7 @@ def test_a_folder_is_listed_in_order(folder):
         "Set5": ["img_1"],
     }
     assert torch.equal(source.train[1].read(), picture(31, 40, 1))
-    assert [image.shape[1] for image in source.training_images(30)] == [30, 31]
+    assert [image.shape[1] for image in load(source.train, 30)] == [30, 31]
 
 
 def test_the_environment_names_the_folder(folder, monkeypatch, tmp_path):
@@ -123,8 +123,6 @@ def test_only_benchmarks_or_only_training_images_are_enough(folder):
     shutil.rmtree(folder / "train")
     source = open_data(folder)
     assert source.train == () and len(source.benchmarks) == 2
-    with pytest.raises(InputError, match="data 'mine': no training images"):
-        source.training_images(1)
     write_png(folder / "train" / "a.png", picture(8, 8))
     shutil.rmtree(folder / "benchmark")
     assert open_data(folder).benchmarks == {}

@@ -99,23 +99,6 @@ class DataSource:
             return self
         return replace(self, benchmarks={name: self.benchmarks[name] for name in found})
 
-    def training_images(self, min_size: int) -> list[UInt8[Tensor, "3 _h _w"]]:
-        """Decode all training images.
-
-        Parameters
-        ----------
-        min_size : int
-            Side of the HR patches, in pixels.
-
-        Raises
-        ------
-        InputError
-            If there are none, or any is unreadable or smaller; all such files are listed.
-        """
-        if not self.train:
-            raise InputError(f"data {self.name!r}: no training images; put some in its folder train/")
-        return load(self.train, min_size)
-
 
 def embedded() -> DataSource:
     """The photographs of `srlab.data.photographs`; their benchmark is called "held-out"."""

@@ -1,0 +1,158 @@
+"""Runs: one config, one hash, one folder; made once, read afterwards; profiles checked."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import srlab.runs
+from srlab.errors import InputError
+from srlab.profiles import load_profile
+from srlab.runs import Study, find_root
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Study:
+    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
+    monkeypatch.delenv("SRLAB_DATA", raising=False)
+    return Study("smoke", ROOT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_is_valid(path):
+    assert load_profile(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("stepz: 3", "key 'stepz' is unknown"),
+        ("scale: 5", "'scale' is 5, allowed: 2, 3, 4 or 8"),
+        ("models: [lcoan, x]", "'models' is ['lcoan', 'x'], allowed: models of `srlab models`, not x"),
+        ("seeds: [-1]", "'seeds.0' is -1, allowed: greater than or equal to 0"),
+        ("training: {steps: none}", "'training.steps' is 'none', allowed: a valid integer"),
+        ("training: {}", "key 'training.steps' is missing"),
+    ],
+)
+def test_a_wrong_profile_is_told_in_a_sentence(tmp_path, change, told):
+    key = change.partition(":")[0]
+    lines = (ROOT / "profiles" / "smoke.yaml").read_text().splitlines()
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join([*(line for line in lines if not line.startswith(f"{key}:")), change]))
+    with pytest.raises(InputError) as caught:
+        load_profile(path)
+    assert told in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("a: [", "is no YAML"), ("- a", "holds list"), ("", "holds NoneType")]
+)
+def test_what_is_no_profile_is_told_in_a_sentence(tmp_path, text, told):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=told):
+        load_profile(tmp_path / "mine.yaml")
+
+
+def test_an_unknown_profile_lists_those_there_are():
+    with pytest.raises(InputError, match=r"profile 'nosuch' is unknown; there are in .*: .*quick, smoke"):
+        Study("nosuch", ROOT)
+
+
+def test_the_hash_depends_on_everything_that_the_result_depends_on(study):
+    run = study.training("lcoan")
+    assert run.hash == study.training("lcoan").hash
+    assert run.hash == study.training("lcoan", clusters=study.profile.network["clusters"]).hash
+    others = [
+        study.training("lspn"),
+        study.training("lcoan", seed=1),
+        study.training("lcoan", clusters=8),
+        run.model_copy(update={"data": "other"}),
+        run.model_copy(update={"device": "nvidia-h200"}),
+        run.model_copy(update={"budget": run.budget.model_copy(update={"steps": 5})}),
+        run.model_copy(update={"scale": 3}),
+    ]
+    assert len({run.hash, *(other.hash for other in others)}) == 1 + len(others)
+
+
+def test_sweeps_share_the_run_of_the_base_network(study):
+    names = [run.name for run in study.runs()]
+    assert len(names) == len(set(names))
+    base = study.training("lcoan").name
+    assert base in names
+    assert base in [run.name for run in study.cluster_sweep()]
+    assert base in [run.name for run in study.window_sweep()]
+
+
+def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
+    run = study.training("lcoan")
+    record = study.obtain(run)
+    assert {path.name for path in record.folder.iterdir()} == {
+        "run.json", "curve.csv", "images.csv", "profile.csv", "weights.safetensors", "logs",
+    }  # fmt: skip
+    facts = json.loads((record.folder / "run.json").read_text())
+    assert facts["hash"] == run.hash and facts["config"] == run.model_dump(mode="json")
+    assert {"name", "torch", "threads", "commit"} <= facts["environment"].keys()
+    assert set(record.images.benchmark) == {"held-out"} and len(record.images) == 8
+    assert record.profile.part.tolist() == ["network", "non-local layers"]
+    assert (record.profile[["median_ms", "peak_mib", "gflops"]] > 0).all().all()
+    assert record.network().scale == 2
+
+    monkeypatch.setattr(srlab.runs, "_make_training", None)  # making it again would fail
+    again = study.obtain(run)
+    pd.testing.assert_frame_equal(again.images, record.images)
+
+
+def test_a_record_without_its_weights_does_not_count(study):
+    record = study.obtain(study.training("edsr_like"))
+    assert study.record(record.run).finished
+    (record.folder / "weights.safetensors").unlink()
+    assert not study.record(record.run).finished
+    assert study.obtain(record.run).finished
+
+
+def test_the_timing_run_measures_every_network_at_every_size(study):
+    record = study.obtain(study.timing())
+    table = record.profile
+    whole = table[table.part == "network"]
+    assert set(whole.label) == {*study.profile.models, "lcoan (stored)", "nlan_shared (stored)"}
+    assert len(whole) == len(study.profile.timing.sizes) * whole.label.nunique()
+    assert "edsr_like" not in set(table[table.part == "non-local layers"].label)
+    assert (record.times.groupby(["label", "part", "size"]).size() == study.profile.timing.repeats).all()
+
+
+def test_results_of_another_device_are_read_but_not_made(study, monkeypatch):
+    monkeypatch.setenv("SRLAB_DEVICE", "nvidia-h200")
+    elsewhere = Study("smoke", ROOT)
+    assert elsewhere.folder.name == "smoke-nvidia-h200"
+    with pytest.raises(InputError, match=r"is missing and can only be made on 'nvidia-h200'"):
+        elsewhere.obtain(elsewhere.training("edsr_like"))
+    assert not elsewhere.folder.exists()
+
+
+def test_data_without_benchmarks_is_refused_before_anything_runs(study, monkeypatch, tmp_path):
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "train" / "a.png").write_bytes(b"")
+    monkeypatch.setenv("SRLAB_DATA", str(tmp_path / "data"))
+    with pytest.raises(InputError, match="no benchmark"):
+        Study("smoke", ROOT).runs()
+
+
+def test_all_bad_files_are_reported_at_once_before_training(study, monkeypatch, tmp_path):
+    for name in ("train/a.png", "train/b.png", "benchmark/mine/HR/c.png"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if "a" in path.name else b"not an image")
+    monkeypatch.setenv("SRLAB_DATA", str(tmp_path / "data"))
+    mine = Study("smoke", ROOT)
+    with pytest.raises(InputError) as caught:
+        mine.obtain(mine.training("edsr_like"))
+    assert all(name in str(caught.value) for name in ("a.png", "b.png", "c.png"))
+
+
+def test_the_root_is_found_from_the_notebooks_folder(tmp_path):
+    assert find_root(ROOT / "notebooks") == ROOT
+    with pytest.raises(InputError, match="no folder with profiles/"):
+        find_root(tmp_path)

@@ -1,0 +1,195 @@
+"""Training: seeded, resumable to the bit, stopped by a non-finite loss, the same on two processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from srlab.checkpoints import load_tensors
+from srlab.data.patches import Patches
+from srlab.models import build
+from srlab.training import Budget, NonFiniteLoss, train
+
+CPU = torch.device("cpu")
+BUDGET = Budget(
+    steps=8, batch=2, patch=8, learning_rate=1e-3, warmup=2, halve_at=(0.5,), log_every=2, checkpoint_every=3
+)
+
+
+def images() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randint(0, 256, (3, 40, 44), generator=generator, dtype=torch.uint8) for _ in range(3)]
+
+
+def patches(budget: Budget = BUDGET) -> Patches:
+    return Patches(images(), 2, budget.patch, budget.batch, seed=0)
+
+
+def network() -> torch.nn.Module:
+    return build("lcoan", 2, seed=0, channels=8, groups=2, blocks=1, clusters=4, window=16)
+
+
+def fit(folder: Path, budget: Budget = BUDGET, data: object = None, net: torch.nn.Module | None = None):
+    generator = torch.Generator().manual_seed(2)
+    validation = (torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 3, 16, 16, generator=generator))
+    return train(net or network(), data or patches(budget), validation, budget, folder, 0, CPU)
+
+
+def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return net.state_dict()
+
+
+class StopsAt(Patches):
+    """Patches that fail at a step, as a machine does."""
+
+    def __init__(self, stop: int):
+        super().__init__(images(), 2, BUDGET.patch, BUDGET.batch, seed=0)
+        self.stop = stop
+
+    def batch_at(self, step: int, rank: int = 0, world_size: int = 1):
+        if step == self.stop:
+            raise KeyboardInterrupt
+        return super().batch_at(step, rank, world_size)
+
+
+def test_the_loss_falls_and_the_curve_says_so(tmp_path):
+    budget = Budget(steps=60, batch=4, patch=8, learning_rate=2e-3, log_every=20, checkpoint_every=30)
+    smooth = [torch.linspace(0, 255, 40).expand(3, 40, 40).to(torch.uint8)]
+    _, curve, facts = fit(tmp_path, budget, Patches(smooth, 2, 8, 4, seed=0))
+    assert curve.loss.is_monotonic_decreasing
+    assert curve.loss.iloc[-1] < curve.loss.iloc[0] / 2
+    assert curve.step.tolist() == [20, 30, 40, 60]
+    assert list(curve) == ["step", "loss", "psnr", "validation_psnr", "learning_rate", "images_per_s"]
+    assert 0 <= facts["data_wait_seconds"] < facts["seconds"]
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, stop):
+    whole, curve, _ = fit(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "parts", data=StopsAt(stop))
+    resumed, curve_again, _ = fit(tmp_path / "parts")
+    assert all(torch.equal(a, weights(resumed)[key]) for key, a in weights(whole).items())
+    exact = ["step", "loss", "psnr", "validation_psnr", "learning_rate"]
+    pd.testing.assert_frame_equal(curve[exact], curve_again[exact], check_exact=True)
+
+
+def test_two_runs_of_one_seed_are_equal_to_the_bit_and_of_another_seed_not(tmp_path):
+    one, _, _ = fit(tmp_path / "a")
+    same, _, _ = fit(tmp_path / "b")
+    other, _, _ = fit(tmp_path / "c", data=Patches(images(), 2, 8, 2, seed=1))
+    assert all(torch.equal(a, weights(same)[key]) for key, a in weights(one).items())
+    assert not torch.equal(weights(one)["head.weight"], weights(other)["head.weight"])
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
+    """SIGKILL while training for real, through the command line; then the same command again."""
+    environment = {**os.environ, "SRLAB_RESULTS": str(tmp_path / "killed"), "SRLAB_DATA": ""}
+    command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", "--model", "lcoan"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("killed/*/runs/*/checkpoint.safetensors")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if process.returncode == -signal.SIGKILL:
+        assert not list(tmp_path.glob("killed/*/runs/*/run.json"))
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    environment["SRLAB_RESULTS"] = str(tmp_path / "whole")
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    ours, whole = (
+        load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/weights.safetensors")))[0]
+        for name in ("killed", "whole")
+    )
+    assert ours.keys() == whole.keys()
+    assert all(torch.equal(ours[key], whole[key]) for key in ours)
+    assert not list(tmp_path.glob("*/*/runs/*/checkpoint.safetensors"))
+
+
+class Diverging(torch.nn.Module):
+    """A network whose loss is not finite from a given step on."""
+
+    def __init__(self, step: int):
+        super().__init__()
+        self.inner, self.step, self.calls = network(), step, 0
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        self.calls += self.training
+        return self.inner(lr) * (float("nan") if self.training and self.calls >= self.step else 1)
+
+
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(NonFiniteLoss, match=r"at step 5 of .*; the checkpoint of step 3 is kept"):
+        fit(tmp_path, net=Diverging(5))
+    tensors, held = load_tensors(tmp_path / "checkpoint.safetensors")
+    assert held["step"] == 3
+    assert all(tensor.isfinite().all() for key, tensor in tensors.items() if tensor.is_floating_point())
+
+
+def test_a_non_finite_loss_before_any_checkpoint_says_so(tmp_path):
+    with pytest.raises(NonFiniteLoss, match=r"at step 1 of .*; no checkpoint had been written"):
+        fit(tmp_path, net=Diverging(1))
+
+
+def test_the_averaged_weights_are_an_exponential_moving_average(tmp_path):
+    followed: dict[int, torch.Tensor] = {}
+
+    class Watched(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                followed[len(followed)] = self.inner.tail.bias.detach().clone()
+            return self.inner(lr)
+
+    net = Watched()
+    averaged, _, _ = fit(tmp_path, net=net)
+    after = [*list(followed.values())[1:], net.inner.tail.bias.detach()]
+    expected = after[0]  # the first update copies
+    for count, current in enumerate(after[1:], start=1):
+        decay = min(BUDGET.ema_decay, (1 + count) / (10 + count))
+        expected = decay * expected + (1 - decay) * current
+    torch.testing.assert_close(averaged.inner.tail.bias, expected)
+    assert not averaged.training
+
+
+def test_the_learning_rate_warms_up_and_halves():
+    budget = Budget(steps=100, learning_rate=1.0, warmup=4, halve_at=(0.5, 0.75))
+    assert [budget.learning_rate_at(step) for step in (0, 1, 3, 4, 49, 50, 74, 75, 99)] == [
+        0.25, 0.5, 1, 1, 1, 0.5, 0.5, 0.25, 0.25,
+    ]  # fmt: skip
+
+
+def test_bf16_trains(tmp_path):
+    averaged, curve, _ = fit(tmp_path, Budget(**{**BUDGET.model_dump(), "precision": "bf16-mixed"}))
+    assert curve.loss.iloc[-1] < curve.loss.iloc[0]
+    assert averaged.head.weight.dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run_together(tmp_path):
+    """With gloo: the same batches, divided; k-means and gradients over both; so the same network."""
+    found = {}
+    for processes in (1, 2):
+        environment = {**os.environ, "SRLAB_RESULTS": str(tmp_path / str(processes)), "SRLAB_DATA": ""}
+        environment["OMP_NUM_THREADS"] = "1"
+        command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", "--devices", str(processes)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        [weights_file] = tmp_path.glob(f"{processes}/*/runs/*/weights.safetensors")
+        found[processes] = load_tensors(weights_file)[0]
+    for key, alone in found[1].items():
+        # A bias's gradient, a sum of signs, may cancel to 0 in one order of adding and to 1e-10 in another,
+        # of which Adam makes a step of any size up to the learning rate.
+        atol = 1e-5 if alone.dim() > 1 else 1e-3
+        torch.testing.assert_close(found[2][key], alone, rtol=1e-3, atol=atol)

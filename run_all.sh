@@ -3,6 +3,12 @@
 # Make every run, figure and notebook of profiles/PROFILE.yaml (default: quick),
 # and first whatever set-up is missing.
 set -euo pipefail
+# Relative to where this is called from, not to the repository.
+for folder in SRLAB_DATA SRLAB_RESULTS; do
+    if [[ -n ${!folder:-} ]]; then
+        export "$folder=$(realpath -m "${!folder}")"
+    fi
+done
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
 

@@ -79,6 +79,27 @@ def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, with
 
 
 @app.command()
+def notebook(
+    name: Annotated[str, typer.Argument(help="A file in notebooks/, without .ipynb.")],
+    profile: ProfileName = "quick",
+) -> None:
+    """Execute one notebook of a profile into its results folder, as .ipynb and HTML."""
+    from srlab.notebooks import execute
+    from srlab.runs import Study
+
+    typer.echo(execute(Study(profile), name))
+
+
+@app.command()
+def index(profile: ProfileName = "quick") -> None:
+    """Write the page that shows a profile's main figures and links everything else."""
+    from srlab.notebooks import write_index
+    from srlab.runs import Study
+
+    typer.echo(write_index(Study(profile)))
+
+
+@app.command()
 def train(
     model: ModelName = "lcoan",
     profile: ProfileName = "quick",

@@ -123,12 +123,13 @@ def picture(image: UInt8[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
 def corners(lr: UInt8[Tensor, "3 h w"], count: int) -> list[tuple[int, int]]:
     """(row, column) of the strongest corners, at least an eighth of the shorter side apart and from the edge.
 
-    These are structured places chosen by no one's taste: peaks of the Shi–Tomasi measure of Y at σ = 2.
+    These are structured places chosen by no one's taste: peaks of the Shi–Tomasi measure of Y at σ = 2. Where
+    there is none, it is the middle.
     """
     apart = max(1, min(lr.shape[1:]) // 8)
     strength = corner_shi_tomasi(luma(lr.double()).numpy(), sigma=2)
     peaks = corner_peaks(strength, min_distance=apart, exclude_border=apart, num_peaks=count)
-    return [(int(row), int(col)) for row, col in peaks]
+    return [(int(row), int(col)) for row, col in peaks] or [(lr.shape[1] // 2, lr.shape[2] // 2)]
 
 
 def restored(
@@ -231,7 +232,8 @@ def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
         If the pixel is not in the map.
     """
     query = torch.tensor([layer.index(row, col)], device=layer.pattern.query.device)
-    return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
+    with torch.inference_mode():
+        return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
 
 
 def _to_pixels(layer: LayerTrace, of_keys: Shaped[Tensor, " m"]) -> Shaped[np.ndarray, "h w"]:
@@ -369,8 +371,9 @@ def evenness(records: Sequence[Record], refs: Sequence[ImageRef]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in the
-        largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows of one cluster).
+        run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in
+        the largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows whose
+        tokens are all of one cluster).
 
     Raises
     ------

@@ -8,11 +8,13 @@ become sentences that claim no more than the spread allows. Figures are as wide 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython.display import Image
 from jaxtyping import UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -83,6 +85,8 @@ STYLE = {
     "esc_rib": Look("#117733", "s"),
 }
 STORED = " (stored)"
+#: The `run` of rows that no run made: bicubic enlargement.
+NO_RUN = "none"
 INK = "#333333"
 
 #: What numbers are called on axes and in tables, with units.
@@ -146,10 +150,20 @@ def quality(records: Sequence[Record], *options: str) -> pd.DataFrame:
     return _tidy(records, "images", options)
 
 
-def costs(records: Sequence[Record], *options: str) -> pd.DataFrame:
-    """What networks and their non-local layers cost: as `quality`, with `Record.profile` and parameters."""
-    table = _tidy(records, "profile", options)
-    return table.assign(parameters=table["run"].map({r.run.hash: r.facts["parameters"] for r in records}))
+def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFrame:
+    """What training runs' networks and their non-local layers cost, measured in turn by one timing run.
+
+    A row for each network and part, whatever the number of seeds: seeds do not change what is computed.
+    """
+    frames = []
+    for record in {timed.run.label_of(r.run.network): r for r in records}.values():
+        network = record.run.network
+        label = timed.run.label_of(network)
+        rows = timed.profile[timed.profile["label"] == label].drop(columns="label")
+        known = {option: network.options[option] for option in options}
+        facts = {"run": timed.run.hash, "model": network.model, **known}
+        frames.append(rows.assign(**facts, parameters=timed.facts["parameters"][label]))
+    return pd.concat(frames, ignore_index=True)
 
 
 def timings(record: Record) -> pd.DataFrame:
@@ -180,7 +194,7 @@ def means(quality: pd.DataFrame, by: str = "model") -> pd.DataFrame:
         .groupby(keys, sort=False)
         .agg(
             images=("images", "first"),
-            seeds=("run", "size"),
+            seeds=("run", lambda runs: (runs != NO_RUN).sum()),
             psnr_y=("psnr_y", "mean"),
             lowest_db=("psnr_y", "min"),
             highest_db=("psnr_y", "max"),
@@ -212,8 +226,8 @@ def differences(quality: pd.DataFrame, by: str = "model", reference: object = "e
     -------
     DataFrame
         benchmark, `by`, gain_db (mean over images and seeds), images, images_higher (images whose mean over
-        seeds is higher), seeds, told_apart, run. `told_apart` needs two seeds or more, and ranges of the
-        runs' mean psnr_y that do not overlap.
+        seeds is higher), seeds, told_apart, run. `told_apart` needs ranges of the runs' mean psnr_y that do
+        not overlap, and so many seeds that this is not mere `luck`: three or more.
     """
     gains = paired(quality, by, reference)
     image = gains.groupby(["benchmark", by, "name"], sort=False)["gain_db"].mean()
@@ -230,11 +244,20 @@ def differences(quality: pd.DataFrame, by: str = "model", reference: object = "e
                 "images": len(each),
                 "images_higher": int((each > 0).sum()),
                 "seeds": ours["seeds"],
-                "told_apart": bool(apart and min(ours["seeds"], theirs["seeds"]) > 1),
+                "told_apart": bool(apart and luck(min(int(ours["seeds"]), int(theirs["seeds"]))) <= LUCK),
                 "run": ours["run"],
             }
         )
     return pd.DataFrame(rows)
+
+
+#: How often equal networks may be told apart.
+LUCK = 0.1
+
+
+def luck(seeds: int) -> float:
+    """How often ranges of two equal networks do not overlap: 1 for one seed, 1/3 for two, 1/10 for three."""
+    return 2 / comb(2 * seeds, seeds)
 
 
 def growth(costs: pd.DataFrame) -> pd.DataFrame:
@@ -279,12 +302,16 @@ def _images_and_seeds(quality: pd.DataFrame) -> str:
     return f"{_count(images, 'image')}, {_count(quality['seed'].nunique(), 'seed')}"
 
 
+def _images(evenness: pd.DataFrame) -> int:
+    return len(evenness) // evenness["run"].nunique()
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _conditions(costs: pd.DataFrame) -> str:
-    sizes = "/".join(f"{size}" for size in sorted(costs["size"].unique()))
+    sizes = "/".join(f"{size}" for size in sorted(costs["size"].unique().tolist()))
     return f"LR {sizes} px, {costs['repeats'].iloc[0]:.0f} repeats"
 
 
@@ -317,7 +344,7 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]])
     """Images in rows, each with its words beneath."""
     columns = max(map(len, rows))
     side = DOUBLE / columns
-    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + 0.35 for row in rows]
+    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + 0.25 for row in rows]
     figure = _figure(DOUBLE, sum(heights))
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for axes, row in zip(grid, rows, strict=True):
@@ -326,6 +353,7 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]])
         for ax, (words, image) in zip(axes, row, strict=False):
             ax.imshow(image, interpolation="nearest")
             _bare(ax)
+            ax.set_anchor("N")
             ax.set_xlabel(words)
     return figure
 
@@ -375,7 +403,7 @@ def _draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:
     ax.set_ylabel(NAMES[column])
 
 
-def _points(ax: Axes, x: Sequence[float], costs: pd.DataFrame, column: str, style: dict) -> None:
+def _points(ax: Axes, x: np.ndarray | pd.Series, costs: pd.DataFrame, column: str, style: dict) -> None:
     """Values of a cost over x; times have bars between their quartiles."""
     spread = None
     if column == "median_ms":
@@ -418,8 +446,8 @@ def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_l
 def sweep(
     quality: pd.DataFrame,
     costs: pd.DataFrame,
-    option: str,
     evenness: pd.DataFrame,
+    option: str,
     measure: str,
     model: str = "lcoan",
 ) -> Figure:
@@ -429,9 +457,9 @@ def sweep(
     ----------
     quality, costs : DataFrame
         As of the functions of these names, with the option.
-    option : {"clusters", "window"}
     evenness : DataFrame
-        As of `srlab.inspection.evenness`, with a column of the option's values.
+        As of `srlab.inspection.evenness`.
+    option : {"clusters", "window"}
     measure : {"gini", "pure_windows"}
         Column of `evenness`.
     model : str
@@ -454,22 +482,21 @@ def sweep(
 
     alone = costs[costs["part"] == "non-local layers"].sort_values(option)
     for ax, column, title in (
-        (time, "median_ms", f"(b) non-local layers: {_conditions(alone)}, bars: quartiles"),
+        (time, "median_ms", f"(b) non-local layers: {_conditions(alone)}"),
         (memory, "peak_mib", f"(c) non-local layers: {_conditions(alone).split(',')[0]}"),
     ):
-        for _, run in alone.groupby("seed"):
-            _points(ax, run[option], run, column, style)
+        _points(ax, alone[option], alone, column, style)
         _from_zero(ax, "y")
         ax.set(title=title, ylabel=NAMES[column])
 
     spread = evenness.groupby(option)[measure]
-    even.plot(evenness[option], evenness[measure], ".", color=style["color"], alpha=0.5)
+    even.plot(evenness[option], evenness[measure], ".", color=INK, alpha=0.5, markersize=3, zorder=3)
     even.plot(spread.median().index, spread.median(), **style)
     even.set_ylim(-0.03, 1.03)
     even.set(ylabel=NAMES[measure])
-    even.set_title(f"(d) line: median of {_count(evenness['name'].nunique(), 'image')}, dots: each")
+    even.set_title(f"(d) line: median of {_count(_images(evenness), 'image')}, dots: each")
     for ax in (psnr, time, memory, even):
-        _powers(ax, sorted(quality[option].unique()))
+        _powers(ax, sorted(quality[option].unique().tolist()))
         ax.set_xlabel(NAMES[option])
     return figure
 
@@ -521,7 +548,7 @@ def scaling(costs: pd.DataFrame) -> Figure:
                 ax.set_title(part)
                 ax.set_xlabel("side of the LR image (px)")
             _guides(ax, own, column)
-            _powers(ax, sorted(costs["size"].unique()))
+            _powers(ax, sorted(costs["size"].unique().tolist()))
         axes[0].set_ylabel(NAMES[column])
         for ax in axes:
             ax.yaxis.set_major_formatter(ScalarFormatter())
@@ -544,7 +571,7 @@ def _guides(ax: Axes, costs: pd.DataFrame, column: str) -> None:
 
 @rc_context(HOUSE)
 def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> Figure:
-    """Gain over bicubic against latency and against peak memory, a row a benchmark, a marker a run.
+    """Gain over bicubic against latency and against peak memory, a row a benchmark, a marker a seed.
 
     Parameters
     ----------
@@ -562,10 +589,10 @@ def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame
     grid = figure.subplots(len(benchmarks), 2, squeeze=False, sharex="col", sharey="row")
     for axes, benchmark in zip(grid, benchmarks, strict=True):
         own = gain[gain["benchmark"] == benchmark]
-        runs = own.groupby("run", sort=False)["gain_db"].mean().rename("mean_db")
-        points = whole.merge(runs, on="run")
+        seeds = own.groupby(["model", "seed"], sort=False)["gain_db"].mean().rename("mean_db")
+        points = whole.merge(seeds.reset_index("seed"), on="model")
         for model, each in points.groupby("model", sort=False):
-            style = look(model) | {"linestyle": "none", "markersize": 6}
+            style = look(model) | {"linestyle": "none", "markersize": 6, "clip_on": False}
             spread = [each["median_ms"] - each["q25_ms"], each["q75_ms"] - each["median_ms"]]
             axes[0].errorbar(each["median_ms"], each["mean_db"], xerr=spread, **style)
             axes[1].plot(each["peak_mib"], each["mean_db"], **style)
@@ -673,7 +700,7 @@ def attention(rows: Sequence[dict[str, View]]) -> Figure:
     return figure
 
 
-def _weight_scale(figure: Figure, weights: AxesImage, axes: Sequence[Axes]) -> None:
+def _weight_scale(figure: Figure, weights: AxesImage, axes: np.ndarray) -> None:
     bar = figure.colorbar(weights, ax=axes, orientation="horizontal", extend="both", aspect=50, shrink=0.7)
     bar.set_label("attention weight ÷ weight of an even spread over all tokens (grey: unseen)")
     bar.ax.grid(visible=False)
@@ -705,9 +732,10 @@ def _window_key() -> list[Patch]:
 
 @rc_context(HOUSE)
 def draw_view(figure: Figure, view: View) -> None:
-    """Fill a figure with one query: image, weights, clusters, windows."""
+    """Fill a figure with one query: image, weights, clusters, windows; laid out by hand, for that is fast."""
     figure.clear()
-    image, weights, clusters, windows = figure.subplots(2, 2).flat
+    places = {"left": 0.01, "right": 0.9, "bottom": 0.06, "top": 0.96, "wspace": 0.03, "hspace": 0.1}
+    image, weights, clusters, windows = figure.subplots(2, 2, gridspec_kw=places).flat
     draw_image(image, view)
     scale = draw_weights(weights, view)
     draw_clusters(clusters, view)
@@ -717,28 +745,29 @@ def draw_view(figure: Figure, view: View) -> None:
     none = "" if view.clusters is not None else ": this mechanism sorts nothing"
     clusters.set_title(f"clusters{none}")
     windows.set_title(f"windows{none}")
-    bar = figure.colorbar(scale, ax=[weights, windows], extend="both", shrink=0.6)
+    bar = figure.colorbar(scale, cax=figure.add_axes((0.915, 0.25, 0.02, 0.5)), extend="both")
     bar.set_label("weight ÷ even weight (grey: unseen)")
     if view.clusters is not None:
-        figure.legend(handles=_window_key(), loc="outside lower center", ncols=4)
+        figure.legend(handles=_window_key(), loc="lower center", ncols=4)
 
 
 # --- files ------------------------------------------------------------------------------------------------
 
 
-def save(figure: Figure, study_folder: Path, name: str) -> Figure:
+def save(figure: Figure, study_folder: Path, name: str) -> Image:
     """Write figures/NAME.png (200 dpi) and figures/NAME.svg, the same bytes for the same numbers.
 
     Returns
     -------
-    Figure
-        For display.
+    Image
+        The figure, for display in a notebook.
     """
     with rc_context(HOUSE):
         for kind, metadata in (("png", {}), ("svg", {"Date": None})):
             with replacing(study_folder / "figures" / f"{name}.{kind}") as beside:
                 figure.savefig(beside, format=kind, metadata=metadata)
-    return figure
+    png = study_folder / "figures" / f"{name}.png"
+    return Image(png.read_bytes(), width=round(100 * figure.get_figwidth()), alt=name.replace("_", " "))
 
 
 #: Decimals of columns of numbers; two where nothing is said.
@@ -795,11 +824,11 @@ def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) 
     -------
     DataFrame
         benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms and peak_mib of
-        the whole network (mean over seeds), gflops, Mparameters (millions), run ("none" for bicubic).
+        the whole network, gflops, Mparameters (millions), run.
     """
     whole = costs[costs["part"] == "network"].assign(Mparameters=costs["parameters"] / 1e6)
     cost = whole.groupby("model", sort=False)[["median_ms", "peak_mib", "gflops", "Mparameters"]].mean()
-    baseline = means(bicubic.assign(model="bicubic", run="none")).assign(seeds=0)
+    baseline = means(bicubic.assign(model="bicubic", run=NO_RUN))
     both = pd.concat([baseline, means(quality).merge(cost, on="model")], ignore_index=True)
     order = {name: i for i, name in enumerate(baseline["benchmark"])}
     both = both.sort_values("benchmark", key=lambda names: names.map(order), kind="stable")
@@ -813,7 +842,7 @@ def swept(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame, op
     -------
     DataFrame
         benchmark, the option, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, of the non-local
-        layers median_ms, q25_ms, q75_ms and peak_mib (mean over seeds), median gini and pure_windows, run.
+        layers median_ms, q25_ms, q75_ms and peak_mib, median gini and pure_windows, run.
     """
     alone = costs[costs["part"] == "non-local layers"].groupby(option)
     cost = alone[["median_ms", "q25_ms", "q75_ms", "peak_mib"]].mean()
@@ -837,7 +866,7 @@ def measured_quality(convention: dict[str, str | int]) -> str:
 def measured_cost(record: Record) -> str:
     """What a record's times and memory are measurements of."""
     on, costs = record.facts["environment"], record.profile
-    sizes = ", ".join(f"1×3×{size}×{size}" for size in sorted(costs["size"].unique()))
+    sizes = ", ".join(f"1×3×{size}×{size}" for size in sorted(costs["size"].unique().tolist()))
     return (
         f"**How cost is measured.** On {on['name']} ({on['kind']}, {on['threads']} threads, torch "
         f"{on['torch']}), float32, LR inputs of shape {sizes}; {costs['warmup'].iloc[0]:.0f} warm-up and "
@@ -849,14 +878,13 @@ def measured_cost(record: Record) -> str:
 
 def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
     """What may be said about mean gains: only those that the spread over seeds tells apart."""
-    seeds = differences["seeds"].min()
-    low, high = differences["gain_db"].min(), differences["gain_db"].max()
-    found = f"mean differences in Y-PSNR from {by} `{reference}` lie between {low:+.3f} and {high:+.3f} dB"
-    if seeds < 2:
-        return (
-            f"**No verdict.** The {found}, but each network was trained from one seed, so this budget cannot "
-            f"tell them from the luck of a seed."
-        )
+    seeds = int(differences["seeds"].min())
+    low, high = (f"{gain:+.3f}" for gain in (differences["gain_db"].min(), differences["gain_db"].max()))
+    span = f"{low} dB" if low == high else f"between {low} and {high} dB"
+    found = f"mean gain in Y-PSNR over {by} `{reference}` is {span}"
+    chance = f"with {_count(seeds, 'seed')} each, {luck(seeds):.0%} of equal networks would part by luck"
+    if luck(seeds) > LUCK:
+        return f"**No verdict.** The {found}, but {chance}: this budget cannot tell them apart."
     apart = differences[differences["told_apart"]]
     sentence = f"The {found}, over {seeds} seeds. "
     if apart.empty:
@@ -867,8 +895,8 @@ def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "e
         f"`{row[by]}` on {row['benchmark']} {row['gain_db']:+.3f} dB" for _, row in apart.iterrows()
     )
     return (
-        f"{sentence}**Told apart** (ranges over seeds do not overlap): {told}. **Not told apart:** the other "
-        f"{len(differences) - len(apart)} of {len(differences)}."
+        f"{sentence}**Told apart** (ranges over seeds do not overlap; {chance}): {told}. **Not told apart:** "
+        f"the other {len(differences) - len(apart)} of {len(differences)}."
     )
 
 
@@ -888,17 +916,24 @@ def cheaper(costs: pd.DataFrame, first: object, second: object, by: str = "model
         ms=("median_ms", "median"), low=("q25_ms", "min"), high=("q75_ms", "max"), mib=("peak_mib", "max")
     )
     lines = []
-    for size in sorted(costs["size"].unique()):
+    for size in sorted(costs["size"].unique().tolist()):
         a, b = summary.loc[size, first], summary.loc[size, second]
         found = f"takes {a['ms'] / b['ms']:.2f} times as long as"
         if a["low"] <= b["high"] and b["low"] <= a["high"]:
             found = "is not told apart in time (quartiles overlap) from"
         lines.append(
-            f"- {by} `{first}` {found} `{second}` on {size}×{size} px: {a['ms']:.1f} ms "
-            f"({a['low']:.1f} to {a['high']:.1f}) against {b['ms']:.1f} ms ({b['low']:.1f} to "
-            f"{b['high']:.1f}); it holds {a['mib']:.1f} MiB against {b['mib']:.1f} MiB"
+            f"- {by} `{first}` {found} `{second}` on {size}×{size} px: {_range(a)} against {_range(b)}; it "
+            f"holds {_short(a['mib'])} MiB against {_short(b['mib'])} MiB"
         )
     return "\n".join(lines)
+
+
+def _range(summary: pd.Series) -> str:
+    return f"{_short(summary['ms'])} ms ({_short(summary['low'])} to {_short(summary['high'])})"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
 
 
 def unevenness(evenness: pd.DataFrame, option: str) -> str:
@@ -908,10 +943,54 @@ def unevenness(evenness: pd.DataFrame, option: str) -> str:
         middle = own[["gini", "largest", "empty", "pure_windows"]].median()
         lines.append(
             f"- {option} {value}: the largest of {own['clusters'].iloc[0]} clusters holds "
-            f"{middle['largest']:.0%} of an image's tokens, {middle['empty']:g} are empty, the Gini "
-            f"coefficient is {middle['gini']:.2f}; {middle['pure_windows']:.0%} of windows hold one cluster only"
+            f"{middle['largest']:.0%} of an image's tokens, empty are {middle['empty']:g}, the Gini "
+            f"coefficient is {middle['gini']:.2f}; {middle['pure_windows']:.0%} of windows hold one cluster "
+            f"({_count(_images(own), 'image')}, {_count(own['seed'].nunique(), 'seed')})"
         )
     return "\n".join(lines)
+
+
+def trained(records: Sequence[Record]) -> str:
+    """What the training of one network was, and whether it was still getting better."""
+    first, run = records[0].facts, records[0].run
+    ends = [record.curve["validation_psnr"].iloc[[(len(record.curve) - 1) // 2, -1]] for record in records]
+    climbs = "; ".join(f"{half:.2f} dB half way and {end:.2f} dB at the end" for half, end in ends)
+    return (
+        f"`{run.network.model}` ×{run.scale}, {first['parameters']:,} parameters: {run.budget.steps} steps "
+        f"of {run.budget.batch} LR patches of {run.budget.patch}×{run.budget.patch} px took "
+        f"{first['seconds']:.1f} s on {first['environment']['name']}, {_waiting(first):.0%} of it waiting "
+        f"for data. PSNR of the held-out patches (RGB, not rounded, no border left out): {climbs}. Where it "
+        f"still climbs at the end, the budget and not the network is the limit."
+    )
+
+
+def _waiting(facts: dict) -> float:
+    return facts["data_wait_seconds"] / facts["seconds"]
+
+
+def looking(reach: pd.DataFrame) -> str:
+    """How widely and how far the layers of networks look, in words; medians over queries.
+
+    Parameters
+    ----------
+    reach : DataFrame
+        As of `srlab.inspection.reach`, with model and layer.
+    """
+    middle = reach.groupby(["model", "layer"], sort=False).median(numeric_only=True).reset_index()
+    middle["spread"] = middle["keys_effective"] / middle["keys_seen"]
+    lines = [
+        f"- `{row.model}`, {row.layer}: sees {row.keys_seen:.0f} keys and weighs them as an even spread over "
+        f"{row.spread:.0%} of them would, at a mean distance of {row.distance:.0f} px; an even look at the "
+        f"whole image would have {row.distance_even:.0f} px"
+        for row in middle.itertuples()
+    ]
+    even = (middle["spread"] > 0.95).sum()
+    found = (
+        f"Medians over {len(reach) // len(middle)} queries. {even} of {len(middle)} layers weigh the keys "
+        f"that they see almost evenly (as a spread over more than 95 % of them): such a layer averages, and "
+        f"all its choice lies in what it sees."
+    )
+    return "\n".join([found, "", *lines])
 
 
 def describe(view: View) -> str:

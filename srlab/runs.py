@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from srlab.checkpoints import load_network, save_network
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale
-from srlab.data.sources import DataSource, load, open_data
+from srlab.data.sources import DataSource, embedded, load, open_data
 from srlab.errors import InputError
 from srlab.evaluation import convention, evaluate
 from srlab.files import write_text
@@ -134,6 +134,10 @@ class TimingRun(_Run):
     def slug(self) -> str:
         return f"timing-x{self.scale}"
 
+    def label_of(self, network: Network) -> str:
+        """The label under which a network is timed."""
+        return next(label for label, timed in self.networks.items() if timed == network)
+
 
 Run = TrainingRun | TimingRun
 
@@ -200,7 +204,7 @@ class Study:
     -----
     Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such
     as "nvidia-h200", to draw on this machine what was measured on another; `SRLAB_RESULTS`, a folder instead
-    of results/.
+    of results/. Relative folders, the profile's `data` too, are relative to `root`.
     """
 
     def __init__(self, profile: str, root: Path | None = None):
@@ -208,14 +212,16 @@ class Study:
         self.profile: Profile = load_profile(self.root / "profiles" / f"{profile}.yaml")
         #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
-        results = Path(os.environ.get("SRLAB_RESULTS") or self.root / "results")
+        results = self.root / (os.environ.get("SRLAB_RESULTS") or "results")
         self.folder = results / f"{profile}-{self.device}"
 
     @cached_property
     def data(self) -> DataSource:
         """The images; benchmarks are those that the profile evaluates on."""
         folder = os.environ.get("SRLAB_DATA") or self.profile.data
-        data = open_data(folder).select(self.profile.benchmarks)
+        data = (open_data(self.root / Path(folder).expanduser()) if folder else embedded()).select(
+            self.profile.benchmarks
+        )
         if not data.benchmarks:
             raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
         return data
@@ -260,6 +266,22 @@ class Study:
         """`lcoan` with each window w."""
         return [run for w in self.profile.windows for run in self._over_seeds("lcoan", window=w)]
 
+    def trained(self) -> list[TrainingRun]:
+        """Every training run of the profile, each once."""
+        every = [*self.comparison(), *self.sharing(), *self.cluster_sweep(), *self.window_sweep()]
+        return list({run.hash: run for run in every}.values())
+
+    def costs(self) -> TimingRun:
+        """The networks that the profile trains, measured in turn on one size of input."""
+        networks = {self._label(run.network): run.network for run in self.trained()}
+        return self._timing(networks, (PROFILED["size"],))
+
+    def _label(self, network: Network) -> str:
+        """The model, and what is not as the profile has it by default."""
+        default = self.network(network.model).options
+        own = [f"{key}={value}" for key, value in network.options.items() if value != default[key]]
+        return " ".join([network.model, *own])
+
     def timing(self) -> TimingRun:
         """The networks measured in turn; those that share weights both ways, recomputing and storing them."""
         timing = self.profile.timing
@@ -268,10 +290,14 @@ class Study:
         for model in ("lcoan", "nlan_shared"):
             if model in models:
                 networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
+        return self._timing(networks, timing.sizes)
+
+    def _timing(self, networks: dict[str, Network], sizes: tuple[int, ...]) -> TimingRun:
+        timing = self.profile.timing
         return TimingRun(
             networks=networks,
             scale=self.profile.scale,
-            sizes=timing.sizes,
+            sizes=sizes,
             repeats=timing.repeats,
             warmup=timing.warmup,
             device=self.device,
@@ -282,15 +308,8 @@ class Study:
         return {key: value for key, value in self.profile.timing.network.items() if key in known}
 
     def runs(self) -> list[Run]:
-        """Every run of the profile, each once."""
-        every = [
-            *self.comparison(),
-            *self.sharing(),
-            *self.cluster_sweep(),
-            *self.window_sweep(),
-            self.timing(),
-        ]
-        return list({run.hash: run for run in every}.values())
+        """Every run of the profile."""
+        return [*self.trained(), self.costs(), self.timing()]
 
     # --- their records ----------------------------------------------------------------------------------
 

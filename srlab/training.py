@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 import torch
 from jaxtyping import Float
-from lightning.fabric import Fabric
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
 from srlab.checkpoints import fit, load_tensors, save_tensors
@@ -123,6 +122,10 @@ def train(
     InputError
         If the checkpoint there is of another network.
     """
+    # These take seconds to import, which whoever only reads records need not wait for.
+    from lightning.fabric import Fabric
+    from torch.utils.tensorboard import SummaryWriter
+
     fabric = Fabric(
         accelerator=device.type,
         devices=processes,
@@ -146,12 +149,14 @@ def train(
     model.train()
     seen: list[Float[Tensor, " 3"]] = []
     since = time.perf_counter()
-    for lr, hr, waited in _prefetch(patches, range(step, budget.steps), fabric):
+    cut = partial(patches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
+    for batch, waited in _prefetch(cut, range(step, budget.steps)):
+        lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
         for group in optimizer.param_groups:
             group["lr"] = budget.learning_rate_at(step)
         sr = model(lr)
         loss = nn.functional.l1_loss(sr, hr)
-        fabric.backward(loss)
+        fabric.backward(loss + auxiliary_loss(network))
         norm = fabric.clip_gradients(
             model, optimizer, max_norm=budget.gradient_clip, error_if_nonfinite=False
         )
@@ -203,6 +208,19 @@ def train(
     return averaged.module, pd.DataFrame(rows), facts
 
 
+def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:
+    """The mean of the losses that layers left, in `auxiliary_loss`, in the last training pass, for backward.
+
+    They are taken out: none counts twice, and no graph outlives its step. 0.0 if there are none.
+    """
+    losses = []
+    for module in network.modules():
+        if getattr(module, "auxiliary_loss", None) is not None:
+            losses.append(module.auxiliary_loss)
+            module.auxiliary_loss = None
+    return torch.stack(losses).mean() if losses else 0.0
+
+
 def _moving_average(decay: float):
     """Update of an exponential moving average whose decay rises to `decay` as updates are counted."""
 
@@ -217,14 +235,8 @@ def _psnr(network: nn.Module, lr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b
     return -10 * nn.functional.mse_loss(network(lr).clamp(0, 1), hr).log10().item()
 
 
-def _prefetch(
-    patches: Patches, steps: range, fabric: Fabric
-) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], float]]:
-    """Each step's LR and HR batches on the device, the next cut while this one trains; seconds waited."""
-
-    def cut(step: int) -> Batch:
-        return patches.batch_at(step, fabric.global_rank, fabric.world_size)
-
+def _prefetch(cut: Callable[[int], Batch], steps: range) -> Iterator[tuple[Batch, float]]:
+    """The batch of each step, the next one cut while this one trains; and the seconds waited for it."""
     with ThreadPoolExecutor(1) as executor:
         coming = executor.submit(cut, steps.start) if steps else None
         for step in steps:
@@ -233,8 +245,7 @@ def _prefetch(
             waited = time.perf_counter() - asked
             if step + 1 < steps.stop:
                 coming = executor.submit(cut, step + 1)
-            lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
-            yield lr, hr, waited
+            yield batch, waited
 
 
 class Checkpoint:

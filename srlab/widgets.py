@@ -56,7 +56,7 @@ class Explorer(ipywidgets.VBox):
         self.row = ipywidgets.BoundedIntText(description="row")
         self.col = ipywidgets.BoundedIntText(description="column")
         self.status = ipywidgets.HTML()
-        self.canvas = Canvas(Figure((8, 7.5), dpi=90, layout="constrained"))
+        self.canvas = Canvas(Figure((8, 7.5), dpi=90))
         FigureManager(self.canvas, 0)
         self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
         self.canvas.mpl_connect("button_press_event", self._click)
@@ -74,11 +74,12 @@ class Explorer(ipywidgets.VBox):
         query = ipywidgets.HBox([self.row, self.col])
         super().__init__([choices, query, self.status, self.canvas])
 
-    def _trace(self, ref: ImageRef, model: str) -> list[LayerTrace]:
+    def _trace(self, ref: ImageRef, model: str) -> tuple[UInt8[Tensor, "3 h w"], list[LayerTrace]]:
         record = self.study.record(self._runs[model])
         if not record.finished:
             raise InputError(f"run {record.run.name} is not finished: run the notebook's cells above first")
-        return trace(record.network(), self._lr(ref))
+        lr = self._lr(ref)
+        return lr, trace(record.network(), lr)
 
     def _lr(self, ref: ImageRef) -> UInt8[Tensor, "3 h w"]:
         return centre(pair(ref, self.study.profile.scale)[0])
@@ -106,7 +107,7 @@ class Explorer(ipywidgets.VBox):
             chosen = self.layer.index or 0
             self.layer.options = ()
             try:
-                layers = self._traced(self.image.value, self.network.value)
+                _, layers = self._traced(self.image.value, self.network.value)
             except InputError:
                 return  # drawing says why
             self.layer.options = [(f"{i + 1}: {layer.mechanism}", i) for i, layer in enumerate(layers)]
@@ -119,9 +120,8 @@ class Explorer(ipywidgets.VBox):
 
     def _draw(self, _change: object = None) -> None:
         try:
-            layers = self._traced(self.image.value, self.network.value)
-            layer = layers[self.layer.value or 0]
-            self.view = view(layer, self._lr(self.image.value), self.row.value, self.col.value)
+            lr, layers = self._traced(self.image.value, self.network.value)
+            self.view = view(layers[self.layer.value or 0], lr, self.row.value, self.col.value)
         except InputError as error:
             self.view = None
             self.canvas.figure.clear()

@@ -9,9 +9,9 @@ from srlab.checkpoints import from_released
 from srlab.errors import InputError
 from srlab.models import REGISTRY, build
 from srlab.models.trunk import Trunk
-from srlab.profiling import count_parameters
+from srlab.profiling import count_flops, count_parameters
 
-SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
+SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16, "heads": 2, "attended": 4}
 
 
 def small(name: str, scale: int = 2, **options: object) -> torch.nn.Module:
@@ -83,7 +83,7 @@ def test_the_non_local_layers_alone_are_those_of_the_network():
 @pytest.mark.parametrize(
     ("name", "scale", "options", "told"),
     [
-        ("lcoam", 2, {}, "model 'lcoam' is unknown; there are: lcoan,"),
+        ("lcoam", 2, {}, "model 'lcoam' is unknown; there are: "),
         ("lcoan", 5, {}, "scale is 5; allowed are 2, 3, 4, 8"),
         (
             "lcoan",
@@ -111,3 +111,28 @@ def test_trunk_networks_differ_in_attention_only():
         rest = {k: v.shape for k, v in network.state_dict().items() if ".attention." not in k}
         assert rest == plain, name
         assert {"channels", "groups", "blocks"} <= set(inspect.signature(entry.make).parameters)
+
+
+# What cannot be matched: no attention at all; every token sees every token; linear in the tokens by design.
+UNMATCHED = {"edsr_like", "nlan", "nlan_shared", "enlcn"}
+
+
+def test_trunk_networks_are_matched_in_parameters_and_operations():
+    """At published width on a 64×64 image, each within 10 % of LCoAN, where the mechanism allows."""
+    x = torch.randn(1, 128, 64, 64)
+    with torch.device("meta"):
+        plain = build("edsr_like", 2)
+        of_trunk = count_flops(lambda: plain(torch.rand(1, 3, 64, 64)))
+    parameters, operations = {}, {}
+    for name in REGISTRY:
+        if not isinstance(small(name), Trunk):
+            continue
+        parameters[name] = count_parameters(build(name, 2))
+        one, two = (build(name, 2, groups=groups, blocks=1).eval() for groups in (1, 2))
+        with torch.no_grad():
+            first, both = (count_flops(lambda n=n: n.attend(x)) for n in (one, two))
+        operations[name] = of_trunk + first + 9 * (both - first)
+    for name in parameters:
+        assert abs(parameters[name] / parameters["lcoan"] - 1) < 0.1, name
+        matched = abs(operations[name] / operations["lcoan"] - 1) < 0.1
+        assert matched == (name not in UNMATCHED), (name, operations[name] / operations["lcoan"])

@@ -1,10 +1,39 @@
 """Attention mechanisms, one a file, each keeping the contract of :mod:`srlab.attention.contract`."""
 
+from srlab.attention.bra import BRA
 from srlab.attention.coa import CoA
 from srlab.attention.contract import Attention, Pattern, dense_attention
+from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
+from srlab.attention.enla import ENLA
+from srlab.attention.fgca import FGCA
 from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.lsp import LSP
 from srlab.attention.nla import NLA
+from srlab.attention.nlsa import NLSA
+from srlab.attention.routed_windows import RoutedWindows
+from srlab.attention.scc import SCC
 from srlab.attention.sorted_windows import SortedWindows
+from srlab.attention.window import ImplicitPosition, PositionTable, WindowAttention
 
-__all__ = ["LSP", "NLA", "Attention", "CoA", "Pattern", "SortedWindows", "SphericalKMeans", "dense_attention"]
+__all__ = [
+    "BRA",
+    "ENLA",
+    "FGCA",
+    "LSP",
+    "NLA",
+    "NLSA",
+    "SCC",
+    "Attention",
+    "CoA",
+    "ConvAttn",
+    "DecomposedKernel",
+    "ImplicitPosition",
+    "LargeKernel",
+    "Pattern",
+    "PositionTable",
+    "RoutedWindows",
+    "SortedWindows",
+    "SphericalKMeans",
+    "WindowAttention",
+    "dense_attention",
+]

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from srlab.attention.fused import fit
+
 
 def to_tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b l c"]:
     """Tokens in row-major order; no copy when `x` is channels-last."""
@@ -47,6 +49,10 @@ class Pattern:
         """
         raise NotImplementedError
 
+    def pixels(self) -> Int[Tensor, " m"]:
+        """The pixel of each key, row by row of the map; a key that fills the map has the pixel it copies."""
+        return torch.arange(self.key.shape[2], device=self.key.device)
+
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, ...] | float:
         """What is added to the scores; broadcasts to [b, heads, q, m]."""
         return 0.0
@@ -67,9 +73,13 @@ class Attention(nn.Module):
 
     `shared` carries a pattern from the layer that made it to the layers that reuse it. A mechanism that
     gives its pattern away sets `shares`; the others pass `shared` through untouched.
+
+    A mechanism with a loss of its own leaves it, weighted, in `auxiliary_loss` at each forward pass in
+    training mode; the training loop takes it from there.
     """
 
     shares = False
+    auxiliary_loss: Float[Tensor, ""] | None = None
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
         """Who sees whom for this input (and, for layers that reuse one, the shared pattern itself)."""
@@ -122,15 +132,9 @@ def softmax_attention(
     key: Float[Tensor, "b heads m d"],
     value: Float[Tensor, "b heads m c"],
 ) -> Float[Tensor, "b heads l c"]:
-    """Softmax(query·keyᵀ)·value without scaling, never holding the scores.
-
-    The CPU's fused kernel wants queries, keys and values of one width, and otherwise falls back to one
-    that holds all scores: the narrower side is filled with zeros, which changes no dot product.
-    """
-    width, depth = value.shape[-1], query.shape[-1]
-    if query.device.type == "cpu" and width != depth:
-        query, key = (nn.functional.pad(t, (0, max(0, width - depth))) for t in (query, key))
-        value = nn.functional.pad(value, (0, max(0, depth - width)))
+    """Softmax(query·keyᵀ)·value without scaling, never holding the scores."""
+    width = value.shape[-1]
+    query, key, value = fit(query, key, value)
     return nn.functional.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :width]
 
 

@@ -5,13 +5,19 @@ The machinery that LSP, CoA and NLSA share; they differ in where codes come from
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from srlab.attention.contract import Pattern, gather_rows, softmax_attention
+from srlab.attention.fused import attend, attend_backward, fit
 
+Tokens = Float[Tensor, "b l d"]
 Windows = Float[Tensor, "b rounds n w d"]
+ALL = slice(None)
 
 
 class SortedWindows(Pattern):
@@ -48,51 +54,59 @@ class SortedWindows(Pattern):
         length = codes.shape[-1]
         self.window = min(window, length)
         order = codes.argsort(dim=-1, stable=True)
-        repeats = -length % self.window
+        #: Slots at the end of the sorted sequence that repeat a token.
+        self.repeats = -length % self.window
         #: The token in each slot of the sorted, filled sequence.
-        self.slots: Int[Tensor, "b rounds s"] = torch.cat([order, order[..., length - repeats :]], -1)
+        self.slots: Int[Tensor, "b rounds s"] = torch.cat([order, order[..., length - self.repeats :]], -1)
         #: The slot of each token (the first, where it is repeated).
         self.slot_of: Int[Tensor, "b rounds l"] = order.argsort(-1)
         # One more window before the first and after the last: neighbours become a sliding view.
         self._ring = torch.cat(
             [self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1
         )
-        self._queries = self._sort(query, self.slots).unflatten(2, (-1, self.window))
-        self._keys = self._neighbours(key)
         self.stored, self.round_weights = self._weigh() if stored else (None, None)
 
-    def _sort(
-        self, tokens: Float[Tensor, "b 1 l d"], slots: Int[Tensor, "b rounds s"]
-    ) -> Float[Tensor, "b rounds s d"]:
-        return gather_rows(tokens[:, 0], slots.flatten(1)).unflatten(1, slots.shape[1:])
+    def own(self, tokens: Tokens, rounds: slice = ALL) -> Windows:
+        """Tokens by window, of the asked rounds."""
+        slots = self.slots[:, rounds]
+        return gather_rows(tokens, slots.flatten(1)).unflatten(1, (slots.shape[1], -1, self.window))
 
-    def _neighbours(self, tokens: Float[Tensor, "b 1 l d"]) -> Float[Tensor, "b rounds n m d"]:
+    def neighbours(self, tokens: Tokens, rounds: slice = ALL) -> Float[Tensor, "b rounds n m d"]:
         """[previous, own, next] of each window: overlapping views of one sorted copy."""
-        return self._sort(tokens, self._ring).unfold(2, 3 * self.window, self.window).mT
+        ring = self._ring[:, rounds]
+        tokens = gather_rows(tokens, ring.flatten(1)).unflatten(1, ring.shape[1:])
+        return tokens.unfold(2, 3 * self.window, self.window).mT
+
+    def unsort(self, windows: Windows, rounds: slice = ALL) -> Float[Tensor, "b rounds l d"]:
+        """What is in each token's slot: undoes :meth:`own`."""
+        slot_of = self.slot_of[:, rounds]
+        starts = self.slots.shape[-1] * torch.arange(slot_of.shape[1], device=slot_of.device)[:, None]
+        return gather_rows(windows.flatten(1, 3), (slot_of + starts).flatten(1)).unflatten(
+            1, slot_of.shape[1:]
+        )
+
+    @cached_property
+    def _sorted(self) -> tuple[Windows, Float[Tensor, "b rounds n m d"]]:
+        """Queries and keys of the windows, held for all layers that share the pattern."""
+        return self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
 
     def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"]]:
         """Weights within each round, and each token's weights of the rounds."""
-        scores = self._queries @ self._keys.mT
-        mass = scores.logsumexp(-1).flatten(2).gather(2, self.slot_of)
-        return scores.softmax(-1), mass.softmax(1)
+        queries, keys = self._sorted
+        scores = queries @ keys.mT
+        mass = self.unsort(scores.logsumexp(-1, keepdim=True))
+        return scores.softmax(-1), mass[..., 0].softmax(1)
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
-        values = self._neighbours(value)
-        rounds = self.codes.shape[1]
-        if self.stored is None and rounds == 1:
-            out = softmax_attention(self._queries[:, 0], self._keys[:, 0], values[:, 0])[:, None]
-            round_weights = None
-        else:
-            weights, round_weights = (
-                self._weigh() if self.stored is None else (self.stored, self.round_weights)
-            )
-            out = weights @ values
-        slots = out.flatten(1, 3)
-        starts = self.slots.shape[-1] * torch.arange(rounds, device=slots.device)[:, None]
-        tokens = gather_rows(slots, (self.slot_of + starts).flatten(1)).unflatten(1, (rounds, -1))
-        if rounds == 1:
-            return tokens
-        return (tokens * round_weights[..., None]).sum(1, keepdim=True)
+        if self.stored is not None:
+            out = self.unsort(self.stored @ self.neighbours(value[:, 0]))
+            return (out * self.round_weights[..., None]).sum(1, keepdim=True)
+        if self.codes.shape[1] > 1:
+            query, key, values = fit(self.query[:, 0], self.key[:, 0], value[:, 0])
+            return SoftmaxOverRounds.apply(self, query, key, values)[:, None, :, : value.shape[-1]]
+        queries, keys = self._sorted
+        out = softmax_attention(queries[:, 0], keys[:, 0], self.neighbours(value[:, 0])[:, 0])
+        return self.unsort(out[:, None])
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
         b, rounds, length = self.codes.shape
@@ -102,3 +116,47 @@ class SortedWindows(Pattern):
         seen = self._ring[..., None, :].expand(-1, -1, own.shape[-1], -1).gather(3, spots)
         counts = seen.new_zeros(b, rounds, own.shape[-1], length)
         return counts.scatter_add_(3, seen, torch.ones_like(seen)).sum(1, keepdim=True)
+
+
+class SoftmaxOverRounds(torch.autograd.Function):
+    """One softmax over the keys of all rounds, a round at a time, never holding the scores.
+
+    Rounds merge by their masses; backward, each round's kernel is shown the merged result, and so gives the
+    gradients through the weights of the rounds too.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Tokens
+    ) -> Tokens:
+        for i in range(pattern.codes.shape[1]):
+            turn = slice(i, i + 1)
+            windows = pattern.own(query, turn), pattern.neighbours(key, turn), pattern.neighbours(value, turn)
+            out, mass = attend(*(tokens[:, 0] for tokens in windows))
+            out, mass = (pattern.unsort(t[:, None], turn)[:, 0] for t in (out, mass[..., None]))
+            if i == 0:
+                merged, total = out, mass
+            else:
+                merged = merged.lerp_(out, (mass - total).sigmoid().to(out.dtype))
+                total = total.logaddexp(mass)
+        ctx.pattern = pattern
+        ctx.save_for_backward(query, key, value, merged, total)
+        return merged
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tokens) -> tuple[None, Tokens, Tokens, Tokens]:
+        pattern, (query, key, value, merged, total) = ctx.pattern, ctx.saved_tensors
+        inputs = [t.detach().requires_grad_() for t in (query, key, value)]
+        sums = [torch.zeros_like(t) for t in inputs]
+        for i in range(pattern.codes.shape[1]):
+            turn = slice(i, i + 1)
+            with torch.enable_grad():
+                sort = pattern.own, pattern.neighbours, pattern.neighbours
+                windows = [s(t, turn)[:, 0] for s, t in zip(sort, inputs, strict=True)]
+            arriving, out, mass = (pattern.own(t, turn)[:, 0] for t in (gradient, merged, total))
+            if pattern.repeats:  # their results were dropped
+                arriving[:, -1, -pattern.repeats :] = 0
+            gradients = attend_backward(arriving, *(w.detach() for w in windows), out, mass[..., 0])
+            for so_far, more in zip(sums, torch.autograd.grad(windows, inputs, gradients), strict=True):
+                so_far += more
+        return None, *sums

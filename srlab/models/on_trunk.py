@@ -7,9 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from srlab.attention import LSP, NLA, CoA
+from srlab.attention import (
+    BRA,
+    ENLA,
+    FGCA,
+    LSP,
+    NLA,
+    NLSA,
+    CoA,
+    ConvAttn,
+    ImplicitPosition,
+    LargeKernel,
+    PositionTable,
+    WindowAttention,
+)
+from srlab.attention.window import Backend
 from srlab.models.registry import register
 from srlab.models.trunk import Trunk
 
@@ -108,3 +122,103 @@ def edsr_like(
     scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
 ) -> Trunk:
     return Trunk(lambda i: None, scale, channels, groups, blocks)
+
+
+@register("nlsn", "NLSA in every layer: sparse by hashing, four rounds", "Mei et al., CVPR 2021")
+def nlsn(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    window: PositiveInt = 144,
+    reduction: PositiveInt = 4,
+    rounds: PositiveInt = 4,
+) -> Trunk:
+    return Trunk(lambda i: NLSA(channels, window, reduction, rounds), scale, channels, groups, blocks)
+
+
+@register("enlcn", "ENLA in every layer: linear, trained with its contrastive loss", "Xia et al., AAAI 2022")
+def enlcn(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    reduction: PositiveInt = 4,
+    features: PositiveInt = 128,
+    contrastive_weight: NonNegativeFloat = 1e-3,
+) -> Trunk:
+    def attention(i: int) -> ENLA:
+        return ENLA(channels, reduction, features, contrastive_weight=contrastive_weight)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register("fgcan", "FGCA in every layer: 8×8 windows, each choosing sixteen of all", "arXiv:2504.06634")
+def fgcan(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    heads: PositiveInt = 4,
+    side: PositiveInt = 8,
+    top: PositiveInt = 16,
+) -> Trunk:
+    def attention(i: int) -> FGCA:
+        return FGCA(channels, heads, side, top, residual_scale=0.1)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register("bran", "BRA in every layer: 8×8 windows of any size, each choosing sixteen", "arXiv:2303.08810")
+def bran(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    heads: PositiveInt = 4,
+    windows: PositiveInt = 8,
+    top: PositiveInt = 16,
+) -> Trunk:
+    def attention(i: int) -> BRA:
+        return BRA(channels, heads, windows, top, residual_scale=0.1)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register("windown", "window attention in every layer, with a position table or RIB", "arXiv:2503.06671")
+def windown(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    heads: PositiveInt = 4,
+    window: PositiveInt = 32,
+    position: Literal["none", "table", "rib"] = "table",
+    backend: Backend = "sdpa",
+) -> Trunk:
+    makers = {"none": None, "table": PositionTable, "rib": ImplicitPosition}
+
+    def attention(i: int) -> WindowAttention:
+        return WindowAttention(channels, heads, window, makers[position], residual_scale=0.1, backend=backend)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register(
+    "convattnn",
+    "ConvAttn in every layer: one large kernel for all, small ones of the image",
+    "arXiv:2503.06671",
+)
+def convattnn(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    attended: PositiveInt = 48,  # not ESC's quarter, so that operations match LCoAN's
+    kernel_size: PositiveInt = 13,
+) -> Trunk:
+    def attention(i: int) -> ConvAttn:
+        kernel = LargeKernel(attended, kernel_size) if i == 0 else None
+        return ConvAttn(channels, attended, kernel=kernel, residual_scale=0.1)
+
+    return Trunk(attention, scale, channels, groups, blocks)

@@ -59,6 +59,12 @@ def entry(name: str) -> Entry:
     return REGISTRY[name]
 
 
+def check_scale(scale: int) -> None:
+    """Raise an InputError unless networks are made for that scale."""
+    if scale not in SCALES:
+        raise InputError(f"scale is {scale}; allowed are {', '.join(map(str, SCALES))}")
+
+
 def build(name: str, scale: int = 4, seed: int | None = None, **config: object) -> nn.Module:
     """Build a network.
 
@@ -78,8 +84,7 @@ def build(name: str, scale: int = 4, seed: int | None = None, **config: object) 
         For an unknown name, scale or option.
     """
     chosen = entry(name)
-    if scale not in SCALES:
-        raise InputError(f"scale is {scale!r}; allowed are {', '.join(map(str, SCALES))}")
+    check_scale(scale)
     for key in config:
         if key not in chosen.options:
             allowed = ", ".join(chosen.options) or "none"

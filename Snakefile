@@ -1,0 +1,58 @@
+# The study as a graph: runs, then the notebooks that read them, then the page that links all.
+# `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
+from srlab.notebooks import PAGES
+from srlab.runs import Study
+
+PROFILE = config["profile"]
+DEVICES = config.get("devices", 1)  # processes that train one run together
+STUDY = Study(PROFILE)
+# A job has the machine to itself, for the sake of its timings; on a cluster, so many cores.
+THREADS = workflow.cores or config.get("threads", 8)
+
+
+rule all:
+    input:
+        STUDY.folder / "index.html",
+
+
+for run in STUDY.runs():
+
+    rule:
+        name:
+            f"run {run.name}"
+        output:
+            STUDY.record(run).files,
+        params:
+            name=run.name,
+        threads: THREADS
+        shell:
+            "python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
+
+
+for page in PAGES:
+
+    rule:
+        name:
+            f"notebook {page.name}"
+        input:
+            page.source(STUDY),
+            [STUDY.record(run).folder / "run.json" for run in page.runs(STUDY)],
+        output:
+            page.outputs(STUDY),
+        params:
+            name=page.name,
+        threads: THREADS
+        shell:
+            "python -m srlab notebook {params.name} --profile {PROFILE}"
+
+
+rule index:
+    name:
+        "index"
+    input:
+        [page.outputs(STUDY) for page in PAGES],
+    output:
+        STUDY.folder / "index.html",
+    threads: THREADS
+    shell:
+        "python -m srlab index --profile {PROFILE}"

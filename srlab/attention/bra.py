@@ -1,0 +1,69 @@
+"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from srlab.attention.contract import to_map
+from srlab.attention.routed_windows import Backend, RoutedAttention
+from srlab.attention.window_grid import WindowGrid
+
+
+class BRA(RoutedAttention):
+    """Attention of each of S×S windows to its top-k windows, plus a depthwise convolution of the values.
+
+    The map is filled with zeros to a multiple of S before queries, keys and values are made, so that what
+    fills it carries their bias, counts in the windows' means and is seen.
+
+    Parameters
+    ----------
+    channels, heads : int
+        Scores are scaled by 1 / √channels, whatever the number of heads.
+    windows : int
+        S, in windows along each side of the map.
+    top : int
+        k, in windows.
+    residual_scale : float, optional
+        Output x + residual_scale · result; the result alone if None, as released.
+    backend : {"fused", "reference"}
+        See :class:`~srlab.attention.routed_windows.RoutedWindows`.
+
+    References
+    ----------
+    Zhu et al., BiFormer, CVPR 2023 (arXiv 2303.08810).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        windows: int = 8,
+        top: int = 16,
+        residual_scale: float | None = None,
+        backend: Backend = "fused",
+    ):
+        super().__init__(channels, heads, top, channels**-0.5, residual_scale, backend)
+        self.windows = windows
+        self.local = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+
+    def _fill(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
+        height, width = x.shape[2:]
+        return nn.functional.pad(x, (0, -width % self.windows, 0, -height % self.windows))
+
+    def cut(self, x: Float[Tensor, "b c h w"]) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
+        filled = self._fill(x)
+        height, width = filled.shape[2:]
+        grid = WindowGrid((height, width), (height // self.windows, width // self.windows))
+        return grid, grid.cut(filled.permute(0, 2, 3, 1))
+
+    def output(
+        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
+    ) -> Float[Tensor, "b c h w"]:
+        height, width = x.shape[2:]
+        # The convolution sees the bias of the filling, so values are made once more, now in the map's order.
+        values = self._project(self._fill(x).permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
+        local = self.local(values)[:, :, :height, :width]
+        attended = to_map(attended.transpose(1, 2).flatten(2), height, width)
+        result = self.merge((attended + local).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return result if self.residual_scale is None else x + self.residual_scale * result

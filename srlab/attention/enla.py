@@ -1,0 +1,137 @@
+"""ENLA: efficient non-local attention, softmax weights through random features, linear in the tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
+from srlab.errors import InputError
+
+Tokens = Float[Tensor, "b 1 l d"]
+
+
+@dataclass
+class RandomFeatures(Pattern):
+    """Every query sees every key, weighted by φ(q)·φ(k) in place of exp(q·k), its expectation.
+
+    Attributes
+    ----------
+    projection : Float[Tensor, "features d"]
+    """
+
+    query: Tokens
+    key: Tokens
+    projection: Float[Tensor, "features d"]
+
+    def features(self, tokens: Tokens) -> Float[Tensor, "b 1 l features"]:
+        """φ, without the paper's factor 1 / √features, which cancels where weights are normalised."""
+        exponent = tokens @ self.projection.mT - tokens.square().sum(-1, keepdim=True) / 2
+        return exponent.exp() + 1e-4
+
+    def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
+        """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them."""
+        with torch.autocast(value.device.type, enabled=False):
+            query, key = self.features(self.query), self.features(self.key)
+            out = query @ (key.mT @ value.to(key.dtype))
+            return out / (query @ key.sum(-2).unsqueeze(-1))
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
+        length = self.query.shape[2] if queries is None else len(queries)
+        b, _, m, _ = self.key.shape
+        return torch.ones(b, 1, length, m, dtype=torch.long, device=self.key.device)
+
+    def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b 1 q l"]:
+        """Attention weights by the plain formula, which is no softmax here: the features' products."""
+        query = self.query if queries is None else self.query[:, :, queries]
+        products = self.features(query) @ self.features(self.key).mT
+        return products / products.sum(-1, keepdim=True)
+
+
+class ENLA(ResidualAttention):
+    """Non-local attention by random features; in training, with a contrastive loss that sharpens it.
+
+    Query and key are conv1×1(x), of length √6 each; value conv1×1(x); x + residual_scale · result.
+
+    Parameters
+    ----------
+    channels : int
+    reduction : int
+        Query and key have channels // reduction channels.
+    features : int
+        m of the paper, 128.
+    amplification : float
+        The length of queries and keys.
+    residual_scale : float
+    contrastive_weight : float
+        Of the contrastive loss in `auxiliary_loss`, which the training loop adds (with 0 there is none). It
+        needs maps of 65 tokens or more.
+
+    References
+    ----------
+    Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
+    """
+
+    projection: Float[Tensor, "features d"]
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 4,
+        features: int = 128,
+        amplification: float = 6**0.5,
+        residual_scale: float = 0.1,
+        contrastive_weight: float = 1e-3,
+    ):
+        super().__init__(channels, residual_scale)
+        self.amplification, self.contrastive_weight = amplification, contrastive_weight
+        self.match_query = nn.Conv2d(channels, channels // reduction, 1)
+        self.match_key = nn.Conv2d(channels, channels // reduction, 1)
+        self.register_buffer("projection", orthogonal_gaussian(features, channels // reduction))
+
+    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RandomFeatures:
+        query, key = (
+            self.amplification
+            * normalize(to_tokens(match(x))[:, None].to(self.projection.dtype), dim=-1, eps=5e-5)
+            for match in (self.match_query, self.match_key)
+        )
+        if self.training and self.contrastive_weight:
+            self.auxiliary_loss = self.contrastive_weight * contrastive_loss(query[:, 0], key[:, 0])
+        return RandomFeatures(query, key, self.projection)
+
+
+def orthogonal_gaussian(rows: int, width: int) -> Float[Tensor, "rows width"]:
+    """Gaussian rows, orthogonal to each other in blocks of `width`; their lengths are chi-distributed."""
+    q, r = torch.linalg.qr(torch.randn(-(-rows // width), width, width))
+    # LAPACK settles the signs of Q by its own rule; with those of R every direction is equally likely.
+    directions = (q * r.diagonal(dim1=1, dim2=2).sign()[:, None]).flatten(0, 1)
+    return directions[:rows] * torch.randn(rows, width).norm(dim=1, keepdim=True)
+
+
+def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"]) -> Float[Tensor, ""]:
+    """How far each query's closest keys (ranks 0 to 14) fail to outweigh the middling ones (50 to 64).
+
+    relu(1 − log(positive / (negative + 10⁻⁶))) on mean weights exp(q·k), averaged over queries. Queries go in
+    blocks, so that no [L, L] matrix is held, forward or backward.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 65 tokens.
+    """
+    if key.shape[1] < 65:
+        raise InputError(
+            f"ENLA's contrastive loss compares 65 tokens, and a training patch has {key.shape[1]}: "
+            "give patches of 9×9 pixels or more, or contrastive_weight 0"
+        )
+    losses = []
+    with torch.autocast(query.device.type, enabled=False):
+        for block in query.split(1024, dim=1):
+            closest = (block @ key.mT).topk(65).values.exp()
+            positive, negative = closest[..., :15].mean(-1), closest[..., 50:].mean(-1)
+            losses.append((1 - (positive / (negative + 1e-6)).log()).relu())
+        return torch.cat(losses, 1).mean()

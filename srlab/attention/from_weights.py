@@ -1,0 +1,56 @@
+"""What depends on weights alone is computed once, and again only when a weight has changed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Held:
+    """A result and the weights that it came from. Copies and pickles of it are empty."""
+
+    def __init__(self) -> None:
+        self.result: Tensor | tuple[Tensor, ...] | None = None
+        self._sources: list[tuple[Tensor, int]] = []
+
+    def hold(self, result: Tensor | tuple[Tensor, ...], weights: list[Tensor]) -> None:
+        # An alias keeps the old storage in memory, so that no new weight can come to lie at its address.
+        self.result, self._sources = result, [(weight.detach(), weight._version) for weight in weights]
+
+    def is_of(self, weights: list[Tensor]) -> bool:
+        """Whether none of the weights was written to, moved, cast or replaced since."""
+        return self.result is not None and all(
+            weight._version == version and weight.data_ptr() == alias.data_ptr()
+            for weight, (alias, version) in zip(weights, self._sources, strict=True)
+        )
+
+    def __reduce__(self) -> tuple[type[Held], tuple[()]]:
+        return Held, ()
+
+
+class FromWeights(nn.Module):
+    """A module without input: `forward()` is `compute()`, held until one of its parameters changes.
+
+    It is computed at each call where gradients must flow to the parameters, and in compiled code. A change
+    that PyTorch does not count, in place through `parameter.data`, is not seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = Held()
+
+    def compute(self) -> Tensor | tuple[Tensor, ...]:
+        """The result, from parameters alone."""
+        raise NotImplementedError
+
+    def forward(self) -> Tensor | tuple[Tensor, ...]:
+        weights = list(self.parameters())
+        learning = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+        if learning or torch.compiler.is_compiling() or any(weight.is_inference() for weight in weights):
+            return self.compute()
+        if not self._held.is_of(weights):
+            # Held across calls, so it must serve later ones that record gradients or have no autocast.
+            device = weights[0].device.type
+            with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False):
+                self._held.hold(self.compute(), weights)
+        return self._held.result

@@ -1,0 +1,76 @@
+"""PyTorch's fused attention kernels with the logsumexp they know, for softmax over keys met set by set.
+
+`scaled_dot_product_attention` keeps to itself the logsumexp of each query's scores, its *mass* here. With it
+the results over two sets of keys merge into the result over both, and a kernel's backward pass, given the
+merged result and mass, yields the gradients of the merged softmax for the set it is shown.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+Queries = Float[Tensor, "b heads l d"]
+Keys = Float[Tensor, "b heads m d"]
+Values = Float[Tensor, "b heads m c"]
+Outputs = Float[Tensor, "b heads l c"]
+Mass = Float[Tensor, "b heads l"]
+
+
+def fit(
+    query: Float[Tensor, "*q d"], key: Float[Tensor, "*k d"], value: Float[Tensor, "*k c"]
+) -> tuple[Float[Tensor, "*q e"], Float[Tensor, "*k e"], Float[Tensor, "*k f"]]:
+    """Widths and dtype as the kernels want them: filled with zeros, which change no dot product.
+
+    The CPU's wants all of one width, the GPU's multiples of eight; what is amiss would otherwise be left to
+    a kernel that holds all scores.
+    """
+    depth, width = query.shape[-1], value.shape[-1]
+    if value.device.type == "cpu":
+        depth = width = max(depth, width)
+    else:
+        depth, width = depth + -depth % 8, width + -width % 8
+    return _widen(query.to(value.dtype), depth), _widen(key.to(value.dtype), depth), _widen(value, width)
+
+
+def _widen(t: Float[Tensor, "*n d"], width: int) -> Float[Tensor, "*n e"]:
+    # Padding by nothing would copy, and unfold a view of overlapping windows.
+    return t if t.shape[-1] == width else pad(t, (0, width - t.shape[-1]))
+
+
+def attend(query: Queries, key: Keys, value: Values) -> tuple[Outputs, Mass]:
+    """Softmax(query·keyᵀ)·value without scaling, and the logsumexp of each query's scores; fitted inputs."""
+    if query.device.type == "cpu":
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, scale=1.0)
+    out, mass, _, _ = torch.ops.aten._scaled_dot_product_efficient_attention(
+        query, key, value, None, compute_log_sumexp=True, scale=1.0
+    )
+    return out, mass[..., : query.shape[2]]
+
+
+def attend_backward(
+    gradient: Outputs, query: Queries, key: Keys, value: Values, out: Outputs, mass: Mass
+) -> tuple[Queries, Keys, Values]:
+    """Gradients of query, key and value, where key and value are some of those behind `out` and `mass`."""
+    if query.device.type == "cpu":
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            gradient, query, key, value, out, mass, dropout_p=0.0, is_causal=False, scale=1.0
+        )
+    unused = torch.empty((), dtype=torch.long)  # the random state of dropout
+    gradients = torch.ops.aten._scaled_dot_product_efficient_attention_backward(
+        gradient,
+        query,
+        key,
+        value,
+        None,
+        out,
+        pad(mass, (0, -mass.shape[2] % 32)),  # rows as long as the kernel itself makes them
+        unused,
+        unused,
+        dropout_p=0.0,
+        grad_input_mask=[True, True, True, False],
+        scale=1.0,
+    )
+    return gradients[:3]

@@ -1,0 +1,215 @@
+"""Windows that each attend to the few windows whose mean key suits their mean query best.
+
+The machinery that FGCA and BRA share; they differ in how a map is cut into windows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+from srlab.attention.contract import Attention, Pattern, to_map
+from srlab.attention.fused import attend, attend_backward, fit
+from srlab.attention.window_grid import WindowGrid, reflected
+from srlab.errors import InputError
+
+Backend = Literal["fused", "reference"]
+Windows = Float[Tensor, "b n p c"]
+WindowsByHead = Float[Tensor, "_ p heads d"]
+Routes = Int[Tensor, "asking k"]
+
+#: Bytes of keys and values gathered at a time: few enough for a CPU's last cache, enough to fill a GPU.
+GATHERED = {"cpu": 2**25, "cuda": 2**28}
+
+
+class RoutedWindows(Pattern):
+    """The tokens of a window see all tokens of the `top` windows that it chose.
+
+    Keys and values come window by window, those that fill the map included.
+
+    Parameters
+    ----------
+    query, key : Float[Tensor, "b n p c"]
+        Tokens by window; scores are plain dot products of their parts by head. Heads share the choice.
+    grid : WindowGrid
+    size : (int, int)
+        Height and width of the map before it was filled to the grid's: only these queries are asked.
+    heads, top : int
+        If there are fewer than `top` windows, all are seen.
+    backend : {"fused", "reference"}
+        "fused" gathers keys and values for some windows at a time, and forgets them before the next.
+        "reference" gathers them for all windows, `top` times what there is, and holds the scores.
+    """
+
+    def __init__(
+        self,
+        query: Windows,
+        key: Windows,
+        grid: WindowGrid,
+        size: tuple[int, int],
+        heads: int,
+        top: int,
+        backend: Backend,
+    ):
+        self.grid, self.size, self.heads, self.backend = grid, size, heads, backend
+        self._queries, self._keys = query, key
+        with torch.no_grad():
+            suits = query.mean(2) @ key.mean(2).mT
+            #: The windows that each window sees, the best first.
+            self.routes: Int[Tensor, "b n k"] = suits.topk(min(top, suits.shape[-1])).indices
+
+    @property
+    def query(self) -> Float[Tensor, "b heads l d"]:
+        return self._join(self._queries)
+
+    @property
+    def key(self) -> Float[Tensor, "b heads m d"]:
+        return by_head(self._keys, self.heads)
+
+    def _join(self, windows: Windows) -> Float[Tensor, "b heads l d"]:
+        """Windows as the tokens of the map that was asked, by head."""
+        height, width = self.size
+        return by_head(self.grid.join(windows)[:, :height, :width], self.heads)
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        b, n, _ = self.routes.shape
+        queries, keys = (t.flatten(0, 1).unflatten(2, (self.heads, -1)) for t in (self._queries, self._keys))
+        values = value.transpose(1, 2).flatten(0, 1).unflatten(0, (b * n, -1))
+        routes = (self.routes + n * torch.arange(b, device=value.device)[:, None, None]).flatten(0, 1)
+        if self.backend == "reference":
+            gathered_keys, gathered_values = gather(keys, routes), gather(values, routes)
+            out = (queries.transpose(1, 2) @ gathered_keys.mT).softmax(-1) @ gathered_values
+            out = out.transpose(1, 2)
+        else:
+            out = AttendInGroups.apply(*fit(queries, keys, values), routes)[..., : value.shape[-1]]
+        return self._join(out.flatten(2).unflatten(0, (b, n)))
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q m"]:
+        (height, width), device = self.size, self.routes.device
+        if queries is None:
+            queries = torch.arange(height * width, device=device)
+        filled = queries // width * self.grid.size[1] + queries % width
+        window, _ = self.grid.place(filled, device)
+        b, n, _ = self.routes.shape
+        seen = torch.zeros(b, n, n, dtype=torch.long, device=device).scatter_(2, self.routes, 1)
+        return seen[:, window].repeat_interleave(self._keys.shape[2], dim=2)[:, None]
+
+    def pixels(self) -> Int[Tensor, " m"]:
+        """As the contract says; zeros that fill the map have the pixel that reflection would put there."""
+        rows, columns = (
+            reflected(side, count * window, self.routes.device)
+            for side, count, window in zip(self.size, self.grid.shape, self.grid.window, strict=True)
+        )
+        filled = rows[:, None] * self.size[1] + columns
+        return self.grid.cut(filled[None, ..., None].double()).long().flatten()
+
+
+def by_head(tokens: Float[Tensor, "b h w c"], heads: int) -> Float[Tensor, "b heads m d"]:
+    """Tokens in the order of the two middle dimensions, their channels divided among heads."""
+    return tokens.flatten(1, 2).unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def gather(windows: WindowsByHead, routes: Routes) -> Float[Tensor, "asking heads m d"]:
+    """A copy of all tokens of the windows on each route."""
+    tokens = windows.index_select(0, routes.flatten()).unflatten(0, routes.shape)
+    return tokens.flatten(1, 2).transpose(1, 2)
+
+
+class AttendInGroups(torch.autograd.Function):
+    """Softmax attention of windows to those on their routes, a group of windows at a time.
+
+    Neither the gathered keys and values of all windows nor any scores are ever held: the backward pass
+    gathers each group's once more. Windows have no loop of their own, only groups of some megabytes.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, query: WindowsByHead, key: WindowsByHead, value: WindowsByHead, routes: Routes
+    ) -> WindowsByHead:
+        bytes_each = routes.shape[1] * (key[0].numel() + value[0].numel()) * value.element_size()
+        ctx.group = max(1, GATHERED[value.device.type] // bytes_each)
+        out = value.new_empty(*query.shape[:3], value.shape[3])
+        masses = []
+        for q, route, o in _groups(ctx.group, query, routes, out):
+            o[:], mass = (
+                t.transpose(1, 2) for t in attend(q.transpose(1, 2), gather(key, route), gather(value, route))
+            )
+            masses.append(mass)
+        ctx.save_for_backward(query, key, value, routes, out, torch.cat(masses))
+        return out
+
+    @staticmethod
+    def backward(
+        ctx: FunctionCtx, gradient: WindowsByHead
+    ) -> tuple[WindowsByHead, WindowsByHead, WindowsByHead, None]:
+        query, key, value, routes, out, mass = ctx.saved_tensors
+        of_query, of_key, of_value = (torch.zeros_like(t) for t in (query, key, value))
+        for route, *rows, of_q in _groups(ctx.group, routes, gradient, query, out, mass, of_query):
+            arriving, q, o, m = (t.transpose(1, 2) for t in rows)
+            gradients = attend_backward(arriving, q, gather(key, route), gather(value, route), o, m)
+            of_q[:], of_keys, of_values = (t.transpose(1, 2) for t in gradients)
+            for so_far, more in ((of_key, of_keys), (of_value, of_values)):
+                so_far.index_add_(0, route.flatten(), more.unflatten(1, (route.shape[1], -1)).flatten(0, 1))
+        return of_query, of_key, of_value, None
+
+
+def _groups(size: int, *tensors: Tensor) -> zip:
+    return zip(*(t.split(size) for t in tensors), strict=True)
+
+
+class RoutedAttention(Attention):
+    """Attention by :class:`RoutedWindows`: one linear map for queries, keys and values, one for the result.
+
+    Parameters
+    ----------
+    channels, heads, top : int
+    scale : float
+        Of the scores.
+    residual_scale : float, optional
+        Output x + residual_scale · result; the result alone if None.
+    backend : {"fused", "reference"}
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        top: int,
+        scale: float,
+        residual_scale: float | None,
+        backend: Backend,
+    ):
+        super().__init__()
+        if channels % heads:
+            raise InputError(f"{channels} channels cannot be divided among {heads} heads")
+        self.heads, self.top, self.scale = heads, top, scale
+        self.residual_scale, self.backend = residual_scale, backend
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.merge = nn.Linear(channels, channels)
+
+    def cut(self, x: Float[Tensor, "b c h w"]) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
+        """The filled map's windows."""
+        raise NotImplementedError
+
+    def _project(self, windows: Windows, part: int) -> Windows:
+        """Queries (0), keys (1) or values (2)."""
+        weight, bias = (parameter.chunk(3)[part] for parameter in (self.qkv.weight, self.qkv.bias))
+        return nn.functional.linear(windows, weight, bias)
+
+    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RoutedWindows:
+        grid, windows = self.cut(x)
+        query, key = self.scale * self._project(windows, 0), self._project(windows, 1)
+        return RoutedWindows(query, key, grid, tuple(x.shape[2:]), self.heads, self.top, self.backend)
+
+    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+        return by_head(self._project(self.cut(x)[1], 2), self.heads)
+
+    def output(
+        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
+    ) -> Float[Tensor, "b c h w"]:
+        result = to_map(self.merge(attended.transpose(1, 2).flatten(2)), *x.shape[2:])
+        return result if self.residual_scale is None else x + self.residual_scale * result

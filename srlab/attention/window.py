@@ -1,0 +1,318 @@
+"""Window attention: dense attention inside windows that do not overlap, with or without a position bias.
+
+Large windows pay only if the scores are never held: the back-ends are the paper's plain formula, PyTorch's
+fused kernel, and FlexAttention, which reads the bias from its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
+from torch.nn.functional import scaled_dot_product_attention
+
+from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map
+from srlab.attention.from_weights import FromWeights
+from srlab.attention.window_grid import WindowGrid
+from srlab.errors import InputError
+
+Backend = Literal["sdpa", "reference", "flex"]
+Tokens = Float[Tensor, "n heads p d"]
+
+
+class PositionTable(FromWeights):
+    """A learnt number for each head and each offset from query to key.
+
+    Parameters
+    ----------
+    heads : int
+    window : int
+        Side of the window in pixels.
+
+    References
+    ----------
+    Liu et al., Swin Transformer, ICCV 2021; with the key's minus the query's position as in arXiv 2503.06671.
+    """
+
+    def __init__(self, heads: int, window: int):
+        super().__init__()
+        self.window = window
+        self.table = nn.Parameter(0.001 * torch.randn(heads, (2 * window - 1) ** 2))
+
+    def compute(self) -> Float[Tensor, "heads p p"]:
+        """The bias of every query (rows) and key (columns) of a window."""
+        offsets = self.table.unflatten(1, (2 * self.window - 1, 2 * self.window - 1))
+        # Each query's biases are a patch of the table, the first's in its lower right, the last's at 0.
+        of_query = offsets.unfold(1, self.window, 1).unfold(2, self.window, 1).flip(1, 2)
+        return of_query.flatten(3, 4).flatten(1, 2)
+
+    def plain(self) -> Float[Tensor, "heads p p"]:
+        """The same as papers write it: the table read at every pair's row and column offset."""
+        pixels = torch.arange(self.window**2, device=self.table.device)
+        return self.table[:, self.index(pixels[:, None], pixels)]
+
+    def index(self, query: Int[Tensor, "*q"], key: Int[Tensor, "*k"]) -> Int[Tensor, "*pairs"]:
+        """Where the table holds the bias of a query and a key, pixels of one window."""
+        rows = key // self.window - query // self.window + self.window - 1
+        columns = key % self.window - query % self.window + self.window - 1
+        return rows * (2 * self.window - 1) + columns
+
+    def score_mod(self) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """Adds the bias to single scores, read from the table, as FlexAttention asks for it."""
+        table, index = self.table, self.index
+
+        def add_bias(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            return score + table[head, index(query, key)]
+
+        return add_bias
+
+
+class ImplicitPosition(FromWeights):
+    """RIB: a position bias as a product of two small matrices, so that plain fused attention can carry it.
+
+    A small network on each pixel's place gives position queries and keys, which are attached to the others.
+
+    Parameters
+    ----------
+    heads, window : int
+    rank, hidden, frequencies : int
+        Width of the position queries and keys, and of the network; number of sine-cosine pairs.
+
+    References
+    ----------
+    arXiv 2603.06738, rank-factorised implicit neural bias.
+    """
+
+    def __init__(self, heads: int, window: int, rank: int = 16, hidden: int = 32, frequencies: int = 10):
+        super().__init__()
+        self.window = window
+        self.frequencies = frequencies
+        self.to_hidden = nn.Parameter(0.05 * torch.randn(2 + 4 * frequencies, hidden))
+        self.hidden_bias = nn.Parameter(torch.zeros(1, hidden))
+        self.to_query = nn.Parameter(0.05 * torch.randn(heads, hidden, rank))
+        self.to_key = nn.Parameter(0.05 * torch.randn(heads, hidden, rank))
+
+    def compute(self) -> tuple[Float[Tensor, "heads p rank"], Float[Tensor, "heads p rank"]]:
+        """Position queries, scaled so that the bias is a plain dot product, and position keys."""
+        hidden = (self.features() @ self.to_hidden + self.hidden_bias).relu()
+        return hidden @ self.to_query * self.to_query.shape[-1] ** -0.5, hidden @ self.to_key
+
+    def features(self) -> Float[Tensor, "p features"]:
+        """x, y on (−1, 1), and their sines and cosines at each frequency 2⁰, 2¹, …"""
+        steps = torch.arange(self.window, device=self.to_hidden.device, dtype=self.to_hidden.dtype)
+        centre = 2 * (steps + 0.5) / self.window - 1
+        xy = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).flatten(0, 1)
+        waves = xy[:, None] * 2.0 ** torch.arange(self.frequencies, device=xy.device)[:, None]
+        return torch.cat([xy, torch.cat([waves.sin(), waves.cos()], -1).flatten(1)], 1)
+
+
+class BiasedAttention(torch.autograd.Function):
+    """Softmax(query·keyᵀ + bias)·value by the fused kernel, one bias for all windows.
+
+    Where gradients must flow to the bias, PyTorch would leave the fused kernel and keep the scores of every
+    layer until the backward pass. Here a layer's scores exist only during its own backward pass, which sums
+    their gradients over windows for the bias anyway.
+    """
+
+    @staticmethod
+    def forward(
+        context: torch.autograd.function.FunctionCtx,
+        queries: Tokens,
+        keys: Tokens,
+        values: Float[Tensor, "n heads p c"],
+        bias: Float[Tensor, "heads p p"],
+    ) -> Float[Tensor, "n heads p c"]:
+        # With a mask of three dimensions the CPU would take a kernel that holds all scores.
+        out = scaled_dot_product_attention(queries, keys, values, attn_mask=bias[None], scale=1.0)
+        context.save_for_backward(queries, keys, values, bias, out)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(
+        context: torch.autograd.function.FunctionCtx, gradient: Float[Tensor, "n heads p c"]
+    ) -> tuple[Tensor, ...]:
+        queries, keys, values, bias, out = context.saved_tensors
+        weights = (queries @ keys.mT).add_(bias).softmax(-1)
+        of_values = weights.mT @ gradient
+        of_scores = gradient @ values.mT
+        of_scores.sub_((gradient * out).sum(-1, keepdim=True)).mul_(weights)
+        return of_scores @ keys, of_scores.mT @ queries, of_values, of_scores.sum(0)
+
+
+class WindowPattern(Pattern):
+    """Every query sees the keys of its window once, those that fill it included.
+
+    Parameters
+    ----------
+    grid : WindowGrid
+    queries, keys : Float[Tensor, "n heads p d"]
+        Of each window of each image; scaled so that scores are plain dot products.
+    position : PositionTable or None
+        Adds its bias to the scores.
+    backend : {"sdpa", "reference", "flex"}
+    """
+
+    def __init__(
+        self,
+        grid: WindowGrid,
+        queries: Tokens,
+        keys: Tokens,
+        position: PositionTable | None = None,
+        backend: Backend = "sdpa",
+    ):
+        self.grid, self.queries, self.keys = grid, queries, keys
+        self.position, self.backend = position, backend
+
+    @property
+    def query(self) -> Float[Tensor, "b heads l d"]:
+        """In the order of the map's pixels."""
+        return self._to_pixels(self.queries)
+
+    @property
+    def key(self) -> Float[Tensor, "b heads m d"]:
+        """Window by window."""
+        return self.keys.unflatten(0, (-1, self._windows)).transpose(1, 2).flatten(2, 3)
+
+    @property
+    def _windows(self) -> int:
+        rows, columns = self.grid.shape
+        return rows * columns
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        values = value.transpose(1, 2).unflatten(1, (self._windows, -1)).flatten(0, 1).transpose(1, 2)
+        attend = {"sdpa": self._fused, "reference": self._plain, "flex": self._flex}[self.backend]
+        return self._to_pixels(attend(values))
+
+    def _plain(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
+        """As the papers write it, with the scores of all windows in memory."""
+        scores = self.queries @ self.keys.mT
+        if self.position is not None:
+            scores = scores + self.position.plain()
+        return scores.softmax(-1) @ values
+
+    def _fused(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
+        if self.position is None:
+            return softmax_attention(self.queries, self.keys, values)
+        bias = self.position().to(values.dtype)
+        return BiasedAttention.apply(self.queries, self.keys, values, bias)
+
+    def _flex(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
+        score_mod = None if self.position is None else self.position.score_mod()
+        return compiled_flex_attention()(self.queries, self.keys, values, score_mod=score_mod, scale=1.0)
+
+    def _to_pixels(self, tokens: Float[Tensor, "n heads p c"]) -> Float[Tensor, "b heads l c"]:
+        heads = tokens.shape[1]
+        windows = tokens.transpose(1, 2).flatten(2).unflatten(0, (-1, self._windows))
+        pixels = self.grid.crop(self.grid.join(windows)).flatten(1, 2)
+        return pixels.unflatten(2, (heads, -1)).transpose(1, 2)
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 1 q m"]:
+        return self.grid.multiplicity(queries, self.queries.device)
+
+    def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
+        if self.position is None:
+            return 0.0
+        _, place = self.grid.place(queries, self.queries.device)
+        return self.position()[:, place].repeat(1, 1, self._windows)
+
+
+class WindowAttention(Attention):
+    """Attention inside windows; q, k, v and the output are 1×1 convolutions, scores are scaled by 1/√d.
+
+    The map is filled at the bottom and right by reflection to whole windows, however small it is.
+
+    Parameters
+    ----------
+    channels, heads : int
+    window : int
+        Side of a window in pixels.
+    position : callable or None
+        Makes the position bias from (heads, window): :class:`PositionTable`, :class:`ImplicitPosition`.
+    gate : bool
+        Multiply what was attended by sigmoid(conv1×1(depthwise 3×3(x))), as the paper of RIB does.
+    residual_scale : float or None
+        The output is x + residual_scale · result; None for the result alone.
+    backend : {"sdpa", "reference", "flex"}
+        The fused kernel; the formula as written, holding all scores; FlexAttention, compiled, which never
+        holds a bias of window⁴ numbers either (on the CPU it cannot train).
+
+    References
+    ----------
+    arXiv 2503.06671 (ESC: 32×32 windows, position table); arXiv 2603.06738 (RIB, gate).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        window: int = 32,
+        position: Callable[[int, int], PositionTable | ImplicitPosition] | None = PositionTable,
+        gate: bool = False,
+        residual_scale: float | None = None,
+        backend: Backend = "sdpa",
+    ):
+        super().__init__()
+        if channels % heads:
+            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        self.heads = heads
+        self.window = window
+        self.residual_scale = residual_scale
+        self.backend = backend
+        self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.to_out = nn.Conv2d(channels, channels, 1)
+        self.position = position(heads, window) if position is not None else None
+        self.gate = (
+            nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+                nn.Conv2d(channels, channels, 1),
+                nn.Sigmoid(),
+            )
+            if gate
+            else None
+        )
+
+    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> WindowPattern:
+        grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
+        projected = self._project(x, grid, slice(0, 2 * x.shape[1]))
+        queries, keys = (part.flatten(0, 1).transpose(1, 2) for part in projected.unbind(3))
+        queries = queries * queries.shape[-1] ** -0.5
+        if not isinstance(self.position, ImplicitPosition):
+            return WindowPattern(grid, queries, keys, self.position, self.backend)
+        position_queries, position_keys = self.position()
+        queries = torch.cat([queries, position_queries.expand(len(queries), -1, -1, -1)], -1)
+        keys = torch.cat([keys, position_keys.expand(len(keys), -1, -1, -1)], -1)
+        return WindowPattern(grid, queries, keys, None, self.backend)
+
+    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+        grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
+        projected = self._project(x, grid, slice(2 * x.shape[1], None))
+        return projected[:, :, :, 0].flatten(1, 2).transpose(1, 2)
+
+    def _project(
+        self, x: Float[Tensor, "b c h w"], grid: WindowGrid, rows: slice
+    ) -> Float[Tensor, "b n p parts heads d"]:
+        """Some of q, k and v, each window's together: a kernel reads them in place."""
+        windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
+        weight, bias = self.to_qkv.weight.flatten(1)[rows], self.to_qkv.bias[rows]
+        projected = nn.functional.linear(windows, weight, bias)
+        return projected.unflatten(3, (-1, self.heads, x.shape[1] // self.heads))
+
+    def output(
+        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
+    ) -> Float[Tensor, "b c h w"]:
+        result = to_map(attended.transpose(1, 2).flatten(2), *x.shape[2:])
+        if self.gate is not None:
+            result = result * self.gate(x)
+        result = self.to_out(result)
+        return result if self.residual_scale is None else x + self.residual_scale * result
+
+
+@cache
+def compiled_flex_attention() -> Callable[..., Tensor]:
+    return torch.compile(flex_attention)

@@ -1,0 +1,210 @@
+"""ESC and its variants: one window attention a block, and convolutions that emulate it after.
+
+References
+----------
+arXiv 2503.06671 (ESC, ESC-light, ESC-FP) and arXiv 2603.06738 (ESC-RIB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from srlab.attention.contract import Attention, Pattern
+from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
+from srlab.attention.window import Backend, ImplicitPosition, WindowAttention
+from srlab.models.layers import ChannelNorm, ConvFFN, Map
+from srlab.models.registry import register
+from srlab.models.trunk import conv3x3
+
+ESC_PAPER = "arXiv:2503.06671"
+RIB_PAPER = "arXiv:2603.06738"
+
+
+class ESCBlock(nn.Module):
+    """ConvFFN and window attention once, then pairs of ConvFFN and ConvAttn, each with its skip.
+
+    Parameters
+    ----------
+    channels : int
+    window_attention : WindowAttention
+    conv_attn : callable
+        Makes a ConvAttn without a kernel of its own.
+    pairs : int
+    first_ratio, ratio : float
+        Of the ConvFFN before the attention, and of those in pairs.
+    norm_in_pairs : bool
+        LayerNorm before each of the latter.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        window_attention: WindowAttention,
+        conv_attn: Callable[[], ConvAttn],
+        pairs: int,
+        first_ratio: float,
+        ratio: float,
+        norm_in_pairs: bool,
+    ):
+        super().__init__()
+        self.norm = ChannelNorm(channels, eps=1e-6)
+        self.ffn = ConvFFN(channels, first_ratio)
+        self.attention_norm = ChannelNorm(channels, eps=1e-6)
+        self.attention = window_attention
+        self.pair_norms = nn.ModuleList(
+            ChannelNorm(channels, eps=1e-6) if norm_in_pairs else nn.Identity() for _ in range(pairs)
+        )
+        self.pair_ffns = nn.ModuleList(ConvFFN(channels, ratio) for _ in range(pairs))
+        self.conv_attns = nn.ModuleList(conv_attn() for _ in range(pairs))
+        self.out_norm = ChannelNorm(channels, eps=1e-6)
+        self.out = conv3x3(channels, channels)
+
+    def forward(self, x: Map, kernel: Pattern) -> Map:
+        skip = x
+        x = self.ffn(self.norm(x))
+        x = self.attention(self.attention_norm(x))[0].add_(x)
+        for norm, ffn, conv_attn in zip(self.pair_norms, self.pair_ffns, self.conv_attns, strict=True):
+            x = conv_attn(ffn(norm(x)), kernel)[0].add_(x)
+        return self.out(self.out_norm(x)).add_(skip)
+
+
+class ESC(nn.Module):
+    """conv3×3; blocks, which share one large kernel; conv3×3, + first feature; conv3×3 and pixel shuffle.
+
+    Parameters
+    ----------
+    scale, channels : int
+    blocks : list of ESCBlock
+    kernel : LargeKernel or DecomposedKernel
+    norm_after_blocks : bool
+    bicubic : bool
+        What the network adds its output to: the bicubically enlarged image, or the repeated pixels.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        channels: int,
+        blocks: list[ESCBlock],
+        kernel: LargeKernel | DecomposedKernel,
+        norm_after_blocks: bool = False,
+        bicubic: bool = False,
+    ):
+        super().__init__()
+        self.scale = scale
+        self.bicubic = bicubic
+        self.head = conv3x3(3, channels)
+        self.kernel = kernel
+        self.blocks = nn.ModuleList(blocks)
+        self.body_norm = ChannelNorm(channels, eps=1e-6) if norm_after_blocks else nn.Identity()
+        self.body_end = conv3x3(channels, channels)
+        self.to_image = conv3x3(channels, 3 * scale**2)
+
+    def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+        features = self.head(lr.contiguous(memory_format=torch.channels_last))
+        x, kernel = features, self.kernel.pattern(features)
+        for block in self.blocks:
+            x = block(x, kernel)
+        image = self.to_image(self.body_end(self.body_norm(x)) + features)
+        if not self.bicubic:
+            return nn.functional.pixel_shuffle(image + lr.repeat_interleave(self.scale**2, 1), self.scale)
+        enlarged = nn.functional.interpolate(lr, scale_factor=self.scale, mode="bicubic")
+        return nn.functional.pixel_shuffle(image, self.scale) + enlarged
+
+    def non_local_layers(self) -> list[Attention]:
+        """The attention layers, in order."""
+        return [layer for block in self.blocks for layer in (block.attention, *block.conv_attns)]
+
+
+@register("esc", "ESC: one 32×32 window attention a block, emulated by ConvAttn after", ESC_PAPER)
+def esc(
+    scale: int,
+    channels: PositiveInt = 64,
+    heads: PositiveInt = 4,
+    blocks: PositiveInt = 5,
+    pairs: PositiveInt = 5,
+    window: PositiveInt = 32,
+    attended: PositiveInt = 16,
+    kernel_size: PositiveInt = 13,
+    ratio: PositiveFloat = 1.25,
+    backend: Backend = "sdpa",
+) -> ESC:
+    def block() -> ESCBlock:
+        attention = WindowAttention(channels, heads, window, backend=backend)
+        return ESCBlock(
+            channels, attention, lambda: ConvAttn(channels, attended), pairs, 2.0, ratio, norm_in_pairs=False
+        )
+
+    return ESC(scale, channels, [block() for _ in range(blocks)], LargeKernel(attended, kernel_size))
+
+
+register("esc_light", "ESC with three blocks", ESC_PAPER)(partial(esc, blocks=3))
+
+
+@register("esc_fp", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)
+def esc_fp(
+    scale: int,
+    channels: PositiveInt = 48,
+    heads: PositiveInt = 3,
+    blocks: PositiveInt = 5,
+    pairs: PositiveInt = 5,
+    window: PositiveInt = 32,
+    attended: PositiveInt = 16,
+    kernel_size: PositiveInt = 13,
+    ratio: PositiveFloat = 1.25,
+    backend: Backend = "sdpa",
+) -> ESC:
+    def block() -> ESCBlock:
+        attention = WindowAttention(channels, heads, window, backend=backend)
+        return ESCBlock(
+            channels,
+            attention,
+            lambda: ConvAttn(channels, attended, 4),
+            pairs,
+            1.5,
+            ratio,
+            norm_in_pairs=True,
+        )
+
+    return ESC(
+        scale,
+        channels,
+        [block() for _ in range(blocks)],
+        DecomposedKernel(attended, kernel_size),
+        norm_after_blocks=True,
+        bicubic=True,
+    )
+
+
+@register("esc_rib", "ESC with 64×64 windows: their position bias is a product of small matrices", RIB_PAPER)
+def esc_rib(
+    scale: int,
+    channels: PositiveInt = 64,
+    heads: PositiveInt = 4,
+    blocks: PositiveInt = 5,
+    pairs: PositiveInt = 5,
+    window: PositiveInt = 64,
+    attended: PositiveInt = 16,
+    kernel_size: PositiveInt = 13,
+    ratio: PositiveFloat = 1.25,
+    backend: Backend = "sdpa",
+) -> ESC:
+    def block() -> ESCBlock:
+        attention = WindowAttention(channels, heads, window, ImplicitPosition, gate=True, backend=backend)
+        return ESCBlock(
+            channels, attention, lambda: ConvAttn(channels, attended), pairs, 4.0, ratio, norm_in_pairs=False
+        )
+
+    return ESC(
+        scale,
+        channels,
+        [block() for _ in range(blocks)],
+        LargeKernel(attended, kernel_size),
+        norm_after_blocks=True,
+    )

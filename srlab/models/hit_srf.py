@@ -1,0 +1,102 @@
+"""HiT-SRF: windows that grow from block to block, in which pixels are correlated without softmax.
+
+References
+----------
+HiT-SR, ECCV 2024; HiT-SRF is its variant of SRFormer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from srlab.attention.contract import Attention
+from srlab.attention.scc import SCC
+from srlab.models.layers import ChannelNorm, ConvFFN, Map
+from srlab.models.registry import register
+from srlab.models.trunk import DIV2K_MEAN, conv3x3
+
+
+class HiTBlock(nn.Module):
+    """x + LN(attention(x)), then x + LN(ConvFFN(x)): the norms come after."""
+
+    def __init__(self, channels: int, attention: SCC, expansion: float):
+        super().__init__()
+        self.attention = attention
+        self.attention_norm = ChannelNorm(channels)
+        self.ffn = ConvFFN(channels, expansion, size=5)
+        self.ffn_norm = ChannelNorm(channels)
+
+    def forward(self, x: Map) -> Map:
+        x = self.attention_norm(self.attention(x)[0]).add_(x)
+        return self.ffn_norm(self.ffn(x)).add_(x)
+
+
+class HiTStage(nn.Module):
+    """Blocks, conv3×3, + input."""
+
+    def __init__(self, channels: int, blocks: list[HiTBlock]):
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.out = conv3x3(channels, channels)
+
+    def forward(self, x: Map) -> Map:
+        return x + self.out(self.blocks(x))
+
+
+class HiTSRF(nn.Module):
+    """conv3×3; LN, stages, LN, conv3×3, + first feature; conv3×3 and pixel shuffle; images on [0, 1].
+
+    Parameters
+    ----------
+    scale, channels : int
+    stages : list of HiTStage
+    """
+
+    mean: Float[Tensor, "3 1 1"]
+
+    def __init__(self, scale: int, channels: int, stages: list[HiTStage]):
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
+        self.head = conv3x3(3, channels)
+        self.first_norm = ChannelNorm(channels)
+        self.stages = nn.Sequential(*stages)
+        self.last_norm = ChannelNorm(channels)
+        self.body_end = conv3x3(channels, channels)
+        self.to_image = conv3x3(channels, 3 * scale**2)
+
+    def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+        features = self.head((lr - self.mean).contiguous(memory_format=torch.channels_last))
+        x = self.last_norm(self.stages(self.first_norm(features)))
+        image = self.to_image(self.body_end(x) + features)
+        return nn.functional.pixel_shuffle(image, self.scale) + self.mean
+
+    def non_local_layers(self) -> list[Attention]:
+        """The attention layers, in order."""
+        return [block.attention for stage in self.stages for block in stage.blocks]
+
+
+@register("hit_srf", "HiT-SRF: spatial-channel correlation in growing windows", "HiT-SR, ECCV 2024")
+def hit_srf(
+    scale: int,
+    channels: PositiveInt = 60,
+    heads: PositiveInt = 6,
+    stages: PositiveInt = 4,
+    base: tuple[PositiveInt, PositiveInt] = (8, 8),
+    ratios: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0),
+    expansion: PositiveFloat = 2.0,
+    backend: Literal["reassociated", "reference"] = "reassociated",
+) -> HiTSRF:
+    def block(ratio: float) -> HiTBlock:
+        window = (int(base[0] * ratio), int(base[1] * ratio))
+        return HiTBlock(channels, SCC(channels, heads, window, base, backend), expansion)
+
+    def stage() -> HiTStage:
+        return HiTStage(channels, [block(ratio) for ratio in ratios])
+
+    return HiTSRF(scale, channels, [stage() for _ in range(stages)])

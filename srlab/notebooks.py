@@ -1,0 +1,224 @@
+"""The study's pages: which notebook needs which runs, what it draws, how it is executed, what links all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from srlab.errors import InputError
+from srlab.files import replacing, write_text
+from srlab.runs import Run, Study
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook of the study.
+
+    Attributes
+    ----------
+    name, title : str
+        The file's name in notebooks/ without its ending; what it asks.
+    runs : callable
+        The runs that it reads.
+    figures : dict of str to str
+        Caption of each figure it draws, by name; the first is shown on the index page.
+    tables : tuple of str
+        Names of the tables it writes.
+    """
+
+    name: str
+    title: str
+    runs: Callable[[Study], list[Run]]
+    figures: dict[str, str]
+    tables: tuple[str, ...] = ()
+
+    def source(self, study: Study) -> Path:
+        return study.root / "notebooks" / f"{self.name}.ipynb"
+
+    def executed(self, study: Study) -> Path:
+        return study.folder / "notebooks" / f"{self.name}.ipynb"
+
+    def outputs(self, study: Study) -> list[Path]:
+        """Every file that executing the page makes."""
+        executed = self.executed(study)
+        drawn = [
+            study.folder / "figures" / f"{name}{end}" for name in self.figures for end in (".png", ".svg")
+        ]
+        tables = [study.folder / "tables" / f"{name}.csv" for name in self.tables]
+        return [executed, executed.with_suffix(".html"), *drawn, *tables]
+
+
+PAGES = (
+    Page(
+        "00_start_here",
+        "What there is: networks, images, runs",
+        lambda study: [],
+        {"data": "Some of the images trained on, and held out: LR above HR."},
+        ("bicubic",),
+    ),
+    Page(
+        "01_train_one_variant",
+        "How one network trains, and what it makes of an image",
+        lambda study: [study.training("lcoan", seed) for seed in study.profile.seeds],
+        {
+            "training_lcoan": "Loss and held-out PSNR, step by step.",
+            "restored_lcoan": "HR, bicubic and lcoan around each image's strongest corner, with PSNR.",
+        },
+        ("quality_lcoan",),
+    ),
+    Page(
+        "02_lsp_and_coa",
+        "LSP against CoA: sparse or dense, shared or not",
+        lambda study: [*study.sharing(), study.timing()],
+        {"sharing": "Gain per image over edsr_like; time and memory of the non-local layers alone."},
+        ("sharing_gains", "sharing_costs"),
+    ),
+    Page(
+        "03_clusters",
+        "The number of clusters k",
+        lambda study: [*study.cluster_sweep(), study.costs()],
+        {
+            "clusters": "Quality, time, memory and evenness of the clusters against k.",
+            "cluster_sizes": "Tokens in each cluster of one image, largest first.",
+        },
+        ("clusters", "clusters_gains"),
+    ),
+    Page(
+        "04_window",
+        "The window w",
+        lambda study: [*study.window_sweep(), study.costs()],
+        {"window": "Quality, time, memory and purity of the windows against w."},
+        ("window", "window_gains"),
+    ),
+    Page(
+        "05_time_and_memory",
+        "Time and memory against the size of the image",
+        lambda study: [study.timing()],
+        {"scaling": "Latency and peak memory, whole network and non-local layers alone, against image size."},
+        ("timing", "growth"),
+    ),
+    Page(
+        "06_comparison",
+        "Quality against latency against memory",
+        lambda study: [*study.comparison(), study.costs()],
+        {
+            "comparison": "Gain over bicubic against latency and against peak memory.",
+            "gains": "Gain over the trunk without attention, image by image.",
+        },
+        ("comparison", "comparison_gains"),
+    ),
+    Page(
+        "07_attention_maps",
+        "Where a pixel looks",
+        lambda study: [study.training(model) for model in ("lcoan", "lspn", "nlan")],
+        {
+            "attention": "Attention weights of one query pixel (the strongest corner) in each mechanism.",
+            "clusters_and_windows": "Clusters of the tokens, and the windows that the query sees.",
+        },
+        ("reach",),
+    ),
+)
+
+
+def execute(study: Study, name: str) -> Path:
+    """Run a notebook through papermill, with this study's profile, and render it as HTML.
+
+    The executed copy is written cell by cell beside its place, and takes it when all cells have run.
+
+    Returns
+    -------
+    Path
+        The executed notebook.
+
+    Raises
+    ------
+    InputError
+        If there is no notebook of that name.
+    """
+    import papermill
+    from nbconvert import HTMLExporter
+
+    page = next((page for page in PAGES if page.name == name), None)
+    if page is None:
+        raise InputError(f"notebook '{name}' is unknown; there are: {', '.join(page.name for page in PAGES)}")
+    executed = page.executed(study)
+    with replacing(executed) as beside:
+        papermill.execute_notebook(
+            page.source(study), beside, {"profile": study.profile.name}, cwd=str(study.root / "notebooks")
+        )
+        html, _ = HTMLExporter(embed_images=True).from_filename(str(beside))
+    write_text(executed.with_suffix(".html"), html)
+    return executed
+
+
+INDEX = jinja2.Template(
+    """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>srlab · {{ study.profile.name }} · {{ study.device }}</title>
+<style>
+ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+ figure { margin: 1rem 0 } img { max-width: 100%; height: auto } figcaption { color: #555; font-size: 0.9rem }
+ table { border-collapse: collapse; font-size: 0.85rem } td, th { padding: 0.2rem 0.6rem; text-align: left }
+ tr:nth-child(even) { background: #f4f4f4 } code { font-size: 0.85em } h2 { margin-top: 2.5rem }
+</style>
+<h1>Attention that looks far: {{ study.profile.name }} on {{ study.device }}</h1>
+<p>Made on {{ environment.name }} ({{ environment.threads }} threads), torch {{ environment.torch }}, code at
+{{ environment.commit }}. Data: {{ facts.data }}, ×{{ study.profile.scale }},
+{{ study.profile.training.steps }} training steps, {{ study.profile.seeds | length }} seed(s).
+LR: {{ facts.convention.lr }}. Y rounded: {{ facts.convention.y_rounding }}; border cropped:
+{{ facts.convention.border }} pixels.
+{% if study.profile.seeds | length == 1 %}With one seed this profile draws no verdict.{% endif %}</p>
+{% for page in pages %}
+<h2>{{ page.title }}</h2>
+{% for name, caption in page.figures.items() %}{% if loop.first %}
+<figure><a href="figures/{{ name }}.svg"><img src="figures/{{ name }}.png" alt="{{ caption }}"></a>
+<figcaption>{{ caption }}</figcaption></figure>
+{% endif %}{% endfor %}
+<p><a href="notebooks/{{ page.name }}.html">Read</a> ·
+<a href="notebooks/{{ page.name }}.ipynb">notebook</a>
+{% for name, caption in page.figures.items() %}
+· figure <a href="figures/{{ name }}.svg" title="{{ caption }}">{{ name }}</a>{% endfor %}
+{% for name in page.tables %}· table <a href="tables/{{ name }}.csv">{{ name }}</a>{% endfor %}</p>
+{% endfor %}
+<h2>Runs</h2>
+<p>Every number comes from one of these; the folder holds its config, environment, curve and results.</p>
+<table><tr><th>run</th><th>finished (UTC)</th><th>on</th><th>code</th></tr>
+{% for record in records %}<tr>
+<td><a href="runs/{{ record.run.name }}/run.json"><code>{{ record.run.name }}</code></a></td>
+<td>{{ record.facts.finished }}</td><td>{{ record.facts.environment.name }}</td>
+<td>{{ record.facts.environment.commit }}</td></tr>
+{% endfor %}</table>
+</html>
+""",
+    autoescape=True,
+    trim_blocks=True,
+)
+
+
+def write_index(study: Study) -> Path:
+    """Write the page that shows the main figures and links all else.
+
+    Returns
+    -------
+    Path
+        `index.html` in the study's folder.
+    """
+    records = [study.record(run) for run in study.runs()]
+    missing = [record.run.name for record in records if not record.finished]
+    if missing:
+        raise InputError(
+            f"the index needs every run of profile '{study.profile.name}'; missing: {', '.join(missing)}"
+        )
+    facts = next(record.facts for record in records if record.run.kind == "training")
+    html = INDEX.render(
+        study=study, pages=PAGES, records=records, facts=facts, environment=facts["environment"]
+    )
+    path = study.folder / "index.html"
+    write_text(path, html)
+    return path

@@ -1,0 +1,85 @@
+"""ConvAttn against its own plain formula; it is no masked softmax."""
+
+import pytest
+import torch
+from torch.nn.functional import pad
+
+from srlab.attention import ConvAttn, DecomposedKernel, LargeKernel
+from srlab.errors import InputError
+
+
+def plain(kernels: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Σ over offsets of kernel · pixel, for kernels [b, out, in, k, k] of each image."""
+    size = kernels.shape[-1]
+    patches = pad(x, [size // 2] * 4).unfold(2, size, 1).unfold(3, size, 1)
+    return torch.einsum("boikl,bihwkl->bohw", kernels, patches)
+
+
+def centred(small: torch.Tensor, size: int) -> torch.Tensor:
+    return pad(small, [(size - 3) // 2] * 4)
+
+
+@pytest.mark.parametrize("size", [(9, 7), (3, 20), (1, 1)])
+@pytest.mark.parametrize("kind", [LargeKernel, DecomposedKernel])
+def test_equals_its_formula(kind, size):
+    channels, attended, side = 6, 4, 7
+    layer = ConvAttn(channels, attended, 2, kind(attended, side)).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(2, channels, *size, dtype=torch.float64)
+    first = x[:, :attended]
+    small = layer.to_small(first).reshape(2, attended, 3, 3)
+    own = torch.diag_embed(centred(small, side).permute(0, 2, 3, 1)).permute(0, 3, 4, 1, 2)
+    if kind is LargeKernel:
+        weight = layer.kernel.weight
+        variants = [weight.rot90(i, (2, 3)) for i in range(4)]
+        variants += [variant.transpose(2, 3) for variant in variants]
+        convolved = plain(sum(variants) / 8 + own, first)
+    else:
+        spatial = torch.diag_embed(layer.kernel.spatial[:, 0].permute(1, 2, 0)).permute(2, 3, 0, 1)
+        mixed = torch.einsum("oi,bihw->bohw", layer.kernel.mix[:, :, 0, 0], first)
+        convolved = plain(spatial + own, mixed)
+    merge = layer.merge.weight[:, :, 0, 0]
+    expected = torch.einsum("oi,bihw->bohw", merge, torch.cat([convolved, x[:, attended:]], 1))
+    y, _ = layer(x)
+    torch.testing.assert_close(y, expected + layer.merge.bias[:, None, None], rtol=0, atol=1e-10)
+
+
+def test_the_averaged_kernel_is_folded_once_for_inference_and_looks_the_same_from_all_sides():
+    kernel = LargeKernel(4, 5).eval()
+    with torch.no_grad():
+        weight = kernel()
+        assert kernel() is weight
+        kernel.weight.add_(torch.randn_like(kernel.weight))
+        weight = kernel()
+    for turned in (weight.rot90(1, (2, 3)), weight.flip(2), weight.mT):
+        torch.testing.assert_close(turned, weight)
+
+
+def test_a_layer_without_kernel_uses_the_one_it_is_handed():
+    first, second = ConvAttn(6, 4, kernel=LargeKernel(4, 5)), ConvAttn(6, 4)
+    x = torch.randn(1, 6, 8, 8)
+    _, shared = first(x)
+    y, passed_on = second(x, shared)
+    assert passed_on is shared
+    y.sum().backward()
+    assert first.kernel.weight.grad.abs().max() > 0
+    with pytest.raises(ValueError, match="no kernel of its own"):
+        second(x)
+
+
+def test_the_pattern_is_what_lies_under_the_kernel():
+    pattern = LargeKernel(4, 5).pattern(torch.zeros(1, 4, 6, 7))
+    seen = pattern.multiplicity(torch.tensor([0, 3 * 7 + 3]))[0, 0].unflatten(1, (6, 7))
+    assert seen[0].nonzero().max().item() == 2 and seen[0].sum() == 9
+    assert seen[1].sum() == 25
+
+
+def test_the_small_kernel_starts_at_zero():
+    layer = ConvAttn(6, 4, kernel=LargeKernel(4, 5))
+    assert layer.to_small(torch.randn(2, 4, 8, 8)).abs().max() == 0
+
+
+def test_more_attended_channels_than_there_are_is_refused():
+    with pytest.raises(InputError, match="attended is 16"):
+        ConvAttn(8, 16)

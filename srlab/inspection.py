@@ -69,6 +69,18 @@ class LayerTrace:
             )
         return row * self.width + col
 
+    def query(self, row: int, col: int) -> Int[Tensor, " 1"]:
+        """The same, as the pattern is asked.
+
+        Raises
+        ------
+        InputError
+            If the pixel is not in the map, or the layer has no attention weights.
+        """
+        if not hasattr(self.pattern, "query"):
+            raise InputError(f"{self.mechanism} has no attention weights to show: it is no softmax over keys")
+        return torch.tensor([self.index(row, col)], device=self.pattern.query.device)
+
 
 @dataclass(frozen=True)
 class View:
@@ -218,7 +230,7 @@ def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h
     InputError
         If the pixel is not in the map.
     """
-    query = torch.tensor([layer.index(row, col)], device=layer.pattern.query.device)
+    query = layer.query(row, col)
     with torch.inference_mode():
         return _to_pixels(layer, layer.pattern.weights(query)[0, :, 0].mean(0))
 
@@ -231,7 +243,7 @@ def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
     InputError
         If the pixel is not in the map.
     """
-    query = torch.tensor([layer.index(row, col)], device=layer.pattern.query.device)
+    query = layer.query(row, col)
     with torch.inference_mode():
         return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
 

@@ -54,6 +54,8 @@ class Profile(BaseModel):
     seeds : tuple of int
     network : dict
         Options for every network that has them: channels, groups, blocks, clusters, window.
+    options : dict of str to dict
+        Options of single networks, by name, on top of those.
     training : Budget
     models : tuple of str
         The comparison.
@@ -71,6 +73,7 @@ class Profile(BaseModel):
     benchmarks: tuple[str, ...] = ()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     network: dict[str, PositiveInt]
+    options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
     training: Budget
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     clusters: tuple[PositiveInt, ...] = ()

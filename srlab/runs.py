@@ -56,7 +56,7 @@ class Network(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
-    options: dict[str, int | float | str | None]
+    options: dict[str, int | float | str | tuple[int | float, ...] | None]
 
     def build(self, scale: int, seed: int) -> nn.Module:
         return build(self.model, scale, seed, **self.options)
@@ -229,10 +229,11 @@ class Study:
     # --- which runs -------------------------------------------------------------------------------------
 
     def network(self, model: str, **options: object) -> Network:
-        """A network with the profile's sizes where it has such options, and these on top."""
+        """A network with the profile's sizes where it has such options, its own, and these on top."""
         known = entry(model).options
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
-        return Network(model=model, options={**known, **sizes, **options})
+        own = self.profile.options.get(model, {})
+        return Network(model=model, options={**known, **sizes, **own, **options})
 
     def training(self, model: str, seed: int | None = None, **options: object) -> TrainingRun:
         """The run that trains `model` as this profile does, with these options; the first seed by default."""

@@ -178,3 +178,27 @@ def test_the_fast_path_never_holds_the_scores():
 def test_coa_without_a_pattern_says_what_is_missing():
     with pytest.raises(ValueError, match="put LSP or NLA before it"):
         CoA(4)(torch.randn(1, 4, 3, 3))
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_each_key_says_which_pixel_it_is(name):
+    """A key made at a pixel, by layers that look at one pixel only, follows that pixel's input alone."""
+    layers = [layer.eval() for layer in MECHANISMS[name](8)]
+    for layer in layers:  # 3×3 convolutions look at their middle only
+        for module in layer.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+                middle = module.weight.data[..., 1, 1].clone()
+                module.weight.data.zero_()[..., 1, 1] = middle
+    x = torch.randn(1, 8, 7, 9)
+    shared = None
+    for layer in layers:
+        pattern = layer.pattern(x, shared)
+        value, pixels = layer.value(x), pattern.pixels()
+        _, shared = layer(x, shared)
+    assert pixels.shape == (value.shape[2],) and set(pixels.tolist()) == set(range(63))
+    moved = x.clone()
+    moved[..., 3, 4] += 1
+    changed = (layer.value(moved) - value).abs().amax((0, 1, 3)) > 1e-6
+    # What zeros fill the map with follows no pixel.
+    assert set(pixels[changed].tolist()) == {3 * 9 + 4}
+    assert torch.equal(changed, pixels == 3 * 9 + 4) or "bra" in name

@@ -10,7 +10,7 @@ from srlab.models import build
 from srlab.profiling import count_parameters
 
 PUBLISHED = {"esc": (947, 955, 968), "esc_light": (603, 612, 624), "esc_fp": (524, 530, 539)}
-TINY = {"channels": 8, "heads": 2, "blocks": 2, "pairs": 2, "window": 8, "attended": 4, "kernel_size": 5}
+TINY = {"channels": 8, "heads": 2, "blocks": 2, "pairs": 2, "side": 8, "attended": 4, "kernel_size": 5}
 
 
 @pytest.mark.parametrize(("name", "case"), [("esc", "esc_tiny_x4"), ("esc_fp", "esc_fp_tiny_x2")])

@@ -11,7 +11,8 @@ from srlab.models import REGISTRY, build
 from srlab.models.trunk import Trunk
 from srlab.profiling import count_flops, count_parameters
 
-SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16, "heads": 2, "attended": 4}
+SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
+SMALL |= {"heads": 2, "side": 8, "attended": 4}
 
 
 def small(name: str, scale: int = 2, **options: object) -> torch.nn.Module:

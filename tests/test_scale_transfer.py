@@ -8,7 +8,7 @@ from srlab.errors import InputError
 from srlab.models import build
 from srlab.models.scale_transfer import interpolate_subpixels, start_at_scale
 
-ESC = {"channels": 8, "heads": 2, "blocks": 1, "pairs": 1, "window": 4, "attended": 4, "kernel_size": 3}
+ESC = {"channels": 8, "heads": 2, "blocks": 1, "pairs": 1, "side": 4, "attended": 4, "kernel_size": 3}
 TRUNK = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
 
 

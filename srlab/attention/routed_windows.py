@@ -14,7 +14,7 @@ from torch.autograd.function import FunctionCtx
 
 from srlab.attention.contract import Attention, Pattern, to_map
 from srlab.attention.fused import attend, attend_backward, fit
-from srlab.attention.window_grid import WindowGrid, reflected
+from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
 Backend = Literal["fused", "reference"]
@@ -100,12 +100,7 @@ class RoutedWindows(Pattern):
 
     def pixels(self) -> Int[Tensor, " m"]:
         """As the contract says; zeros that fill the map have the pixel that reflection would put there."""
-        rows, columns = (
-            reflected(side, count * window, self.routes.device)
-            for side, count, window in zip(self.size, self.grid.shape, self.grid.window, strict=True)
-        )
-        filled = rows[:, None] * self.size[1] + columns
-        return self.grid.cut(filled[None, ..., None].double()).long().flatten()
+        return self.grid.pixels(self.size, self.routes.device)
 
 
 def by_head(tokens: Float[Tensor, "b h w c"], heads: int) -> Float[Tensor, "b heads m d"]:

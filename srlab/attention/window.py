@@ -215,6 +215,9 @@ class WindowPattern(Pattern):
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 1 q m"]:
         return self.grid.multiplicity(queries, self.queries.device)
 
+    def pixels(self) -> Int[Tensor, " m"]:
+        return self.grid.pixels(self.grid.size, self.queries.device)
+
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
         if self.position is None:
             return 0.0

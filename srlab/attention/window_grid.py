@@ -67,6 +67,15 @@ class WindowGrid:
             row % height * width + column % width,
         )
 
+    def pixels(self, size: tuple[int, int], device: torch.device) -> Int[Tensor, " m"]:
+        """The pixel of a map of `size` that each key, window by window, is or reflects."""
+        rows, columns = (
+            reflected(side, count * window, device)
+            for side, count, window in zip(size, self.shape, self.window, strict=True)
+        )
+        filled = rows[:, None] * size[1] + columns
+        return self.cut(filled[None, ..., None].double()).long().flatten()
+
     def multiplicity(self, queries: Int[Tensor, " q"] | None, device: torch.device) -> Int[Tensor, "1 1 q m"]:
         """Every query sees the keys of its window once, the filling too; keys go window by window."""
         window, _ = self.place(queries, device)

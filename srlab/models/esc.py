@@ -129,14 +129,14 @@ def esc(
     heads: PositiveInt = 4,
     blocks: PositiveInt = 5,
     pairs: PositiveInt = 5,
-    window: PositiveInt = 32,
+    side: PositiveInt = 32,
     attended: PositiveInt = 16,
     kernel_size: PositiveInt = 13,
     ratio: PositiveFloat = 1.25,
     backend: Backend = "sdpa",
 ) -> ESC:
     def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, window, backend=backend)
+        attention = WindowAttention(channels, heads, side, backend=backend)
         return ESCBlock(
             channels, attention, lambda: ConvAttn(channels, attended), pairs, 2.0, ratio, norm_in_pairs=False
         )
@@ -154,14 +154,14 @@ def esc_fp(
     heads: PositiveInt = 3,
     blocks: PositiveInt = 5,
     pairs: PositiveInt = 5,
-    window: PositiveInt = 32,
+    side: PositiveInt = 32,
     attended: PositiveInt = 16,
     kernel_size: PositiveInt = 13,
     ratio: PositiveFloat = 1.25,
     backend: Backend = "sdpa",
 ) -> ESC:
     def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, window, backend=backend)
+        attention = WindowAttention(channels, heads, side, backend=backend)
         return ESCBlock(
             channels,
             attention,
@@ -189,14 +189,14 @@ def esc_rib(
     heads: PositiveInt = 4,
     blocks: PositiveInt = 5,
     pairs: PositiveInt = 5,
-    window: PositiveInt = 64,
+    side: PositiveInt = 64,
     attended: PositiveInt = 16,
     kernel_size: PositiveInt = 13,
     ratio: PositiveFloat = 1.25,
     backend: Backend = "sdpa",
 ) -> ESC:
     def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, window, ImplicitPosition, gate=True, backend=backend)
+        attention = WindowAttention(channels, heads, side, ImplicitPosition, gate=True, backend=backend)
         return ESCBlock(
             channels, attention, lambda: ConvAttn(channels, attended), pairs, 4.0, ratio, norm_in_pairs=False
         )

@@ -192,14 +192,14 @@ def windown(
     groups: PositiveInt = 10,
     blocks: PositiveInt = 4,
     heads: PositiveInt = 4,
-    window: PositiveInt = 32,
+    side: PositiveInt = 32,
     position: Literal["none", "table", "rib"] = "table",
     backend: Backend = "sdpa",
 ) -> Trunk:
     makers = {"none": None, "table": PositionTable, "rib": ImplicitPosition}
 
     def attention(i: int) -> WindowAttention:
-        return WindowAttention(channels, heads, window, makers[position], residual_scale=0.1, backend=backend)
+        return WindowAttention(channels, heads, side, makers[position], residual_scale=0.1, backend=backend)
 
     return Trunk(attention, scale, channels, groups, blocks)
 

@@ -50,7 +50,7 @@ HOUSE = {
     "lines.linewidth": 1.2,
     "lines.markersize": 5,
     "legend.frameon": False,
-    "savefig.dpi": 200,
+    "savefig.dpi": 150,
     "svg.hashsalt": "srlab",
 }
 
@@ -755,7 +755,7 @@ def draw_view(figure: Figure, view: View) -> None:
 
 
 def save(figure: Figure, study_folder: Path, name: str) -> Image:
-    """Write figures/NAME.png (200 dpi) and figures/NAME.svg, the same bytes for the same numbers.
+    """Write figures/NAME.png (150 dpi) and figures/NAME.svg, the same bytes for the same numbers.
 
     Returns
     -------

@@ -156,3 +156,25 @@ def test_the_root_is_found_from_the_notebooks_folder(tmp_path):
     assert find_root(ROOT / "notebooks") == ROOT
     with pytest.raises(InputError, match="no folder with profiles/"):
         find_root(tmp_path)
+
+
+def test_a_networks_own_options_go_before_those_of_all(study):
+    quick = Study("quick", ROOT)
+    assert quick.network("lcoan").options["channels"] == quick.profile.network["channels"]
+    assert quick.network("esc").options["channels"] == quick.profile.options["esc"]["channels"]
+    assert quick.network("esc", channels=64).options["channels"] == 64
+    assert quick.network("hit_srf").build(2, 0).scale == 2
+
+
+def test_networks_are_timed_in_turn_under_names_that_tell_them_apart(study):
+    timed = study.costs()
+    assert [timed.label_of(run.network) for run in study.cluster_sweep()] == ["lcoan", "lcoan clusters=8"]
+    assert len(timed.networks) == len({run.network.model_dump_json() for run in study.trained()})
+
+
+def test_quick_uses_the_400_photographs_and_set5_where_they_are(shared_data, monkeypatch):
+    monkeypatch.setenv("SRLAB_DATA", str(shared_data))
+    study = Study("quick", ROOT)
+    assert len(study.data.train) == 400
+    assert {name: len(refs) for name, refs in study.data.benchmarks.items()} == {"Set5": 5}
+    assert study.training("lcoan").data == study.data.fingerprint != "embedded"

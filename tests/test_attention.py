@@ -31,6 +31,8 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "nla-stored": lambda c: [NLA(c, sharing="stored")],
     "lsp": lambda c: [LSP(c, clusters=5, window=12)],
     "lsp-stored": lambda c: [LSP(c, clusters=5, window=12, sharing="stored")],
+    "lsp-plain": lambda c: [LSP(c, clusters=5, window=12, sharing="plain")],
+    "lsp-plain-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2, sharing="plain")],
     "lsp-narrow": lambda c: [LSP(c, clusters=5, window=12, reduction=2)],
     "lsp-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2)],
     "coa": lambda c: [LSP(c, clusters=5, window=12), CoA(c)],
@@ -115,7 +117,7 @@ def test_lsp_and_coa_equal_the_released_code(golden, name):
         part, _, rest = key.partition(".")
         own[part][rest] = tensor
     lsp, coa = (from_released(part, own[part], **case.config) for part in ("lsp", "coa"))
-    for sharing in ("recomputed", "stored"):
+    for sharing in ("plain", "recomputed", "stored"):
         lsp.sharing = sharing
         with torch.no_grad():
             y, shared = lsp(case.tensors["lsp_input"])
@@ -162,15 +164,24 @@ def test_sorting_is_stable_and_undone():
     assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
 
 
-def test_the_fast_path_never_holds_the_scores():
-    x = torch.randn(1, 16, 48, 48)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(
+    ("make", "keys"),
+    [
+        (lambda sharing: LSP(16, clusters=8, window=384, sharing=sharing), 3 * 384),
+        (lambda sharing: NLA(16, sharing=sharing), 2304),
+    ],
+    ids=["lsp", "nla"],
+)
+def test_the_fast_path_never_holds_the_scores(make, keys, layout):
+    x = torch.randn(1, 16, 48, 48).to(memory_format=layout)
     held = {}
     for sharing in ("recomputed", "stored"):
-        layer = LSP(16, clusters=8, window=384, sharing=sharing).eval()
+        layer = make(sharing).eval()
         with torch.inference_mode():
             layer(x)
             held[sharing] = peak_memory(lambda layer=layer: layer(x), "cpu")
-    scores = 2304 * 3 * 384 * 4 / 2**20  # MiB
+    scores = 2304 * keys * 4 / 2**20  # MiB
     assert held["stored"] > scores
     assert held["recomputed"] < scores / 2
 

@@ -48,12 +48,13 @@ def test_the_fused_gradients_are_those_of_held_scores_where_scores_are_large():
     codes = torch.randint(0, 4, (1, 3, 50))
     direction = torch.randn_like(tokens[0])
     found = []
-    for stored in (False, True):
+    for sharing in ("recomputed", "stored", "plain"):
         query, key, value = inputs = [t.clone().requires_grad_() for t in tokens]
-        y = SortedWindows(query, key, codes, 12, stored).attend(value)
+        y = SortedWindows(query, key, codes, 12, sharing).attend(value)
         found.append([y, *torch.autograd.grad((y * direction).sum(), inputs)])
-    for fused, held in zip(*found, strict=True):
-        torch.testing.assert_close(fused, held, rtol=1e-9, atol=1e-9)
+    for fused, held, plain in zip(*found, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(held, plain, rtol=1e-9, atol=1e-9)
 
 
 def test_the_fused_path_trains_in_mixed_precision():

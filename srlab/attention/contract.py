@@ -15,8 +15,8 @@ from srlab.attention.fused import fit
 
 
 def to_tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b l c"]:
-    """Tokens in row-major order; no copy when `x` is channels-last."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
+    """Tokens in row-major order, each contiguous as kernels want them; no copy when `x` is channels-last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
 
 
 def to_map(tokens: Float[Tensor, "b l c"], height: int, width: int) -> Float[Tensor, "b c h w"]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
 from srlab.attention.kmeans import SphericalKMeans
-from srlab.attention.sorted_windows import SortedWindows
+from srlab.attention.sorted_windows import Sharing, SortedWindows
 
 
 class LSP(ResidualAttention):
@@ -28,10 +28,10 @@ class LSP(ResidualAttention):
     rounds : int
         Independent sets of centroids (the paper uses one).
     residual_scale : float
-    sharing : {"recomputed", "stored"}
+    sharing : {"recomputed", "stored", "plain"}
         What :class:`~srlab.attention.coa.CoA` layers reuse: order, queries and keys, from which the fused
         kernel computes the weights anew (memory does not grow with w), or the weights themselves, as in
-        the paper.
+        the paper; "plain" is the paper's formula in full, to compare with.
     centroid_update, ema_decay
         See :class:`~srlab.attention.kmeans.SphericalKMeans`.
 
@@ -50,7 +50,7 @@ class LSP(ResidualAttention):
         reduction: int = 1,
         rounds: int = 1,
         residual_scale: float = 0.1,
-        sharing: Literal["recomputed", "stored"] = "recomputed",
+        sharing: Sharing = "recomputed",
         centroid_update: Literal["ema", "frozen"] = "ema",
         ema_decay: float = 0.999,
     ):
@@ -64,4 +64,4 @@ class LSP(ResidualAttention):
         query = to_tokens(self.match(x))
         key = nn.functional.normalize(query, dim=-1, eps=5e-5)
         codes = self.kmeans(key)
-        return SortedWindows(query[:, None], key[:, None], codes, self.window, self.sharing == "stored")
+        return SortedWindows(query[:, None], key[:, None], codes, self.window, self.sharing)

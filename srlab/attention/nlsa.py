@@ -12,6 +12,7 @@ from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
 from srlab.attention.sorted_windows import SortedWindows
 
 Rotations = Float[Tensor, "1 d rounds half"]
+SHARING = {"fused": "recomputed", "reference": "plain"}
 
 
 class NLSA(ResidualAttention):
@@ -71,7 +72,7 @@ class NLSA(ResidualAttention):
             generator = None if self.training else torch.Generator().manual_seed(0)
             rotations = self.draw_rotations(query.shape[1], generator)
         codes = hash_codes(query, rotations.to(query.device))
-        return SortedWindows(query[:, None], key[:, None], codes, self.window, self.backend == "reference")
+        return SortedWindows(query[:, None], key[:, None], codes, self.window, SHARING[self.backend])
 
     def forward(
         self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None, rotations: Rotations | None = None

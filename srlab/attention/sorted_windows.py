@@ -6,6 +6,7 @@ The machinery that LSP, CoA and NLSA share; they differ in where codes come from
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,7 @@ from srlab.attention.fused import attend, attend_backward, fit
 Tokens = Float[Tensor, "b l d"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
+Sharing = Literal["recomputed", "stored", "plain"]
 
 
 class SortedWindows(Pattern):
@@ -37,9 +39,10 @@ class SortedWindows(Pattern):
     codes : Int[Tensor, "b rounds l"]
     window : int
         Tokens in a window.
-    stored : bool
-        Hold the weights [b, rounds, windows, w, 3w], as the paper does, for layers that reuse them;
-        otherwise they are computed anew, within the kernel, at each use.
+    sharing : {"recomputed", "stored", "plain"}
+        "recomputed" computes the weights within the fused kernel, anew at each use. "stored" holds them,
+        [b, rounds, windows, w, 3w], for layers that reuse them, as the paper does. "plain" is the formula as
+        the paper writes it, all scores and copies of neighbours included, anew at each use.
     """
 
     def __init__(
@@ -48,9 +51,9 @@ class SortedWindows(Pattern):
         key: Float[Tensor, "b 1 l d"],
         codes: Int[Tensor, "b rounds l"],
         window: int,
-        stored: bool = False,
+        sharing: Sharing = "recomputed",
     ):
-        self.query, self.key, self.codes = query, key, codes
+        self.query, self.key, self.codes, self.sharing = query, key, codes, sharing
         length = codes.shape[-1]
         self.window = min(window, length)
         order = codes.argsort(dim=-1, stable=True)
@@ -64,7 +67,7 @@ class SortedWindows(Pattern):
         self._ring = torch.cat(
             [self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1
         )
-        self.stored, self.round_weights = self._weigh() if stored else (None, None)
+        self.stored, self.round_weights = self._weigh() if sharing == "stored" else (None, None)
 
     def own(self, tokens: Tokens, rounds: slice = ALL) -> Windows:
         """Tokens by window, of the asked rounds."""
@@ -98,6 +101,8 @@ class SortedWindows(Pattern):
         return scores.softmax(-1), mass[..., 0].softmax(1)
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
+        if self.sharing == "plain":
+            return self._plain(value[:, 0])
         if self.stored is not None:
             out = self.unsort(self.stored @ self.neighbours(value[:, 0]))
             return (out * self.round_weights[..., None]).sum(1, keepdim=True)
@@ -107,6 +112,16 @@ class SortedWindows(Pattern):
         queries, keys = self._sorted
         out = softmax_attention(queries[:, 0], keys[:, 0], self.neighbours(value[:, 0])[:, 0])
         return self.unsort(out[:, None])
+
+    def _plain(self, value: Tokens) -> Float[Tensor, "b 1 l c"]:
+        """As the paper writes it: own, previous and next window side by side, all scores held."""
+        windows = [self.own(tokens) for tokens in (self.query[:, 0], self.key[:, 0], value)]
+        queries, *others = windows
+        keys, values = (torch.cat([own, own.roll(1, 2), own.roll(-1, 2)], 3) for own in others)
+        scores = queries @ keys.mT
+        mass = scores.logsumexp(-1, keepdim=True)
+        out = self.unsort((scores - mass).exp() @ values)
+        return (out * self.unsort(mass).softmax(1)).sum(1, keepdim=True)
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
         b, rounds, length = self.codes.shape

@@ -13,6 +13,9 @@ THREADS = workflow.cores or config.get("threads", 8)
 rule all:
     input:
         STUDY.folder / "index.html",
+        # All that leads there too, so that whatever of it is missing is made again.
+        [STUDY.record(run).files for run in STUDY.runs()],
+        [page.outputs(STUDY) for page in PAGES],
 
 
 for run in STUDY.runs():

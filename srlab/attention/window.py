@@ -281,10 +281,33 @@ class WindowAttention(Attention):
         )
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> WindowPattern:
-        grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
-        projected = self._project(x, grid, slice(0, 2 * x.shape[1]))
-        queries, keys = (part.flatten(0, 1).transpose(1, 2) for part in projected.unbind(3))
-        queries = queries * queries.shape[-1] ** -0.5
+        grid = self._grid(x)
+        return self._pattern(grid, self._project(x, grid))
+
+    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+        return self._value(self._project(x, self._grid(x)))
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None
+    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+        grid = self._grid(x)
+        projected = self._project(x, grid)  # once for both
+        return self.output(x, self._pattern(grid, projected).attend(self._value(projected))), shared
+
+    def _grid(self, x: Float[Tensor, "b c h w"]) -> WindowGrid:
+        return WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
+
+    def _project(self, x: Float[Tensor, "b c h w"], grid: WindowGrid) -> Float[Tensor, "b n p 3 heads d"]:
+        """q, k and v, each window's together: a kernel reads them in place."""
+        windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
+        depth = x.shape[1] // self.heads
+        scale = torch.ones_like(self.to_qkv.bias)
+        scale[: x.shape[1]] = depth**-0.5  # of the queries
+        weight, bias = self.to_qkv.weight.flatten(1) * scale[:, None], self.to_qkv.bias * scale
+        return nn.functional.linear(windows, weight, bias).unflatten(3, (3, self.heads, depth))
+
+    def _pattern(self, grid: WindowGrid, projected: Float[Tensor, "b n p 3 heads d"]) -> WindowPattern:
+        queries, keys = (part.flatten(0, 1).transpose(1, 2) for part in projected.unbind(3)[:2])
         if not isinstance(self.position, ImplicitPosition):
             return WindowPattern(grid, queries, keys, self.position, self.backend)
         position_queries, position_keys = self.position()
@@ -292,19 +315,8 @@ class WindowAttention(Attention):
         keys = torch.cat([keys, position_keys.expand(len(keys), -1, -1, -1)], -1)
         return WindowPattern(grid, queries, keys, None, self.backend)
 
-    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
-        grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
-        projected = self._project(x, grid, slice(2 * x.shape[1], None))
-        return projected[:, :, :, 0].flatten(1, 2).transpose(1, 2)
-
-    def _project(
-        self, x: Float[Tensor, "b c h w"], grid: WindowGrid, rows: slice
-    ) -> Float[Tensor, "b n p parts heads d"]:
-        """Some of q, k and v, each window's together: a kernel reads them in place."""
-        windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
-        weight, bias = self.to_qkv.weight.flatten(1)[rows], self.to_qkv.bias[rows]
-        projected = nn.functional.linear(windows, weight, bias)
-        return projected.unflatten(3, (-1, self.heads, x.shape[1] // self.heads))
+    def _value(self, projected: Float[Tensor, "b n p 3 heads d"]) -> Float[Tensor, "b heads m d"]:
+        return projected[:, :, :, 2].flatten(1, 2).transpose(1, 2)
 
     def output(
         self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]

@@ -6,7 +6,7 @@ from srlab.runs import Study
 PROFILE = config["profile"]
 DEVICES = config.get("devices", 1)  # processes that train one run together
 STUDY = Study(PROFILE)
-# A job has the machine to itself, for the sake of its timings; on a cluster, so many cores.
+# A run has the machine to itself, for the sake of its timings; on a cluster, so many cores.
 THREADS = workflow.cores or config.get("threads", 8)
 
 
@@ -28,6 +28,7 @@ for run in STUDY.runs():
         params:
             name=run.name,
         threads: THREADS
+        priority: 1  # runs first, then notebooks side by side
         shell:
             "python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
 
@@ -44,7 +45,6 @@ for page in PAGES:
             page.outputs(STUDY),
         params:
             name=page.name,
-        threads: THREADS
         shell:
             "python -m srlab notebook {params.name} --profile {PROFILE}"
 
@@ -56,6 +56,5 @@ rule index:
         [page.outputs(STUDY) for page in PAGES],
     output:
         STUDY.folder / "index.html",
-    threads: THREADS
     shell:
         "python -m srlab index --profile {PROFILE}"

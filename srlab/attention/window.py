@@ -127,8 +127,10 @@ class BiasedAttention(torch.autograd.Function):
         values: Float[Tensor, "n heads p c"],
         bias: Float[Tensor, "heads p p"],
     ) -> Float[Tensor, "n heads p c"]:
-        # With a mask of three dimensions the CPU would take a kernel that holds all scores.
-        out = scaled_dot_product_attention(queries, keys, values, attn_mask=bias[None], scale=1.0)
+        # Heads go first, so that a head's windows follow each other while its bias is in the cache. With a
+        # mask of three dimensions the CPU would take a kernel that holds all scores.
+        by_head = (tokens.transpose(0, 1) for tokens in (queries, keys, values))
+        out = scaled_dot_product_attention(*by_head, attn_mask=bias[:, None], scale=1.0).transpose(0, 1)
         context.save_for_backward(queries, keys, values, bias, out)
         return out
 

@@ -138,6 +138,7 @@ def execute(study: Study, name: str) -> Path:
     InputError
         If there is no notebook of that name.
     """
+    import nbformat
     import papermill
     from nbconvert import HTMLExporter
 
@@ -146,9 +147,12 @@ def execute(study: Study, name: str) -> Path:
         raise InputError(f"notebook '{name}' is unknown; there are: {', '.join(page.name for page in PAGES)}")
     executed = page.executed(study)
     with replacing(executed) as beside:
-        papermill.execute_notebook(
+        notebook = papermill.execute_notebook(
             page.source(study), beside, {"profile": study.profile.name}, cwd=str(study.root / "notebooks")
         )
+        # Where the checkout lies on this machine is nobody else's business.
+        notebook.metadata["papermill"] |= {"input_path": f"{name}.ipynb", "output_path": f"{name}.ipynb"}
+        nbformat.write(notebook, beside)
         html, _ = HTMLExporter(embed_images=True).from_filename(str(beside))
     write_text(executed.with_suffix(".html"), html)
     return executed

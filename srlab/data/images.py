@@ -1,6 +1,5 @@
 """Image files to and from 8-bit RGB tensors."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from srlab.errors import InputError
+from srlab.files import replacing
 
 IMAGE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "WEBP", "JPEG", "TIFF", "BMP")
@@ -116,13 +116,8 @@ def write_png(path: str | Path, image: UInt8[Tensor, "3 h w"]) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as beside:
             Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(beside, format="PNG")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

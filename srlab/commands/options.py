@@ -1,0 +1,34 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+ProfileName = Annotated[str, typer.Option("--profile", help="A file in profiles/, without .yaml.")]
+ModelName = Annotated[str, typer.Option("--model", help="A network of `srlab models`.")]
+Scale = Annotated[int, typer.Option(help="2, 3, 4 or 8.")]
+Devices = Annotated[int, typer.Option(help="Processes that train together (GPUs, or processes on a CPU).")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option of the network, e.g. --set clusters=64; repeatable."),
+]
+
+
+def parse(settings: list[str] | None) -> dict[str, object]:
+    """`["clusters=64"]` as `{"clusters": 64}`; values are read as JSON, or else as text."""
+    from srlab.errors import InputError
+
+    parsed: dict[str, object] = {}
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: expected OPTION=VALUE, e.g. clusters=64")
+        try:
+            parsed[key] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[key] = value
+    return parsed

@@ -74,6 +74,39 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
     return fit(network, tensors, f"weights {path}"), metadata
 
 
+def open_network(model: str, weights: Path, scale: int) -> nn.Module:
+    """The named network with the weights of a file: this project's, or those that its authors released.
+
+    Parameters
+    ----------
+    model : str
+        A key of the registry.
+    weights : Path
+        A file of :func:`save_network`, or a released .pth of the network as published.
+    scale : int
+
+    Returns
+    -------
+    nn.Module
+        In evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable, holds another network or scale, or its weights do not fit.
+    """
+    if weights.suffix == ".safetensors":
+        network, held = load_network(weights)
+        if (held["model"], held["scale"]) != (model, scale):
+            raise InputError(
+                f"weights {weights} are of {held['model']} ×{held['scale']}, not {model} ×{scale}"
+            )
+        return network
+    if model not in RELEASED:
+        raise InputError(f"weights {weights}: no released weights of '{model}' are known")
+    return fit(build(model, scale), RELEASED[model].rename(read_pth(weights)), f"weights {weights}")
+
+
 def fit(module: nn.Module, weights: StateDict, source: str) -> nn.Module:
     """Load weights that must match the module in names and shapes; evaluation mode.
 

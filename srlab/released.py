@@ -230,6 +230,7 @@ RELEASED: dict[str, Released] = {
         ],
     ),
     "esc": Released(_esc, _ESC_KEYS),
+    "esc_light": Released(partial(_esc, name="esc_light"), _ESC_KEYS),
     "esc_fp": Released(partial(_esc, name="esc_fp"), _ESC_KEYS),
     "hit_srf": Released(
         _hit_srf,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from srlab.commands import measure, study
+from srlab.commands import data, measure, study
 
 app = typer.Typer(
     name="srlab",
@@ -23,10 +23,12 @@ for command in (
     study.index,
     study.train,
     measure.evaluate,
+    measure.table,
     measure.profile,
     measure.models,
 ):
     app.command()(command)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -60,7 +60,42 @@ def test_evaluate_bicubic_writes_records(srlab, tmp_path):
     assert len(record["images"]) == 8
     mean = sum(image["psnr_y"] for image in record["images"]) / 8
     assert record["psnr_y"] == pytest.approx(mean)
-    assert f"{mean:.2f}" in done.stdout
+    assert f"{mean:.3f}" in done.stdout
+
+
+def test_several_models_and_data_sets_in_one_call_and_their_table(srlab, tmp_path):
+    from srlab.checkpoints import save_network
+    from srlab.data.images import write_png
+    from srlab.data.sources import embedded
+    from srlab.models import build
+
+    for name, ref in zip(("Set5", "mine"), embedded().benchmarks["held-out"], strict=False):
+        write_png(tmp_path / "data/benchmark" / name / "HR/a.png", ref.read()[:, :64, :48])
+    config = {"channels": 8, "groups": 1, "blocks": 1}
+    save_network(tmp_path / "w.safetensors", build("edsr_like", 4, 0, **config), "edsr_like", 4, config)
+    done = srlab(
+        "evaluate", "--model", "bicubic",
+        "--model", "edsr_like", "--weights", str(tmp_path / "w.safetensors"),
+        "--data", "set5", "--data", str(tmp_path / "data/benchmark/mine"), "--scale", "4", "--ensemble",
+        "--tile", "8", "--y-rounding", "none", "--json", str(tmp_path / "out.json"),
+        SRLAB_DATA=str(tmp_path / "data"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = json.loads((tmp_path / "out.json").read_text())
+    assert [(r["model"], r["dataset"]) for r in records] == [
+        ("bicubic", "Set5"),
+        ("bicubic", "mine"),
+        ("edsr_like", "Set5"),
+        ("edsr_like", "mine"),
+    ]
+    assert len(records[2]["weights"]["sha256"]) == 64 and "weights" not in records[0]
+    assert "8×8" in records[2]["convention"]["tiling"] and "8 flips" in records[2]["convention"]["ensemble"]
+    for told in ("bicubic on mine", "rounding of Y: none", "Tiling changed edsr_like by"):
+        assert told in done.stdout
+    table = srlab("table", str(tmp_path / "out.json"), "--format", "csv")
+    assert table.returncode == 0 and table.stdout.count("\n") == 5
+    written = srlab("table", str(tmp_path / "out.json"), "-o", str(tmp_path / "table.md"))
+    assert written.returncode == 0 and "| edsr_like | mine" in (tmp_path / "table.md").read_text()
 
 
 def test_a_trained_network_can_be_evaluated_again(srlab, tmp_path):
@@ -103,6 +138,10 @@ def test_profile_prints_what_was_measured_and_on_what(srlab):
         (["evaluate", "--data", "/nonexistent"], "/nonexistent: no such folder"),
         (["evaluate", "--model", "lcoan"], "--weights is missing"),
         (["evaluate", "--model", "lcoan", "--weights", "/nonexistent.safetensors"], "there is no such file"),
+        (["evaluate", "--weights", "w.pth"], "--weights w.pth: there is no --model for it"),
+        (["evaluate", "--tile", "0"], "tile 0 with an overlap of 32 pixels"),
+        (["evaluate", "--lr-files"], "no LR files"),
+        (["table", "/nonexistent.json"], "/nonexistent.json: cannot be read"),
         (["evaluate", "--scale", "5"], "scale is 5; allowed are 2, 3, 4, 8"),
         (["evaluate", "--y-rounding", "up"], "y_rounding 'up': 'matlab' or 'none' is expected"),
         (["profile", "--device", "tpu"], "device 'tpu' is not known"),

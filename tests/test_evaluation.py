@@ -4,10 +4,11 @@ import torch
 from torch import nn
 
 from srlab.data.images import write_png
+from srlab.data.layouts import open_benchmark
 from srlab.data.resize import downscale, upscale
 from srlab.data.sources import ImageRef, embedded, open_data
 from srlab.errors import InputError
-from srlab.evaluation import convention, evaluate, summarise, super_resolve
+from srlab.evaluation import assess, convention, evaluate, summarise, super_resolve
 from srlab.metrics import image_quality
 
 HELD_OUT = embedded().benchmarks["held-out"]
@@ -106,6 +107,80 @@ def test_a_wrong_shape_is_refused():
         super_resolve(Bicubic(), IMAGE, 3)
 
 
+def test_self_ensemble_is_the_mean_over_the_eight_views():
+    """Oracle: a network whose output is a slope gives the mean of the slope over the views: a constant."""
+
+    class Slope(nn.Module):
+        def forward(self, x):
+            _, _, height, width = x.shape
+            slope = torch.linspace(0, 0.5, 2 * width) + torch.linspace(0, 0.25, 2 * height)[:, None]
+            return slope.expand(1, 3, -1, -1)
+
+    lr = IMAGE[:, :20, :20]
+    assert len(super_resolve(Slope(), lr, 2).unique()) > 50
+    assert super_resolve(Slope(), lr, 2, ensemble=True).unique().tolist() == [round(255 * 0.375)]
+
+
+def test_self_ensemble_does_not_change_what_treats_all_views_alike():
+    lr = IMAGE[:, :30, :50]
+    difference = super_resolve(Bicubic(), lr, 2, ensemble=True).int() - super_resolve(Bicubic(), lr, 2).int()
+    assert difference.abs().max() <= 1
+
+
+def test_sixteen_bits_stay_sixteen_bits():
+    lr = (IMAGE[:, :20, :30].int() * 257).to(torch.uint16)
+
+    class Nearest(nn.Module):
+        def forward(self, x):
+            return nn.functional.interpolate(x, scale_factor=2)
+
+    sr = super_resolve(Nearest(), lr, 2)
+    assert sr.dtype == torch.uint16
+    assert torch.equal(sr.int(), lr.int().repeat_interleave(2, 1).repeat_interleave(2, 2))
+    bicubic = super_resolve(None, lr, 2).double() / 257
+    assert (bicubic - upscale(IMAGE[:, :20, :30], 2).double()).abs().max() <= 0.51
+
+
+def _benchmark(folder, lr=lambda hr: downscale(hr, 2)):
+    hr = IMAGE[:, :60, :48]
+    write_png(folder / "mine/HR/a.png", hr)
+    write_png(folder / "mine/LR_bicubic/X2/ax2.png", lr(hr))
+    return open_benchmark(folder / "mine")
+
+
+def test_lr_files_are_used_only_when_asked_and_the_record_says_so(tmp_path):
+    benchmark = _benchmark(tmp_path, lambda hr: 255 - downscale(hr, 2))
+    own, made = assess(None, benchmark, 2, lr_files=True), assess(None, benchmark, 2)
+    assert own["psnr_y"] < 15 < made["psnr_y"]
+    assert own["convention"]["lr"] == "the data set's own files" and "bicubic" in made["convention"]["lr"]
+
+
+def test_an_lr_file_of_another_size_is_refused(tmp_path):
+    benchmark = _benchmark(tmp_path, lambda hr: downscale(hr, 4))
+    with pytest.raises(InputError, match=r"ax2.png: 12×15 pixels; 24×30, HR at 1/2, is expected"):
+        assess(None, benchmark, 2, lr_files=True)
+
+
+def test_a_record_says_how_it_was_made_and_what_tiling_changed(tmp_path):
+    benchmark = _benchmark(tmp_path)
+    record = assess(None, benchmark, 2, "none", ensemble=True, tile=16)
+    assert record["convention"] == convention(2, "none", "cpu", ensemble=True, tile=16)
+    assert record["tiling"] == {"image": "a", "width": 24, "height": 30, "levels": 0.0, "psnr": None}
+    assert [image["name"] for image in record["images"]] == ["a"]
+    assert record["psnr_y"] == record["images"][0]["psnr_y"]
+    assert assess(None, benchmark, 2, tile=64)["tiling"] is None and "tiling" not in assess(
+        None, benchmark, 2
+    )
+
+
+def test_too_small_an_image_is_named(tmp_path):
+    write_png(tmp_path / "tiny.png", IMAGE[:, :8, :8])
+    with pytest.raises(InputError, match=r"tiny.png: image of 8×8 pixels: SSIM .* needs at least 15×15"):
+        evaluate(None, [ImageRef("tiny", tmp_path / "tiny.png")], 2)
+    with pytest.raises(InputError, match="no images"):
+        evaluate(None, [], 2)
+
+
 def test_summarise_is_the_mean():
     frame = evaluate(None, HELD_OUT[:3], 2)
     assert summarise(frame)["ssim_y"] == pytest.approx(sum(frame["ssim_y"]) / 3)
@@ -116,3 +191,6 @@ def test_convention_says_what_was_asked_for():
     said = convention(3, "none")
     assert said["border"] == 3 and said["y_rounding"] == "none" and "1/3" in said["lr"]
     assert {"channel", "sr", "ssim", "dtype", "device"} < set(said)
+    assert (said["tiling"], said["ensemble"]) == ("none: whole images", "none")
+    other = convention(3, "none", "cuda", ensemble=True, tile=48, lr_files=True)
+    assert "48×48" in other["tiling"] and "8 flips" in other["ensemble"] and "cuda" in other["device"]

@@ -3,69 +3,98 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from srlab.commands.options import DeviceName, ModelName, Options, Scale, parse
+from srlab.commands.options import DeviceName, ModelName, Options, Scale, parse, with_weights
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="'bicubic', or what the weights hold.")] = "bicubic",
-    weights: Annotated[Path | None, typer.Option(help="A weights.safetensors of this project.")] = None,
+    models: Annotated[
+        list[str],
+        typer.Option("--model", help="bicubic, or a network whose --weights are given; repeatable."),
+    ] = ["bicubic"],  # noqa: B006 (typer copies it)
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file for each --model but bicubic, in their order; this project's or released."),
+    ] = None,
     data: Annotated[
-        str | None, typer.Option(help="A folder with benchmark/; else SRLAB_DATA, else embedded.")
+        list[str] | None,
+        typer.Option(
+            help="A name known to SRLAB_DATA, or a folder with HR/ or images; repeatable. "
+            "Without it, all benchmarks of SRLAB_DATA, or else the embedded crops."
+        ),
     ] = None,
     scale: Scale = 4,
     y_rounding: Annotated[str, typer.Option(help="matlab: Y rounded to integers; none: not.")] = "matlab",
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")
+    ] = False,
+    tile: Annotated[
+        int | None, typer.Option(help="Work on tiles of this side in LR pixels, which bounds memory.")
+    ] = None,
+    lr_files: Annotated[
+        bool, typer.Option("--lr-files", help="Take the data set's own LR files, not bicubic ones.")
+    ] = False,
     device: DeviceName = "auto",
     output: Annotated[
         Path | None, typer.Option("--json", help="Write records here, images included.")
     ] = None,
 ) -> None:
-    """PSNR and SSIM, per benchmark and image, with the convention they follow."""
-    from srlab.checkpoints import load_network
-    from srlab.data.sources import open_data
-    from srlab.errors import InputError
-    from srlab.evaluation import convention
-    from srlab.evaluation import evaluate as measure
+    """PSNR and SSIM of models on data sets, mean and per image, with the convention they follow."""
+    import pandas as pd
+
+    from srlab.checkpoints import open_network
+    from srlab.data.layouts import find_benchmarks
+    from srlab.evaluation import assess
     from srlab.files import write_text
     from srlab.models import check_scale
     from srlab.profiling import choose_device
+    from srlab.tables import conventions
 
     check_scale(scale)
-    network, place = None, choose_device(device)
-    if model != "bicubic":
-        if weights is None:
-            raise InputError(f"--weights is missing: model '{model}' needs a file (only bicubic needs none)")
-        network, held = load_network(weights)
-        if (held["model"], held["scale"]) != (model, scale):
-            raise InputError(
-                f"weights {weights} are of {held['model']} ×{held['scale']}, not {model} ×{scale}"
-            )
-        network.to(place)
+    paired = with_weights(models, weights)
+    place = choose_device(device)
+    benchmarks = [benchmark for name in data or [None] for benchmark in find_benchmarks(name)]
     records = []
-    for name, refs in open_data(data).benchmarks.items():
-        images = measure(network, refs, scale, y_rounding, place)
-        records.append(
-            {
-                "model": model,
-                "dataset": name,
-                "scale": scale,
-                **images.drop(columns="name").mean().to_dict(),
-                "convention": convention(scale, y_rounding),
-                "images": images.to_dict("records"),
-            }
-        )
-    if not records:
-        raise InputError(f"data {data}: no benchmark/<name>/HR/ with images")
-    table = pd.DataFrame(records).drop(columns=["convention", "images"])
-    typer.echo(table.round({"psnr_y": 2, "psnr_rgb": 2, "ssim_y": 4, "ssim_rgb": 4}).to_string(index=False))
-    typer.echo("; ".join(f"{key}: {value}" for key, value in convention(scale, y_rounding).items()))
+    for model, file in paired:
+        network = open_network(model, file, scale).to(place) if file else None
+        for benchmark in benchmarks:
+            record = assess(network, benchmark, scale, y_rounding, place, ensemble, tile, lr_files)
+            records.append({"model": model, "dataset": benchmark.name, "scale": scale, **record})
+            if file:
+                records[-1]["weights"] = {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}
+
+    digits = {"psnr_y": 3, "ssim_y": 4, "psnr_rgb": 3, "ssim_rgb": 4}
+    for record in records:
+        typer.echo(f"{record['model']} on {record['dataset']}")
+        typer.echo(pd.DataFrame(record["images"]).round(digits).to_string(index=False) + "\n")
+    means = pd.DataFrame(records)[["model", "dataset", "scale", *digits]].round(digits)
+    typer.echo(means.assign(n=[len(record["images"]) for record in records]).to_string(index=False) + "\n")
+    for sentence in conventions(records):
+        typer.echo(sentence)
     if output:
         write_text(output, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+
+
+def table(
+    files: Annotated[list[Path], typer.Argument(help="What `srlab evaluate --json` wrote.")],
+    form: Annotated[str, typer.Option("--format", help="markdown, csv or latex.")] = "markdown",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of here.")] = None,
+) -> None:
+    """PSNR and SSIM on Y of evaluation records, beside the published numbers and the difference."""
+    from srlab.files import write_text
+    from srlab.tables import read_records, render
+
+    text = render(read_records(files), form)
+    if output:
+        write_text(output, text)
+    else:
+        typer.echo(text, nl=False)
 
 
 def profile(

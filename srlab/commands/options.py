@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,3 +33,17 @@ def parse(settings: list[str] | None) -> dict[str, object]:
         except json.JSONDecodeError:
             parsed[key] = value
     return parsed
+
+
+def with_weights(models: list[str], weights: list[Path] | None) -> list[tuple[str, Path | None]]:
+    """Each model with its file: the weights belong, in order, to the models other than bicubic."""
+    from srlab.errors import InputError
+
+    files, networks = list(weights or []), [model for model in models if model != "bicubic"]
+    if len(files) < len(networks):
+        raise InputError(
+            f"--weights is missing: '{networks[len(files)]}' needs a file (only bicubic needs none)"
+        )
+    if len(files) > len(networks):
+        raise InputError(f"--weights {files[len(networks)]}: there is no --model for it (bicubic needs none)")
+    return [(model, None if model == "bicubic" else files.pop(0)) for model in models]

@@ -1,11 +1,13 @@
 """Bicubic resizing as MATLAB's `imresize` does it, which is how the papers make their LR images."""
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from srlab.errors import InputError
+
+Pixels = UInt8[Tensor, "_c _h _w"] | UInt16[Tensor, "_c _h _w"]
 
 
 def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
@@ -62,18 +64,18 @@ def downscale(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w
     return _resize(image, height // scale, width // scale, margin=2 * scale)
 
 
-def upscale(image: UInt8[Tensor, "3 h w"], scale: int) -> UInt8[Tensor, "3 H W"]:
+def upscale(image: Pixels, scale: int) -> Pixels:
     """Enlarge by a whole factor, bicubic: the baseline of every SR paper.
 
     Parameters
     ----------
-    image : UInt8[Tensor, "3 h w"]
-        0 to 255.
+    image : UInt8[Tensor, "c h w"] or UInt16[Tensor, "c h w"]
+        0 to 255, or 0 to 65535.
     scale : int
 
     Returns
     -------
-    UInt8[Tensor, "3 H W"]
+    UInt8[Tensor, "c H W"] or UInt16[Tensor, "c H W"]
         Sides `h * scale` and `w * scale`; MATLAB's `imresize(image, scale)` as in `downscale`.
 
     Raises
@@ -91,7 +93,7 @@ def _check_scale(scale: int) -> None:
         raise InputError(f"scale {scale!r}: a whole number of at least 1 is expected")
 
 
-def _resize(image: UInt8[Tensor, "3 H W"], height: int, width: int, margin: int) -> UInt8[Tensor, "3 h w"]:
+def _resize(image: Pixels, height: int, width: int, margin: int) -> Pixels:
     """Resize with `margin` mirrored pixels around, as wide as the kernel reaches, cut off afterwards.
 
     `antialias=True` also when enlarging: only that kernel of torch has MATLAB's a = −0.5 (the other −0.75).
@@ -101,7 +103,8 @@ def _resize(image: UInt8[Tensor, "3 H W"], height: int, width: int, margin: int)
     top, left = margin * height // image.shape[1], margin * width // image.shape[2]
     size = (height + 2 * top, width + 2 * left)
     resized = interpolate(padded[None], size, mode="bicubic", align_corners=False, antialias=True)[0]
-    return resized[:, top : top + height, left : left + width].round().clamp(0, 255).to(torch.uint8)
+    inside = resized[:, top : top + height, left : left + width]
+    return inside.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
 
 
 def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:

@@ -11,41 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srlab.data import photographs
-from srlab.data.images import list_images, read_image
+from srlab.data.layouts import ImageRef, benchmarks_in, held_out, image_refs, subfolders
 from srlab.errors import InputError
-
-
-@dataclass(frozen=True)
-class ImageRef:
-    """An image by name, read when asked.
-
-    Attributes
-    ----------
-    name : str
-        How tables call the image.
-    path : Path
-        Its file.
-    crop : tuple of int, optional
-        (top, left, height, width) of the part that is meant, in pixels; the whole image if None.
-    """
-
-    name: str
-    path: Path
-    crop: tuple[int, int, int, int] | None = None
-
-    def read(self) -> UInt8[Tensor, "3 h w"]:
-        """Decode the file: RGB, 0 to 255.
-
-        Raises
-        ------
-        InputError
-            As `read_image` does.
-        """
-        image = read_image(self.path)
-        if self.crop is None:
-            return image
-        top, left, height, width = self.crop
-        return image[:, top : top + height, left : left + width].contiguous()
 
 
 @dataclass(frozen=True)
@@ -103,10 +70,8 @@ class DataSource:
 def embedded() -> DataSource:
     """The photographs of `srlab.data.photographs`; their benchmark is called "held-out"."""
     train = tuple(ImageRef(Path(file).stem, photographs.FOLDER / file) for file in photographs.TRAIN)
-    crops = tuple(
-        ImageRef(name, photographs.FOLDER / file, crop) for name, (file, crop) in photographs.CROPS.items()
-    )
-    return DataSource("embedded", train, {"held-out": crops})
+    benchmark = held_out()
+    return DataSource("embedded", train, {benchmark.name: benchmark.hr})
 
 
 def open_data(folder: str | Path | None = None) -> DataSource:
@@ -115,9 +80,9 @@ def open_data(folder: str | Path | None = None) -> DataSource:
     Parameters
     ----------
     folder : str or Path, optional
-        Holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images; either
-        may be missing. If None, the environment variable SRLAB_DATA names it; without that, the photographs
-        embedded in scikit-image are used.
+        Holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images (or
+        in another layout that `open_benchmark` knows); either may be missing. If None, the environment
+        variable SRLAB_DATA names it; without that, the photographs embedded in scikit-image are used.
 
     Returns
     -------
@@ -135,15 +100,10 @@ def open_data(folder: str | Path | None = None) -> DataSource:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; data with train/ and benchmark/<name>/HR/ is expected")
 
-    train = _refs(folder / "train") if (folder / "train").is_dir() else ()
-    for subfolder in _subfolders(folder / "train"):
-        train += tuple(replace(ref, name=f"{subfolder.name}/{ref.name}") for ref in _refs(subfolder))
-    benchmarks = {benchmark.name: _refs(benchmark / "HR") for benchmark in _subfolders(folder / "benchmark")}
-    for name, refs in benchmarks.items():
-        if not refs:
-            raise InputError(
-                f"{folder / 'benchmark' / name / 'HR'}: no images; the benchmark's HR images are expected"
-            )
+    train = image_refs(folder / "train") if (folder / "train").is_dir() else ()
+    for subfolder in subfolders(folder / "train"):
+        train += tuple(replace(ref, name=f"{subfolder.name}/{ref.name}") for ref in image_refs(subfolder))
+    benchmarks = {benchmark.name: benchmark.hr for benchmark in benchmarks_in(folder / "benchmark")}
     if not train and not benchmarks:
         raise InputError(f"{folder}: no images; train/ or benchmark/<name>/HR/ with images is expected")
     return DataSource(folder.name, train, benchmarks)
@@ -182,14 +142,3 @@ def load(refs: Sequence[ImageRef], min_size: int = 1) -> list[UInt8[Tensor, "3 _
     if faults:
         raise InputError("\n".join([f"{len(faults)} of {len(refs)} images cannot be used:", *faults]))
     return images
-
-
-def _refs(folder: Path) -> tuple[ImageRef, ...]:
-    return tuple(ImageRef(path.stem, path) for path in list_images(folder))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(folders, key=lambda path: path.name)

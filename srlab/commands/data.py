@@ -1,0 +1,79 @@
+"""Data sets: list, get, check."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_data_sets() -> None:
+    """Every data set: name, images, licence, where it lives, and where it is found in SRLAB_DATA."""
+    from srlab.data.catalogue import CATALOGUE
+
+    root = os.environ.get("SRLAB_DATA")
+    rows = [("name", "images", "licence", "get", "found", "page")]
+    for data_set in CATALOGUE.values():
+        found = data_set.folders(Path(root).expanduser()) if root else []
+        rows.append(
+            (
+                data_set.name,
+                ", ".join(f"{count} {split}" for split, count in data_set.images.items()),
+                data_set.licence,
+                "fetched" if data_set.archives else "ask",
+                ", ".join(str(folder.relative_to(Path(root).expanduser())) for folder in found) or "no",
+                data_set.page,
+            )
+        )
+    _print_table(rows)
+    typer.echo(f"found in SRLAB_DATA={root}" if root else "SRLAB_DATA is not set, so none is looked for")
+
+
+@app.command()
+def get(names: Annotated[list[str], typer.Argument(help="Names of `srlab data list`.")]) -> None:
+    """Fetch data sets into SRLAB_DATA, or say where to ask for them.
+
+    An interrupted download goes on where it stopped; checksums are verified before anything is unpacked.
+    Addresses and checksums are those that public projects list; they were not tried when this was written.
+    """
+    from srlab.data.fetch import get as fetch
+    from srlab.errors import InputError
+
+    root = os.environ.get("SRLAB_DATA")
+    if not root:
+        raise InputError("SRLAB_DATA is not set; set it to the folder that is to hold the data sets")
+    for folder in fetch(names, Path(root).expanduser()):
+        typer.echo(folder)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="train/ and benchmark/, or one benchmark, or images.")],
+) -> None:
+    """Check counts, readability, sizes, HR/LR pairs and train/test overlap; status 1 if there are errors."""
+    from srlab.data.check import check as examine
+
+    report = examine(folder)
+    rows = [("folder", "images", "expected", "smallest", "largest")]
+    for group in report.groups:
+        by_area = sorted(group.sizes, key=lambda size: size[0] * size[1])
+        extremes = [f"{width}×{height}" for width, height in by_area[:1] + by_area[-1:]] or ["-", "-"]
+        rows.append((group.name, str(group.count), str(group.expected or "-"), *extremes))
+    _print_table(rows)
+    for kind, findings in (("error", report.errors), ("note", report.notes)):
+        for finding in findings:
+            typer.echo(f"{kind}: {finding}")
+    typer.echo(f"{len(report.errors)} errors, {len(report.notes)} notes")
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,88 @@
+"""Real pictures: enlarge them, and see how models differ on one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srlab.commands.options import DeviceName, ProfileName, Scale, with_weights
+
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        help="Work on tiles of this side in LR pixels, which bounds memory. By default 256 for images of more "
+        "than 512×512 LR pixels, and none for smaller ones."
+    ),
+]
+
+
+def upscale(
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, globs ('**' too).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")],
+    model: Annotated[str, typer.Option(help="bicubic, or a network whose --weights are given.")] = "bicubic",
+    weights: Annotated[Path | None, typer.Option(help="A file of this project's, or a released one.")] = None,
+    scale: Scale = 4,
+    tile: Tile = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+    form: Annotated[
+        str | None, typer.Option("--format", help="png, jpeg, webp or tiff; as its name says, by default.")
+    ] = None,
+    device: DeviceName = "auto",
+) -> None:
+    """Enlarge pictures: PNG, JPEG, WebP and TIFF of 8 and 16 bits, grey or colour, with what they carry.
+
+    ICC profile, EXIF, orientation and resolution are kept; alpha is enlarged by bicubic interpolation. Of a
+    folder the pictures directly in it are taken; 'folder/**/*' takes all. What was written before is skipped,
+    so that an interrupted command goes on. The status is 1 if a picture could not be enlarged.
+    """
+    from srlab.checkpoints import open_network
+    from srlab.models import check_scale
+    from srlab.profiling import choose_device
+    from srlab.upscaling import find_pictures, plan, upscale_files
+
+    check_scale(scale)
+    place = choose_device(device)
+    jobs = plan(find_pictures(inputs), output, form)
+    [(_, file)] = with_weights([model], [weights] if weights else None)
+    network = open_network(model, file, scale).to(place) if file else None
+    outcome = upscale_files(jobs, network, scale, place, ensemble, tile, overwrite)
+
+    there = f", {len(outcome.skipped)} skipped that were there (--overwrite replaces them)"
+    typer.echo(f"{len(outcome.written)} written to {output}{there if outcome.skipped else ''}")
+    for note, targets in outcome.notes.items():
+        others = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
+        typer.echo(f"{targets[0].name}{others}: {note}")
+    if outcome.failed:
+        typer.secho(f"{len(outcome.failed)} failed:", fg="red", err=True)
+        for sentence in outcome.failed:
+            typer.echo(sentence, err=True)
+        raise typer.Exit(1)
+
+
+def compare(
+    image: Annotated[Path, typer.Argument(help="An HR image; it is shrunk and restored.")],
+    models: Annotated[str, typer.Option(help="Names of `srlab models` and bicubic, between commas.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The sheet: .png, .svg or .pdf.")],
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file for each model but bicubic, in their order; repeatable. "
+            "Without any, those that the profile's study trained."
+        ),
+    ] = None,
+    scale: Scale = 4,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="LEFT,TOP,WIDTH,HEIGHT in HR pixels; where the models differ most, by default."),
+    ] = None,
+    tile: Tile = None,
+    profile: ProfileName = "quick",
+    device: DeviceName = "auto",
+) -> None:
+    """Write a sheet as papers show: the image, a crop of it, and what each model makes of it, with Y-PSNR."""
+    from srlab.comparing import compare, parse_crop, sheet

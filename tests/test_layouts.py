@@ -1,0 +1,147 @@
+"""Benchmarks in the layouts of this project, BasicSR, EDSR and DIV2K, and how a user names them."""
+
+import shutil
+
+import pytest
+import torch
+
+from srlab.data.images import write_png
+from srlab.data.layouts import find_benchmarks, open_benchmark
+from srlab.data.sources import open_data
+from srlab.errors import InputError
+
+LAYOUTS = {
+    "EDSR": ("HR", "LR_bicubic/X4", "x4"),
+    "BasicSR": ("GTmod12", "LRbicx4", ""),
+    "DIV2K": ("DIV2K_valid_HR", "DIV2K_valid_LR_bicubic/X4", "x4"),
+    "mixed": ("HR", "LRbicx4", ""),
+    "beside": ("", "LR_bicubic/X4", "x4"),
+}
+
+
+def write(path, value=0, size=8):
+    write_png(path, torch.full((3, size, size), value, dtype=torch.uint8))
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request, tmp_path):
+    """The folder of a benchmark of two images, its HR folder, its LR folder ×4 and the suffix of LR names."""
+    hr, lr, suffix = LAYOUTS[request.param]
+    folder = tmp_path / "Set2"
+    for value, name in ((1, "baby"), (2, "bird")):
+        write(folder / hr / f"{name}.png", value)
+        write(folder / lr / f"{name}{suffix}.png", 10 * value, 2)
+    return folder, folder / hr, folder / lr, suffix
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """What SRLAB_DATA names: two benchmarks in benchmark/ and one directly."""
+    root = tmp_path / "root"
+    for name in ("train/a.png", "benchmark/Set5/HR/a.png", "benchmark/set5/HR/b.png", "Own/HR/c.png"):
+        write(root / name)
+    monkeypatch.setenv("SRLAB_DATA", str(root))
+    return root
+
+
+def names(data):
+    return [benchmark.name for benchmark in find_benchmarks(data)]
+
+
+def test_hr_and_lr_are_paired(layout):
+    folder, *_ = layout
+    benchmark = open_benchmark(folder)
+    assert (benchmark.name, [ref.name for ref in benchmark.hr]) == ("Set2", ["baby", "bird"])
+    assert [int(ref.read()[0, 0, 0]) for ref in benchmark.hr] == [1, 2]
+    low = benchmark.lr(4)
+    assert [ref.name for ref in low] == ["baby", "bird"]
+    assert [(int(ref.read()[0, 0, 0]), ref.read().shape[1]) for ref in low] == [(10, 2), (20, 2)]
+
+
+def test_lr_without_a_pair_is_named(layout):
+    folder, hr, lr, suffix = layout
+    benchmark = open_benchmark(folder)
+    with pytest.raises(InputError, match=r"no LR files ×2 of 'Set2'; they are looked for in LR_bicubic/X2"):
+        benchmark.lr(2)
+    (lr / f"bird{suffix}.png").rename(lr / "cat.png")
+    with pytest.raises(InputError, match=r"no LR file of the HR image 'bird.png'"):
+        benchmark.lr(4)
+    (hr / "bird.png").unlink()
+    with pytest.raises(InputError, match=r"cat.png: an LR file without an HR image in 'Set2'"):
+        open_benchmark(folder).lr(4)
+
+
+def test_the_hr_folder_stands_for_its_benchmark(tmp_path):
+    write(tmp_path / "Set1" / "HR" / "a.png", 1)
+    write(tmp_path / "Set1" / "LRbicx2" / "a.png", 2)
+    benchmark = open_benchmark(tmp_path / "Set1" / "HR")
+    assert benchmark == open_benchmark(tmp_path / "Set1")
+    assert int(benchmark.lr(2)[0].read()[0, 0, 0]) == 2
+
+
+def test_a_link_keeps_its_own_name(tmp_path):
+    write(tmp_path / "elsewhere" / "HR" / "a.png")
+    (tmp_path / "Set1").symlink_to(tmp_path / "elsewhere")
+    assert open_benchmark(tmp_path / "Set1").name == "Set1"
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    with pytest.raises(InputError, match="absent: no such folder"):
+        open_benchmark(tmp_path / "absent")
+    with pytest.raises(InputError, match="/HR: no such folder, nor images beside it"):
+        open_benchmark(tmp_path)
+    (tmp_path / "GTmod12").mkdir()
+    with pytest.raises(InputError, match="/GTmod12: no images"):
+        open_benchmark(tmp_path)
+
+
+def test_names_are_looked_up_in_srlab_data(root):
+    assert names(None) == ["Set5", "set5"]
+    assert [path.parts[-3] for path in (find_benchmarks("set5")[0].hr[0].path,)] == ["set5"]
+    assert names("SET5") == ["Set5"]
+    assert names("own") == ["Own"]
+    assert names("Held-Out") == ["held-out"]
+    with pytest.raises(InputError, match="Urban100: no such folder, and no benchmark .* held-out, Own, Set5, set5$"):
+        find_benchmarks("Urban100")
+
+
+def test_folders_are_benchmarks_or_hold_them(root, tmp_path, monkeypatch):
+    assert names(str(root)) == ["Set5", "set5"]
+    assert names(str(root / "train")) == ["train"]
+    write(tmp_path / "here" / "Own" / "d.png")
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_benchmarks("Own")[0].folder == root / "Own"  # a name comes before a folder
+    assert find_benchmarks("./Own")[0].folder == tmp_path / "here" / "Own"
+    assert find_benchmarks("..")[0:0] == [] if (tmp_path / "benchmark").exists() else True
+
+
+def test_without_srlab_data_the_embedded_benchmark_is_used(monkeypatch):
+    monkeypatch.delenv("SRLAB_DATA", raising=False)
+    (benchmark,) = find_benchmarks()
+    assert benchmark.hr == open_data().benchmarks["held-out"]
+    with pytest.raises(InputError, match="no LR files ×4 of 'held-out'"):
+        benchmark.lr(4)
+    with pytest.raises(InputError, match=r"known are held-out \(SRLAB_DATA.*is not set\)"):
+        find_benchmarks("Set5")
+
+
+def test_data_without_benchmarks_is_refused(root, monkeypatch):
+    shutil.rmtree(root / "benchmark")
+    with pytest.raises(InputError, match="root: no benchmark/<name>/HR/ with images"):
+        find_benchmarks()
+    monkeypatch.setenv("SRLAB_DATA", str(root / "absent"))
+    with pytest.raises(InputError, match="absent: no such folder"):
+        find_benchmarks()
+    assert names(str(root / "Own")) == ["Own"]  # and SRLAB_DATA need not exist for that
+
+
+def test_a_study_finds_benchmarks_in_every_layout(tmp_path, layout):
+    folder, *_ = layout
+    shutil.copytree(folder, tmp_path / "data" / "benchmark" / "Set2")
+    (refs,) = open_data(tmp_path / "data").benchmarks.values()
+    assert [int(ref.read()[0, 0, 0]) for ref in refs] == [1, 2]
+
+
+def test_the_papers_data(shared_data):
+    found = {benchmark.name: len(benchmark.hr) for benchmark in find_benchmarks(str(shared_data))}
+    assert found == {"B100": 100, "Set14": 14, "Set5": 5, "Urban100": 100}

@@ -1,0 +1,33 @@
+"""Figures, tables and sentences, from data frames and arrays.
+
+Three steps, each usable by itself: records become tidy frames; frames become figures and tables; frames
+become sentences that claim no more than the spread allows. Figures are as wide as two columns of a paper
+(7 inches), so what is 7 pt here is 7 pt in print.
+"""
+
+from srlab.plots.findings import (
+    cheaper,
+    describe,
+    looking,
+    measured_cost,
+    measured_quality,
+    trained,
+    unevenness,
+    verdict,
+)
+from srlab.plots.frames import LUCK, costs, curves, differences, growth, luck, means, paired, quality, timings
+from srlab.plots.maps import (
+    OWN_CLUSTER,
+    WEIGHTS,
+    WINDOWS,
+    attention,
+    clustering,
+    draw_clusters,
+    draw_image,
+    draw_view,
+    draw_weights,
+    draw_windows,
+)
+from srlab.plots.output import BETTER, DIGITS, overview, save, swept, table
+from srlab.plots.studies import cluster_sizes, comparison, gains, pictures, scaling, sharing, sweep, training
+from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, NO_RUN, STORED, STYLE, Look, blank, look

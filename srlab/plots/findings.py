@@ -1,0 +1,161 @@
+"""Frames become sentences that claim no more than the spread allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from srlab.inspection import View
+from srlab.plots.frames import LUCK, count, images_in, luck
+from srlab.runs import Record
+
+
+def measured_quality(convention: dict[str, str | int]) -> str:
+    """How PSNR and SSIM were computed: `srlab.evaluation.convention`, kept in a record's facts."""
+    how = convention
+    return (
+        f"**How quality is measured.** LR: {how['lr']}. SR: {how['sr']}. Channel: {how['channel']}. "
+        f"Rounding of Y: {how['y_rounding']}. Border left out: {how['border']} px. SSIM: {how['ssim']}."
+    )
+
+
+def measured_cost(record: Record) -> str:
+    """What a record's times and memory are measurements of."""
+    on, costs = record.facts["environment"], record.profile
+    sizes = ", ".join(f"1×3×{size}×{size}" for size in sorted(costs["size"].unique().tolist()))
+    return (
+        f"**How cost is measured.** On {on['name']} ({on['kind']}, {on['threads']} threads, torch "
+        f"{on['torch']}), float32, LR inputs of shape {sizes}; {costs['warmup'].iloc[0]:.0f} warm-up and "
+        f"{costs['repeats'].iloc[0]:.0f} timed calls, of which median and quartiles are given; peak memory "
+        f"is what a call holds beyond what was there before it. The non-local layers alone run one after "
+        f"another on random features of their width."
+    )
+
+
+def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
+    """What may be said about mean gains: only those that the spread over seeds tells apart."""
+    seeds = int(differences["seeds"].min())
+    low, high = (f"{gain:+.3f}" for gain in (differences["gain_db"].min(), differences["gain_db"].max()))
+    span = f"{low} dB" if low == high else f"between {low} and {high} dB"
+    found = f"mean gain in Y-PSNR over {by} `{reference}` is {span}"
+    chance = f"with {count(seeds, 'seed')} each, {luck(seeds):.0%} of equal networks would part by luck"
+    if luck(seeds) > LUCK:
+        return f"**No verdict.** The {found}, but {chance}: this budget cannot tell them apart."
+    apart = differences[differences["told_apart"]]
+    sentence = f"The {found}, over {seeds} seeds. "
+    if apart.empty:
+        return (
+            sentence + "**No verdict:** all ranges over seeds overlap, so this budget cannot tell them apart."
+        )
+    told = "; ".join(
+        f"`{row[by]}` on {row['benchmark']} {row['gain_db']:+.3f} dB" for _, row in apart.iterrows()
+    )
+    return (
+        f"{sentence}**Told apart** (ranges over seeds do not overlap; {chance}): {told}. **Not told apart:** "
+        f"the other {len(differences) - len(apart)} of {len(differences)}."
+    )
+
+
+def cheaper(costs: pd.DataFrame, first: object, second: object, by: str = "model") -> str:
+    """Time and peak memory of two at each size, in words; one is faster only where quartiles part them.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As of `costs` or `timings`, of one part.
+    first, second : object
+        Two values of the column `by`.
+    by : str
+        "model" or an option.
+    """
+    summary = costs.groupby(["size", by]).agg(
+        ms=("median_ms", "median"), low=("q25_ms", "min"), high=("q75_ms", "max"), mib=("peak_mib", "max")
+    )
+    lines = []
+    for size in sorted(costs["size"].unique().tolist()):
+        a, b = summary.loc[size, first], summary.loc[size, second]
+        found = f"takes {a['ms'] / b['ms']:.2f} times as long as"
+        if a["low"] <= b["high"] and b["low"] <= a["high"]:
+            found = "is not told apart in time (quartiles overlap) from"
+        lines.append(
+            f"- {by} `{first}` {found} `{second}` on {size}×{size} px: {_range(a)} against {_range(b)}; it "
+            f"holds {_short(a['mib'])} MiB against {_short(b['mib'])} MiB"
+        )
+    return "\n".join(lines)
+
+
+def _range(summary: pd.Series) -> str:
+    return f"{_short(summary['ms'])} ms ({_short(summary['low'])} to {_short(summary['high'])})"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
+
+
+def unevenness(evenness: pd.DataFrame, option: str) -> str:
+    """How tokens fall into clusters for each value of an option, in words; medians over images and seeds."""
+    lines = []
+    for value, own in evenness.groupby(option):
+        middle = own[["gini", "largest", "empty", "pure_windows"]].median()
+        lines.append(
+            f"- {option} {value}: the largest of {own['clusters'].iloc[0]} clusters holds "
+            f"{middle['largest']:.0%} of an image's tokens, empty are {middle['empty']:g}, the Gini "
+            f"coefficient is {middle['gini']:.2f}; {middle['pure_windows']:.0%} of windows hold one cluster "
+            f"({count(images_in(own), 'image')}, {count(own['seed'].nunique(), 'seed')})"
+        )
+    return "\n".join(lines)
+
+
+def trained(records: Sequence[Record]) -> str:
+    """What the training of one network was, and whether it was still getting better."""
+    first, run = records[0].facts, records[0].run
+    ends = [record.curve["validation_psnr"].iloc[[(len(record.curve) - 1) // 2, -1]] for record in records]
+    climbs = "; ".join(f"{half:.2f} dB half way and {end:.2f} dB at the end" for half, end in ends)
+    return (
+        f"`{run.network.model}` ×{run.scale}, {first['parameters']:,} parameters: {run.budget.steps} steps "
+        f"of {run.budget.batch} LR patches of {run.budget.patch}×{run.budget.patch} px took "
+        f"{first['seconds']:.1f} s on {first['environment']['name']}, {_waiting(first):.0%} of it waiting "
+        f"for data. PSNR of the held-out patches (RGB, not rounded, no border left out): {climbs}. Where it "
+        f"still climbs at the end, the budget and not the network is the limit."
+    )
+
+
+def _waiting(facts: dict) -> float:
+    return facts["data_wait_seconds"] / facts["seconds"]
+
+
+def looking(reach: pd.DataFrame) -> str:
+    """How widely and how far the layers of networks look, in words; medians over queries.
+
+    Parameters
+    ----------
+    reach : DataFrame
+        As of `srlab.inspection.reach`, with model and layer.
+    """
+    middle = reach.groupby(["model", "layer"], sort=False).median(numeric_only=True).reset_index()
+    middle["spread"] = middle["keys_effective"] / middle["keys_seen"]
+    lines = [
+        f"- `{row.model}`, {row.layer}: sees {row.keys_seen:.0f} keys and weighs them as an even spread over "
+        f"{row.spread:.0%} of them would, at a mean distance of {row.distance:.0f} px; an even look at the "
+        f"whole image would have {row.distance_even:.0f} px"
+        for row in middle.itertuples()
+    ]
+    even = (middle["spread"] > 0.95).sum()
+    found = (
+        f"Medians over {len(reach) // len(middle)} queries. {even} of {len(middle)} layers weigh the keys "
+        f"that they see almost evenly (as a spread over more than 95 % of them): such a layer averages, and "
+        f"all its choice lies in what it sees."
+    )
+    return "\n".join([found, "", *lines])
+
+
+def describe(view: View) -> str:
+    """What one query sees, in a sentence."""
+    ranked = np.sort(view.weights, axis=None)[::-1]
+    half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
+    return (
+        f"{view.layer}: the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
+        f"{view.seen.size} tokens; half of its weight lies on {half}, at most {ranked[0]:.1%} on one."
+    )

@@ -1,0 +1,320 @@
+"""Figures of quality, time, memory and clusters, from tidy frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+
+from srlab.plots.frames import count, images_in, paired
+from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, STYLE, bare, blank, look
+
+
+def _images_and_seeds(quality: pd.DataFrame) -> str:
+    images = quality[["benchmark", "name"]].drop_duplicates().shape[0]
+    return f"{count(images, 'image')}, {count(quality['seed'].nunique(), 'seed')}"
+
+
+def _conditions(costs: pd.DataFrame) -> str:
+    sizes = "/".join(f"{size}" for size in sorted(costs["size"].unique().tolist()))
+    return f"LR {sizes} px, {costs['repeats'].iloc[0]:.0f} repeats"
+
+
+@rc_context(HOUSE)
+def training(curves: pd.DataFrame) -> Figure:
+    """Loss and validation PSNR per step, a line a run.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        As of the function `curves`.
+    """
+    figure = blank(DOUBLE, 2.5)
+    loss, psnr = figure.subplots(1, 2)
+    for (model, seed), run in curves.groupby(["model", "seed"], sort=False):
+        line = look(model) | {"markersize": 3, "label": f"{model}, seed {seed}"}
+        loss.plot(run["step"], run["loss"], **line)
+        psnr.plot(run["step"], run["validation_psnr"], **line)
+    every = curves["step"].diff().iloc[-1]
+    loss.set(xlabel="step", ylabel="L1 loss (intensities 0 to 1)", title="training patches")
+    if np.isfinite(every):
+        loss.set_title(f"training patches, mean of {every:.0f} steps")
+    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="held-out patches, averaged weights")
+    psnr.legend(loc="lower right")
+    return figure
+
+
+@rc_context(HOUSE)
+def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]]) -> Figure:
+    """Images in rows, each with its words beneath."""
+    columns = max(map(len, rows))
+    side = DOUBLE / columns
+    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + 0.25 for row in rows]
+    figure = blank(DOUBLE, sum(heights))
+    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for axes, row in zip(grid, rows, strict=True):
+        for ax in axes[len(row) :]:
+            ax.set_axis_off()
+        for ax, (words, image) in zip(axes, row, strict=False):
+            ax.imshow(image, interpolation="nearest")
+            bare(ax)
+            ax.set_anchor("N")
+            ax.set_xlabel(words)
+    return figure
+
+
+@rc_context(HOUSE)
+def gains(quality: pd.DataFrame, reference: str = "edsr_like") -> Figure:
+    """PSNR of each image against a reference model's, a panel a benchmark."""
+    benchmarks = quality["benchmark"].unique()
+    figure = blank(DOUBLE, 2.4 * len(benchmarks))
+    for ax, benchmark in zip(
+        figure.subplots(len(benchmarks), 1, squeeze=False)[:, 0], benchmarks, strict=True
+    ):
+        _draw_gains(ax, quality[quality["benchmark"] == benchmark], reference)
+        ax.set_title(f"{benchmark}: {ax.get_title()}")
+    return figure
+
+
+def _draw_gains(ax: Axes, quality: pd.DataFrame, reference: str) -> None:
+    """A dot an image (mean over seeds), a large marker their mean, a bar from lowest to highest seed."""
+    each = paired(quality, "model", reference)
+    models = list(each["model"].unique())
+    ax.axhline(0, color=INK, linewidth=0.8)
+    for x, model in enumerate(models):
+        style = look(model)
+        own = each[each["model"] == model]
+        images = own.groupby(["benchmark", "name"], sort=False)["gain_db"].mean()
+        seeds = own.groupby("seed")["gain_db"].mean()
+        places = x + np.linspace(-0.1, 0.35, len(images) + 2)[1:-1]
+        ax.scatter(places, images, s=9, color=style["color"], alpha=0.5, linewidths=0)
+        left, face = x - 0.22, {"color": style["color"], "markeredgecolor": INK, "markersize": 7}
+        ax.vlines(left, seeds.min(), seeds.max(), color=INK, linewidth=2)
+        ax.plot(left, seeds.mean(), marker=style["marker"], **face)
+    _categories(ax, models)
+    ax.set_ylabel(f"Y-PSNR − {reference} (dB)")
+    ax.set_title(_images_and_seeds(quality))
+
+
+def _draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:
+    """A marker a run; for times, a bar between the quartiles of its repeats."""
+    models = list(costs["model"].unique())
+    for x, model in enumerate(models):
+        own = costs[costs["model"] == model]
+        places = x + np.linspace(-0.15, 0.15, len(own) + 2)[1:-1]
+        _points(ax, places, own, column, look(model) | {"linestyle": "none"})
+    _categories(ax, models)
+    _from_zero(ax, "y")
+    ax.set_ylabel(NAMES[column])
+
+
+def _points(ax: Axes, x: np.ndarray | pd.Series, costs: pd.DataFrame, column: str, style: dict) -> None:
+    """Values of a cost over x; times have bars between their quartiles."""
+    spread = None
+    if column == "median_ms":
+        spread = [costs["median_ms"] - costs["q25_ms"], costs["q75_ms"] - costs["median_ms"]]
+    ax.errorbar(x, costs[column], yerr=spread, elinewidth=1.5, capsize=2, **style)
+
+
+def _from_zero(ax: Axes, axis: str) -> None:
+    """Start an axis of costs at 0, with room above what was drawn."""
+    getattr(ax, f"set_{axis}lim")(0, 1.1 * getattr(ax.dataLim, f"{axis}max"))
+
+
+def _key(models: pd.Series, **style: object) -> list[Line2D]:
+    """Legend entries of models, each once."""
+    return [Line2D([], [], label=model, **look(model) | style) for model in models.unique()]
+
+
+def _categories(ax: Axes, names: Sequence[str]) -> None:
+    ax.set_xticks(range(len(names)), names, rotation=20, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.grid(visible=False, axis="x")
+
+
+@rc_context(HOUSE)
+def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_like") -> Figure:
+    """Sparse or dense, shared or not: gain of each image, and what the non-local layers alone cost."""
+    figure = blank(DOUBLE, 2.7)
+    gain, time, memory = figure.subplots(1, 3)
+    _draw_gains(gain, quality, reference)
+    gain.set_title(f"(a) gain: {gain.get_title()}")
+    alone = costs[costs["part"] == "non-local layers"]
+    _draw_costs(time, alone, "median_ms")
+    time.set_title(f"(b) non-local layers: {_conditions(alone)}")
+    _draw_costs(memory, alone, "peak_mib")
+    memory.set_title(f"(c) non-local layers: {_conditions(alone).split(',')[0]}")
+    return figure
+
+
+@rc_context(HOUSE)
+def sweep(
+    quality: pd.DataFrame,
+    costs: pd.DataFrame,
+    evenness: pd.DataFrame,
+    option: str,
+    measure: str,
+    model: str = "lcoan",
+) -> Figure:
+    """One option varied: quality, what the non-local layers alone cost, and a measure of the clusters.
+
+    Parameters
+    ----------
+    quality, costs : DataFrame
+        As of the functions of these names, with the option.
+    evenness : DataFrame
+        As of `srlab.inspection.evenness`.
+    option : {"clusters", "window"}
+    measure : {"gini", "pure_windows"}
+        Column of `evenness`.
+    model : str
+        Whose colour.
+    """
+    figure = blank(DOUBLE, 4.6)
+    (psnr, time), (memory, even) = figure.subplots(2, 2)
+    style = look(model)
+    centred = quality.assign(
+        db=quality["psnr_y"] - quality.groupby(["benchmark", "name"])["psnr_y"].transform("mean")
+    )
+    images = centred.groupby(["benchmark", "name", option], sort=False)["db"].mean().unstack(option)
+    for values in images.to_numpy():
+        psnr.plot(images.columns, values, color=style["color"], alpha=0.35, linewidth=0.7)
+    seeds = centred.groupby([option, "seed"])["db"].mean().unstack(option)
+    psnr.plot(seeds.columns, seeds.mean(), **style)
+    psnr.vlines(seeds.columns, seeds.min(), seeds.max(), color=INK, linewidth=2)
+    psnr.set_title(f"(a) thin: an image, thick: mean ({_images_and_seeds(quality)})")
+    psnr.set_ylabel("Y-PSNR − image's mean (dB)")
+
+    alone = costs[costs["part"] == "non-local layers"].sort_values(option)
+    for ax, column, title in (
+        (time, "median_ms", f"(b) non-local layers: {_conditions(alone)}"),
+        (memory, "peak_mib", f"(c) non-local layers: {_conditions(alone).split(',')[0]}"),
+    ):
+        _points(ax, alone[option], alone, column, style)
+        _from_zero(ax, "y")
+        ax.set(title=title, ylabel=NAMES[column])
+
+    spread = evenness.groupby(option)[measure]
+    even.plot(evenness[option], evenness[measure], ".", color=INK, alpha=0.5, markersize=3, zorder=3)
+    even.plot(spread.median().index, spread.median(), **style)
+    even.set_ylim(-0.03, 1.03)
+    even.set(ylabel=NAMES[measure])
+    even.set_title(f"(d) line: median of {count(images_in(evenness), 'image')}, dots: each")
+    for ax in (psnr, time, memory, even):
+        _powers(ax, sorted(quality[option].unique().tolist()))
+        ax.set_xlabel(NAMES[option])
+    return figure
+
+
+@rc_context(HOUSE)
+def cluster_sizes(sizes: dict[int, np.ndarray], model: str = "lcoan") -> Figure:
+    """Sizes of the clusters of one image, largest first, a panel a number of clusters k."""
+    figure = blank(DOUBLE, 2.2)
+    colour = STYLE[model].colour
+    for ax, (k, counts) in zip(figure.subplots(1, len(sizes), squeeze=False)[0], sizes.items(), strict=True):
+        ax.bar(np.arange(1, k + 1), np.sort(counts)[::-1], width=1, color=colour)
+        ax.axhline(counts.sum() / k, color=INK, linewidth=0.9, linestyle=":", label="if all were alike")
+        ax.set(
+            title=f"k = {k}: {count(int((counts == 0).sum()), 'cluster')} empty", xlabel="cluster, by size"
+        )
+        ax.legend(loc="upper right")
+    figure.axes[0].set_ylabel("tokens")
+    return figure
+
+
+def _powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
+    """A logarithmic axis whose ticks are the values measured."""
+    getattr(ax, f"set_{axis}scale")("log")
+    which = getattr(ax, f"{axis}axis")
+    getattr(ax, f"set_{axis}ticks")(values, [f"{value:g}" for value in values])
+    which.set_minor_locator(NullLocator())
+
+
+@rc_context(HOUSE)
+def scaling(costs: pd.DataFrame) -> Figure:
+    """Time and peak memory against image size, of whole networks and of their non-local layers alone.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As of `timings`.
+    """
+    figure = blank(DOUBLE, 5.4)
+    parts = ("network", "non-local layers")
+    grid = figure.subplots(2, 2, sharex=True, sharey="row")
+    for axes, column in zip(grid, ("median_ms", "peak_mib"), strict=True):
+        for ax, part in zip(axes, parts, strict=True):
+            own = costs[costs["part"] == part]
+            for model, each in own.groupby("model", sort=False):
+                _points(ax, each["size"], each, column, look(model))
+            ax.set_yscale("log")
+            ax.set_title(f"{part}, {count(int(own['repeats'].iloc[0]), 'repeat')}, bars: quartiles")
+            if column == "peak_mib":
+                ax.set_title(part)
+                ax.set_xlabel("side of the LR image (px)")
+            _guides(ax, own, column)
+            _powers(ax, sorted(costs["size"].unique().tolist()))
+        axes[0].set_ylabel(NAMES[column])
+        for ax in axes:
+            ax.yaxis.set_major_formatter(ScalarFormatter())
+            ax.yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(handles=_key(costs["model"]), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _guides(ax: Axes, costs: pd.DataFrame, column: str) -> None:
+    """Dotted lines of slope L and L², through the dearest model at the smallest size."""
+    sides = np.array([costs["size"].min(), costs["size"].max()])
+    start = costs.loc[costs["size"] == sides[0], column].max()
+    for power in (1, 2):
+        ends = start * (sides / sides[0]) ** (2 * power)
+        ax.plot(sides, ends, color="#888888", linestyle=":", linewidth=0.9, zorder=0)
+        words = f"∝ L{'²' if power == 2 else ''}"
+        at = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
+        ax.annotate(words, (sides[1], ends[1]), color="#666666", fontsize=7, **at)
+
+
+@rc_context(HOUSE)
+def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> Figure:
+    """Gain over bicubic against latency and against peak memory, a row a benchmark, a marker a seed.
+
+    Parameters
+    ----------
+    quality, costs : DataFrame
+        As of the functions of these names.
+    bicubic : DataFrame
+        benchmark, name, psnr_y.
+    """
+    keys = ["benchmark", "name"]
+    gain = quality.merge(bicubic[[*keys, "psnr_y"]], on=keys, suffixes=("", "_bicubic"))
+    gain = gain.assign(gain_db=gain["psnr_y"] - gain["psnr_y_bicubic"])
+    whole = costs[costs["part"] == "network"]
+    benchmarks = quality["benchmark"].unique()
+    figure = blank(DOUBLE, 2.4 * len(benchmarks) + 0.4)
+    grid = figure.subplots(len(benchmarks), 2, squeeze=False, sharex="col", sharey="row")
+    for axes, benchmark in zip(grid, benchmarks, strict=True):
+        own = gain[gain["benchmark"] == benchmark]
+        seeds = own.groupby(["model", "seed"], sort=False)["gain_db"].mean().rename("mean_db")
+        points = whole.merge(seeds.reset_index("seed"), on="model")
+        for model, each in points.groupby("model", sort=False):
+            style = look(model) | {"linestyle": "none", "markersize": 6, "clip_on": False}
+            spread = [each["median_ms"] - each["q25_ms"], each["q75_ms"] - each["median_ms"]]
+            axes[0].errorbar(each["median_ms"], each["mean_db"], xerr=spread, **style)
+            axes[1].plot(each["peak_mib"], each["mean_db"], **style)
+        axes[0].set_ylabel("Y-PSNR − bicubic (dB)")
+        axes[0].set_title(f"{benchmark}: {_images_and_seeds(own)}, a marker a seed")
+        axes[1].set_title(f"{benchmark}: whole network")
+    conditions = _conditions(whole)
+    grid[-1, 0].set_xlabel(f"latency (ms): {conditions}, bars: quartiles")
+    grid[-1, 1].set_xlabel(f"peak memory (MiB): {conditions.split(',')[0]}")
+    for ax in grid[-1]:
+        _from_zero(ax, "x")
+    figure.legend(handles=_key(points["model"], linestyle="none"), loc="outside lower center", ncols=6)
+    return figure

@@ -1,0 +1,113 @@
+"""How figures look: widths, fonts, and one colour and marker for each mechanism."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from srlab.errors import InputError
+
+DOUBLE = 7.0  # inches: two columns of a paper
+
+#: Matplotlib's settings for every figure.
+HOUSE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "srlab",
+}
+
+
+class Look(NamedTuple):
+    """How a mechanism is drawn, everywhere."""
+
+    colour: str
+    marker: str
+
+
+#: Colours of Okabe and Ito for the networks of the first comparison, of Paul Tol for the others; no two
+#: networks share both a colour and a marker, so they can be told apart without seeing colour.
+STYLE = {
+    "bicubic": Look("#999999", "x"),
+    "edsr_like": Look("#000000", "D"),
+    "lcoan": Look("#0072B2", "o"),
+    "lspn": Look("#56B4E9", "s"),
+    "nlan": Look("#D55E00", "^"),
+    "nlan_shared": Look("#E69F00", "v"),
+    "nlsn": Look("#009E73", "P"),
+    "enlcn": Look("#CC79A7", "*"),
+    "windown": Look("#332288", "h"),
+    "convattnn": Look("#999933", "<"),
+    "fgcan": Look("#882255", ">"),
+    "bran": Look("#44AA99", "d"),
+    "sscan": Look("#AA4499", "X"),
+    "hit_srf": Look("#CC6677", "8"),
+    "esc": Look("#117733", "p"),
+    "esc_light": Look("#117733", "H"),
+    "esc_fp": Look("#117733", "D"),
+    "esc_rib": Look("#117733", "s"),
+}
+STORED = " (stored)"
+#: The `run` of rows that no run made: bicubic enlargement.
+NO_RUN = "none"
+INK = "#333333"
+
+#: What numbers are called on axes and in tables, with units.
+NAMES = {
+    "psnr_y": "Y-PSNR (dB)",
+    "ssim_y": "Y-SSIM",
+    "median_ms": "median time (ms)",
+    "peak_mib": "peak memory (MiB)",
+    "clusters": "number of clusters k",
+    "window": "window w (tokens)",
+    "gini": "Gini coefficient of cluster sizes",
+    "pure_windows": "share of windows of one cluster",
+}
+
+
+def look(model: str) -> dict[str, str]:
+    """Line properties of a model; "NAME (stored)" has NAME's colour, a hollow marker and a dashed line.
+
+    Raises
+    ------
+    InputError
+        If the model has no colour in `STYLE`.
+    """
+    name = model.removesuffix(STORED)
+    if name not in STYLE:
+        raise InputError(f"model '{name}' has no colour and marker; give it some in srlab.plots.STYLE")
+    colour, marker = STYLE[name]
+    stored = model.endswith(STORED)
+    return {
+        "color": colour,
+        "marker": marker,
+        "markerfacecolor": "white" if stored else colour,
+        "linestyle": "--" if stored else "-",
+    }
+
+
+def blank(width: float, height: float) -> Figure:
+    """A figure of its own: pyplot, which would show it a second time in a notebook, is not asked."""
+    return Figure((width, height), layout="constrained")
+
+
+def bare(ax: Axes) -> None:
+    """Leave nothing of the axes but what is drawn in them."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)

@@ -13,25 +13,29 @@ app = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_
 
 @app.command("list")
 def list_data_sets() -> None:
-    """Every data set: name, images, licence, where it lives, and where it is found in SRLAB_DATA."""
+    """Every data set: name, images, licence, whether it is fetched, found in SRLAB_DATA, and its page.
+
+    Licences are as the pages state them: "none stated" where they do not, "none known" for pages not read.
+    """
     from srlab.data.catalogue import CATALOGUE
 
-    root = os.environ.get("SRLAB_DATA")
-    rows = [("name", "images", "licence", "get", "found", "page")]
+    setting = os.environ.get("SRLAB_DATA")
+    root = Path(setting).expanduser() if setting else None
+    rows = [("name", "images", "licence", "how", "found", "page")]
     for data_set in CATALOGUE.values():
-        found = data_set.folders(Path(root).expanduser()) if root else []
+        found = data_set.folders(root) if root else []
         rows.append(
             (
                 data_set.name,
                 ", ".join(f"{count} {split}" for split, count in data_set.images.items()),
                 data_set.licence,
-                "fetched" if data_set.archives else "ask",
-                ", ".join(str(folder.relative_to(Path(root).expanduser())) for folder in found) or "no",
+                "get" if data_set.archives else "ask",
+                ", ".join(folder.relative_to(root).as_posix() for folder in found) or "no",
                 data_set.page,
             )
         )
     _print_table(rows)
-    typer.echo(f"found in SRLAB_DATA={root}" if root else "SRLAB_DATA is not set, so none is looked for")
+    typer.echo(f"found: in SRLAB_DATA={root}" if root else "found: SRLAB_DATA is not set")
 
 
 @app.command()
@@ -61,14 +65,14 @@ def check(
     report = examine(folder)
     rows = [("folder", "images", "expected", "smallest", "largest")]
     for group in report.groups:
-        by_area = sorted(group.sizes, key=lambda size: size[0] * size[1])
-        extremes = [f"{width}×{height}" for width, height in by_area[:1] + by_area[-1:]] or ["-", "-"]
+        by_area = sorted(group.images, key=lambda image: image.width * image.height)
+        extremes = [f"{image.width}×{image.height}" for image in by_area[:1] + by_area[-1:]] or ["-", "-"]
         rows.append((group.name, str(group.count), str(group.expected or "-"), *extremes))
     _print_table(rows)
     for kind, findings in (("error", report.errors), ("note", report.notes)):
         for finding in findings:
             typer.echo(f"{kind}: {finding}")
-    typer.echo(f"{len(report.errors)} errors, {len(report.notes)} notes")
+    typer.echo(f"errors: {len(report.errors)}, notes: {len(report.notes)}")
     if report.errors:
         raise typer.Exit(1)
 

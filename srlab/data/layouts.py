@@ -177,8 +177,8 @@ def find_benchmarks(data: str | None = None) -> list[Benchmark]:
     if data is None:
         return _all_in(_absolute(root))
     named = _named(root)
-    known = {name.casefold(): name for name in reversed(named)} | {name: name for name in named}
-    name = known.get(data) or known.get(data.casefold())
+    alike = (name for name in named if name.casefold() == data.casefold())
+    name = data if data in named else next(alike, None)
     if name == "held-out":
         return [held_out()]
     if name:

@@ -1,0 +1,167 @@
+"""What `srlab data check` finds in folders with known faults, and in the papers' own data."""
+
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from srlab.cli import main
+from srlab.data import photographs
+from srlab.data.check import check
+from srlab.data.images import read_image, write_png
+from srlab.errors import InputError
+
+
+def picture(height, width, seed=0):
+    return torch.randint(256, (3, height, width), generator=torch.manual_seed(seed)).to(torch.uint8)
+
+
+def photograph(name="astronaut.png"):
+    image = read_image(photographs.FOLDER / name)
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two different photographs, one to train on and one to test on."""
+    for folder, name in (("train/Own", "astronaut.png"), ("benchmark/Mine/HR", "chelsea.png")):
+        (tmp_path / folder).mkdir(parents=True)
+        photograph(name).save(tmp_path / folder / name)
+    return tmp_path
+
+
+def test_sound_data_has_no_errors(root):
+    report = check(root)
+    assert report.errors == []
+    assert [(group.name, group.count, group.expected) for group in report.groups] == [
+        ("train/Own", 1, None),
+        ("benchmark/Mine", 1, None),
+    ]
+    assert [(image.width, image.height) for image in report.groups[1].images] == [(451, 300)]
+    assert [note.split(" of 1 sizes")[1].split(";")[0] for note in report.notes] == [
+        " are no multiple of 2",
+        " are no multiple of 3",
+        " are no multiple of 4",
+    ]
+
+
+COPIES = {
+    "JPEG of quality 10": lambda image, path: image.save(path.with_suffix(".jpg"), quality=10),
+    "half the size": lambda image, path: image.resize((225, 150)).save(path),
+    "twice the size": lambda image, path: image.resize((902, 600)).save(path),
+    "cropped to a multiple of 12": lambda image, path: image.crop((0, 0, 444, 300)).save(path),
+    "grey": lambda image, path: image.convert("L").save(path),
+    "brighter": lambda image, path: image.point(lambda value: min(255, 1.2 * value + 10)).save(path),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_of_a_test_image_in_the_training_data_is_found(root, copy):
+    COPIES[copy](photograph("chelsea.png"), root / "train" / "Own" / "copy.png")
+    (error,) = check(root).errors
+    assert error.startswith("train/Own: 'copy' looks the same as 'chelsea' of benchmark/Mine")
+    assert error.endswith("which is to be tested on")
+
+
+def test_a_copy_in_two_benchmarks_is_a_note(root):
+    (root / "benchmark" / "Other").mkdir()
+    photograph("chelsea.png").save(root / "benchmark" / "Other" / "cat.png")
+    report = check(root)
+    assert report.errors == []
+    assert any("'chelsea' looks the same as 'cat' of benchmark/Other" in note for note in report.notes)
+
+
+def test_counts_follow_the_catalogue(tmp_path):
+    for number in range(6):
+        write_png(tmp_path / "benchmark" / "set5" / "HR" / f"{number}.png", picture(24, 24, number))
+        write_png(tmp_path / "train" / "DIV2K" / f"{number}.png", picture(24, 24, 10 + number))
+    (tmp_path / "train" / "General100" / "General-100").mkdir(parents=True)
+    report = check(tmp_path)
+    assert report.errors == [
+        "train/DIV2K: 6 images; DIV2K has 800",
+        f"{tmp_path}/train/General100: no images; they are expected directly in it",
+        "benchmark/set5: 6 images; Set5 has 5",
+    ]
+    assert check(tmp_path / "benchmark" / "set5").errors == ["set5: 6 images; Set5 has 5"]
+    assert check(tmp_path / "train" / "DIV2K").errors == ["DIV2K: 6 images; DIV2K has 800"]
+    (tmp_path / "benchmark" / "set5" / "HR" / "5.png").unlink()
+    report = check(tmp_path / "benchmark" / "set5" / "HR")
+    assert (report.errors, report.notes) == ([], [])
+
+
+def test_unreadable_files_are_all_named(root):
+    hr = root / "benchmark" / "Mine" / "HR"
+    (hr / "empty.png").touch()
+    (hr / "text.jpg").write_text("no image")
+    (hr / "cut.png").write_bytes((hr / "chelsea.png").read_bytes()[:5000])
+    (root / "benchmark" / "Bare").mkdir()
+    report = check(root)
+    assert [error.split(":")[0].removeprefix(f"{root}/") for error in report.errors] == [
+        "benchmark/Bare/HR",
+        "benchmark/Mine/HR/cut.png",
+        "benchmark/Mine/HR/empty.png",
+        "benchmark/Mine/HR/text.jpg",
+    ]
+    assert report.groups[1].count == 4 and [image.name for image in report.groups[1].images] == ["chelsea"]
+
+
+def test_lr_files_must_match_their_hr_images(tmp_path):
+    folder = tmp_path / "Mine"
+    write_png(folder / "HR" / "a.png", picture(48, 48))
+    write_png(folder / "HR" / "b.png", picture(50, 51, 1))
+    write_png(folder / "LR_bicubic" / "X4" / "ax4.png", picture(12, 12))
+    write_png(folder / "LR_bicubic" / "X4" / "bx4.png", picture(12, 12))  # HR // 4, as EDSR ships
+    write_png(folder / "LR_bicubic" / "X2" / "ax2.png", picture(24, 24))
+    assert [error.split(": ")[1] for error in check(folder).errors] == ["no LR file of the HR image 'b.png'"]
+    write_png(folder / "LR_bicubic" / "X2" / "bx2.png", picture(26, 25))
+    (error,) = check(folder).errors
+    assert error == f"{folder}/LR_bicubic/X2/bx2.png: 25×26 pixels; HR of 51×50 makes 25×25 at scale 2"
+    (folder / "LR_bicubic" / "X2" / "bx2.png").write_bytes(b"")
+    (error,) = check(folder).errors
+    assert error.startswith(f"{folder}/LR_bicubic/X2/bx2.png: ")
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder, nor images beside it"):
+        check(tmp_path)
+    with pytest.raises(InputError, match="absent: no such folder"):
+        check(tmp_path / "absent")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="no images; train/ or benchmark"):
+        check(tmp_path)
+
+
+def test_the_command_prints_a_report_and_its_status_follows_the_errors(root, monkeypatch, capsys):
+    def srlab(*arguments):
+        monkeypatch.setattr(sys, "argv", ["srlab", "data", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code or 0, capsys.readouterr().out
+
+    status, output = srlab("check", str(root))
+    assert status == 0 and output.endswith("errors: 0, notes: 3\n")
+    assert "benchmark/Mine  1       -         451×300   451×300" in output.splitlines()
+    (root / "train" / "Own" / "empty.png").touch()
+    status, output = srlab("check", str(root))
+    assert status == 1 and output.endswith("errors: 1, notes: 3\n")
+    assert f"error: {root}/train/Own/empty.png: " in output
+    assert srlab("check", str(root / "absent"))[0] == 2
+
+
+def test_the_papers_data(shared_data):
+    """One image of Set5 is in BSDS400, and one in Set14; B100 and Urban100 share none with BSDS400."""
+    report = check(shared_data)
+    assert [error.split(" (")[0] for error in report.errors] == [
+        "train/BSDS400: '302003' looks the same as 'img_005' of benchmark/Set5"
+    ]
+    assert [note.split(" (")[0] for note in report.notes if "looks the same" in note] == [
+        "benchmark/Set14: 'img_006' looks the same as 'img_004' of benchmark/Set5"
+    ]
+    assert {group.name: group.expected for group in report.groups} == {
+        "train/BSDS400": None,
+        "benchmark/B100": 100,
+        "benchmark/Set14": 14,
+        "benchmark/Set5": 5,
+        "benchmark/Urban100": 100,
+    }

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, measure, study
+from srlab.commands import data, measure, pictures, study
 
 app = typer.Typer(
     name="srlab",
@@ -24,6 +24,8 @@ for command in (
     study.train,
     measure.evaluate,
     measure.table,
+    pictures.upscale,
+    pictures.compare,
     measure.profile,
     measure.models,
 ):
@@ -32,17 +34,32 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Entry point: bad input becomes one sentence and status 2, Ctrl-C status 130."""
-    from srlab.errors import InputError
-    from srlab.training import NonFiniteLoss
+    """Entry point: what a person can mend becomes one sentence and status 2, Ctrl-C one and status 130.
 
+    Any other exception is a fault of srlab and keeps its traceback.
+    """
+    from srlab.errors import InputError, out_of_memory
+
+    interrupted = "interrupted; nothing is left half-written, and the same command makes what is missing"
     try:
         app()
-    except (InputError, NonFiniteLoss) as error:
-        typer.secho(f"srlab: {error}", fg="red", err=True)
-        sys.exit(2)
     except KeyboardInterrupt:
-        typer.secho(
-            "srlab: interrupted; the same command goes on where this one stopped", fg="yellow", err=True
-        )
-        sys.exit(130)
+        sentence, status = interrupted, 130
+    except SystemExit as end:
+        if end.code != 130:
+            raise
+        sentence, status = interrupted, 130  # typer has caught Ctrl-C, and says nothing
+    except InputError as error:
+        sentence, status = str(error), 2
+    except Exception as error:
+        from srlab.training import NonFiniteLoss  # here, because it takes a second
+
+        if out_of_memory(error):
+            sentence = "out of memory; tiles (--tile), a smaller image or a smaller batch need less"
+        elif isinstance(error, NonFiniteLoss):
+            sentence = str(error)
+        else:
+            raise
+        status = 2
+    typer.secho(f"srlab: {sentence}", fg="red", err=True)
+    sys.exit(status)

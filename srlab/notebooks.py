@@ -113,8 +113,15 @@ PAGES = (
     Page(
         "07_attention_maps",
         "Where a pixel looks",
-        lambda study: [study.training(model) for model in ("lcoan", "lspn", "nlan")],
+        lambda study: [
+            study.training(model)
+            for model in dict.fromkeys(("lcoan", "lspn", "nlan", *study.profile.models))
+            if model != "edsr_like"
+        ],
         {
+            "gallery_1": "One pixel in every network: where it looks, what it makes of the image.",
+            "gallery_2": "The same for a pixel of a second image.",
+            "gallery_3": "And of a third.",
             "attention": "Attention weights of one query pixel (the strongest corner) in each mechanism.",
             "clusters_and_windows": "Clusters of the tokens, and the windows that the query sees.",
         },

@@ -26,7 +26,7 @@ if [[ "$1 $2" == "-m venv" ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; 
 
 def bounds(requirements: list[str]) -> dict[str, str]:
     """Split requirements such as `torch>=2.11` into names and lower bounds."""
-    parts = [re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", requirement) for requirement in requirements]
+    parts = [re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement) for requirement in requirements]
     assert all(parts), requirements
     return dict(part.groups() for part in parts)
 

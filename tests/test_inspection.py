@@ -3,9 +3,21 @@ import time
 import numpy as np
 import pytest
 import torch
+from test_attention import MECHANISMS
 
 from srlab import inspection
-from srlab.attention import SortedWindows, dense_attention
+from srlab.attention import (
+    FGCA,
+    NLSA,
+    ConvAttn,
+    DecomposedKernel,
+    ImplicitPosition,
+    LargeKernel,
+    PositionTable,
+    SortedWindows,
+    WindowAttention,
+    dense_attention,
+)
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.inspection import LayerTrace, attention_row, corners, gini, pair, reach, seen, trace, view
@@ -111,8 +123,122 @@ def test_dense_layers_have_no_clusters():
     with pytest.raises(InputError, match="NLA sorts no tokens"):
         inspection.clusters(layer)
     shown = view(layer, LR, 3, 4)
-    assert shown.clusters is None and shown.windows is None
-    assert (shown.seen == 1).all()
+    assert shown.panels == () and (shown.seen == 1).all()
+
+
+# --- every mechanism ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_heat_map_is_the_row_of_weights_that_the_fast_path_has(mechanism):
+    """Oracle: values that are one at a single key and zero elsewhere come out as that key's weight."""
+    height, width = 7, 9
+    x, shared = torch.randn(1, 8, height, width), None
+    for layer in MECHANISMS[mechanism](8):
+        layer.eval()
+        with torch.no_grad():
+            pattern = layer.pattern(x, shared)
+            _, shared = layer(x, shared)
+    keys = pattern.key.shape[2]
+    heads = pattern.weights(torch.tensor([0])).shape[1]
+    with torch.no_grad():
+        attended = pattern.attend(torch.eye(keys).expand(1, heads, keys, keys))[0].mean(0)
+    traced = LayerTrace("layer", type(layer).__name__, pattern, height, width, layer)
+    for row, col in ((0, 0), (3, 4), (6, 8)):
+        expected = torch.zeros(height * width).index_add_(0, pattern.pixels(), attended[row * width + col])
+        found = attention_row(traced, row, col)
+        assert np.allclose(found.ravel(), expected.numpy(), atol=1e-5)
+        assert found.sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [LargeKernel(4, 5), DecomposedKernel(4, 5)])
+def test_the_heat_map_of_convattn_is_how_much_each_pixel_moves_the_query(kernel):
+    """Oracle: one channel of one pixel is one, the rest zero, and the answer at the query is measured."""
+    layer = ConvAttn(6, attended=4, kernel=kernel).eval()
+    torch.nn.init.normal_(layer.to_small[-1].weight)
+    x = torch.rand(1, 6, 8, 9)
+    with torch.no_grad():
+        pattern, small = layer.pattern(x), layer.small_kernels(x)
+        impulses = torch.eye(4 * 72).view(4 * 72, 4, 8, 9)
+        answers = torch.cat([pattern.convolve(each[None], small) for each in impulses])[..., 2, 7]
+    moved = answers.view(4, 72, 4).square().sum((0, 2)).sqrt().view(8, 9).numpy()
+    traced = LayerTrace("layer", "ConvAttn", pattern, 8, 9, layer, small[0])
+    assert np.allclose(attention_row(traced, 2, 7), moved / moved.sum(), atol=1e-6)
+    shown = view(traced, LR[:, :8, :9], 2, 7)
+    assert [panel.title for panel in shown.panels] == ["shared kernel, 5×5", "this image's kernel, 3×3"]
+    assert (shown.seen > 0).sum() == 5 * 4  # two columns of the kernel fall off, and one of its rows not
+
+
+def test_what_routed_windows_chose_is_framed_and_is_what_is_seen():
+    layer = FGCA(8, heads=2, side=4, top=3).eval()
+    x = torch.randn(1, 8, 10, 13)
+    with torch.no_grad():
+        traced = LayerTrace("layer", "FGCA", layer.pattern(x), 10, 13, layer)
+    shown = view(traced, LR[:, :10, :13], 5, 9)
+    [boxes] = shown.panels
+    assert boxes.query == (4, 8, 4, 4) and len(boxes.keys) == 3
+    framed = np.zeros((10, 13), bool)
+    for top, left, height, width in boxes.keys:
+        framed[top : top + height, left : left + width] = True
+    assert ((shown.seen > 0) >= framed).all()  # what fills the map repeats pixels of it too
+    assert boxes.keys[0] == inspection._box(traced.pattern.grid, int(traced.pattern.routes[0, 6, 0]))
+
+
+@pytest.mark.parametrize("position", [PositionTable, ImplicitPosition, None])
+def test_the_bias_of_a_window_is_where_the_window_is(position):
+    layer = WindowAttention(8, 2, 4, position).eval()
+    x = torch.randn(1, 8, 6, 7)
+    with torch.no_grad():
+        traced = LayerTrace("layer", "WindowAttention", layer.pattern(x), 6, 7, layer)
+    shown = view(traced, LR[:, :6, :7], 5, 5)
+    assert shown.panels[0].query == (4, 4, 4, 4)
+    if position is None:
+        assert len(shown.panels) == 1
+        return
+    bias = shown.panels[1].values
+    assert np.isfinite(bias).sum() == 2 * 3 and np.isfinite(bias[4:, 4:]).all()
+    with torch.no_grad():
+        held = layer.position.plain() if position is PositionTable else None
+        if held is None:
+            queries, keys = layer.position.compute()
+            held = queries @ keys.mT
+    assert bias[5, 6] == pytest.approx(float(held[:, 1 * 4 + 1, 1 * 4 + 2].mean()), rel=1e-5)
+
+
+def test_every_round_has_its_buckets():
+    layer = NLSA(8, window=12, rounds=3).eval()
+    with torch.no_grad():
+        pattern = layer.pattern(torch.randn(1, 8, 6, 8))
+    traced = LayerTrace("layer", "NLSA", pattern, 6, 8, layer)
+    seen_by_windows = np.zeros((6, 8), bool)
+    for turn in range(3):
+        buckets, sorted_windows = view(traced, LR[:, :6, :8], 2, 3, turn).panels
+        assert buckets.title == f"hash buckets, round {turn + 1} of 3"
+        assert np.array_equal(buckets.labels.ravel(), pattern.codes[0, turn].numpy())
+        assert buckets.own == buckets.labels[2, 3]
+        seen_by_windows |= sorted_windows.labels > 0
+    assert np.array_equal(seen_by_windows, seen(traced, 2, 3) > 0)
+    with pytest.raises(InputError, match="round 4: NLSA has rounds 1 to 3"):
+        view(traced, LR[:, :6, :8], 2, 3, 3)
+
+
+def test_scc_has_a_window_but_no_weights():
+    traced_layers = trace(build("hit_srf", 2, seed=0, channels=12, heads=2, stages=1), LR)
+    shown = view(traced_layers[0], LR, 3, 4)
+    assert shown.weights is None and isinstance(shown.panels[0], inspection.Boxes)
+    assert shown.seen[3, 4] > 0
+    with pytest.raises(InputError, match="SCC has no attention weights"):
+        attention_row(traced_layers[0], 3, 4)
+
+
+def test_the_receptive_field_of_a_convolution_is_its_kernel():
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(3, 12, 5, padding=2)
+    network = torch.nn.Sequential(convolution, torch.nn.PixelShuffle(2)).eval()
+    field = inspection.receptive_field(network, LR, 2, 6, 8)
+    expected = np.zeros((14, 19))
+    expected[4:9, 6:11] = convolution.weight.detach().sum(0).abs().sum(0)
+    assert np.allclose(field, expected / expected.sum(), atol=1e-6)
 
 
 def test_gini():

@@ -34,6 +34,9 @@ class KernelPattern(Pattern):
     weight: Float[Tensor, "p in k k"]
     mix: Float[Tensor, "p p 1 1"] | None = None
 
+    def pixels(self) -> Int[Tensor, " l"]:
+        return torch.arange(self.size[0] * self.size[1], device=self.weight.device)
+
     def convolve(self, x: Map, small: Float[Tensor, "b p 3 3"]) -> Map:
         """Large kernel + small kernel of each image, with zeros around the map."""
         reach = self.weight.shape[-1] // 2
@@ -166,6 +169,10 @@ class ConvAttn(Attention):
     ) -> tuple[Float[Tensor, "b c h w"], Pattern]:
         pattern = self.pattern(x, shared)
         first, rest = x[:, : self.attended], x[:, self.attended :]
-        small = self.to_small(first).unflatten(1, (self.attended, 9)).reshape(-1, self.attended, 3, 3)
-        result = self.merge(torch.cat([pattern.convolve(first, small), rest], 1))
+        result = self.merge(torch.cat([pattern.convolve(first, self.small_kernels(x)), rest], 1))
         return (result if self.residual_scale is None else x + self.residual_scale * result), pattern
+
+    def small_kernels(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p 3 3"]:
+        """The dynamic kernel of each image."""
+        made = self.to_small(x[:, : self.attended])
+        return made.unflatten(1, (self.attended, 9)).reshape(-1, self.attended, 3, 3)

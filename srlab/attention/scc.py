@@ -79,6 +79,9 @@ class CorrelationPattern(Pattern):
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 1 q m"]:
         return self.grid.multiplicity(queries, self.device)
 
+    def pixels(self) -> Int[Tensor, " m"]:
+        return self.grid.pixels(self.grid.size, self.device)
+
 
 class SCC(Attention):
     """Half of the output by correlating a window's pixels with groups of them, half by correlating channels.

@@ -12,8 +12,8 @@ from srlab.commands.options import DeviceName, ProfileName, Scale, with_weights
 Tile = Annotated[
     int | None,
     typer.Option(
-        help="Work on tiles of this side in LR pixels, which bounds memory. By default 256 for images of more "
-        "than 512×512 LR pixels, and none for smaller ones."
+        help="Work on tiles of this side in LR pixels, which bounds memory. By default 256 for images of "
+        "more than 512×512 LR pixels, and none for smaller ones."
     ),
 ]
 
@@ -36,9 +36,10 @@ def upscale(
 ) -> None:
     """Enlarge pictures: PNG, JPEG, WebP and TIFF of 8 and 16 bits, grey or colour, with what they carry.
 
-    ICC profile, EXIF, orientation and resolution are kept; alpha is enlarged by bicubic interpolation. Of a
-    folder the pictures directly in it are taken; 'folder/**/*' takes all. What was written before is skipped,
-    so that an interrupted command goes on. The status is 1 if a picture could not be enlarged.
+    ICC profile, EXIF, orientation and resolution are kept; alpha is bicubic.
+    Of a folder the pictures directly in it are taken; 'folder/**/*' takes all.
+    What was written before is skipped, so an interrupted command goes on.
+    The exit status is 1 if a picture could not be enlarged.
     """
     from srlab.checkpoints import open_network
     from srlab.models import check_scale
@@ -85,4 +86,21 @@ def compare(
     device: DeviceName = "auto",
 ) -> None:
     """Write a sheet as papers show: the image, a crop of it, and what each model makes of it, with Y-PSNR."""
-    from srlab.comparing import compare, parse_crop, sheet
+    from srlab.comparing import check_suffix, open_contenders, parse_crop, save, sheet
+    from srlab.comparing import compare as restore
+    from srlab.data.images import read_image
+    from srlab.models import check_scale
+    from srlab.profiling import choose_device
+    from srlab.upscaling import choose_tile
+
+    check_scale(scale)
+    check_suffix(output)
+    named = [model.strip() for model in models.split(",")]
+    shown, place = parse_crop(crop) if crop else None, choose_device(device)
+    hr = read_image(image)
+    files = with_weights(named, weights) if weights else [(model, None) for model in named]
+    contenders = open_contenders(files, scale, profile)
+    _, height, width = hr.shape
+    tile = choose_tile(height // scale, width // scale, tile)
+    save(sheet(restore(image.name, hr, contenders, scale, shown, place, tile)), output)
+    typer.echo(output)

@@ -5,9 +5,23 @@ become sentences that claim no more than the spread allows. Figures are as wide 
 (7 inches), so what is 7 pt here is 7 pt in print.
 """
 
+from srlab.plots.clusters import (
+    centroids,
+    cluster_colours,
+    cluster_maps,
+    cluster_view,
+    describe_cluster,
+    draw_cluster_map,
+    draw_cluster_sizes,
+    draw_drift,
+    draw_patches,
+    moved,
+    typical,
+)
 from srlab.plots.findings import (
     cheaper,
     describe,
+    describe_look,
     looking,
     measured_cost,
     measured_quality,
@@ -16,18 +30,7 @@ from srlab.plots.findings import (
     verdict,
 )
 from srlab.plots.frames import LUCK, costs, curves, differences, growth, luck, means, paired, quality, timings
-from srlab.plots.maps import (
-    OWN_CLUSTER,
-    WEIGHTS,
-    WINDOWS,
-    attention,
-    clustering,
-    draw_clusters,
-    draw_image,
-    draw_view,
-    draw_weights,
-    draw_windows,
-)
+from srlab.plots.maps import LR_PIXELS, TITLE, attention, panel_maps, shrink_factor, weight_maps
 from srlab.plots.output import BETTER, DIGITS, overview, save, swept, table
 from srlab.plots.studies import cluster_sizes, comparison, gains, pictures, scaling, sharing, sweep, training
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, NO_RUN, STORED, STYLE, Look, blank, look

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from srlab.explore import Look
 from srlab.inspection import View
 from srlab.plots.frames import LUCK, count, images_in, luck
 from srlab.runs import Record
@@ -153,9 +154,17 @@ def looking(reach: pd.DataFrame) -> str:
 
 def describe(view: View) -> str:
     """What one query sees, in a sentence."""
+    seen = (
+        f"{view.layer}: the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
+        f"{view.seen.size} tokens"
+    )
+    if view.weights is None:
+        return f"{seen}; this mechanism correlates without softmax, so there are no weights."
     ranked = np.sort(view.weights, axis=None)[::-1]
     half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
-    return (
-        f"{view.layer}: the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
-        f"{view.seen.size} tokens; half of its weight lies on {half}, at most {ranked[0]:.1%} on one."
-    )
+    return f"{seen}; half of its weight lies on {half}, at most {ranked[0]:.1%} on one."
+
+
+def describe_look(look: Look) -> str:
+    """What one query sees in one network, in a sentence."""
+    return f"{look.title}, {describe(look.view)}"

@@ -108,6 +108,4 @@ def blank(width: float, height: float) -> Figure:
 
 def bare(ax: Axes) -> None:
     """Leave nothing of the axes but what is drawn in them."""
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.grid(visible=False)
+    ax.set_axis_off()

@@ -1,4 +1,4 @@
-"""The one exception that means: the user's input is wrong, and this sentence says how."""
+"""What a user can mend: wrong input, told in a sentence, and too little memory."""
 
 from __future__ import annotations
 
@@ -25,3 +25,15 @@ def explain(error: ValidationError, source: str) -> str:
             message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
             faults.append(f"'{where}' is {fault['input']!r}, allowed: {message}")
     return f"{source}: " + "; ".join(faults)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: Python's own, a GPU's, or what torch asks of the system."""
+    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or on_cpu
+
+
+def one_line(error: Exception) -> str:
+    """What an exception of another library says, to be told within a sentence: 200 characters at most."""
+    told = " ".join(str(error).split()) or type(error).__name__
+    return told if len(told) <= 200 else f"{told[:200]}…"

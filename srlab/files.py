@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from srlab.errors import InputError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` if the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".part.{path.name}")
+    """A path beside `path` to write to; it takes the place of `path` if the block ends well.
+
+    The folder is made if it does not exist. However the block ends, nothing half-written remains.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    Path
+
+    Raises
+    ------
+    InputError
+        If `path` cannot be written: it is a folder or a device, its parent is a file, the disk is full, there
+        is no permission. Any OSError of the block is taken for such a failure.
+    """
+    beside = path.parent / f".part.{path.name}"
     try:
+        if path.exists() and not path.is_file():  # renaming would do away with a device such as /dev/null
+            raise InputError(f"{path}: cannot be written (not a regular file)")
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         os.replace(beside, path)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{path}: cannot be written ({path.parent} is not a folder)") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole."""
+    """Write a UTF-8 text file as a whole.
+
+    Raises
+    ------
+    InputError
+        As :func:`replacing` does.
+    """
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -38,7 +38,7 @@ def main() -> None:
 
     Any other exception is a fault of srlab and keeps its traceback.
     """
-    from srlab.errors import InputError, out_of_memory
+    from srlab.errors import InputError, NonFiniteLoss, out_of_memory
 
     interrupted = "interrupted; nothing is left half-written, and the same command makes what is missing"
     try:
@@ -49,17 +49,12 @@ def main() -> None:
         if end.code != 130:
             raise
         sentence, status = interrupted, 130  # typer has caught Ctrl-C, and says nothing
-    except InputError as error:
+    except (InputError, NonFiniteLoss) as error:
         sentence, status = str(error), 2
     except Exception as error:
-        from srlab.training import NonFiniteLoss  # here, because it takes a second
-
-        if out_of_memory(error):
-            sentence = "out of memory; tiles (--tile), a smaller image or a smaller batch need less"
-        elif isinstance(error, NonFiniteLoss):
-            sentence = str(error)
-        else:
+        if not out_of_memory(error):
             raise
+        sentence = "out of memory; tiles (--tile), a smaller image or a smaller batch need less"
         status = 2
     typer.secho(f"srlab: {sentence}", fg="red", err=True)
     sys.exit(status)

@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class NonFiniteLoss(RuntimeError):
+    """Training diverged; the message says at which step, and where the last good checkpoint is."""
+
+
 def explain(error: ValidationError, source: str) -> str:
     """One sentence for everything that pydantic found wrong in `source`."""
     faults = []

@@ -9,9 +9,8 @@ from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from srlab.data.layouts import Benchmark
+from srlab.data.layouts import Benchmark, ImageRef
 from srlab.data.resize import downscale, modcrop, upscale
-from srlab.data.sources import ImageRef
 from srlab.errors import InputError
 from srlab.metrics import image_quality
 from srlab.tiling import OVERLAP, deviation, tiled
@@ -116,7 +115,7 @@ def evaluate(
         raise InputError("evaluation: no images; at least one is expected")
     rows = []
     for number, ref in enumerate(tqdm(refs, desc=f"evaluating ×{scale}", unit="image", leave=False)):
-        hr = modcrop(ref.read(), scale)
+        hr = _hr(ref, scale)
         lr = lr_refs[number].read() if lr_refs else downscale(hr, scale)
         if (scale * lr.shape[1], scale * lr.shape[2]) != hr.shape[1:]:
             raise InputError(
@@ -234,7 +233,7 @@ def _tiling(
     tile: int,
 ) -> dict[str, str | int | float | None] | None:
     for ref in refs:
-        lr = downscale(modcrop(ref.read(), scale), scale)
+        lr = downscale(_hr(ref, scale), scale)
         if max(lr.shape[1:]) > tile:
             (height, width), levels, psnr = deviation(
                 lambda part: super_resolve(model, part, scale, device, ensemble), lr, scale, tile
@@ -242,6 +241,15 @@ def _tiling(
             where = {"image": ref.name, "width": width, "height": height}
             return {**where, "levels": levels, "psnr": psnr if levels else None}
     return None
+
+
+def _hr(ref: ImageRef, scale: int) -> Pixels:
+    """An HR image, cropped to a multiple of the scale."""
+    image = ref.read()
+    try:
+        return modcrop(image, scale)
+    except InputError as error:
+        raise InputError(f"{ref.path}: {error}") from None
 
 
 def _quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, y_rounding: str) -> dict[str, float]:

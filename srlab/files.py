@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from srlab.errors import InputError
 
@@ -56,3 +57,21 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def check_writable(folder: Path) -> None:
+    """Tell now, not after hours of work, if files cannot be made in a folder; it is made if there is none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder}: cannot be written to (not a folder)") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None

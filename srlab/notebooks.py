@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jinja2
 
 from srlab.errors import InputError
-from srlab.files import replacing, write_text
+from srlab.files import write_text
 from srlab.runs import Run, Study
 
 
@@ -133,7 +134,7 @@ PAGES = (
 def execute(study: Study, name: str) -> Path:
     """Run a notebook through papermill, with this study's profile, and render it as HTML.
 
-    The executed copy is written cell by cell beside its place, and takes it when all cells have run.
+    The executed copy is written when all cells have run.
 
     Returns
     -------
@@ -153,14 +154,15 @@ def execute(study: Study, name: str) -> Path:
     if page is None:
         raise InputError(f"notebook '{name}' is unknown; there are: {', '.join(page.name for page in PAGES)}")
     executed = page.executed(study)
-    with replacing(executed) as beside:
+    parameters = {"profile": study.profile.name}
+    with TemporaryDirectory() as folder:
         notebook = papermill.execute_notebook(
-            page.source(study), beside, {"profile": study.profile.name}, cwd=str(study.root / "notebooks")
+            page.source(study), Path(folder) / "running.ipynb", parameters, cwd=str(study.root / "notebooks")
         )
-        # Where the checkout lies on this machine is nobody else's business.
-        notebook.metadata["papermill"] |= {"input_path": f"{name}.ipynb", "output_path": f"{name}.ipynb"}
-        nbformat.write(notebook, beside)
-        html, _ = HTMLExporter(embed_images=True).from_filename(str(beside))
+    # Where the checkout lies on this machine is nobody else's business.
+    notebook.metadata["papermill"] |= {"input_path": f"{name}.ipynb", "output_path": f"{name}.ipynb"}
+    html, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook)
+    write_text(executed, nbformat.writes(notebook) + "\n")
     write_text(executed.with_suffix(".html"), html)
     return executed
 

@@ -6,7 +6,6 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from tqdm.auto import tqdm
 from srlab.data.pictures import FORMATS, Picture, check_size, read_picture, write_picture
 from srlab.errors import InputError, out_of_memory
 from srlab.evaluation import super_resolve
+from srlab.files import check_writable
 
 #: Side of a tile, in LR pixels, where nobody chooses one, and the area up to which a picture is worked on
 #: whole: with these the networks of the study stay within a few GiB on a photograph of any size.
@@ -194,7 +194,7 @@ def upscale_files(
         If a file cannot be written: what is wrong with the folder or the disk is so for all.
     """
     for folder in {job.target.parent for job in jobs}:
-        _check_writable(folder)
+        check_writable(folder)
     outcome = Outcome()
     for job in tqdm(jobs, desc=f"upscaling ×{scale}", unit="picture"):
         if job.target.exists() and not overwrite:
@@ -238,13 +238,3 @@ def _enlarged(
         raise InputError(
             f"{job.source}: out of memory; tiles smaller than {tile or max(height, width)} (--tile) need less"
         ) from None
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise an InputError now, not after the first picture's hours, if files cannot be made in the folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None

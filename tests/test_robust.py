@@ -126,7 +126,8 @@ def test_a_bad_image_is_named_and_no_numbers_are_written(srlab, tmp_path, kind):
 def test_an_image_smaller_than_the_scale_is_told_by_its_size(srlab, tmp_path, size):
     PHOTO.resize(size).save(tmp_path / "small.png")
     done = srlab("evaluate", "--data", tmp_path)
-    assert_one_sentence(done, f"image of {size[0]}×{size[1]} pixels: at scale 4 at least 4×4 are needed")
+    size_told = f"small.png: image of {size[0]}×{size[1]} pixels"
+    assert_one_sentence(done, f"{size_told}: at scale 4 at least 4×4 are needed")
 
 
 def test_cmyk_is_measured_as_rgb(srlab, tmp_path):
@@ -227,14 +228,14 @@ def test_a_place_that_cannot_be_written_is_named(srlab, tmp_path):
     PHOTO.save(tmp_path / "photo.png")
     (tmp_path / "folder").mkdir()
     for path, told in {
-        tmp_path / "photo.png" / "out.json": f"{tmp_path / 'photo.png'} is not a folder",
-        tmp_path / "folder": "not a regular file",
-        Path("/dev/null"): "not a regular file",
-        Path("/proc/srlab/out.json"): "No such file or directory",
-        tmp_path / ("n" * 300): "File name too long",
+        tmp_path / "photo.png" / "out.json": f"{tmp_path / 'photo.png'}: cannot be written to (not a folder)",
+        tmp_path / "folder": f"{tmp_path / 'folder'}: cannot be written (not a regular file)",
+        Path("/dev/null"): "/dev/null: cannot be written (not a regular file)",
+        Path("/proc/nosuch/out.json"): "/proc/nosuch: cannot be written to (No such file or directory)",
+        tmp_path / ("n" * 300): f"{tmp_path / ('n' * 300)}: cannot be written (File name too long)",
     }.items():
         done = srlab("evaluate", "--data", tmp_path, "--json", path)
-        assert_one_sentence(done, f"{path}: cannot be written ({told})")
+        assert_one_sentence(done, told)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "photo.png"]
     assert not Path("/dev/null").is_file()
 

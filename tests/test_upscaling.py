@@ -302,8 +302,8 @@ def test_what_is_there_is_skipped_unless_it_may_be_replaced(srlab, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["photo.png", "-o", "photo.png"], "photo.png: cannot be written to (File exists)"),
-        (["photo.png", "-o", "photo.png/out"], "photo.png/out: cannot be written to (Not a directory)"),
+        (["photo.png", "-o", "photo.png"], "photo.png: cannot be written to (not a folder)"),
+        (["photo.png", "-o", "photo.png/out"], "photo.png/out: cannot be written to (not a folder)"),
         (["photo.png", "-o", "/proc/out"], "/proc/out: cannot be written to (No such file or directory)"),
         (["photo.png", "-o", "."], "photo.png is itself to be enlarged"),
         (["absent.png", "-o", "out"], "absent.png: no such file or folder"),

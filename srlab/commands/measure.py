@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from srlab.commands.options import DeviceName, ModelName, Options, Scale, parse, with_weights
@@ -51,12 +50,14 @@ def evaluate(
     from srlab.checkpoints import open_network
     from srlab.data.layouts import find_benchmarks
     from srlab.evaluation import assess
-    from srlab.files import write_text
+    from srlab.files import check_writable, write_text
     from srlab.models import check_scale
     from srlab.profiling import choose_device
     from srlab.tables import conventions
 
     check_scale(scale)
+    if output:
+        check_writable(output.parent)
     paired = with_weights(models, weights)
     place = choose_device(device)
     benchmarks = [benchmark for name in data or [None] for benchmark in find_benchmarks(name)]
@@ -122,6 +123,8 @@ def profile(
 
 def models() -> None:
     """Every network: name, parameters (millions, ×2 / ×4, published configuration), what it is, paper."""
+    import pandas as pd
+
     from srlab.models import REGISTRY, build
     from srlab.profiling import count_parameters
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 from tqdm.auto import tqdm
 
-from srlab.checkpoints import load_network, save_network
+from srlab.checkpoints import load_network, load_tensors, save_network, save_tensors
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale
 from srlab.data.sources import DataSource, embedded, load, open_data
@@ -44,7 +44,7 @@ from srlab.profiling import (
     profile_call,
     summarise_times,
 )
-from srlab.training import Batch, Budget, train
+from srlab.training import Batch, Budget, Snapshots, train
 
 #: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
 PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
@@ -188,6 +188,32 @@ class Record:
     def network(self) -> nn.Module:
         """The trained network, in evaluation mode."""
         return load_network(self.folder / "weights.safetensors")[0]
+
+    @property
+    def kept_centroids(self) -> bool:
+        """Whether there are centroids to read.
+
+        A record is finished without them: not every network learns some, and earlier runs kept none.
+        """
+        return (self.folder / "centroids.safetensors").is_file()
+
+    def centroids(self) -> Snapshots:
+        """The centroids of its layers with k-means at some steps of training, by step and layer.
+
+        Raises
+        ------
+        InputError
+            If the run kept none.
+        """
+        if not self.kept_centroids:
+            raise InputError(
+                f"run {self.run.name} kept no centroids of its training: its network learns none, or it is "
+                f"of an earlier version (delete its folder and run it again to have them)"
+            )
+        layers, held = load_tensors(self.folder / "centroids.safetensors")
+        return {
+            step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])
+        }
 
 
 class Study:
@@ -411,7 +437,7 @@ def _make_training(record: Record, data: DataSource, device: torch.device, proce
     images = load([*refs, *data.train], side)
     validation = _validation(images[: min(16, len(refs))], run.scale, budget.patch)
     patches = Patches(images[len(refs) :], run.scale, budget.patch, budget.batch, run.seed)
-    network, curve, facts = train(
+    network, curve, facts, snapshots = train(
         run.network.build(run.scale, run.seed),
         patches,
         validation,
@@ -433,6 +459,12 @@ def _make_training(record: Record, data: DataSource, device: torch.device, proce
     save_network(
         record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
     )
+    if snapshots:
+        layers = {
+            name: torch.stack([centroids[name] for centroids in snapshots.values()])
+            for name in next(iter(snapshots.values()))
+        }
+        save_tensors(record.folder / "centroids.safetensors", layers, {"steps": list(snapshots)})
     _finish(
         record,
         device,

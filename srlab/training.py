@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from srlab.attention import SphericalKMeans
 from srlab.checkpoints import fit, load_tensors, save_tensors
 from srlab.data.patches import Patches
+from srlab.errors import NonFiniteLoss
 
 Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"]]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+#: Centroids by the name of the attention layer that learns them, e.g. "groups.0.attention".
+Centroids = dict[str, Float[Tensor, "rounds k d"]]
+#: The same at some steps of training, by step.
+Snapshots = dict[int, Centroids]
 
 
 class Budget(BaseModel):
@@ -67,9 +74,14 @@ class Budget(BaseModel):
         halvings = sum(step >= fraction * self.steps for fraction in self.halve_at)
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * 0.5**halvings
 
+    def keeps_centroids_at(self, step: int) -> bool:
+        """Whether centroids are kept after so many steps: twelve times at most.
 
-class NonFiniteLoss(RuntimeError):
-    """Training diverged; the message says at which step, and where the last good checkpoint is."""
+        After the first, which initialises them, after the last, and at up to ten evenly spaced steps of the
+        log.
+        """
+        every = self.log_every * math.ceil(self.steps / (10 * self.log_every))
+        return step in (1, self.steps) or step % every == 0
 
 
 def train(
@@ -81,7 +93,7 @@ def train(
     seed: int,
     device: torch.device,
     processes: int = 1,
-) -> tuple[nn.Module, pd.DataFrame, dict[str, float]]:
+) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
     """Train a network with L1 loss and Adam; go on from `folder`'s checkpoint if there is one.
 
     Interrupted or killed at any step, the same call goes on from the last checkpoint and, on a CPU, ends
@@ -114,6 +126,9 @@ def train(
     facts : dict
         seconds (training, without validation, logs and checkpoints) and data_wait_seconds (of those, spent
         waiting for patches), over all times the run was resumed.
+    snapshots : dict
+        Of networks with :class:`~srlab.attention.SphericalKMeans`: by step (`Budget.keeps_centroids_at`) and
+        layer, the centroids as they were then.
 
     Raises
     ------
@@ -140,7 +155,7 @@ def train(
     model, optimizer = fabric.setup(network, adam)
 
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", network, averaged, adam)
-    step, rows, facts = checkpoint.load()
+    step, rows, facts, snapshots = checkpoint.load()
     validation = tuple(fabric.to_device(images) for images in validation)
     main = fabric.is_global_zero
     writer = SummaryWriter(folder / "logs", purge_step=step + 1) if main else None
@@ -167,6 +182,10 @@ def train(
         facts["data_wait_seconds"] += waited
         step += 1
         bar.update()
+        if budget.keeps_centroids_at(step) and (centroids := centroids_of(network)):
+            # The trained network's. Those of the averaged one, which is evaluated, are the same: weights are
+            # averaged, buffers copied.
+            snapshots[step] = centroids
 
         saving = step % budget.checkpoint_every == 0 or step == budget.steps
         if saving or step % budget.log_every == 0:
@@ -199,13 +218,13 @@ def train(
                 for name, number in row.items():
                     writer.add_scalar(name, number, step)
             if main and saving:
-                checkpoint.save(step, rows, facts)
+                checkpoint.save(step, rows, facts, snapshots)
             seen = []
             since = time.perf_counter()
     bar.close()
     if writer:
         writer.close()
-    return averaged.module, pd.DataFrame(rows), facts
+    return averaged.module, pd.DataFrame(rows), facts, snapshots
 
 
 def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:
@@ -219,6 +238,15 @@ def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:
             losses.append(module.auxiliary_loss)
             module.auxiliary_loss = None
     return torch.stack(losses).mean() if losses else 0.0
+
+
+def centroids_of(network: nn.Module) -> Centroids:
+    """A copy of the centroids that a network has now; empty if it has no spherical k-means."""
+    return {
+        name.rpartition(".")[0]: module.means.detach().clone().cpu()
+        for name, module in network.named_modules()
+        if isinstance(module, SphericalKMeans)
+    }
 
 
 def _moving_average(decay: float):
@@ -262,23 +290,28 @@ class Checkpoint:
             return "no checkpoint had been written"
         return f"the checkpoint of step {load_tensors(self.path)[1]['step']} is kept in {self.path}"
 
-    def save(self, step: int, rows: list[dict[str, int | float]], facts: dict[str, float]) -> None:
+    def save(
+        self, step: int, rows: list[dict[str, int | float]], facts: dict[str, float], snapshots: Snapshots
+    ) -> None:
         """Write beside, then rename."""
         state = self.adam.state_dict()["state"]
         tensors = {
             **{f"network.{key}": tensor for key, tensor in self.network.state_dict().items()},
             **{f"averaged.{key}": tensor for key, tensor in self.averaged.state_dict().items()},
             **{f"adam.{i}.{key}": tensor for i in state for key, tensor in state[i].items()},
+            **{
+                f"centroids.{at}.{layer}": means for at in snapshots for layer, means in snapshots[at].items()
+            },
             "rng": torch.get_rng_state(),
         }
         save_tensors(self.path, tensors, {"step": step, "rows": rows, "facts": facts})
 
-    def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float]]:
-        """Restore what the file holds, if it is there; the step, curve rows and facts so far."""
+    def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float], Snapshots]:
+        """Restore what the file holds, if it is there; the step, curve rows, facts and snapshots so far."""
         if not self.path.exists():
-            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0}
+            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0}, {}
         tensors, metadata = load_tensors(self.path)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}, "centroids": {}}
         for key, tensor in tensors.items():
             part, _, name = key.partition(".")
             if name:
@@ -291,4 +324,9 @@ class Checkpoint:
             state.setdefault(int(i), {})[name] = tensor
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["rng"])
-        return metadata["step"], metadata["rows"], metadata["facts"]
+        snapshots: Snapshots = {}
+        for key, means in parts["centroids"].items():
+            at, _, layer = key.partition(".")
+            snapshots.setdefault(int(at), {})[layer] = means
+        snapshots = dict(sorted(snapshots.items()))  # a safetensors file has an order of its own
+        return metadata["step"], metadata["rows"], metadata["facts"], snapshots

@@ -3,12 +3,15 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from srlab import plots
 from srlab.errors import InputError
-from srlab.inspection import View
+from srlab.explore import Look, Restored
+from srlab.inspection import Boxes, Groups, Values, View, Windows
 from srlab.models import REGISTRY
+from srlab.plots.maps import _means, _samples
 
 NAMES = [f"image{i}" for i in range(6)]
 
@@ -63,18 +66,31 @@ def swept(table):
     return table
 
 
-def example(row=3, col=4, sorts=True):
+def example(row=3, col=4, panels=True, weights=True):
     maps = np.arange(80).reshape(8, 10)
+    shown = (
+        Groups("clusters", maps // 20, 1),
+        Windows("sorted windows", maps // 20),
+        Boxes("window and its 2 chosen", (0, 4, 4, 4), ((4, 4, 4, 4), (4, 8, 4, 4))),
+        Values("position bias", np.where(maps < 40, maps / 40.0, np.nan), on_image=True, signed=True),
+        Values("kernel", np.eye(3), on_image=False),
+        Values("receptive field", maps / 80.0, on_image=True, logarithmic=True),
+    )
     return View(
         layer="LSP, groups.0.attention",
         row=row,
         col=col,
         picture=np.full((8, 10, 3), 99, np.uint8),
-        weights=np.where(maps < 40, 1 / 40, 0),
+        weights=np.where(maps < 40, 1 / 40, 0) if weights else None,
         seen=(maps < 40).astype(int),
-        clusters=maps // 20 if sorts else None,
-        windows=maps // 20 if sorts else None,
+        panels=shown if panels else (),
     )
+
+
+def example_look(model="lcoan", **options):
+    crop = np.full((6, 6, 3), 99, np.uint8)
+    restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
+    return Look(model, "trained", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
 
 
 TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
@@ -109,8 +125,11 @@ FIGURES = {
     "cluster_sizes": lambda: plots.cluster_sizes({4: np.array([9, 1, 0, 0]), 8: np.arange(8)}),
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
     "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
-    "attention": lambda: plots.attention([{"lcoan": example(), "nlan": example(sorts=False)}] * 2),
-    "clustering": lambda: plots.clustering([{"lcoan": example()}]),
+    "attention": lambda: plots.attention(
+        [example_look(), example_look("nlan", panels=False), example_look("hit_srf", weights=False)]
+    ),
+    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=False)}] * 2),
+    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}]),
 }
 
 
@@ -221,9 +240,36 @@ def test_view_in_words_and_panels():
     assert plots.describe(example()).endswith(
         "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5% on one."
     )
-    figure = Figure()
-    plots.draw_view(figure, example(sorts=False))
-    assert [ax.get_title() for ax in figure.axes[2:4]] == [
-        "clusters: this mechanism sorts nothing",
-        "windows: this mechanism sorts nothing",
-    ]
+    assert plots.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
+    figure = plots.attention([example_look(), example_look("nlan", panels=False)])
+    words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
+    assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
+    assert words.count("SR, 30.00 dB (31.00 dB here)") == 2
+
+
+def test_a_figure_that_is_filled_again_is_as_a_new_one():
+    """Also after looks that need other places, and with nothing of them left over."""
+    figure = Figure((7, 5))
+    pictures = []
+    for looks in ([example_look()], [example_look(), example_look(panels=False)], [example_look(row=1)]):
+        for target in (plots.attention(looks, figure), plots.attention(looks, Figure((7, 5)))):
+            target.canvas = FigureCanvasAgg(target)
+            target.canvas.draw()
+            pictures.append(np.asarray(target.canvas.buffer_rgba()).copy())
+        again = plots.attention(looks, figure)
+        again.canvas.draw()
+        assert np.array_equal(np.asarray(again.canvas.buffer_rgba()), pictures[-1])
+        assert np.array_equal(pictures[-2], pictures[-1])
+
+
+def test_maps_that_are_large_are_drawn_smaller():
+    assert [plots.shrink_factor(shape) for shape in ((128, 5), (129, 5), (100, 400))] == [1, 2, 4]
+    values = np.arange(200 * 130, dtype=float).reshape(200, 130)
+    values[0, 0] = np.nan
+    shrunk = _means(values)
+    assert shrunk.shape == (100, 65)
+    assert shrunk[3, 4] == values[6:8, 8:10].mean()
+    assert shrunk[0, 0] == np.nanmean(values[:2, :2])
+    labels = np.arange(200 * 130).reshape(200, 130)
+    assert np.array_equal(_samples(labels), labels[1::2, 1::2])
+    assert _means(values[:50, :50]) is not None and _samples(labels[:50, :50]).shape == (50, 50)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 import srlab.runs
 from srlab.errors import InputError
 from srlab.profiles import load_profile
-from srlab.runs import Study, find_root
+from srlab.runs import Study, TimingRun, TrainingRun, find_root
 
 ROOT = Path(__file__).parents[1]
+KEPT = sorted(ROOT.glob("results/quick-cpu/runs/*/run.json"))
 
 
 @pytest.fixture
@@ -91,6 +93,7 @@ def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
     record = study.obtain(run)
     assert {path.name for path in record.folder.iterdir()} == {
         "run.json", "curve.csv", "images.csv", "profile.csv", "weights.safetensors", "logs",
+        "centroids.safetensors",
     }  # fmt: skip
     facts = json.loads((record.folder / "run.json").read_text())
     assert facts["hash"] == run.hash and facts["config"] == run.model_dump(mode="json")
@@ -111,6 +114,33 @@ def test_a_record_without_its_weights_does_not_count(study):
     (record.folder / "weights.safetensors").unlink()
     assert not study.record(record.run).finished
     assert study.obtain(record.run).finished
+
+
+def test_the_centroids_of_training_are_recorded(study):
+    """A few KiB a step; those of the last step are the trained network's."""
+    record = study.obtain(study.training("lcoan"))
+    kept = record.centroids()
+    assert list(kept) == [1, 2, 4]
+    means = record.network().groups[0].attention.kmeans.means
+    assert torch.equal(kept[4]["groups.0.attention"], means)
+    assert (record.folder / "centroids.safetensors").stat().st_size < 3 * means.numel() * 4 + 1024
+
+
+def test_a_record_without_centroids_counts_and_says_so(study):
+    """Of an earlier version, or of a network that learns none."""
+    record = study.obtain(study.training("lcoan"))
+    (record.folder / "centroids.safetensors").unlink()
+    for without in (record, study.obtain(study.training("edsr_like"))):
+        assert without.finished and not without.kept_centroids
+        with pytest.raises(InputError, match=rf"run {without.run.name} kept no centroids"):
+            without.centroids()
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
+def test_kept_results_still_have_the_hash_of_their_config(path):
+    facts = json.loads(path.read_text())
+    kinds = {"training": TrainingRun, "timing": TimingRun}
+    assert kinds[facts["config"]["kind"]].model_validate(facts["config"]).hash == facts["hash"]
 
 
 def test_the_timing_run_measures_every_network_at_every_size(study):

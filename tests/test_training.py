@@ -7,14 +7,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from srlab.checkpoints import load_tensors
 from srlab.data.patches import Patches
+from srlab.errors import NonFiniteLoss
 from srlab.models import build
-from srlab.training import Budget, NonFiniteLoss, train
+from srlab.training import Budget, train
 
 CPU = torch.device("cpu")
 BUDGET = Budget(
@@ -61,7 +65,7 @@ class StopsAt(Patches):
 def test_the_loss_falls_and_the_curve_says_so(tmp_path):
     budget = Budget(steps=60, batch=4, patch=8, learning_rate=2e-3, log_every=20, checkpoint_every=30)
     smooth = [torch.linspace(0, 255, 40).expand(3, 40, 40).to(torch.uint8)]
-    _, curve, facts = fit(tmp_path, budget, Patches(smooth, 2, 8, 4, seed=0))
+    _, curve, facts, _ = fit(tmp_path, budget, Patches(smooth, 2, 8, 4, seed=0))
     assert curve.loss.is_monotonic_decreasing
     assert curve.loss.iloc[-1] < curve.loss.iloc[0] / 2
     assert curve.step.tolist() == [20, 30, 40, 60]
@@ -71,19 +75,47 @@ def test_the_loss_falls_and_the_curve_says_so(tmp_path):
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, stop):
-    whole, curve, _ = fit(tmp_path / "whole")
+    whole, curve, _, kept = fit(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "parts", data=StopsAt(stop))
-    resumed, curve_again, _ = fit(tmp_path / "parts")
+    resumed, curve_again, _, kept_again = fit(tmp_path / "parts")
     assert all(torch.equal(a, weights(resumed)[key]) for key, a in weights(whole).items())
     exact = ["step", "loss", "psnr", "validation_psnr", "learning_rate"]
     pd.testing.assert_frame_equal(curve[exact], curve_again[exact], check_exact=True)
+    assert list(kept) == list(kept_again) == [1, 2, 4, 6, 8]
+    assert all(torch.equal(a, kept_again[step][name]) for step in kept for name, a in kept[step].items())
+
+
+def test_centroids_are_kept_as_they_were_at_each_step(tmp_path):
+    """The last are those of the network that is evaluated; the first those that the first batch gave."""
+    averaged, _, _, kept = fit(tmp_path / "a")
+    assert kept[8].keys() == {"groups.0.attention"}
+    assert torch.equal(kept[8]["groups.0.attention"], averaged.groups[0].attention.kmeans.means)
+    assert not torch.equal(kept[1]["groups.0.attention"], kept[8]["groups.0.attention"])
+
+    fit(tmp_path / "b", budget=BUDGET.model_copy(update={"steps": 4, "halve_at": (1.0,)}))
+    held, _ = load_tensors(tmp_path / "b" / "checkpoint.safetensors")
+    assert torch.equal(held["network.groups.0.attention.kmeans.means"], kept[4]["groups.0.attention"])
+
+
+def test_networks_without_centroids_keep_none(tmp_path):
+    *_, kept = fit(tmp_path, net=build("edsr_like", 2, seed=0, channels=8, groups=1, blocks=1))
+    assert kept == {}
+
+
+@given(steps=st.integers(1, 10_000), log_every=st.integers(1, 500))
+def test_centroids_are_kept_at_the_ends_and_evenly_between(steps, log_every):
+    budget = Budget(steps=steps, log_every=log_every)
+    kept = [step for step in range(1, steps + 1) if budget.keeps_centroids_at(step)]
+    assert kept[0] == 1 and kept[-1] == steps and len(kept) <= 12
+    assert all(step % log_every == 0 for step in kept[1:-1])
+    assert len(set(np.diff([0, *kept[1:-1]]))) <= 1
 
 
 def test_two_runs_of_one_seed_are_equal_to_the_bit_and_of_another_seed_not(tmp_path):
-    one, _, _ = fit(tmp_path / "a")
-    same, _, _ = fit(tmp_path / "b")
-    other, _, _ = fit(tmp_path / "c", data=Patches(images(), 2, 8, 2, seed=1))
+    one, *_ = fit(tmp_path / "a")
+    same, *_ = fit(tmp_path / "b")
+    other, *_ = fit(tmp_path / "c", data=Patches(images(), 2, 8, 2, seed=1))
     assert all(torch.equal(a, weights(same)[key]) for key, a in weights(one).items())
     assert not torch.equal(weights(one)["head.weight"], weights(other)["head.weight"])
 
@@ -105,12 +137,13 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
     subprocess.run(command, env=environment, check=True, capture_output=True)
     environment["SRLAB_RESULTS"] = str(tmp_path / "whole")
     subprocess.run(command, env=environment, check=True, capture_output=True)
-    ours, whole = (
-        load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/weights.safetensors")))[0]
-        for name in ("killed", "whole")
-    )
-    assert ours.keys() == whole.keys()
-    assert all(torch.equal(ours[key], whole[key]) for key in ours)
+    for file in ("weights", "centroids"):
+        (ours, told), (whole, told_whole) = (
+            load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/{file}.safetensors")))
+            for name in ("killed", "whole")
+        )
+        assert ours.keys() == whole.keys() and told == told_whole
+        assert all(torch.equal(ours[key], whole[key]) for key in ours)
     assert not list(tmp_path.glob("*/*/runs/*/checkpoint.safetensors"))
 
 
@@ -153,7 +186,7 @@ def test_the_averaged_weights_are_an_exponential_moving_average(tmp_path):
             return self.inner(lr)
 
     net = Watched()
-    averaged, _, _ = fit(tmp_path, net=net)
+    averaged, *_ = fit(tmp_path, net=net)
     after = [*list(followed.values())[1:], net.inner.tail.bias.detach()]
     expected = after[0]  # the first update copies
     for count, current in enumerate(after[1:], start=1):
@@ -171,7 +204,7 @@ def test_the_learning_rate_warms_up_and_halves():
 
 
 def test_bf16_trains(tmp_path):
-    averaged, curve, _ = fit(tmp_path, Budget(**{**BUDGET.model_dump(), "precision": "bf16-mixed"}))
+    averaged, curve, *_ = fit(tmp_path, Budget(**{**BUDGET.model_dump(), "precision": "bf16-mixed"}))
     assert curve.loss.iloc[-1] < curve.loss.iloc[0]
     assert averaged.head.weight.dtype == torch.float32
 

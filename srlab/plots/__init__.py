@@ -6,17 +6,14 @@ become sentences that claim no more than the spread allows. Figures are as wide 
 """
 
 from srlab.plots.clusters import (
-    centroids,
+    centroid_drift,
     cluster_colours,
     cluster_maps,
     cluster_view,
     describe_cluster,
-    draw_cluster_map,
-    draw_cluster_sizes,
-    draw_drift,
-    draw_patches,
-    moved,
-    typical,
+    describe_drift,
+    describe_typical,
+    patch_sheet,
 )
 from srlab.plots.findings import (
     cheaper,
@@ -33,4 +30,4 @@ from srlab.plots.frames import LUCK, costs, curves, differences, growth, luck, m
 from srlab.plots.maps import LR_PIXELS, TITLE, attention, panel_maps, shrink_factor, weight_maps
 from srlab.plots.output import BETTER, DIGITS, overview, save, swept, table
 from srlab.plots.studies import cluster_sizes, comparison, gains, pictures, scaling, sharing, sweep, training
-from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, NO_RUN, STORED, STYLE, Look, blank, look
+from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, NO_RUN, STORED, STYLE, Appearance, blank, look

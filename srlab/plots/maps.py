@@ -20,6 +20,8 @@ from srlab.explore import Look
 from srlab.inspection import Boxes, Groups, Values, View, Windows
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 
+Rectangle4 = tuple[float, float, float, float]  # left, bottom, width, height, as shares of a figure's
+
 #: Weights are drawn as multiples of an even spread over all tokens, on one scale everywhere.
 WEIGHTS = LogNorm(0.1, 1000)
 WEIGHTS_LABEL = "weight ÷ weight of an even spread over all tokens (grey: unseen)"
@@ -176,47 +178,69 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
     looks : sequence of Look
         `srlab.explore.look` at one pixel of one scene.
     figure : Figure, optional
-        To fill in place of a new one. Everything is laid out by hand, for that is fast.
+        To fill in place of a new one. Everything is laid out by hand, and axes that are there already are
+        kept, for that is fast.
     """
     first = looks[0]
     columns = 3 + max(1, *(len(look.view.panels) for look in looks))
     rows = 1 + len(looks)
+    sorts = any(isinstance(panel, Windows) for look in looks for panel in look.view.panels)
     figure = figure or Figure((DOUBLE, (DOUBLE / columns + TITLE) * rows))
-    figure.clear()
-    title = TITLE / figure.get_figheight()
     letters = 120 // columns  # fit above a map
+    axes = _places(figure, rows, columns, sorts)
 
-    def rectangle(row: int, column: int) -> tuple[float, float, float, float]:
-        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.15 * title
-        return left, bottom, 0.94 / columns, 1 / rows - title
-
-    def axes(row: int, column: int, words: str) -> Axes:
-        ax = figure.add_axes(rectangle(row, column))
+    def place(row: int, column: int, words: str) -> Axes:
+        ax = axes[row, column]
         ax.text(0.5, 1.03, words, transform=ax.transAxes, ha="center", va="bottom", fontsize=7)
         return ax
 
     def crop(row: int, column: int, words: str, image: np.ndarray, **style: object) -> None:
-        ax = axes(row, column, words)
-        bare(ax)
-        ax.imshow(image, interpolation="nearest", **style)
+        place(row, column, words).imshow(image, interpolation="nearest", **style)
 
-    draw_image(axes(0, 0, f"LR, {first.image}"), first.view)
+    draw_image(place(0, 0, f"LR, {first.image}"), first.view)
     crop(0, columns - 2, "HR around the query", first.restored.hr)
-    _weight_key(figure, rectangle(0, 1))
-    if any(isinstance(panel, Windows) for look in looks for panel in look.view.panels):
-        figure.legend(handles=window_key(), loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=7)
-    _difference_key(figure, rectangle(0, columns - 1))
     for row, look in enumerate(looks, 1):
-        draw_weights(axes(row, 0, fill(f"{look.title}: {look.layer}", letters)), look.view)
+        draw_weights(place(row, 0, fill(f"{look.title}: {look.layer}", letters)), look.view)
         for column, panel in enumerate(look.view.panels, 1):
-            draw_panel(panel, axes(row, column, fill(panel.title, letters)), look.view)
+            draw_panel(panel, place(row, column, fill(panel.title, letters)), look.view)
         made = look.restored
         crop(row, columns - 2, f"SR, {made.psnr:.2f} dB\n({made.psnr_here:.2f} dB here)", made.sr)
         crop(row, columns - 1, "SR − HR", made.difference, cmap="RdBu_r", norm=DIFFERENCE)
     return figure
 
 
-def _weight_key(figure: Figure, rectangle: tuple[float, float, float, float]) -> None:
+def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[int, int], Axes]:
+    """Empty axes by row and column, and the keys of colours; those of the figure, if it is laid out so."""
+    layout = f"{rows} rows, {columns} columns" + ", sorted" * sorts
+    if figure.get_label() == layout:
+        axes = dict(zip(np.ndindex(rows, columns), figure.axes, strict=False))
+        for ax in axes.values():
+            for artist in (*ax.images, *ax.lines, *ax.patches, *ax.texts):
+                artist.remove()
+            ax.set_label("")
+        return axes
+
+    figure.clear()
+    figure.set_label(layout)
+    title = TITLE / figure.get_figheight()
+
+    def rectangle(row: int, column: int) -> Rectangle4:
+        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.15 * title
+        return left, bottom, 0.94 / columns, 1 / rows - title
+
+    axes = {
+        (row, column): figure.add_axes(rectangle(row, column)) for row, column in np.ndindex(rows, columns)
+    }
+    for ax in axes.values():
+        bare(ax)
+    _weight_key(figure, rectangle(0, 1))
+    _difference_key(figure, rectangle(0, columns - 1))
+    if sorts:
+        figure.legend(handles=window_key(), loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=7)
+    return axes
+
+
+def _weight_key(figure: Figure, rectangle: Rectangle4) -> None:
     left, bottom, width, height = rectangle
     bar = figure.add_axes((left + 0.1 * width, bottom + 0.75 * height, 1.5 * width, 0.06 * height))
     bar.imshow([np.linspace(0, 1, 256)], cmap="viridis", aspect="auto", extent=(-1, 3, 0, 1))
@@ -225,7 +249,7 @@ def _weight_key(figure: Figure, rectangle: tuple[float, float, float, float]) ->
     bar.grid(visible=False)
 
 
-def _difference_key(figure: Figure, rectangle: tuple[float, float, float, float]) -> None:
+def _difference_key(figure: Figure, rectangle: Rectangle4) -> None:
     left, bottom, width, height = rectangle
     bar = figure.add_axes((left + 0.1 * width, bottom + 0.3 * height, 0.8 * width, 0.06 * height))
     limits = (DIFFERENCE.vmin, DIFFERENCE.vmax)

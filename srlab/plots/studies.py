@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
 from srlab.plots.frames import count, images_in, paired
-from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, STYLE, bare, blank, look
+from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, STYLE, blank, look
 
 
 def _images_and_seeds(quality: pd.DataFrame) -> str:
@@ -64,7 +64,9 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]])
             ax.set_axis_off()
         for ax, (words, image) in zip(axes, row, strict=False):
             ax.imshow(image, interpolation="nearest")
-            bare(ax)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            ax.grid(visible=False)
             ax.set_anchor("N")
             ax.set_xlabel(words)
     return figure

@@ -33,7 +33,7 @@ HOUSE = {
 }
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """How a mechanism is drawn, everywhere."""
 
     colour: str
@@ -43,24 +43,24 @@ class Look(NamedTuple):
 #: Colours of Okabe and Ito for the networks of the first comparison, of Paul Tol for the others; no two
 #: networks share both a colour and a marker, so they can be told apart without seeing colour.
 STYLE = {
-    "bicubic": Look("#999999", "x"),
-    "edsr_like": Look("#000000", "D"),
-    "lcoan": Look("#0072B2", "o"),
-    "lspn": Look("#56B4E9", "s"),
-    "nlan": Look("#D55E00", "^"),
-    "nlan_shared": Look("#E69F00", "v"),
-    "nlsn": Look("#009E73", "P"),
-    "enlcn": Look("#CC79A7", "*"),
-    "windown": Look("#332288", "h"),
-    "convattnn": Look("#999933", "<"),
-    "fgcan": Look("#882255", ">"),
-    "bran": Look("#44AA99", "d"),
-    "sscan": Look("#AA4499", "X"),
-    "hit_srf": Look("#CC6677", "8"),
-    "esc": Look("#117733", "p"),
-    "esc_light": Look("#117733", "H"),
-    "esc_fp": Look("#117733", "D"),
-    "esc_rib": Look("#117733", "s"),
+    "bicubic": Appearance("#999999", "x"),
+    "edsr_like": Appearance("#000000", "D"),
+    "lcoan": Appearance("#0072B2", "o"),
+    "lspn": Appearance("#56B4E9", "s"),
+    "nlan": Appearance("#D55E00", "^"),
+    "nlan_shared": Appearance("#E69F00", "v"),
+    "nlsn": Appearance("#009E73", "P"),
+    "enlcn": Appearance("#CC79A7", "*"),
+    "windown": Appearance("#332288", "h"),
+    "convattnn": Appearance("#999933", "<"),
+    "fgcan": Appearance("#882255", ">"),
+    "bran": Appearance("#44AA99", "d"),
+    "sscan": Appearance("#AA4499", "X"),
+    "hit_srf": Appearance("#CC6677", "8"),
+    "esc": Appearance("#117733", "p"),
+    "esc_light": Appearance("#117733", "H"),
+    "esc_fp": Appearance("#117733", "D"),
+    "esc_rib": Appearance("#117733", "s"),
 }
 STORED = " (stored)"
 #: The `run` of rows that no run made: bicubic enlargement.
@@ -108,4 +108,6 @@ def blank(width: float, height: float) -> Figure:
 
 def bare(ax: Axes) -> None:
     """Leave nothing of the axes but what is drawn in them."""
-    ax.set_axis_off()
+    if ax.axison:
+        ax.set(xticks=[], yticks=[])
+        ax.set_axis_off()

@@ -275,8 +275,7 @@ class Explorer(ipywidgets.VBox):
             plots.attention(self.looks, self.canvas.figure)
             self.canvas.draw_idle()
         else:
-            self._canvas_box.children = ()
-            self.canvas = None
+            self._put(None)
 
     def _notes(self) -> list[str]:
         """What of the image is not shown as it is."""
@@ -300,12 +299,19 @@ class Explorer(ipywidgets.VBox):
         size = (columns * INCHES, (1 + len(self.looks)) * (INCHES + plots.TITLE))
         if self.canvas is not None and tuple(self.canvas.figure.get_size_inches()) == size:
             return
-        self.canvas = Canvas(Figure(size, dpi=90))
-        FigureManager(self.canvas, 0)
-        self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
-        self.canvas.mpl_connect("button_press_event", self._click)
-        self.canvas.mpl_connect("key_press_event", self._press)
-        self._canvas_box.children = (self.canvas,)
+        canvas = Canvas(Figure(size, dpi=90))
+        FigureManager(canvas, 0)
+        canvas.toolbar_visible = canvas.header_visible = canvas.footer_visible = False
+        canvas.mpl_connect("button_press_event", self._click)
+        canvas.mpl_connect("key_press_event", self._press)
+        self._put(canvas)
+
+    def _put(self, canvas: Canvas | None) -> None:
+        """A canvas, or none, in the place of the one before, which stays on the page unless it is closed."""
+        self._canvas_box.children = () if canvas is None else (canvas,)
+        if self.canvas is not None:
+            self.canvas.close()
+        self.canvas = canvas
 
     def _export(self, _button: object = None) -> None:
         if not self.looks:

@@ -6,5 +6,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
 
-set_up_environment pytest hypothesis beartype
+set_up_environment pytest hypothesis beartype playwright
 exec python -m pytest "$@"

@@ -64,6 +64,11 @@ class Scene:
     cut: bool
     traces: dict[tuple[str, str], Traced] = dataclasses.field(default_factory=dict, repr=False)
 
+    @property
+    def title(self) -> str:
+        """What figures call the image: a file by its name, wherever it lies."""
+        return self.name if self.name in images(self.study) else Path(self.name).name
+
     def traced(self, model: str, weights: str = TRAINED) -> Traced:
         """The network's layers on this image; run once, then kept.
 
@@ -112,7 +117,7 @@ class Look:
     layer : str
         Mechanism and number, for instance "LSP, layer 1 of 10".
     image : str
-        Name of the scene.
+        Title of the scene.
     view : View
     restored : Restored
     """
@@ -250,7 +255,7 @@ def look(
         seen = replace(seen, panels=(*seen.panels, panel))
     count = len(traced.layers)
     words = f"{chosen.mechanism}, layer {layer % count + 1} of {count}"
-    return Look(model, weights, words, scene.name, seen, _restored(scene, traced, row, col))
+    return Look(model, weights, words, scene.title, seen, _restored(scene, traced, row, col))
 
 
 def _restored(scene: Scene, traced: Traced, row: int, col: int) -> Restored:

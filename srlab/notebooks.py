@@ -123,11 +123,11 @@ PAGES = (
             if model != "edsr_like"
         ],
         {
+            "attention": "Attention weights of one query pixel (the strongest corner) in each mechanism.",
+            "clusters_and_windows": "Clusters of the tokens, and the windows that the query sees.",
             "gallery_1": "One pixel in every network: where it looks, what it makes of the image.",
             "gallery_2": "The same for a pixel of a second image.",
             "gallery_3": "And of a third.",
-            "attention": "Attention weights of one query pixel (the strongest corner) in each mechanism.",
-            "clusters_and_windows": "Clusters of the tokens, and the windows that the query sees.",
         },
         ("reach",),
     ),
@@ -181,6 +181,7 @@ INDEX = jinja2.Template(
  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
  figure { margin: 1rem 0 } img { max-width: 100%; height: auto } figcaption { color: #555; font-size: 0.9rem }
  table { border-collapse: collapse; font-size: 0.85rem } td, th { padding: 0.2rem 0.6rem; text-align: left }
+ img.third { width: 32% }
  tr:nth-child(even) { background: #f4f4f4 } code { font-size: 0.85em } h2 { margin-top: 2.5rem }
 </style>
 <h1>Attention that looks far: {{ study.profile.name }} on {{ study.device }}</h1>
@@ -196,11 +197,15 @@ LR: {{ facts.convention.lr }}. Y rounded: {{ facts.convention.y_rounding }}; bor
 <figure><a href="figures/{{ name }}.svg"><img src="figures/{{ name }}.png" alt="{{ caption }}"></a>
 <figcaption>{{ caption }}</figcaption></figure>
 {% endif %}{% endfor %}
+{% for name, caption in page.figures.items() if name.startswith("gallery") %}
+<a href="figures/{{ name }}.svg"><img class="third" src="figures/{{ name }}.png" alt="{{ caption }}"
+ title="{{ caption }}"></a>{% endfor %}
+
 <p><a href="notebooks/{{ page.name }}.html">Read</a> ·
 <a href="notebooks/{{ page.name }}.ipynb">notebook</a>
 {% for name, caption in page.figures.items() %}
-· figure <a href="figures/{{ name }}.svg" title="{{ caption }}">{{ name }}</a>{% endfor %}
-{% for name in page.tables %}· table <a href="tables/{{ name }}.csv">{{ name }}</a>{% endfor %}</p>
+&nbsp;· figure <a href="figures/{{ name }}.svg" title="{{ caption }}">{{ name }}</a>{% endfor %}
+{% for name in page.tables %}&nbsp;· table <a href="tables/{{ name }}.csv">{{ name }}</a>{% endfor %}</p>
 {% endfor %}
 <h2>Runs</h2>
 <p>Every number comes from one of these; the folder holds its config, environment, curve and results.</p>

@@ -23,7 +23,8 @@ from srlab.runs import Study
 NONE = "–"
 STEPS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 INCHES = 1.75  # a map's side on the screen
-WIDE = ipywidgets.Layout(width="200px")
+WIDE = ipywidgets.Layout(width="200px", flex="none")
+SLIDER = {"width": "230px", "flex": "none"}
 
 
 class NetworkChoice(ipywidgets.HBox):
@@ -56,10 +57,22 @@ class NetworkChoice(ipywidgets.HBox):
             ".safetensors, or a released .pth.",
         )
         self.layer = ipywidgets.IntSlider(
-            1, 1, 1, description="layer", continuous_update=False, tooltip="Attention layer, from the first"
+            1,
+            1,
+            1,
+            description="layer",
+            continuous_update=False,
+            tooltip="Attention layer, from the first",
+            layout=SLIDER,
         )
         self.turn = ipywidgets.IntSlider(
-            1, 1, 1, description="round", continuous_update=False, tooltip="Round of sorting or hashing"
+            1,
+            1,
+            1,
+            description="round",
+            continuous_update=False,
+            tooltip="Round of sorting or hashing",
+            layout=SLIDER,
         )
         super().__init__([self.model, self.weights, self.layer, self.turn])
         self.fit(1, 1)
@@ -117,7 +130,9 @@ class Explorer(ipywidgets.VBox):
         self.scene: Scene | None = None
         self.looks: list[Look] = []
         self.image = ipywidgets.Dropdown(
-            options=list(explore.images(study)), description="image", tooltip="Image to ask about"
+            options=[(name, name) for name in explore.images(study)],
+            description="image",
+            tooltip="Image to ask about",
         )
         self.scale = ipywidgets.Dropdown(
             options=[(f"×{scale}", scale) for scale in SCALES],
@@ -147,15 +162,21 @@ class Explorer(ipywidgets.VBox):
         )
         self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         self.choices = self._network_choices()
-        self._canvas_box = ipywidgets.Box()
-        self.canvas: Canvas | None = None
+        self.canvas = Canvas(Figure(dpi=90))
+        FigureManager(self.canvas, 0)
+        self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
+        self.canvas.resizable = False
+        self.canvas.mpl_connect("button_press_event", self._click)
+        self.canvas.mpl_connect("key_press_event", self._press)
+        self._size: tuple[float, float] | None = None
         super().__init__(
             [
                 ipywidgets.HBox([self.image, self.scale, self.upload]),
                 *self.choices,
-                ipywidgets.HBox([self.row, self.col, self.field, self.export]),
+                ipywidgets.HBox([self.row, self.col, self.field]),
                 self.status,
-                self._canvas_box,
+                self.canvas,
+                self.export,
                 self.code,
             ]
         )
@@ -238,8 +259,9 @@ class Explorer(ipywidgets.VBox):
                 path.unlink()
                 self._tell([str(error)])
                 return
-            if str(path) not in self.image.options:
-                self.image.options = (*self.image.options, str(path))
+            own = (f"uploaded: {path.name}", str(path))
+            if own not in self.image.options:
+                self.image.options = (*self.image.options, own)
             self.image.value = str(path)
 
     def _click(self, event: MouseEvent) -> None:
@@ -248,7 +270,9 @@ class Explorer(ipywidgets.VBox):
                 self.row.value, self.col.value = round(event.ydata), round(event.xdata)
 
     def _press(self, event: KeyEvent) -> None:
-        if event.key in STEPS:
+        if event.key in ("tab", "shift+tab"):  # which the canvas would keep for itself
+            (self.export if event.key == "tab" else self.upload).focus()
+        elif event.key in STEPS:
             down, right = STEPS[event.key]
             with self._together():
                 self.row.value += down
@@ -270,12 +294,11 @@ class Explorer(ipywidgets.VBox):
             except InputError as error:
                 faults.append(f"{arguments['model']}: {error}")
         self._tell(faults, [*self._notes(), *map(plots.describe_look, self.looks)])
+        self.canvas.layout.display = "flex" if self.looks else "none"
         if self.looks:
             self._fit_canvas()
             plots.attention(self.looks, self.canvas.figure)
             self.canvas.draw_idle()
-        else:
-            self._put(None)
 
     def _notes(self) -> list[str]:
         """What of the image is not shown as it is."""
@@ -294,24 +317,12 @@ class Explorer(ipywidgets.VBox):
         self.status.value = "<br>".join(lines)
 
     def _fit_canvas(self) -> None:
-        """A canvas of the size that these maps need."""
+        """Give the figure the size that these maps need; the browser follows."""
         columns = 3 + max(1, *(len(look.view.panels) for look in self.looks))
         size = (columns * INCHES, (1 + len(self.looks)) * (INCHES + plots.TITLE))
-        if self.canvas is not None and tuple(self.canvas.figure.get_size_inches()) == size:
-            return
-        canvas = Canvas(Figure(size, dpi=90))
-        FigureManager(canvas, 0)
-        canvas.toolbar_visible = canvas.header_visible = canvas.footer_visible = False
-        canvas.mpl_connect("button_press_event", self._click)
-        canvas.mpl_connect("key_press_event", self._press)
-        self._put(canvas)
-
-    def _put(self, canvas: Canvas | None) -> None:
-        """A canvas, or none, in the place of the one before, which stays on the page unless it is closed."""
-        self._canvas_box.children = () if canvas is None else (canvas,)
-        if self.canvas is not None:
-            self.canvas.close()
-        self.canvas = canvas
+        if size != self._size:
+            self._size = size
+            self.canvas.figure.set_size_inches(size)
 
     def _export(self, _button: object = None) -> None:
         if not self.looks:

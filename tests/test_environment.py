@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 INSTALLATION = [
     "-m pip install --constraint constraints.txt torch",
     "-m pip install --constraint constraints.txt --editable .[test]",
@@ -26,7 +26,9 @@ if [[ "$1 $2" == "-m venv" ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; 
 
 def bounds(requirements: list[str]) -> dict[str, str]:
     """Split requirements such as `torch>=2.11` into names and lower bounds."""
-    parts = [re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement) for requirement in requirements]
+    parts = [
+        re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement) for requirement in requirements
+    ]
     assert all(parts), requirements
     return dict(part.groups() for part in parts)
 
@@ -67,6 +69,7 @@ class TestSetUp:
             (checkout / "profiles" / f"{name}.yaml").touch()
         for name in ("setup_env.sh", "run_all.sh", "run_tests.sh", "pyproject.toml", "constraints.txt"):
             shutil.copy(REPOSITORY / name, checkout)
+        shutil.copytree(REPOSITORY / ".ci", checkout / ".ci")
         return checkout
 
     @pytest.fixture
@@ -164,6 +167,33 @@ class TestSetUp:
         ]
         shutil.rmtree(checkout / ".venv")
         assert run("run_tests.sh", **here).calls == ["-m venv .venv", *INSTALLATION, "-m pytest"]
+
+    @pytest.mark.parametrize("user", ["root", "another"])
+    def test_continuous_integration_installs_chromium_once(self, run, programs, tmp_path, user):
+        calls = tmp_path / "apt-get calls"
+        (programs / "env").symlink_to(shutil.which("env"))
+        self.write(programs / "id", f"#!{programs / 'bash'}\necho {0 if user == 'root' else 1000}\n")
+        if user == "another":
+            self.write(programs / "sudo", f'#!{programs / "bash"}\nexec "$@"\n')
+        self.write(
+            programs / "apt-get",
+            f'#!{programs / "bash"}\necho "$@" >>"{calls}"\n'
+            f'if [[ $1 == install ]]; then cp "$0" "{programs}/chromium"; fi\n',
+        )
+        run("run_tests.sh")  # sets up
+        for _ in range(2):
+            assert run(".ci/run").calls == ["-m pytest"]
+        install = "install --yes --no-install-recommends chromium fonts-dejavu-core"
+        assert calls.read_text().splitlines() == ["update", install]
+
+    def test_continuous_integration_without_chromium_leaves_it_to_the_tests(self, run, programs):
+        self.write(programs / "id", f"#!{programs / 'bash'}\necho 1000\n")  # and there is no sudo
+        run("run_tests.sh")  # sets up
+        with (programs / "python3.11").open("a") as stand_in:
+            stand_in.write('[[ "$CI $*" == "1 -m pytest" ]]\n')
+        shutil.copy(programs / "python3.11", programs.parent / "check out" / ".venv" / "bin" / "python")
+        process = run(".ci/run")
+        assert process.calls == ["-m pytest"] and process.returncode == 0
 
     def test_no_python_that_is_new_enough_is_one_sentence(self, run, checkout, programs):
         self.write(

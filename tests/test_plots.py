@@ -238,7 +238,7 @@ def test_no_run_is_said_in_a_sentence():
 
 def test_view_in_words_and_panels():
     assert plots.describe(example()).endswith(
-        "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5% on one."
+        "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
     )
     assert plots.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
     figure = plots.attention([example_look(), example_look("nlan", panels=False)])

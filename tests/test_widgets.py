@@ -113,7 +113,6 @@ def test_up_to_four_networks_side_by_side(explorer):
     for choice in explorer.choices[1:]:
         choice.model.value = NONE
     assert len(explorer.looks) == 1 and explorer.canvas.figure.get_figheight() < height
-    assert explorer.canvas in explorer._canvas_box.children
     click(explorer, maps(explorer)[0], 7, 8)
     assert explorer.looks[0].view.row == 7
 
@@ -132,11 +131,11 @@ def test_what_cannot_be_shown_is_explained(explorer):
     explorer.choices[0].weights.value = "/nosuch.pth"
     assert "there is no such file" in explorer.status.value
     explorer.choices[1].model.value = NONE
-    assert explorer.canvas is None and not explorer.looks
+    assert explorer.canvas.layout.display == "none" and not explorer.looks
     explorer.export.click()
     assert "nothing to export" in explorer.status.value
     explorer.choices[0].model.value, explorer.choices[0].weights.value = "lcoan", "trained"
-    assert len(explorer.looks) == 1 and maps(explorer)
+    assert len(explorer.looks) == 1 and explorer.canvas.layout.display == "flex"
     explorer.scale.value = 4
     assert "the study trained its networks at ×2" in explorer.status.value
 

@@ -154,17 +154,21 @@ def looking(reach: pd.DataFrame) -> str:
 
 def describe(view: View) -> str:
     """What one query sees, in a sentence."""
+    return f"{view.layer}: {_seen(view)}"
+
+
+def describe_look(look: Look) -> str:
+    """What one query sees in one network, in a sentence."""
+    return f"{look.title}, {look.layer}: {_seen(look.view)}"
+
+
+def _seen(view: View) -> str:
     seen = (
-        f"{view.layer}: the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
+        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
         f"{view.seen.size} tokens"
     )
     if view.weights is None:
         return f"{seen}; this mechanism correlates without softmax, so there are no weights."
     ranked = np.sort(view.weights, axis=None)[::-1]
     half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
-    return f"{seen}; half of its weight lies on {half}, at most {ranked[0]:.1%} on one."
-
-
-def describe_look(look: Look) -> str:
-    """What one query sees in one network, in a sentence."""
-    return f"{look.title}, {describe(look.view)}"
+    return f"{seen}; half of its weight lies on {half}, at most {100 * ranked[0]:.2g} % on one."

@@ -1,0 +1,48 @@
+"""The page of results, opened from the folder as a person does."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from lab import ROOT
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+INDEX = ROOT / "results" / "quick-cpu" / "index.html"
+
+
+@pytest.fixture
+def index(page, complaints):
+    page.goto(INDEX.as_uri())
+    return page
+
+
+def test_every_image_is_there_and_the_browser_has_no_complaints(index, complaints, screenshots):
+    index.screenshot(path=screenshots / "index.png", full_page=True)
+    images = index.evaluate("[...document.images].map(image => [image.src, image.naturalWidth])")
+    assert len(images) >= 8
+    assert [src for src, width in images if not width] == []
+    assert complaints == []
+
+
+def test_every_link_leads_somewhere(index):
+    links = index.evaluate("[...document.links].map(link => link.href)")
+    files = [Path(unquote(urlsplit(link).path)) for link in links]
+    assert len(files) > 40
+    # Rendered notebooks are not kept in git; test_notebooks.py makes them and looks whether they are there.
+    kept = [file for file in files if (file.parent.name, file.suffix) != ("notebooks", ".html")]
+    assert [file for file in kept if not file.is_file()] == []
+
+
+def test_a_figure_opens_larger_and_the_way_back_leads_to_the_page(index):
+    index.locator("figure a").first.click()
+    expect(index).to_have_url(re.compile(r"\.svg$"))
+    index.go_back()
+    expect(index.get_by_role("heading", level=1)).to_contain_text("quick on cpu")
+
+
+def test_it_fits_a_telephone(index):
+    index.set_viewport_size({"width": 390, "height": 844})
+    assert index.evaluate("document.documentElement.scrollWidth") <= 390

@@ -27,6 +27,12 @@ WIDE = ipywidgets.Layout(width="200px", flex="none")
 SLIDER = {"width": "230px", "flex": "none"}
 
 
+def explained(name: str, tooltip: str) -> dict[str, object]:
+    """Description and tooltip of a control; the browser shows a dropdown's only as a part of its label."""
+    label = f'<span title="{escape(tooltip)}">{name}</span>'
+    return {"description": label, "description_allow_html": True, "tooltip": tooltip}
+
+
 class NetworkChoice(ipywidgets.HBox):
     """One row of the explorer: which network, with which weights, in which layer and round.
 
@@ -44,34 +50,33 @@ class NetworkChoice(ipywidgets.HBox):
         self.model = ipywidgets.Dropdown(
             options=models,
             value=model,
-            description=f"network {number}",
-            tooltip="Network to ask",
+            **explained(f"network {number}", "Network to ask"),
             layout=WIDE,
         )
         self.weights = ipywidgets.Combobox(
             options=(TRAINED, UNTRAINED),
             value=TRAINED,
-            description="weights",
+            **explained(
+                "weights",
+                "trained: by this study. untrained: random. Or the path of a checkpoint: srlab's own "
+                ".safetensors, or a released .pth.",
+            ),
             continuous_update=False,
-            tooltip="trained: by this study. untrained: random. Or the path of a checkpoint: srlab's own "
-            ".safetensors, or a released .pth.",
         )
         self.layer = ipywidgets.IntSlider(
             1,
             1,
             1,
-            description="layer",
+            **explained("layer", "Attention layer, from the first"),
             continuous_update=False,
-            tooltip="Attention layer, from the first",
             layout=SLIDER,
         )
         self.turn = ipywidgets.IntSlider(
             1,
             1,
             1,
-            description="round",
+            **explained("round", "Round of sorting or hashing"),
             continuous_update=False,
-            tooltip="Round of sorting or hashing",
             layout=SLIDER,
         )
         super().__init__([self.model, self.weights, self.layer, self.turn])
@@ -131,14 +136,12 @@ class Explorer(ipywidgets.VBox):
         self.looks: list[Look] = []
         self.image = ipywidgets.Dropdown(
             options=[(name, name) for name in explore.images(study)],
-            description="image",
-            tooltip="Image to ask about",
+            **explained("image", "Image to ask about"),
         )
         self.scale = ipywidgets.Dropdown(
             options=[(f"×{scale}", scale) for scale in SCALES],
             value=study.profile.scale,
-            description="scale",
-            tooltip="LR is the image at 1/scale; the study's networks are trained at one scale",
+            **explained("scale", "LR is the image at 1/scale; the study's networks are trained at one scale"),
             layout=WIDE,
         )
         self.upload = ipywidgets.FileUpload(
@@ -146,15 +149,15 @@ class Explorer(ipywidgets.VBox):
             description="own image",
             tooltip="An image of yours: it is HR, and LR is made of it",
         )
-        self.row = ipywidgets.BoundedIntText(
-            description="row", tooltip="Row of the query, LR pixels", layout=WIDE
-        )
+        self.row = ipywidgets.BoundedIntText(**explained("row", "Row of the query, LR pixels"), layout=WIDE)
         self.col = ipywidgets.BoundedIntText(
-            description="column", tooltip="Column of the query, LR pixels", layout=WIDE
+            **explained("column", "Column of the query, LR pixels"), layout=WIDE
         )
         self.field = ipywidgets.Checkbox(
-            description="receptive fields (slower)",
-            tooltip="What LR pixels the SR pixels at the query depend on, through the whole network",
+            **explained(
+                "receptive fields (slower)",
+                "What LR pixels the SR pixels at the query depend on, through the whole network",
+            ),
             indent=False,
         )
         self.export = ipywidgets.Button(

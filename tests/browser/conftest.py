@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab import ROOT, find_chromium, start_chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 NO_CHROMIUM = (
     "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to where it is"
 )
@@ -17,14 +16,10 @@ NO_CHROMIUM = (
 
 @pytest.fixture(scope="module")  # no longer: asyncio, which papermill runs, cannot be used meanwhile
 def chromium() -> Iterator[Browser]:
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, (shutil.which(name) for name in names if name)), None)
-    if found is None:
+    if find_chromium() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--disable-gpu", "--disable-quic", "--disable-sync"]
-        )
+        browser = start_chromium(playwright)
         yield browser
         browser.close()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 ROOT = Path(__file__).parents[2]
 #: What JupyterLab would ask or fetch from the network at its first start.
@@ -34,6 +34,19 @@ PICTURE = """canvas => {
 }"""
 BLANK = 0
 TRACEBACK = "Traceback (most recent call last)"
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is: as $CHROMIUM says, or on the PATH."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, (shutil.which(name) for name in names if name)), None)
+
+
+def start_chromium(playwright: Playwright) -> Browser:
+    """Start it without a window, and without what it would ask of the network."""
+    return playwright.chromium.launch(
+        executable_path=find_chromium(), args=["--disable-gpu", "--disable-quic", "--disable-sync"]
+    )
 
 
 @contextmanager

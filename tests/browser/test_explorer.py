@@ -51,6 +51,12 @@ def test_it_is_there_and_the_browser_has_no_complaints(explorer, complaints):
     assert complaints == []
 
 
+@pytest.mark.parametrize("label", ["image", "network 1", "weights", "layer", "row", "column"])
+def test_a_control_explains_itself_to_the_mouse(explorer, label):
+    titles = explorer.widget.locator(".widget-label span[title]", has_text=label)
+    assert len(titles.first.get_attribute("title")) > 10
+
+
 def test_a_click_on_the_image_asks_that_pixel(explorer):
     before = explorer.picture()
     explorer.click(*IMAGE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from html import escape
 from pathlib import Path
+from threading import RLock
 
 import ipywidgets
 from ipympl.backend_nbagg import Canvas, FigureManager
@@ -27,10 +29,43 @@ WIDE = ipywidgets.Layout(width="200px", flex="none")
 SLIDER = {"width": "230px", "flex": "none"}
 
 
+class WholeCanvas(Canvas):
+    """A canvas that never shows part of a picture.
+
+    It sends whole pictures: the browser clears a canvas that is resized, perhaps after it was drawn, and a
+    difference from the picture before would leave holes. And it is not drawn while its figure is filled,
+    which is another thread's work where JupyterLab has a thread for each control: whoever fills it holds
+    `lock`.
+    """
+
+    def __init__(self, figure: Figure):
+        self.lock = RLock()
+        super().__init__(figure)
+
+    def _handle_message(self, *message: object) -> None:
+        with self.lock:
+            super()._handle_message(*message)
+
+    def get_diff_image(self) -> bytes | None:
+        self._force_full = True
+        return super().get_diff_image()
+
+
 def explained(name: str, tooltip: str) -> dict[str, object]:
     """Description and tooltip of a control; the browser shows a dropdown's only as a part of its label."""
     label = f'<span title="{escape(tooltip)}">{name}</span>'
     return {"description": label, "description_allow_html": True, "tooltip": tooltip}
+
+
+def in_turn(handler: Callable) -> Callable:
+    """A handler of the explorer's that waits for others, and for the canvas, to be finished."""
+
+    @wraps(handler)
+    def handle(explorer: Explorer, change: object = None) -> None:
+        with explorer.canvas.lock:
+            handler(explorer, change)
+
+    return handle
 
 
 class NetworkChoice(ipywidgets.HBox):
@@ -165,7 +200,7 @@ class Explorer(ipywidgets.VBox):
         )
         self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         self.choices = self._network_choices()
-        self.canvas = Canvas(Figure(dpi=90))
+        self.canvas = WholeCanvas(Figure(dpi=90))
         FigureManager(self.canvas, 0)
         self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
         self.canvas.resizable = False
@@ -217,6 +252,7 @@ class Explorer(ipywidgets.VBox):
         self._observe(True)
         self._draw()
 
+    @in_turn
     def _choose_image(self, _change: object = None) -> None:
         """Start at the image's strongest corner."""
         try:
@@ -232,6 +268,7 @@ class Explorer(ipywidgets.VBox):
             self.row.value, self.col.value = corners(self.scene.lr, 1)[0]
             self._offer_layers()
 
+    @in_turn
     def _choose_network(self, _change: object = None) -> None:
         with self._together():
             self._offer_layers()
@@ -250,6 +287,7 @@ class Explorer(ipywidgets.VBox):
             else:
                 choice.fit(len(layers), max(layer.rounds for layer in layers))
 
+    @in_turn
     def _receive(self, _change: object = None) -> None:
         """Keep an uploaded image beside the study's results, and show it."""
         for file in self.upload.value:
@@ -267,11 +305,13 @@ class Explorer(ipywidgets.VBox):
                 self.image.options = (*self.image.options, own)
             self.image.value = str(path)
 
+    @in_turn
     def _click(self, event: MouseEvent) -> None:
         if event.inaxes is not None and event.inaxes.get_label() == plots.LR_PIXELS:
             with self._together():
                 self.row.value, self.col.value = round(event.ydata), round(event.xdata)
 
+    @in_turn
     def _press(self, event: KeyEvent) -> None:
         if event.key in ("tab", "shift+tab"):  # which the canvas would keep for itself
             (self.export if event.key == "tab" else self.upload).focus()
@@ -286,6 +326,7 @@ class Explorer(ipywidgets.VBox):
         chosen = [choice for choice in self.choices if choice.model.value != NONE]
         return [{**choice.arguments(), **pixel} for choice in chosen]
 
+    @in_turn
     def _draw(self, _change: object = None) -> None:
         self.code.value = ""
         if self.scene is None:
@@ -327,6 +368,7 @@ class Explorer(ipywidgets.VBox):
             self._size = size
             self.canvas.figure.set_size_inches(size)
 
+    @in_turn
     def _export(self, _button: object = None) -> None:
         if not self.looks:
             self._tell(["Nothing is shown yet, so there is nothing to export."])

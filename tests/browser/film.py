@@ -20,6 +20,7 @@ CELLS = (
 )
 WIDTH = 900  # pixels of the film
 SECONDS = 1.6  # of a picture
+PAUSE = 3000  # milliseconds for a network to see an image for the first time
 
 
 def film(profile: str, target: Path) -> None:
@@ -48,6 +49,7 @@ def _shots(explorer: ExplorerPage, folder: Path) -> Iterator[Image.Image]:
     """What a person does, and the explorer after each step."""
 
     def shot() -> Image.Image:
+        explorer.page.wait_for_timeout(PAUSE)
         explorer.screenshot(folder / "shot.png")
         with Image.open(folder / "shot.png") as image:
             height = round(image.height * WIDTH / image.width)

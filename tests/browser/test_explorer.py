@@ -99,6 +99,14 @@ def test_four_networks_side_by_side(explorer, screenshots):
     explorer.slide("round", 2, network=3)
     explorer.wait_for_another_picture(before)
     explorer.screenshot(screenshots / "four_networks.png")
+    explorer.canvas.screenshot(path=screenshots / "four_networks_picture.png")
+    with Image.open(screenshots / "four_networks_picture.png") as picture:
+        grey = picture.convert("L")
+    columns, rows = 5, 5  # LR or weights, two panels, SR, its difference; the scene and four networks
+    width, height = grey.width // columns, grey.height // rows
+    for row in range(1, rows):  # nothing is missing: the SR crop of every network
+        part = grey.crop((3 * width + 20, row * height + 60, 4 * width - 20, (row + 1) * height - 20))
+        assert part.getextrema()[0] < 230, row
 
 
 def test_row_and_column_from_the_keyboard(explorer):

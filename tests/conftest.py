@@ -54,3 +54,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data sets at {folder}; set SRLAB_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.fixture(scope="module")
+def smoke_study(tmp_path_factory: pytest.TempPathFactory):
+    """The smoke study on the embedded photographs, in a folder of the module's own; nothing is made yet."""
+    from srlab.runs import Study
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
+        yield Study("smoke")

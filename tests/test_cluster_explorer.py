@@ -7,19 +7,13 @@ from matplotlib.backend_bases import MouseEvent
 from srlab import centroids
 from srlab.cluster_explorer import ClusterExplorer
 from srlab.inspection import pair, trace
-from srlab.runs import Study
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        study = Study("smoke")
-        for run in (study.training("lcoan"), study.training("lspn")):
-            study.obtain(run)
-        yield study
+def study(smoke_study):
+    for run in (smoke_study.training("lcoan"), smoke_study.training("lspn")):
+        smoke_study.obtain(run)
+    return smoke_study
 
 
 @pytest.fixture

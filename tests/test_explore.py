@@ -10,20 +10,14 @@ from srlab.errors import InputError
 from srlab.evaluation import super_resolve
 from srlab.metrics import image_quality
 from srlab.models import build
-from srlab.runs import Study
 
 SIZES = {"channels": 8, "groups": 1, "blocks": 1}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        study = Study("smoke")
-        study.obtain(study.training("lcoan"))
-        yield study
+def study(smoke_study):
+    smoke_study.obtain(smoke_study.training("lcoan"))
+    return smoke_study
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,14 @@ from matplotlib.backend_bases import KeyEvent, MouseEvent
 from srlab import explore
 from srlab.data.images import write_png
 from srlab.plots import LR_PIXELS
-from srlab.runs import Study
 from srlab.widgets import NONE, Explorer
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        study = Study("smoke")
-        for model in ("lcoan", "nlan"):
-            study.obtain(study.training(model))
-        yield study
+def study(smoke_study):
+    for model in ("lcoan", "nlan"):
+        smoke_study.obtain(smoke_study.training(model))
+    return smoke_study
 
 
 @pytest.fixture

@@ -63,12 +63,13 @@ def evaluate(
     benchmarks = [benchmark for name in data or [None] for benchmark in find_benchmarks(name)]
     records = []
     for model, file in paired:
-        network = open_network(model, file, scale).to(place) if file else None
+        network, source = None, {}
+        if file:
+            network = open_network(model, file, scale).to(place)
+            source = {"weights": {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}}
         for benchmark in benchmarks:
             record = assess(network, benchmark, scale, y_rounding, place, ensemble, tile, lr_files)
-            records.append({"model": model, "dataset": benchmark.name, "scale": scale, **record})
-            if file:
-                records[-1]["weights"] = {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}
+            records.append({"model": model, "dataset": benchmark.name, "scale": scale, **record, **source})
 
     digits = {"psnr_y": 3, "ssim_y": 4, "psnr_rgb": 3, "ssim_rgb": 4}
     for record in records:

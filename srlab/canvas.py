@@ -1,0 +1,51 @@
+"""The picture of an explorer: a matplotlib canvas in the notebook, shown whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from threading import RLock
+
+import ipywidgets
+from ipympl.backend_nbagg import Canvas, FigureManager
+from matplotlib.figure import Figure
+
+
+class WholeCanvas(Canvas):
+    """A canvas that never shows part of a picture.
+
+    It sends whole pictures: the browser clears a canvas that is resized, perhaps after it was drawn, and a
+    difference from the picture before would leave holes. And it is not drawn while its figure is filled,
+    which is another thread's work where JupyterLab has a thread for each control: whoever fills it holds
+    `lock`.
+
+    Parameters
+    ----------
+    size : (float, float), optional
+        Width and height of the figure, inches.
+    """
+
+    def __init__(self, size: tuple[float, float] | None = None):
+        self.lock = RLock()
+        super().__init__(Figure(size, dpi=90))
+        FigureManager(self, 0)
+        self.toolbar_visible = self.header_visible = self.footer_visible = self.resizable = False
+
+    def _handle_message(self, *message: object) -> None:
+        with self.lock:
+            super()._handle_message(*message)
+
+    def get_diff_image(self) -> bytes | None:
+        self._force_full = True
+        return super().get_diff_image()
+
+
+def in_turn(handler: Callable) -> Callable:
+    """An explorer's handler that waits for others, and for the canvas, to be finished."""
+
+    @wraps(handler)
+    def handle(explorer: ipywidgets.Widget, change: object = None) -> None:
+        with explorer.canvas.lock:
+            handler(explorer, change)
+
+    return handle

@@ -6,13 +6,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from srlab.errors import InputError, explain
 from srlab.models import REGISTRY
 from srlab.training import Budget
 
 Seed = Annotated[int, Field(ge=0)]
+#: Side of a square LR image in pixels, or its height and width.
+Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 
 
 class Timing(BaseModel):
@@ -26,6 +36,16 @@ class Timing(BaseModel):
         Sizes of the timed trunk; those of the profile's `network` where not given.
     sizes : tuple of int
         Sides of the square LR inputs in pixels.
+    sides, backends : tuple
+        Windows of one window attention layer, each by each back-end; its map is as large as the largest input.
+    tops : tuple of int
+        How many windows a window of FGCA and BRA chooses, on the same map.
+    scales : tuple of int
+        Each on the smallest input, ×4 also on what ×4 makes of it.
+    published : int or pair of int
+        LR input, side or (height, width), of the published networks that claims compare.
+    limits : tuple of int or pair of int
+        Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib` MiB.
     repeats, warmup : int
     """
 
@@ -34,6 +54,14 @@ class Timing(BaseModel):
     models: tuple[str, ...] = ()
     network: dict[str, PositiveInt] = {}
     sizes: tuple[PositiveInt, ...]
+    sides: tuple[PositiveInt, ...] = (8, 16)
+    backends: tuple[Literal["reference", "sdpa", "flex", "rib"], ...] = ("reference", "sdpa", "rib")
+    tops: tuple[PositiveInt, ...] = (4,)
+    scales: tuple[Literal[2, 3, 4, 8], ...] = (2, 4)
+    published: Size = 24
+    limits: tuple[Size, ...] = (16, 32)
+    limit_s: PositiveFloat = 1.0
+    limit_mib: PositiveInt = 1024
     repeats: PositiveInt = 10
     warmup: PositiveInt = 2
 
@@ -51,6 +79,11 @@ class Profile(BaseModel):
         A folder with train/ and benchmark/; SRLAB_DATA goes before it, the embedded photographs after.
     benchmarks : tuple of str
         Those to evaluate on, where the data has any of them; otherwise all that it has.
+    images, side : int, optional
+        Of each benchmark at most so many images, evenly spaced by name, and of each the middle, at most so
+        many HR pixels a side.
+    leave_out : tuple of str
+        Training images, by name, not to train on.
     seeds : tuple of int
     network : dict
         Options for every network that has them: channels, groups, blocks, clusters, window.
@@ -61,6 +94,17 @@ class Profile(BaseModel):
         The comparison.
     clusters, windows : tuple of int
         The sweeps of k and of the window, with `lcoan`.
+    decays : tuple of float
+        λ of the centroids' moving average, with `lcoan`; beside them, centroids are frozen.
+    renewals : tuple of int
+        Every how many layers `lcoan` computes its weights anew.
+    units : tuple of int
+        Numbers of feature aggregation units, with `lcoan` and without attention.
+    sides : tuple of int
+        Sides of the windows of `windown`.
+    photographs : tuple of int
+        How many training images, for each of `photograph_models`; a smaller set is part of the larger.
+    photograph_models : tuple of str
     timing : Timing
     """
 
@@ -71,6 +115,9 @@ class Profile(BaseModel):
     scale: Literal[2, 3, 4, 8] = 2
     data: str | None = None
     benchmarks: tuple[str, ...] = ()
+    images: PositiveInt | None = None
+    side: PositiveInt | None = None
+    leave_out: tuple[str, ...] = ()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     network: dict[str, PositiveInt]
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
@@ -78,9 +125,15 @@ class Profile(BaseModel):
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     clusters: tuple[PositiveInt, ...] = ()
     windows: tuple[PositiveInt, ...] = ()
+    decays: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    renewals: tuple[PositiveInt, ...] = ()
+    units: tuple[PositiveInt, ...] = ()
+    sides: tuple[PositiveInt, ...] = ()
+    photographs: tuple[PositiveInt, ...] = ()
+    photograph_models: tuple[str, ...] = ()
     timing: Timing
 
-    @field_validator("models")
+    @field_validator("models", "photograph_models")
     @classmethod
     def _known(cls, models: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [model for model in models if model not in REGISTRY]

@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,3 +271,60 @@ def profile_call(
         "peak_mib": peak_memory(call, device),  # after the timing, so that kept workspaces exist by now
         "gflops": count_flops(call) / 1e9 if flops else None,
     }
+
+
+def ceilings(device: torch.device | str) -> dict[str, float]:
+    """What the device reaches at best, in float32: the two roofs of a roofline.
+
+    Returns
+    -------
+    dict
+        `gflops_per_s`, of the best of several products of 2048×2048 matrices; `gib_per_s`, moved (read and
+        written) by the best of several copies of 256 MiB.
+    """
+    device = torch.device(device)
+    side, words = 2048, 2**26
+    left, right, product = (torch.rand(side, side, device=device) for _ in range(3))
+    source, target = (torch.zeros(words, device=device) for _ in range(2))
+    calls = {"product": lambda: torch.mm(left, right, out=product), "copy": lambda: target.copy_(source)}
+    best = measure(calls, repeats=7, warmup=2, device=device).groupby("name")["ms"].min() / 1e3
+    return {
+        "gflops_per_s": 2 * side**3 / best["product"] / 1e9,
+        "gib_per_s": 2 * 4 * words / best["copy"] / 2**30,
+    }
+
+
+def energy(call: Callable[[], object], device: torch.device | str, seconds: float = 0.5) -> float | None:
+    """The energy of one call, in J: what the GPU's own counter rises by while it is made again and again.
+
+    Parameters
+    ----------
+    call, device
+        As in `measure`.
+    seconds : float
+        How long at least to go on, since the counter moves in steps of some ms.
+
+    Returns
+    -------
+    float or None
+        None on a CPU, and where the NVIDIA management library or its counter is not to be had.
+    """
+    device = torch.device(device)
+    if device.type != "cuda":
+        return None
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        board = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        before = pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
+    except pynvml.NVMLError:
+        return None
+    began, calls = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        call()
+        torch.cuda.synchronize(device)
+        calls += 1
+    return (pynvml.nvmlDeviceGetTotalEnergyConsumption(board) - before) / 1e3 / calls

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,15 +30,19 @@ from srlab.data.sources import DataSource, embedded, load, open_data
 from srlab.errors import InputError
 from srlab.evaluation import convention, evaluate
 from srlab.files import write_text
+from srlab.limits import find_limits
 from srlab.models import build, entry
 from srlab.models.trunk import Trunk
-from srlab.profiles import Profile, load_profile
+from srlab.profiles import Profile, Size, load_profile
 from srlab.profiling import (
+    MIB,
+    ceilings,
     choose_device,
     count_flops,
     count_parameters,
     describe_device,
     device_slug,
+    energy,
     measure,
     peak_memory,
     profile_call,
@@ -48,6 +52,8 @@ from srlab.training import Batch, Budget, Snapshots, train
 
 #: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
 PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
+#: Sides M of FGCA's windows that are timed.
+ROUTED_SIDES = (4, 8, 16)
 
 
 class Network(BaseModel):
@@ -96,6 +102,8 @@ class TrainingRun(_Run):
     benchmarks : tuple of str
     budget : Budget
     seed : int
+    photographs : int, optional
+        How many of the images to train on; all of them if None.
     device : str
         As in the results folder's name, e.g. "cpu".
     """
@@ -106,6 +114,7 @@ class TrainingRun(_Run):
     benchmarks: tuple[str, ...]
     budget: Budget
     seed: int
+    photographs: int | None = None
 
     @property
     def slug(self) -> str:
@@ -117,29 +126,56 @@ class TimingRun(_Run):
 
     Attributes
     ----------
+    about : str
+        What it is measured for.
     networks : dict
         Network by label.
-    sizes : tuple of int
-        Sides of the square LR inputs in pixels.
+    sizes : tuple of int or pair of int
+        LR inputs: sides in pixels, or (height, width).
     repeats, warmup : int
     """
 
     kind: Literal["timing"] = "timing"
+    about: str
     networks: dict[str, Network]
-    sizes: tuple[int, ...]
+    sizes: tuple[Size, ...]
     repeats: int
     warmup: int
 
     @property
     def slug(self) -> str:
-        return f"timing-x{self.scale}"
+        return f"timing-{self.about}-x{self.scale}"
 
     def label_of(self, network: Network) -> str:
         """The label under which a network is timed."""
         return next(label for label, timed in self.networks.items() if timed == network)
 
 
-Run = TrainingRun | TimingRun
+class LimitsRun(_Run):
+    """How large a feature map one layer of each mechanism can take; see :func:`srlab.limits.find_limits`.
+
+    Attributes
+    ----------
+    networks : dict
+        Network by label.
+    sizes : tuple of pair of int
+        (height, width), from small to large.
+    limit_s : float
+    limit_mib : int
+    """
+
+    kind: Literal["limits"] = "limits"
+    networks: dict[str, Network]
+    sizes: tuple[tuple[int, int], ...]
+    limit_s: float
+    limit_mib: int
+
+    @property
+    def slug(self) -> str:
+        return "limits"
+
+
+Run = TrainingRun | TimingRun | LimitsRun
 
 
 @dataclass(frozen=True)
@@ -152,9 +188,12 @@ class Record:
     @property
     def files(self) -> tuple[Path, ...]:
         """What a finished record holds; `run.json` is written last."""
-        tables = ("curve.csv", "images.csv", "profile.csv", "weights.safetensors")
-        names = tables if self.run.kind == "training" else ("times.csv", "profile.csv")
-        return tuple(self.folder / name for name in (*names, "run.json"))
+        tables = {
+            "training": ("curve.csv", "images.csv", "profile.csv", "weights.safetensors"),
+            "timing": ("times.csv", "profile.csv"),
+            "limits": ("limits.csv",),
+        }
+        return tuple(self.folder / name for name in (*tables[self.run.kind], "run.json"))
 
     @property
     def finished(self) -> bool:
@@ -177,13 +216,18 @@ class Record:
 
     @cached_property
     def profile(self) -> pd.DataFrame:
-        """Cost: part, size, median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops (and label)."""
+        """Cost, a network and part a row: see :func:`profile_network` (and label)."""
         return pd.read_csv(self.folder / "profile.csv")
 
     @cached_property
     def times(self) -> pd.DataFrame:
         """Timing runs: label, part, size, repeat, ms, a timed call a row."""
         return pd.read_csv(self.folder / "times.csv")
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """Limits runs: see :func:`srlab.limits.find_limits`."""
+        return pd.read_csv(self.folder / "limits.csv")
 
     def network(self) -> nn.Module:
         """The trained network, in evaluation mode."""
@@ -243,11 +287,11 @@ class Study:
 
     @cached_property
     def data(self) -> DataSource:
-        """The images; benchmarks are those that the profile evaluates on."""
+        """The images that the profile trains and evaluates on."""
         folder = os.environ.get("SRLAB_DATA") or self.profile.data
-        data = (open_data(self.root / Path(folder).expanduser()) if folder else embedded()).select(
-            self.profile.benchmarks
-        )
+        found = open_data(self.root / Path(folder).expanduser()) if folder else embedded()
+        kept = self.profile
+        data = found.select(kept.benchmarks, kept.images, kept.side, kept.leave_out)
         if not data.benchmarks:
             raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
         return data
@@ -261,7 +305,9 @@ class Study:
         own = self.profile.options.get(model, {})
         return Network(model=model, options={**known, **sizes, **own, **options})
 
-    def training(self, model: str, seed: int | None = None, **options: object) -> TrainingRun:
+    def training(
+        self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
+    ) -> TrainingRun:
         """The run that trains `model` as this profile does, with these options; the first seed by default."""
         return TrainingRun(
             network=self.network(model, **options),
@@ -270,6 +316,7 @@ class Study:
             benchmarks=tuple(self.data.benchmarks),
             budget=self.profile.training,
             seed=self.profile.seeds[0] if seed is None else seed,
+            photographs=photographs,
             device=self.device,
         )
 
@@ -293,15 +340,58 @@ class Study:
         """`lcoan` with each window w."""
         return [run for w in self.profile.windows for run in self._over_seeds("lcoan", window=w)]
 
+    def centroid_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with centroids frozen after the first batch, and with each λ of their moving average."""
+        frozen = self._over_seeds("lcoan", centroid_update="frozen")
+        decays = self.profile.decays
+        return frozen + [run for decay in decays for run in self._over_seeds("lcoan", ema_decay=decay)]
+
+    def renewal_sweep(self) -> list[TrainingRun]:
+        """Weights computed in every layer, in every n-th, and once for all."""
+        renewed = [run for n in self.profile.renewals for run in self._over_seeds("lcoan", renew_every=n)]
+        return [*self._over_seeds("lspn"), *renewed, *self._over_seeds("lcoan")]
+
+    def unit_sweep(self) -> list[TrainingRun]:
+        """`lcoan` and the trunk without attention, with each number of units."""
+        return [
+            run
+            for model in ("edsr_like", "lcoan")
+            for groups in self.profile.units
+            for run in self._over_seeds(model, groups=groups)
+        ]
+
+    def side_sweep(self) -> list[TrainingRun]:
+        """`windown` with windows of each side."""
+        return [run for side in self.profile.sides for run in self._over_seeds("windown", side=side)]
+
+    def photograph_sweep(self) -> list[TrainingRun]:
+        """Some networks trained on fewer images, and on all."""
+        return [
+            run
+            for model in self.profile.photograph_models
+            for photographs in (*self.profile.photographs, None)
+            for run in self._over_seeds(model, photographs=photographs)
+        ]
+
     def trained(self) -> list[TrainingRun]:
         """Every training run of the profile, each once."""
-        every = [*self.comparison(), *self.sharing(), *self.cluster_sweep(), *self.window_sweep()]
+        every = [
+            *self.comparison(),
+            *self.sharing(),
+            *self.cluster_sweep(),
+            *self.window_sweep(),
+            *self.renewal_sweep(),
+            *self.centroid_sweep(),
+            *self.side_sweep(),
+            *self.unit_sweep(),
+            *self.photograph_sweep(),
+        ]
         return list({run.hash: run for run in every}.values())
 
     def costs(self) -> TimingRun:
         """The networks that the profile trains, measured in turn on one size of input."""
         networks = {self._label(run.network): run.network for run in self.trained()}
-        return self._timing(networks, (PROFILED["size"],))
+        return self._timing("trained", networks, (PROFILED["size"],))
 
     def _label(self, network: Network) -> str:
         """The model, and what is not as the profile has it by default."""
@@ -317,13 +407,75 @@ class Study:
         for model in ("lcoan", "nlan_shared"):
             if model in models:
                 networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
-        return self._timing(networks, timing.sizes)
+        return self._timing("growth", networks, timing.sizes)
 
-    def _timing(self, networks: dict[str, Network], sizes: tuple[int, ...]) -> TimingRun:
+    def windows_timing(self) -> TimingRun:
+        """One window attention layer with windows of each side, by each back-end."""
+        timing = self.profile.timing
+        networks = {}
+        for side in timing.sides:
+            for backend in timing.backends:
+                how = {"position": "rib"} if backend == "rib" else {"position": "table", "backend": backend}
+                networks[f"{side} {backend}"] = self._one_layer("windown", side=side, **how)
+        return self._timing("windows", networks, timing.sizes[-1:])
+
+    def routing_timing(self) -> TimingRun:
+        """One layer of FGCA with windows of each size and each number of chosen windows, and of BRA."""
+        timing = self.profile.timing
+        networks = {}
+        for top in timing.tops:
+            for side in ROUTED_SIDES:
+                networks[f"fgcan M={side} top={top}"] = self._one_layer("fgcan", side=side, top=top)
+            networks[f"bran top={top}"] = self._one_layer("bran", top=top)
+        return self._timing("routing", networks, timing.sizes)
+
+    def scale_timing(self) -> list[TimingRun]:
+        """The timed networks at each scale; ×4 also on its own output, since ×16 is ×4 twice."""
+        timing = self.profile.timing
+        networks = {model: self.network(model, **self._timed(model)) for model in timing.models}
+        size = timing.sizes[0]
+        return [
+            self._timing("scale", networks, (size, 4 * size) if scale == 4 else (size,), scale)
+            for scale in timing.scales
+        ]
+
+    def layers_timing(self) -> TimingRun:
+        """LCoAN's ten non-local layers, and its rivals', as wide as published; one block before each."""
+        models = ("nlan", "nlan_shared", "nlsn", "enlcn", "lspn", "lcoan")
+        networks = {
+            model: Network(model=model, options={**entry(model).options, "blocks": 1}) for model in models
+        }
+        return self._timing("layers", networks, self.profile.timing.sizes[-1:])
+
+    def published_timing(self) -> TimingRun:
+        """ESC and HiT-SRF as published, ×4."""
+        networks = {model: Network(model=model, options=entry(model).options) for model in ("esc", "hit_srf")}
+        return self._timing("published", networks, (self.profile.timing.published,), 4)
+
+    def limits(self) -> LimitsRun:
+        """How large a map one layer of each timed mechanism can take."""
+        timing = self.profile.timing
+        models = [model for model in timing.models if model != "edsr_like"]
+        return LimitsRun(
+            networks={model: self._one_layer(model) for model in models},
+            scale=self.profile.scale,
+            sizes=tuple(height_and_width(size) for size in timing.limits),
+            limit_s=timing.limit_s,
+            limit_mib=timing.limit_mib,
+            device=self.device,
+        )
+
+    def _one_layer(self, model: str, **options: object) -> Network:
+        return self.network(model, **self._timed(model) | {"groups": 1, "blocks": 1} | options)
+
+    def _timing(
+        self, about: str, networks: dict[str, Network], sizes: tuple[Size, ...], scale: int | None = None
+    ) -> TimingRun:
         timing = self.profile.timing
         return TimingRun(
+            about=about,
             networks=networks,
-            scale=self.profile.scale,
+            scale=scale or self.profile.scale,
             sizes=sizes,
             repeats=timing.repeats,
             warmup=timing.warmup,
@@ -335,8 +487,17 @@ class Study:
         return {key: value for key, value in self.profile.timing.network.items() if key in known}
 
     def runs(self) -> list[Run]:
-        """Every run of the profile."""
-        return [*self.trained(), self.costs(), self.timing()]
+        """Every run of the profile, those that measure time first."""
+        timings = [
+            self.costs(),
+            self.timing(),
+            self.windows_timing(),
+            self.routing_timing(),
+            *self.scale_timing(),
+            self.layers_timing(),
+            self.published_timing(),
+        ]
+        return [*timings, self.limits(), *self.trained()]
 
     # --- their records ----------------------------------------------------------------------------------
 
@@ -368,9 +529,11 @@ class Study:
             )
         record.folder.mkdir(parents=True, exist_ok=True)
         if run.kind == "training":
-            _make_training(record, self.data, device, processes)
-        else:
+            _make_training(record, self.data.fewer(run.photographs), device, processes)
+        elif run.kind == "timing":
             _make_timing(record, device)
+        else:
+            _make_limits(record, device)
         return record
 
     def obtain_all(self, only: str = "*", processes: int = 1) -> list[Record]:
@@ -477,12 +640,17 @@ def _make_training(record: Record, data: DataSource, device: torch.device, proce
     (record.folder / "checkpoint.safetensors").unlink()
 
 
-def _parts(network: nn.Module, size: int, device: torch.device) -> dict:
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Of a square's side, or as given."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _parts(network: nn.Module, size: Size, device: torch.device) -> dict:
     """The calls to measure: the whole network, and the non-local layers alone on features of their size."""
     generator = torch.Generator().manual_seed(0)
 
     def image(channels: int) -> torch.Tensor:
-        made = torch.rand(1, channels, size, size, generator=generator)
+        made = torch.rand(1, channels, *height_and_width(size), generator=generator)
         return made.to(device, memory_format=torch.channels_last)
 
     lr = image(3)
@@ -493,21 +661,39 @@ def _parts(network: nn.Module, size: int, device: torch.device) -> dict:
     return {part: torch.inference_mode()(call) for part, call in calls.items()}
 
 
+def _moved(network: nn.Module, part: str, size: Size) -> float | None:
+    """The least that the non-local layers must read and write, in MiB: input, output, parameters of each."""
+    if part == "network":
+        return None  # how much of the features must leave the caches is not known
+    height, width = height_and_width(size)
+    layers = network.non_local_layers()
+    maps = 2 * len(layers) * network.channels * height * width
+    return 4 * (maps + sum(count_parameters(layer) for layer in layers)) / MIB
+
+
+def _place(size: Size) -> dict[str, float | int]:
+    """The columns that say on what input: the side of a square, or of the square of as many pixels."""
+    height, width = height_and_width(size)
+    return {"size": height if height == width else (height * width) ** 0.5, "height": height, "width": width}
+
+
 def profile_network(
-    network: nn.Module, device: torch.device, size: int, repeats: int, warmup: int
+    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int
 ) -> pd.DataFrame:
-    """Cost of a network, and of its non-local layers alone, on one LR image of size × size pixels.
+    """Cost of a network, and of its non-local layers alone, on one LR image.
 
     Returns
     -------
     DataFrame
-        part, size, median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
+        part, size, height, width (px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops, moved_mib
+        (what the layers must read and write at least), energy_j (None without a GPU).
     """
     network = network.to(device, memory_format=torch.channels_last).eval()
-    rows = [
-        {"part": part, "size": size, **profile_call(call, device, repeats, warmup)}
-        for part, call in _parts(network, size, device).items()
-    ]
+    rows = []
+    for part, call in _parts(network, size, device).items():
+        cost = profile_call(call, device, repeats, warmup)
+        bytes_and_energy = {"moved_mib": _moved(network, part, size), "energy_j": energy(call, device)}
+        rows.append({"part": part, **_place(size), **cost, **bytes_and_energy})
     return pd.DataFrame(rows)
 
 
@@ -517,26 +703,40 @@ def _make_timing(record: Record, device: torch.device) -> None:
         label: network.build(run.scale, seed=0).to(device, memory_format=torch.channels_last).eval()
         for label, network in run.networks.items()
     }
+    roofs = ceilings(device)
     times, costs = [], []
     for size in tqdm(run.sizes, desc="input sizes", unit="size"):
         parts = {label: _parts(network, size, device) for label, network in networks.items()}
         for part in ("network", "non-local layers"):
             calls = {label: calls[part] for label, calls in parts.items() if part in calls}
+            if not calls:
+                continue
             measured = measure(calls, run.repeats, run.warmup, device).rename(columns={"name": "label"})
-            times.append(measured.assign(part=part, size=size))
+            times.append(measured.assign(part=part, **_place(size)))
             summary = summarise_times(measured.rename(columns={"label": "name"}))
             for label, call in calls.items():
-                cost = {
-                    "label": label,
-                    "part": part,
-                    "size": size,
-                    **summary.loc[label],
-                    "warmup": run.warmup,
-                }
                 costs.append(
-                    {**cost, "peak_mib": peak_memory(call, device), "gflops": count_flops(call) / 1e9}
+                    {
+                        "label": label,
+                        "part": part,
+                        **_place(size),
+                        **summary.loc[label],
+                        "warmup": run.warmup,
+                        "peak_mib": peak_memory(call, device),
+                        "gflops": count_flops(call) / 1e9,
+                        "moved_mib": _moved(networks[label], part, size),
+                        "energy_j": energy(call, device),
+                    }
                 )
     _write_csv(record.folder / "times.csv", pd.concat(times)[["label", "part", "size", "repeat", "ms"]])
     _write_csv(record.folder / "profile.csv", pd.DataFrame(costs))
     parameters = {label: count_parameters(network) for label, network in networks.items()}
-    _finish(record, device, parameters=parameters, dtype="float32", batch=1)
+    _finish(record, device, parameters=parameters, dtype="float32", batch=1, ceilings=roofs)
+
+
+def _make_limits(record: Record, device: torch.device) -> None:
+    run: LimitsRun = record.run
+    networks = {label: network.build(run.scale, seed=0) for label, network in run.networks.items()}
+    found = find_limits(networks, run.sizes, run.limit_s, run.limit_mib, device)
+    _write_csv(record.folder / "limits.csv", found)
+    _finish(record, device, dtype="float32", batch=1)

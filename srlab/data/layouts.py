@@ -1,7 +1,7 @@
 """How benchmarks lie in folders: HR images, and beside them the LR files of BasicSR, EDSR and DIV2K."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxtyping import UInt8
@@ -50,6 +50,19 @@ class ImageRef:
             return image
         top, left, height, width = self.crop
         return image[:, top : top + height, left : left + width].contiguous()
+
+    def middle(self, side: int) -> "ImageRef":
+        """The middle of it, at most `side` pixels a side.
+
+        Raises
+        ------
+        InputError
+            As `read_image` does.
+        """
+        _, height, width = self.read().shape
+        top, left = (max(0, (length - side) // 2) for length in (height, width))
+        outer = self.crop or (0, 0, height, width)
+        return replace(self, crop=(outer[0] + top, outer[1] + left, min(side, height), min(side, width)))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -46,25 +47,60 @@ class DataSource:
                 digest.update(repr(entry).encode())
         return digest.hexdigest()[:12]
 
-    def select(self, names: Sequence[str] | None) -> "DataSource":
-        """Keep only the named benchmarks that this data has, or all of them if it has none of the named.
-
-        So a profile may name Set5 and Urban100 and still run on a folder that holds other benchmarks.
+    def select(
+        self,
+        names: Sequence[str] | None = None,
+        images: int | None = None,
+        side: int | None = None,
+        leave_out: Sequence[str] = (),
+    ) -> "DataSource":
+        """Keep part of the data. The fingerprint of what is returned covers only what is left.
 
         Parameters
         ----------
         names : sequence of str, optional
-            None keeps all.
-
-        Returns
-        -------
-        DataSource
-            Benchmarks in the order of `names`; its fingerprint covers only what is left.
+            Benchmarks to keep, in this order, where the data has any of them; otherwise all that it has. So a
+            profile may name Set5 and Urban100 and still run on a folder that holds other benchmarks.
+        images : int, optional
+            Of each benchmark at most so many images, evenly spaced.
+        side : int, optional
+            Of each image of a benchmark the middle, at most so many pixels a side.
+        leave_out : sequence of str
+            Names of training images not to keep; those that are not there are left out already.
         """
-        found = [name for name in names or () if name in self.benchmarks]
-        if not found:
+        found = [name for name in names or () if name in self.benchmarks] or list(self.benchmarks)
+        benchmarks = {
+            name: tuple(
+                ref if side is None else ref.middle(side) for ref in evenly(self.benchmarks[name], images)
+            )
+            for name in found
+        }
+        train = tuple(ref for ref in self.train if ref.name not in leave_out)
+        return replace(self, train=train, benchmarks=benchmarks)
+
+    def fewer(self, photographs: int | None) -> "DataSource":
+        """Keep so many training images, drawn once and for all: a smaller set is part of a larger one.
+
+        Raises
+        ------
+        InputError
+            If there are fewer.
+        """
+        if photographs is None:
             return self
-        return replace(self, benchmarks={name: self.benchmarks[name] for name in found})
+        if photographs > len(self.train):
+            raise InputError(
+                f"photographs is {photographs}; data '{self.name}' has {len(self.train)} training images"
+            )
+        drawn = np.random.Generator(np.random.PCG64(0)).permutation(len(self.train))[:photographs]
+        return replace(self, train=tuple(self.train[number] for number in sorted(drawn)))
+
+
+def evenly(refs: Sequence[ImageRef], images: int | None) -> Sequence[ImageRef]:
+    """At most so many of the images, evenly spaced, the first among them."""
+    if images is None or images >= len(refs):
+        return refs
+    return [refs[number * len(refs) // images] for number in range(images)]
 
 
 def embedded() -> DataSource:

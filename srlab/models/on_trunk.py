@@ -46,9 +46,12 @@ def lcoan(
     sharing: Sharing = "recomputed",
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
+    renew_every: PositiveInt | None = None,
 ) -> Trunk:
+    """Weights are computed once, as published, or anew in every `renew_every`-th layer."""
+
     def attention(i: int) -> LSP | CoA:
-        if i > 0:
+        if i % (renew_every or groups) > 0:
             return CoA(channels)
         return LSP(
             channels,

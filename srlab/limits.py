@@ -1,0 +1,145 @@
+"""How large an image a layer can take: ever larger inputs, each network in a process of its own.
+
+A process that runs out of memory or of time is a row of the result, not the end of the study.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from srlab.errors import out_of_memory
+from srlab.profiling import MIB, measure, peak_memory, summarise_times
+
+MEASURED, MEMORY, TIME = "measured", "out of memory", "too slow"
+
+#: A network that answers within this is timed several times; a slower one, whose noise matters less, once.
+QUICK_S = 0.5
+
+
+def find_limits(
+    networks: dict[str, nn.Module],
+    sizes: Sequence[tuple[int, int]],
+    limit_s: float,
+    limit_mib: int,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Time and memory of the non-local layers of each network on ever larger inputs, until one fails.
+
+    Parameters
+    ----------
+    networks : dict of str to Trunk
+    sizes : sequence of pair of int
+        Height and width of the feature maps, from small to large.
+    limit_s : float
+        A call that takes longer ends that network's series, s.
+    limit_mib : int
+        Memory of the process beyond what it holds when it starts, input included, MiB.
+    device : torch.device
+
+    Returns
+    -------
+    DataFrame
+        label, height, width, state ("measured", "out of memory", "too slow"), median_ms, q25_ms, q75_ms, repeats,
+        peak_mib (beyond the input; all five NaN where it failed). A network's last row is its first failure, if
+        there was any.
+    """
+    rows = []
+    for label, network in tqdm(networks.items(), desc="largest inputs", unit="network"):
+        rows += [{"label": label, **row} for row in _series(network, sizes, limit_s, limit_mib, device)]
+    return pd.DataFrame(rows)
+
+
+def _series(
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    limit_s: float,
+    limit_mib: int,
+    device: torch.device,
+) -> list[dict]:
+    """The rows of one network, from a process that may be killed without harm."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=_work, args=(theirs, network.cpu(), sizes, limit_s, limit_mib, device, torch.get_num_threads())
+    )
+    process.start()
+    theirs.close()
+    rows: list[dict] = []
+    try:
+        for height, width in sizes:
+            # A few calls are made of each size, and the first one waits for the process to start.
+            row = ours.recv() if ours.poll(60 + 12 * limit_s) else {"state": TIME}
+            rows.append({"height": height, "width": width, **row})
+            if row["state"] != MEASURED:
+                break
+    except EOFError:  # killed by the operating system, which is how Linux says that memory is short
+        rows.append({"height": height, "width": width, "state": MEMORY})
+    finally:
+        process.kill()
+        process.join()
+    return rows
+
+
+def _work(
+    answers: Connection,
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    limit_s: float,
+    limit_mib: int,
+    device: torch.device,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    _bound_memory(limit_mib, device)
+    for height, width in sizes:
+        try:
+            answer = _measure(network, height, width, limit_s, device)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            answer = {"state": MEMORY}
+        answers.send(answer)
+        if answer["state"] != MEASURED:
+            return
+
+
+def _bound_memory(limit_mib: int, device: torch.device) -> None:
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit_mib * MIB / whole), device)
+        return
+    with open("/proc/self/status") as status:
+        held = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    resource.setrlimit(resource.RLIMIT_DATA, (held + limit_mib * MIB, resource.RLIM_INFINITY))
+
+
+@torch.inference_mode()
+def _measure(network: nn.Module, height: int, width: int, limit_s: float, device: torch.device) -> dict:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(1, network.channels, height, width, generator=generator)
+    features = features.to(device, memory_format=torch.channels_last)
+
+    def call() -> None:
+        network.attend(features)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    call()
+    began = time.perf_counter()
+    call()
+    seconds = time.perf_counter() - began
+    if seconds > limit_s:
+        return {"state": TIME}
+    repeats = 5 if seconds < QUICK_S else 1
+    [times] = summarise_times(measure({"call": call}, repeats, 0, device)).to_dict("records")
+    return {"state": MEASURED, **times, "peak_mib": peak_memory(call, device)}

@@ -6,13 +6,17 @@ from srlab.runs import Study
 PROFILE = config["profile"]
 DEVICES = config.get("devices", 1)  # processes that train one run together
 STUDY = Study(PROFILE)
-# A run has the machine to itself, for the sake of its timings; on a cluster, so many cores.
+# What measures time has the machine to itself; on a cluster, so many cores.
 THREADS = workflow.cores or config.get("threads", 8)
+# On CPUs networks train side by side, a thread each: with networks so small that is the faster way, and ends with the
+# same weights on every machine, however many cores it has.
+TRAINING_THREADS = 1 if STUDY.device == "cpu" and DEVICES == 1 else THREADS
 
 
 rule all:
     input:
         STUDY.folder / "index.html",
+        STUDY.folder / "report.html",
         # All that leads there too, so that whatever of it is missing is made again.
         [STUDY.record(run).files for run in STUDY.runs()],
         [page.outputs(STUDY) for page in PAGES],
@@ -27,10 +31,10 @@ for run in STUDY.runs():
             STUDY.record(run).files,
         params:
             name=run.name,
-        threads: THREADS
+        threads: TRAINING_THREADS if run.kind == "training" else THREADS
         priority: 1  # runs first, then notebooks side by side
         shell:
-            "python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
+            "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
 
 
 for page in PAGES:
@@ -56,5 +60,6 @@ rule index:
         [page.outputs(STUDY) for page in PAGES],
     output:
         STUDY.folder / "index.html",
+        STUDY.folder / "report.html",
     shell:
         "python -m srlab index --profile {PROFILE}"

@@ -22,6 +22,7 @@ for command in (
     study.notebook,
     study.index,
     study.train,
+    study.trace,
     measure.evaluate,
     measure.table,
     pictures.upscale,

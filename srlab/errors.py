@@ -16,6 +16,10 @@ class NonFiniteLoss(RuntimeError):
     """Training diverged; the message says at which step, and where the last good checkpoint is."""
 
 
+class OutOfTime(Exception):
+    """The deadline has come; what is done is kept, and the same call goes on from there."""
+
+
 def explain(error: ValidationError, source: str) -> str:
     """One sentence for everything that pydantic found wrong in `source`."""
     faults = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -21,6 +22,12 @@ from srlab.profiling import MIB, measure, peak_memory, summarise_times
 
 MEASURED, MEMORY, TIME = "measured", "out of memory", "too slow"
 
+COLUMNS = ("label", "height", "width", "state", "median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib")
+
+#: How libraries below PyTorch say that they found no memory.
+TOLD = ("bad_alloc", "could not create a primitive", "can't start new thread")
+#: Height and width of a map for which a process loads and keeps what it needs for any, before it is bounded.
+FIRST = (16, 16)
 #: A network that answers within this is timed several times; a slower one, whose noise matters less, once.
 QUICK_S = 0.5
 
@@ -42,20 +49,25 @@ def find_limits(
     limit_s : float
         A call that takes longer ends that network's series, s.
     limit_mib : int
-        Memory of the process beyond what it holds when it starts, input included, MiB.
+        Memory of the process beyond what it holds after a first small input, MiB; the input included.
     device : torch.device
 
     Returns
     -------
     DataFrame
-        label, height, width, state ("measured", "out of memory", "too slow"), median_ms, q25_ms, q75_ms, repeats,
-        peak_mib (beyond the input; all five NaN where it failed). A network's last row is its first failure, if
-        there was any.
+        label, height, width, state ("measured", "out of memory", "too slow"), median_ms, q25_ms, q75_ms,
+        repeats, peak_mib (beyond the input; all five NaN where it failed). A network's last row is its first
+        failure, if there was any.
+
+    Raises
+    ------
+    RuntimeError
+        If a layer fails for another reason; its own traceback is on stderr.
     """
     rows = []
     for label, network in tqdm(networks.items(), desc="largest inputs", unit="network"):
         rows += [{"label": label, **row} for row in _series(network, sizes, limit_s, limit_mib, device)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _series(
@@ -81,7 +93,11 @@ def _series(
             rows.append({"height": height, "width": width, **row})
             if row["state"] != MEASURED:
                 break
-    except EOFError:  # killed by the operating system, which is how Linux says that memory is short
+    except EOFError:
+        process.join()
+        if process.exitcode >= 0:
+            raise RuntimeError(f"an input of {height}×{width} ended with status {process.exitcode}") from None
+        # Killed by a signal: it is how Linux, and libraries that give up, say that memory is short.
         rows.append({"height": height, "width": width, "state": MEMORY})
     finally:
         process.kill()
@@ -98,14 +114,17 @@ def _work(
     device: torch.device,
     threads: int,
 ) -> None:
+    # tqdm's own lock is a semaphore of the system, which would outlive this process when it is killed.
+    tqdm.set_lock(threading.RLock())
     torch.set_num_threads(threads)
     network = network.to(device, memory_format=torch.channels_last).eval()
+    _measure(network, *FIRST, limit_s, device)
     _bound_memory(limit_mib, device)
     for height, width in sizes:
         try:
             answer = _measure(network, height, width, limit_s, device)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
+            if not out_of_memory(error) and not any(words in str(error) for words in TOLD):
                 raise
             answer = {"state": MEMORY}
         answers.send(answer)

@@ -11,7 +11,8 @@ import jinja2
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.runs import Run, Study
+from srlab.plots import DRAWINGS
+from srlab.runs import Record, Run, Study
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Page:
     figures : dict of str to str
         Caption of each figure it draws, by name; the first is shown on the index page.
     tables : tuple of str
-        Names of the tables it writes.
+        Names of the tables it shows; those that its figures are drawn from are not named again.
+    answered : bool
+        Whether it leaves an answer for the report.
+    in_report : tuple of str
+        Figures for the report that are not drawn from tables.
     """
 
     name: str
@@ -35,6 +40,8 @@ class Page:
     runs: Callable[[Study], list[Run]]
     figures: dict[str, str]
     tables: tuple[str, ...] = ()
+    answered: bool = True
+    in_report: tuple[str, ...] = ()
 
     def source(self, study: Study) -> Path:
         return study.root / "notebooks" / f"{self.name}.ipynb"
@@ -42,14 +49,22 @@ class Page:
     def executed(self, study: Study) -> Path:
         return study.folder / "notebooks" / f"{self.name}.ipynb"
 
+    def answer(self, study: Study) -> Path:
+        return study.folder / "answers" / f"{self.name}.md"
+
     def outputs(self, study: Study) -> list[Path]:
         """Every file that executing the page makes."""
         executed = self.executed(study)
-        drawn = [
-            study.folder / "figures" / f"{name}{end}" for name in self.figures for end in (".png", ".svg")
-        ]
-        tables = [study.folder / "tables" / f"{name}.csv" for name in self.tables]
-        return [executed, executed.with_suffix(".html"), *drawn, *tables]
+        files = [executed, executed.with_suffix(".html")]
+        tables = list(self.tables)
+        for name in self.figures:
+            files += [study.folder / "figures" / f"{name}{end}" for end in (".png", ".svg")]
+            if name in DRAWINGS:
+                files.append(study.folder / "figures" / f"{name}.json")
+                tables += DRAWINGS[name].tables
+        if self.answered:
+            files.append(self.answer(study))
+        return files + [study.folder / "tables" / f"{name}.csv" for name in dict.fromkeys(tables)]
 
 
 PAGES = (
@@ -59,6 +74,7 @@ PAGES = (
         lambda study: [],
         {"data": "Some of the images trained on, and held out: LR above HR."},
         ("bicubic",),
+        answered=False,
     ),
     Page(
         "01_train_one_variant",
@@ -69,13 +85,14 @@ PAGES = (
             "restored_lcoan": "HR, bicubic and lcoan around each image's strongest corner, with PSNR.",
         },
         ("quality_lcoan",),
+        answered=False,
     ),
     Page(
         "02_lsp_and_coa",
         "LSP against CoA: sparse or dense, shared or not",
         lambda study: [*study.sharing(), study.timing()],
         {"sharing": "Gain per image over edsr_like; time and memory of the non-local layers alone."},
-        ("sharing_gains", "sharing_costs"),
+        ("sharing_gains", "sharing_layers"),
     ),
     Page(
         "03_clusters",
@@ -102,17 +119,20 @@ PAGES = (
         "Time and memory against the size of the image",
         lambda study: [study.timing()],
         {"scaling": "Latency and peak memory, whole network and non-local layers alone, against image size."},
-        ("timing", "growth"),
+        ("timing_by_size", "growth"),
     ),
     Page(
         "06_comparison",
         "Quality against latency against memory",
         lambda study: [*study.comparison(), study.costs()],
         {
-            "comparison": "Gain over bicubic against latency and against peak memory.",
+            "comparison": "Gain over bicubic against latency, peak memory and parameters.",
             "gains": "Gain over the trunk without attention, image by image.",
+            "convergence": "PSNR of held-out patches in training, and what its last quarter still gained.",
+            "crops": "The images on which the networks differ most, HR first.",
         },
         ("comparison", "comparison_gains"),
+        in_report=("crops",),
     ),
     Page(
         "07_attention_maps",
@@ -130,6 +150,99 @@ PAGES = (
             "gallery_3": "And of a third.",
         },
         ("reach",),
+        in_report=("attention", "clusters_and_windows"),
+    ),
+    Page(
+        "08_centroids",
+        "How centroids are learnt",
+        lambda study: study.centroid_sweep(),
+        {"centroids": "Quality, drift of the centroids and evenness of the clusters for each λ, and frozen."},
+        ("centroids_gains",),
+    ),
+    Page(
+        "09_depth_of_sharing",
+        "How deep weights can be shared",
+        lambda study: [*study.renewal_sweep(), *study.similarity(), study.costs()],
+        {
+            "depth": "How alike layers are, and quality and time where weights are computed anew every n layers."
+        },
+        ("depth_gains",),
+    ),
+    Page(
+        "10_units",
+        "The number of units",
+        lambda study: [*study.unit_sweep(), study.costs()],
+        {"units": "Quality against the number of units, latency and parameters, with attention and without."},
+        ("units_gains",),
+    ),
+    Page(
+        "11_windows_and_routing",
+        "Windows: how large, by which kernel, and which to look at",
+        lambda study: [*study.side_sweep(), study.windows_timing(), study.routing_timing()],
+        {
+            "backends": "Time and memory of one window attention layer against the side of its windows.",
+            "sides": "What larger windows gain over the smallest.",
+            "routing": "Time and memory of one layer of FGCA and of BRA as the map grows.",
+        },
+        ("backends_costs", "sides_gains", "routing_costs"),
+    ),
+    Page(
+        "12_scale_and_size",
+        "Scale, and images up to 8K",
+        lambda study: [*study.scale_timing(), study.limits()],
+        {
+            "limits": "Time and memory of one layer against the pixels of its map, up to where it fails.",
+            "scales": "Latency and memory of whole networks at each scale.",
+        },
+        ("scales_costs", "limits_costs", "limits_growth"),
+    ),
+    Page(
+        "13_kinds_of_image",
+        "On what kind of image looking far helps",
+        lambda study: [
+            study.training(model, seed)
+            for model in ("edsr_like", "lcoan", "nlan", "windown", "fgcan")
+            if model in study.profile.models
+            for seed in study.profile.seeds
+        ],
+        {
+            "kinds": "Gain on each kind of image, and image by image against self-similarity.",
+            "kinds_images": "Some images of each kind.",
+        },
+        ("kinds_gains",),
+        in_report=("kinds_images",),
+    ),
+    Page(
+        "14_roofline_and_reach",
+        "How near to the hardware, how far across the image",
+        lambda study: [study.timing(), *(study.training(model) for model in study.profile.models)],
+        {
+            "roofline": "Speed under the roofs of the device, and time against the floor that they set.",
+            "reach_maps": "Effective receptive fields and local attribution maps of every network.",
+        },
+        ("roofline_costs", "attribution"),
+        in_report=("reach_maps",),
+    ),
+    Page(
+        "15_photographs",
+        "More photographs",
+        lambda study: study.photograph_sweep(),
+        {"photographs": "Quality against the number of photographs trained on."},
+        ("photographs_gains",),
+    ),
+    Page(
+        "claims",
+        "The papers' claims",
+        lambda study: [
+            *study.comparison(),
+            *study.side_sweep(),
+            study.layers_timing(),
+            study.windows_timing(),
+            study.routing_timing(),
+            study.published_timing(),
+            study.limits(),
+        ],
+        {"claims": "What was measured of each claim, in units of what is claimed."},
     ),
 )
 
@@ -190,7 +303,9 @@ INDEX = jinja2.Template(
 {{ study.profile.training.steps }} training steps, {{ study.profile.seeds | length }} seed(s).
 LR: {{ facts.convention.lr }}. Y rounded: {{ facts.convention.y_rounding }}; border cropped:
 {{ facts.convention.border }} pixels.
-{% if study.profile.seeds | length == 1 %}With one seed this profile draws no verdict.{% endif %}</p>
+{% if study.profile.seeds | length < 3 %}With fewer than three seeds this profile draws no verdict on quality.{% endif %}
+</p>
+<p><a href="report.html"><b>Report</b></a>: the questions, figures and answers on one page.</p>
 {% for page in pages %}
 <h2>{{ page.title }}</h2>
 {% for name, caption in page.figures.items() %}{% if loop.first %}
@@ -230,12 +345,7 @@ def write_index(study: Study) -> Path:
     Path
         `index.html` in the study's folder.
     """
-    records = [study.record(run) for run in study.runs()]
-    missing = [record.run.name for record in records if not record.finished]
-    if missing:
-        raise InputError(
-            f"the index needs every run of profile '{study.profile.name}'; missing: {', '.join(missing)}"
-        )
+    records = check_finished(study)
     facts = next(record.facts for record in records if record.run.kind == "training")
     html = INDEX.render(
         study=study, pages=PAGES, records=records, facts=facts, environment=facts["environment"]
@@ -243,3 +353,20 @@ def write_index(study: Study) -> Path:
     path = study.folder / "index.html"
     write_text(path, html)
     return path
+
+
+def check_finished(study: Study) -> list[Record]:
+    """The records of all runs.
+
+    Raises
+    ------
+    InputError
+        Naming those that are missing.
+    """
+    records = [study.record(run) for run in study.runs()]
+    missing = [record.run.name for record in records if not record.finished]
+    if missing:
+        raise InputError(
+            f"every run of profile '{study.profile.name}' is needed; missing: {', '.join(missing)}"
+        )
+    return records

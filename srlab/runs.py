@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from srlab.checkpoints import load_network, load_tensors, save_network, save_ten
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale
 from srlab.data.sources import DataSource, embedded, load, open_data
-from srlab.errors import InputError
+from srlab.errors import InputError, OutOfTime
 from srlab.evaluation import convention, evaluate
 from srlab.files import write_text
 from srlab.limits import find_limits
@@ -48,7 +49,7 @@ from srlab.profiling import (
     profile_call,
     summarise_times,
 )
-from srlab.training import Batch, Budget, Snapshots, train
+from srlab.training import Batch, Budget, Snapshots, first_process, time_is_up, train
 
 #: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
 PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
@@ -364,6 +365,11 @@ class Study:
         """`windown` with windows of each side."""
         return [run for side in self.profile.sides for run in self._over_seeds("windown", side=side)]
 
+    def similarity(self) -> list[TrainingRun]:
+        """Networks whose layers are compared: shared weights, weights of their own, window attention."""
+        models = [model for model in ("lcoan", "lspn", "windown") if model in self.profile.models]
+        return [run for model in models for run in self._over_seeds(model)]
+
     def photograph_sweep(self) -> list[TrainingRun]:
         """Some networks trained on fewer images, and on all."""
         return [
@@ -505,19 +511,24 @@ class Study:
         """Where the run's record is or will be."""
         return Record(run, self.folder / "runs" / run.name)
 
-    def obtain(self, run: Run, processes: int = 1) -> Record:
+    def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
         """The run's record: read if it is there, else made.
 
         Parameters
         ----------
-        run : TrainingRun or TimingRun
+        run : Run
         processes : int
             Devices that train together, if it has to be made.
+        deadline : float, optional
+            Of `time.monotonic`, s. After it no run is begun, and training stops; a measurement goes on to its
+            end.
 
         Raises
         ------
         InputError
             If it has to be made and is a run of another device than this machine's.
+        OutOfTime
+            If the deadline came; the same call goes on.
         """
         record = self.record(run)
         if record.finished:
@@ -527,24 +538,30 @@ class Study:
             raise InputError(
                 f"run {run.name} is missing and can only be made on '{run.device}', not on this machine"
             )
+        if time_is_up(deadline):
+            raise OutOfTime(f"{run.name} was not begun")
         record.folder.mkdir(parents=True, exist_ok=True)
         if run.kind == "training":
-            _make_training(record, self.data.fewer(run.photographs), device, processes)
+            _make_training(record, self.data.fewer(run.photographs), device, processes, deadline)
         elif run.kind == "timing":
             _make_timing(record, device)
         else:
             _make_limits(record, device)
         return record
 
-    def obtain_all(self, only: str = "*", processes: int = 1) -> list[Record]:
-        """The records of all runs whose folder's name matches the glob `only`, with a progress bar."""
+    def obtain_all(self, only: str = "*", processes: int = 1, deadline: float | None = None) -> list[Record]:
+        """The records of all runs whose folder's name matches the glob `only`, with a progress bar.
+
+        They are finished, unless the deadline (see :meth:`obtain`) came.
+        """
         runs = [run for run in self.runs() if fnmatch.fnmatch(run.name, only)]
         if not runs:
             names = ", ".join(run.name for run in self.runs())
             raise InputError(f"no run of profile '{self.profile.name}' matches '{only}'; there are: {names}")
-        return [
-            self.obtain(run, processes) for run in tqdm(runs, desc=f"runs of {self.profile.name}", unit="run")
-        ]
+        with suppress(OutOfTime):
+            for run in tqdm(runs, desc=f"runs of {self.profile.name}", unit="run"):
+                self.obtain(run, processes, deadline)
+        return [self.record(run) for run in runs]
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -591,7 +608,9 @@ def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch
     return lr, hr
 
 
-def _make_training(record: Record, data: DataSource, device: torch.device, processes: int) -> None:
+def _make_training(
+    record: Record, data: DataSource, device: torch.device, processes: int, deadline: float | None
+) -> None:
     run: TrainingRun = record.run
     budget, side = run.budget, run.scale * run.budget.patch
     refs = [ref for name in run.benchmarks for ref in data.benchmarks[name]]
@@ -609,9 +628,10 @@ def _make_training(record: Record, data: DataSource, device: torch.device, proce
         run.seed,
         device,
         processes,
+        deadline,
     )
-    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
-        return  # the first process records
+    if not first_process():
+        return
     _write_csv(record.folder / "curve.csv", curve)
     tables = [
         evaluate(network, data.benchmarks[name], run.scale, device=device).assign(benchmark=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from tqdm.auto import tqdm
 from srlab.attention import SphericalKMeans
 from srlab.checkpoints import fit, load_tensors, save_tensors
 from srlab.data.patches import Patches
-from srlab.errors import NonFiniteLoss
+from srlab.errors import NonFiniteLoss, OutOfTime
 
 Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"]]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -93,6 +94,7 @@ def train(
     seed: int,
     device: torch.device,
     processes: int = 1,
+    deadline: float | None = None,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
     """Train a network with L1 loss and Adam; go on from `folder`'s checkpoint if there is one.
 
@@ -115,6 +117,9 @@ def train(
     device : torch.device
     processes : int
         Devices that train together, with gloo on CPUs and nccl on GPUs; the batch is divided among them.
+    deadline : float, optional
+        Of `time.monotonic`, s. At the first step of the log after it a checkpoint is written, and training
+        stops.
 
     Returns
     -------
@@ -134,6 +139,8 @@ def train(
     ------
     NonFiniteLoss
         The last good checkpoint stays.
+    OutOfTime
+        If steps remain at the deadline.
     InputError
         If the checkpoint there is of another network.
     """
@@ -217,14 +224,34 @@ def train(
             if writer:
                 for name, number in row.items():
                     writer.add_scalar(name, number, step)
-            if main and saving:
+            stopping = time_is_up(deadline)
+            if main and (saving or stopping):
                 checkpoint.save(step, rows, facts, snapshots)
+            if stopping:
+                break
             seen = []
             since = time.perf_counter()
     bar.close()
     if writer:
         writer.close()
+    if step < budget.steps:
+        raise OutOfTime(f"{folder.name} stopped after {step} of {budget.steps} steps")
     return averaged.module, pd.DataFrame(rows), facts, snapshots
+
+
+def first_process() -> bool:
+    """Whether this is the one of the processes that train together which records and tells."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
+def time_is_up(deadline: float | None) -> bool:
+    """Whether the deadline (of `time.monotonic`, s) has come; the first process decides for all."""
+    if deadline is None:
+        return False
+    decision = [first_process() and time.monotonic() >= deadline]
+    if torch.distributed.is_initialized():
+        torch.distributed.broadcast_object_list(decision)
+    return decision[0]
 
 
 def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:

@@ -4,7 +4,9 @@ import json
 import platform
 import shutil
 import subprocess
+import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,12 +17,14 @@ from torch import nn
 from srlab import profiling
 from srlab.errors import InputError
 from srlab.profiling import (
+    ceilings,
     choose_device,
     code_commit,
     count_flops,
     count_parameters,
     describe_device,
     device_slug,
+    energy,
     measure,
     peak_memory,
     profile_call,
@@ -187,6 +191,85 @@ def test_profile_call_is_one_record(device):
     assert record["gflops"] == 2 * 64**3 / 1e9
     assert json.loads(json.dumps(record)) == record
     assert profile_call(lambda: x @ x, device, repeats=1, warmup=0, flops=False)["gflops"] is None
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_nothing_goes_through_the_roof(device):
+    roofs = ceilings(device)
+    left, right = torch.rand(2, 512, 512, device=device)
+    source, target = torch.zeros(2, 2**24, device=device)
+    calls = {"product": lambda: left @ right, "copy": lambda: target.copy_(source)}
+    seconds = summarise_times(measure(calls, 5, 2, device))["median_ms"] / 1e3
+    # On a machine with other work, what is short suffers less; and part of the copy may be in caches.
+    assert 0 < 2 * 512**3 / seconds["product"] / 1e9 < 3 * roofs["gflops_per_s"]
+    assert 0 < 2 * 4 * 2**24 / seconds["copy"] / 2**30 < 3 * roofs["gib_per_s"]
+
+
+def test_a_roof_is_the_best_of_several_times(monkeypatch):
+    times = pd.DataFrame(
+        {"name": ["product", "copy"] * 2, "repeat": [0, 0, 1, 1], "ms": [3.0, 2.0, 1.0, 4.0]}
+    )
+    monkeypatch.setattr(profiling, "measure", lambda calls, **_: times)
+    assert ceilings("cpu") == {"gflops_per_s": pytest.approx(2**34 / 1e6), "gib_per_s": pytest.approx(250)}
+
+
+class TestEnergy:
+    @pytest.fixture
+    def board(self, monkeypatch) -> SimpleNamespace:
+        """A GPU's counter as the NVIDIA management library shows it, in mJ."""
+
+        class NVMLError(Exception):
+            pass
+
+        board = SimpleNamespace(mj=123_456, asked=[], NVMLError=NVMLError)
+
+        def handle(uuid: str) -> SimpleNamespace:
+            board.asked.append(uuid)
+            return board
+
+        board.nvmlInit = lambda: None
+        board.nvmlDeviceGetHandleByUUID = handle
+        board.nvmlDeviceGetTotalEnergyConsumption = lambda handle: handle.mj
+        monkeypatch.setitem(sys.modules, "pynvml", board)
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="0a-1b"))
+        return board
+
+    def test_is_joules_of_one_call(self, board):
+        calls = []
+
+        def call():
+            calls.append(time.sleep(0.001))
+            board.mj += 250
+
+        assert energy(call, "cuda", seconds=0.02) == 0.25
+        assert len(calls) > 1 and board.asked == ["GPU-0a-1b"]
+
+    def test_a_long_call_is_made_once(self, board):
+        calls = []
+        energy(lambda: calls.append(time.sleep(0.01)), "cuda", seconds=0.001)
+        assert len(calls) == 1
+
+    def test_is_none_without_a_counter(self, board, monkeypatch):
+        def unsupported(handle):
+            raise board.NVMLError
+
+        board.nvmlDeviceGetTotalEnergyConsumption = unsupported
+        assert energy(lambda: None, "cuda") is None
+        monkeypatch.setitem(sys.modules, "pynvml", None)
+        assert energy(lambda: None, "cuda") is None
+
+    def test_is_none_on_a_cpu_and_makes_no_call(self):
+        assert energy(lambda: pytest.fail("called"), "cpu") is None
+
+    @needs_cuda
+    def test_more_work_takes_more(self):
+        pytest.importorskip("pynvml")
+        x = torch.randn(4096, 4096, device="cuda")
+        one, ten = (energy(lambda n=n: [x @ x for _ in range(n)], "cuda") for n in (1, 10))
+        if one is None:
+            pytest.skip("this GPU counts no energy")
+        assert 4 < ten / one < 25
 
 
 class TestDevice:

@@ -1,19 +1,24 @@
 """Runs: one config, one hash, one folder; made once, read afterwards; profiles checked."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
 import srlab.runs
+from srlab.cli import app
+from srlab.commands.study import seconds
 from srlab.errors import InputError
 from srlab.profiles import load_profile
-from srlab.runs import Study, TimingRun, TrainingRun, find_root
+from srlab.runs import LimitsRun, Run, Study, TimingRun, TrainingRun, find_root
 
 ROOT = Path(__file__).parents[1]
-KEPT = sorted(ROOT.glob("results/quick-cpu/runs/*/run.json"))
+KEPT = sorted(path for path in ROOT.glob("results/*/runs/*/run.json") if "smoke" not in path.parts[-4])
 
 
 @pytest.fixture
@@ -71,6 +76,8 @@ def test_the_hash_depends_on_everything_that_the_result_depends_on(study):
         study.training("lspn"),
         study.training("lcoan", seed=1),
         study.training("lcoan", clusters=8),
+        study.training("lcoan", photographs=4),
+        study.training("lcoan", photographs=2),
         run.model_copy(update={"data": "other"}),
         run.model_copy(update={"device": "nvidia-h200"}),
         run.model_copy(update={"budget": run.budget.model_copy(update={"steps": 5})}),
@@ -86,6 +93,130 @@ def test_sweeps_share_the_run_of_the_base_network(study):
     assert base in names
     assert base in [run.name for run in study.cluster_sweep()]
     assert base in [run.name for run in study.window_sweep()]
+
+
+def test_sweeps_contain_what_they_promise(study):
+    def options(runs: list[TrainingRun], *keys: str) -> list[tuple]:
+        return [(run.network.model, *(run.network.options[key] for key in keys)) for run in runs]
+
+    assert options(study.centroid_sweep(), "centroid_update", "ema_decay") == [
+        ("lcoan", "frozen", 0.999),
+        ("lcoan", "ema", 0.0),
+        ("lcoan", "ema", 0.999),
+    ]
+    assert [run.network.model for run in study.renewal_sweep()] == ["lspn", "lcoan", "lcoan"]
+    assert options(study.renewal_sweep()[1:], "renew_every") == [("lcoan", 1), ("lcoan", None)]
+    assert options(study.unit_sweep(), "groups") == [
+        ("edsr_like", 1), ("edsr_like", 2), ("lcoan", 1), ("lcoan", 2),
+    ]  # fmt: skip
+    assert options(study.side_sweep(), "side") == [("windown", 8), ("windown", 16)]
+    assert [(run.network.model, run.photographs) for run in study.photograph_sweep()] == [
+        ("edsr_like", 4), ("edsr_like", None),
+    ]  # fmt: skip
+    hashes = {run.hash for run in study.trained()}
+    for sweep in (
+        study.centroid_sweep(), study.renewal_sweep(), study.unit_sweep(), study.side_sweep(),
+        study.photograph_sweep(),
+    ):  # fmt: skip
+        assert {run.hash for run in sweep} <= hashes
+
+
+def test_what_measures_comes_before_what_trains_and_each_is_told_apart(study):
+    runs = study.runs()
+    kinds = [run.kind for run in runs]
+    assert kinds == sorted(kinds, key=["timing", "limits", "training"].index)
+    assert {run.about for run in runs if run.kind == "timing"} == {
+        "trained", "growth", "windows", "routing", "scale", "layers", "published",
+    }  # fmt: skip
+    assert kinds.count("timing") == 6 + len(study.profile.timing.scales)
+    growth = study.timing()
+    assert growth.hash != growth.model_copy(update={"about": "other"}).hash
+    assert growth.hash != growth.model_copy(update={"sizes": ((16, 24),)}).hash
+    assert TimingRun.model_validate_json(growth.model_dump_json()) == growth
+    four = next(run for run in study.scale_timing() if run.scale == 4)
+    assert four.sizes == (16, 64)  # x16 is x4 of what x4 makes
+
+
+def test_a_run_on_fewer_photographs_trains_on_those(study, monkeypatch):
+    trained_on = []
+    monkeypatch.setattr(srlab.runs, "_make_training", lambda record, data, *_: trained_on.append(data))
+    for photographs in (4, None):
+        study.obtain(study.training("edsr_like", photographs=photographs))
+    few, every = trained_on
+    assert len(few.train) == 4 and set(few.train) < set(every.train) and every == study.data
+
+
+def test_the_limits_run_records_how_far_each_layer_gets(study):
+    """The last row of each is the largest input, or the first that failed."""
+    run: LimitsRun = study.limits()
+    assert list(run.networks) == ["nlan", "lcoan", "bran"] and run.sizes == ((16, 16), (32, 32))
+    assert all(network.options["groups"] == 1 for network in run.networks.values())
+    one = run.model_copy(update={"networks": {"bran": run.networks["bran"]}, "limit_s": 60.0})
+    found = study.obtain(one).limits
+    assert found.state.tolist() == ["measured", "measured"]
+    assert found[["height", "width"]].values.tolist() == [[16, 16], [32, 32]]
+    assert study.record(one).finished and not study.record(run).finished
+
+
+def run_command(*arguments: str):
+    """`srlab run` of the smoke profile."""
+    return CliRunner().invoke(app, ["run", "--profile", "smoke", *arguments])
+
+
+@pytest.fixture
+def at_the_root(study, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("SRLAB_DEVICE", raising=False)
+    return study
+
+
+def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, monkeypatch):
+    study, only = at_the_root, ("--only", "edsr_like-*")
+    names = [run.name for run in study.runs() if run.name.startswith("edsr_like-")]
+    assert len(names) == 3
+    with monkeypatch.context() as patch:  # the time ends while the first trains
+        patch.setattr(srlab.runs, "time_is_up", lambda deadline: False)
+        done = run_command(*only, "--budget", "0.001")
+    assert done.exit_code == 0
+    sentence = "time is up: 0 of 3 runs are finished; the same command goes on from here\n"
+    assert done.stdout == sentence
+    [checkpoint] = study.folder.glob("runs/*/checkpoint.safetensors")
+    assert checkpoint.parent.name == names[0]
+
+    assert run_command(*only, "--budget", "0.001s").stdout == sentence  # no run is begun
+    assert [path.name for path in (study.folder / "runs").iterdir()] == names[:1]
+
+    done = run_command("--only", names[0], "--budget", "1h")
+    assert done.exit_code == 0 and done.stdout.startswith("1 records in ")
+    assert not checkpoint.exists()
+    assert run_command(*only, "--budget", "0.001").stdout == sentence.replace("0 of", "1 of")
+    assert run_command(*only).stdout.startswith("3 records in ")
+    assert run_command(*only, "--budget", "0.001").stdout.startswith("3 records in ")  # nothing is left to do
+
+
+def test_no_measurement_is_begun_without_time(at_the_root, monkeypatch):
+    monkeypatch.setattr(srlab.runs, "_make_timing", None)  # making one would fail
+    done = run_command("--budget", "0.001")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"time is up: 0 of {len(at_the_root.runs())} runs are finished")
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [("90s", 90), ("9m", 540), ("1h30m", 5400), ("1h2m3s", 3723), ("45", 45), ("0.5h", 1800), ("1h5s", 3605)],
+)
+def test_durations_are_read(told, meant):
+    assert seconds(told) == meant
+
+
+@pytest.mark.parametrize(
+    "told", ["", "0", "0s", "-5", "9 m", "m", "1h30", "30m1h", "9M", "1.h", "nan", "inf"]
+)
+def test_what_is_no_duration_is_told_in_a_sentence(told):
+    with pytest.raises(
+        InputError, match=rf"^budget '{re.escape(told)}': a time above zero is expected, e.g."
+    ):
+        seconds(told)
 
 
 def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
@@ -139,15 +270,14 @@ def test_a_record_without_centroids_counts_and_says_so(study):
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
 def test_kept_results_still_have_the_hash_of_their_config(path):
     facts = json.loads(path.read_text())
-    kinds = {"training": TrainingRun, "timing": TimingRun}
-    assert kinds[facts["config"]["kind"]].model_validate(facts["config"]).hash == facts["hash"]
+    assert TypeAdapter(Run).validate_python(facts["config"]).hash == facts["hash"]
 
 
 def test_the_timing_run_measures_every_network_at_every_size(study):
     record = study.obtain(study.timing())
     table = record.profile
     whole = table[table.part == "network"]
-    assert set(whole.label) == {*study.profile.models, "lcoan (stored)", "nlan_shared (stored)"}
+    assert set(whole.label) == {*study.profile.timing.models, "lcoan (stored)"}
     assert len(whole) == len(study.profile.timing.sizes) * whole.label.nunique()
     assert "edsr_like" not in set(table[table.part == "non-local layers"].label)
     assert (record.times.groupby(["label", "part", "size"]).size() == study.profile.timing.repeats).all()
@@ -205,6 +335,6 @@ def test_networks_are_timed_in_turn_under_names_that_tell_them_apart(study):
 def test_quick_uses_the_400_photographs_and_set5_where_they_are(shared_data, monkeypatch):
     monkeypatch.setenv("SRLAB_DATA", str(shared_data))
     study = Study("quick", ROOT)
-    assert len(study.data.train) == 400
+    assert len(study.data.train) == 400 - len(study.profile.leave_out) == 399
     assert {name: len(refs) for name, refs in study.data.benchmarks.items()} == {"Set5": 5}
     assert study.training("lcoan").data == study.data.fingerprint != "embedded"

@@ -1,5 +1,5 @@
 import shutil
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -117,6 +117,51 @@ def test_select_takes_the_named_benchmarks_or_all(folder):
     assert source.select(["Urban100"]) == source.select(None) == source
     shutil.rmtree(folder / "benchmark" / "Own")
     assert open_data(folder).fingerprint == source.select(["Set5"]).fingerprint  # Own does not count
+
+
+def test_select_takes_images_evenly_and_the_middle_of_each(tmp_path):
+    for number in range(7):
+        write_png(tmp_path / f"benchmark/Own/HR/{number}.png", picture(20 + number, 30, number))
+    source = open_data(tmp_path)
+    part = source.select(images=3, side=24)
+    refs = part.benchmarks["Own"]
+    assert [ref.name for ref in refs] == ["0", "2", "4"]
+    assert [tuple(ref.read().shape) for ref in refs] == [(3, 20, 24), (3, 22, 24), (3, 24, 24)]
+    assert torch.equal(refs[1].read(), picture(22, 30, 2)[:, :, 3:27])
+    assert source.select(images=7) == source.select(images=8) == source
+    assert len({source.fingerprint, part.fingerprint, source.select(images=3).fingerprint}) == 3
+
+
+def test_select_leaves_training_images_out(folder):
+    source = open_data(folder)
+    part = source.select(leave_out=["Photos/a", "absent"])
+    assert [ref.name for ref in part.train] == ["b"] and part.benchmarks == source.benchmarks
+    assert part.fingerprint != source.fingerprint == source.select(leave_out=["absent"]).fingerprint
+
+
+@pytest.mark.parametrize("side", [1, 4, 5, 9, 100])
+def test_the_middle_is_in_the_middle_and_of_a_crop_in_its_middle(tmp_path, side):
+    write_png(tmp_path / "a.png", picture(12, 17))
+    whole = ImageRef("a", tmp_path / "a.png")
+    for ref in (whole, ImageRef("a", tmp_path / "a.png", (2, 3, 8, 9))):
+        image, middle = ref.read(), ref.middle(side).read()
+        _, height, width = middle.shape
+        assert (height, width) == (min(side, image.shape[1]), min(side, image.shape[2]))
+        top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+        assert torch.equal(middle, image[:, top : top + height, left : left + width])
+
+
+def test_fewer_photographs_are_part_of_more():
+    source = open_data()
+    sets = [source.fewer(number).train for number in (1, 3, 5, len(source.train))]
+    assert [len(refs) for refs in sets] == [1, 3, 5, len(source.train)]
+    for small, large in pairwise(sets):
+        assert set(small) < set(large)
+        assert list(small) == [ref for ref in large if ref in small]  # in the order of all
+    assert source.fewer(None) is source and sets[-1] == source.train
+    assert source.fewer(3) == source.fewer(3) and source.fewer(3).benchmarks == source.benchmarks
+    with pytest.raises(InputError, match=r"photographs is 99; data 'embedded' has \d+ training images"):
+        source.fewer(99)
 
 
 def test_only_benchmarks_or_only_training_images_are_enough(folder):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from srlab.checkpoints import load_tensors
 from srlab.data.patches import Patches
-from srlab.errors import NonFiniteLoss
+from srlab.errors import NonFiniteLoss, OutOfTime
 from srlab.models import build
 from srlab.training import Budget, train
 
@@ -39,10 +39,18 @@ def network() -> torch.nn.Module:
     return build("lcoan", 2, seed=0, channels=8, groups=2, blocks=1, clusters=4, window=16)
 
 
-def fit(folder: Path, budget: Budget = BUDGET, data: object = None, net: torch.nn.Module | None = None):
+def fit(
+    folder: Path,
+    budget: Budget = BUDGET,
+    data: object = None,
+    net: torch.nn.Module | None = None,
+    deadline: float | None = None,
+):
     generator = torch.Generator().manual_seed(2)
     validation = (torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 3, 16, 16, generator=generator))
-    return train(net or network(), data or patches(budget), validation, budget, folder, 0, CPU)
+    return train(
+        net or network(), data or patches(budget), validation, budget, folder, 0, CPU, deadline=deadline
+    )
 
 
 def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -84,6 +92,25 @@ def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, stop):
     pd.testing.assert_frame_equal(curve[exact], curve_again[exact], check_exact=True)
     assert list(kept) == list(kept_again) == [1, 2, 4, 6, 8]
     assert all(torch.equal(a, kept_again[step][name]) for step in kept for name, a in kept[step].items())
+
+
+def test_a_run_stopped_by_its_deadline_goes_on_each_time_and_ends_with_the_same_bits(tmp_path):
+    """Each call gets to the next step of the log, or that of a checkpoint; the last one to the end."""
+    whole, curve, _, kept = fit(tmp_path / "whole")
+    for step in (2, 3, 4, 6):
+        with pytest.raises(OutOfTime, match=f"parts stopped after {step} of 8 steps"):
+            fit(tmp_path / "parts", deadline=0.0)
+        assert load_tensors(tmp_path / "parts" / "checkpoint.safetensors")[1]["step"] == step
+    resumed, curve_again, _, kept_again = fit(tmp_path / "parts", deadline=0.0)
+    assert all(torch.equal(a, weights(resumed)[key]) for key, a in weights(whole).items())
+    exact = ["step", "loss", "psnr", "validation_psnr", "learning_rate"]
+    pd.testing.assert_frame_equal(curve[exact], curve_again[exact], check_exact=True)
+    assert all(torch.equal(a, kept_again[step][name]) for step in kept for name, a in kept[step].items())
+
+
+def test_a_deadline_to_come_stops_nothing(tmp_path):
+    _, curve, *_ = fit(tmp_path, deadline=time.monotonic() + 3600)
+    assert curve.step.iloc[-1] == BUDGET.steps
 
 
 def test_centroids_are_kept_as_they_were_at_each_step(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Annotated
 
 import typer
@@ -13,23 +15,61 @@ def run(
     profile: ProfileName = "quick",
     only: Annotated[str, typer.Option(help="A glob on run names, e.g. 'lcoan*'.")] = "*",
     devices: Devices = 1,
+    budget: Annotated[
+        str | None, typer.Option(help="Do what fits in this time, e.g. 90s, 9m, 1h30m, and stop.")
+    ] = None,
     names: Annotated[
         bool, typer.Option("--list", help="Only list the runs, and which are finished.")
     ] = False,
 ) -> None:
     """Make all records of a profile, without Jupyter; what is there already is kept.
 
-    Interrupted, the same command goes on from the last checkpoint.
+    Interrupted or out of time, the same command goes on from the last checkpoint.
     """
+    deadline = None if budget is None else time.monotonic() + seconds(budget)
     from srlab.runs import Study
+    from srlab.training import first_process
 
     study = Study(profile)
     if names:
         for each in study.runs():
             typer.echo(f"{'finished' if study.record(each).finished else 'missing ':<9} {each.name}")
         return
-    records = study.obtain_all(only, devices)
-    typer.echo(f"{len(records)} records in {study.folder / 'runs'}")
+    records = study.obtain_all(only, devices, deadline)
+    if not first_process():
+        return
+    finished = sum(record.finished for record in records)
+    if finished < len(records):
+        typer.echo(
+            f"time is up: {finished} of {len(records)} runs are finished; the same command goes on from here"
+        )
+    else:
+        typer.echo(f"{len(records)} records in {study.folder / 'runs'}")
+
+
+def seconds(duration: str) -> float:
+    """`"1h30m"` as 5400.0; a bare number is seconds."""
+    from srlab.errors import InputError
+
+    number = r"\d+(?:\.\d+)?"
+    told = f"{duration}s" if re.fullmatch(number, duration) else duration
+    found = re.fullmatch(rf"(?:({number})h)?(?:({number})m)?(?:({number})s)?", told)
+    parts = found.groups(default="0") if found else ()
+    total = sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if total <= 0:
+        raise InputError(
+            f"budget '{duration}': a time above zero is expected, e.g. 90s, 9m, 1h30m or a number of seconds"
+        )
+    return total
+
+
+def trace(
+    digits: Annotated[str, typer.Argument(metavar="HASH", help="Of a run; its first four digits may do.")],
+) -> None:
+    """Print where a number came from: the run of a hash, what went into it, which tables show it."""
+    from srlab.tracing import describe, find_runs
+
+    typer.echo("\n\n".join(describe(folder) for folder in find_runs(digits)))
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:
@@ -51,11 +91,14 @@ def notebook(
 
 
 def index(profile: ProfileName = "quick") -> None:
-    """Write the page that shows a profile's main figures and links everything else."""
+    """Write the page that shows a profile's main figures and links everything else, and the report."""
     from srlab.notebooks import write_index
+    from srlab.report import write_report
     from srlab.runs import Study
 
-    typer.echo(write_index(Study(profile)))
+    study = Study(profile)
+    typer.echo(write_report(study))
+    typer.echo(write_index(study))
 
 
 def train(
@@ -67,9 +110,12 @@ def train(
 ) -> None:
     """Train, evaluate and profile one network as a profile does, with options of your own."""
     from srlab.runs import Study
+    from srlab.training import first_process
 
     study = Study(profile)
     record = study.obtain(study.training(model, seed, **parse(options)), devices)
+    if not first_process():
+        return
     last = record.curve.iloc[-1]
     typer.echo(f"{record.run.name}: step {last.step:.0f}, loss {last.loss:.4f}; record in {record.folder}")
     typer.echo(record.images.groupby("benchmark")[["psnr_y", "ssim_y"]].mean().round(4).to_string())

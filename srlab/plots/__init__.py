@@ -5,6 +5,7 @@ become sentences that claim no more than the spread allows. Figures are as wide 
 (7 inches), so what is 7 pt here is 7 pt in print.
 """
 
+from srlab.plots import answers
 from srlab.plots.clusters import (
     centroid_drift,
     cluster_colours,
@@ -15,6 +16,7 @@ from srlab.plots.clusters import (
     describe_typical,
     patch_sheet,
 )
+from srlab.plots.drawings import DRAWINGS, Drawing, answer, draw, redraw, shown
 from srlab.plots.findings import (
     cheaper,
     describe,
@@ -22,12 +24,52 @@ from srlab.plots.findings import (
     looking,
     measured_cost,
     measured_quality,
+    settled,
+    signed,
     trained,
     unevenness,
     verdict,
 )
-from srlab.plots.frames import LUCK, costs, curves, differences, growth, luck, means, paired, quality, timings
-from srlab.plots.maps import LR_PIXELS, TITLE, attention, panel_maps, shrink_factor, weight_maps
-from srlab.plots.output import BETTER, DIGITS, overview, save, swept, table
-from srlab.plots.studies import cluster_sizes, comparison, gains, pictures, scaling, sharing, sweep, training
+from srlab.plots.frames import (
+    ALL,
+    backends,
+    costs,
+    curves,
+    differences,
+    growth,
+    late_gains,
+    limits,
+    means,
+    paired,
+    quality,
+    roofline,
+    routing,
+    scales,
+    timed,
+    timings,
+)
+from srlab.plots.maps import LR_PIXELS, TITLE, attention, panel_maps, reach, shrink_factor, weight_maps
+from srlab.plots.output import (
+    BETTER,
+    DIGITS,
+    claims_table,
+    measured_claim,
+    overview,
+    save,
+    swept,
+    table,
+    with_unit,
+)
+from srlab.plots.studies import (
+    cluster_sizes,
+    comparison,
+    convergence,
+    draw_gains,
+    gains,
+    pictures,
+    scaling,
+    sharing,
+    sweep,
+    training,
+)
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, NO_RUN, STORED, STYLE, Appearance, blank, look

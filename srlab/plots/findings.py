@@ -9,8 +9,9 @@ import pandas as pd
 
 from srlab.explore import Look
 from srlab.inspection import View
-from srlab.plots.frames import LUCK, count, images_in, luck
+from srlab.plots.frames import ALL, count, images_in, late_gains
 from srlab.runs import Record
+from srlab.statistics import SEEDS
 
 
 def measured_quality(convention: dict[str, str | int]) -> str:
@@ -36,26 +37,55 @@ def measured_cost(record: Record) -> str:
 
 
 def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
-    """What may be said about mean gains: only those that the spread over seeds tells apart."""
+    """What may be said about mean gains: only those whose interval leaves out zero, and of enough seeds.
+
+    Of several benchmarks, about all of them together.
+    """
+    if (differences["benchmark"] == ALL).any():
+        differences = differences[differences["benchmark"] == ALL]
     seeds = int(differences["seeds"].min())
     low, high = (f"{gain:+.3f}" for gain in (differences["gain_db"].min(), differences["gain_db"].max()))
     span = f"{low} dB" if low == high else f"between {low} and {high} dB"
     found = f"mean gain in Y-PSNR over {by} `{reference}` is {span}"
-    chance = f"with {count(seeds, 'seed')} each, {luck(seeds):.0%} of equal networks would part by luck"
-    if luck(seeds) > LUCK:
-        return f"**No verdict.** The {found}, but {chance}: this budget cannot tell them apart."
-    apart = differences[differences["told_apart"]]
+    if seeds < SEEDS:
+        return (
+            f"**No verdict.** The {found}, but {count(seeds, 'seed')} cannot tell a network from its luck: "
+            f"{SEEDS} or more can."
+        )
     sentence = f"The {found}, over {seeds} seeds. "
+    apart = differences[differences["told_apart"]]
     if apart.empty:
         return (
-            sentence + "**No verdict:** all ranges over seeds overlap, so this budget cannot tell them apart."
+            sentence + "**No verdict:** every 95 % interval holds zero: this budget cannot tell them apart."
         )
     told = "; ".join(
-        f"`{row[by]}` on {row['benchmark']} {row['gain_db']:+.3f} dB" for _, row in apart.iterrows()
+        f"`{row[by]}` {_on(row['benchmark'])} {signed(row['gain_db'], row['low_db'], row['high_db'])} dB"
+        for _, row in apart.iterrows()
     )
+    chance = f"of {len(differences)} such intervals, one in twenty leaves out zero by chance"
     return (
-        f"{sentence}**Told apart** (ranges over seeds do not overlap; {chance}): {told}. **Not told apart:** "
-        f"the other {len(differences) - len(apart)} of {len(differences)}."
+        f"{sentence}**Told apart** (95 % interval over images and seeds without zero; {chance}): {told}. **Not told "
+        f"apart:** the other {len(differences) - len(apart)} of {len(differences)}."
+    )
+
+
+def _on(benchmark: str) -> str:
+    return "on all benchmarks" if benchmark == ALL else f"on {benchmark}"
+
+
+def signed(value: float, low: float, high: float) -> str:
+    """A difference with its interval."""
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def settled(curves: pd.DataFrame) -> str:
+    """Whether training had settled: what validation PSNR still gained in its last quarter, network by network."""
+    late = late_gains(curves)
+    still = late.groupby("model", sort=False)["late_db"].mean()
+    return (
+        f"**Has training settled?** In the last quarter of the steps PSNR of held-out patches still rose by "
+        f"{still.min():.2f} (`{still.idxmin()}`) to {still.max():.2f} dB (`{still.idxmax()}`), mean over seeds, "
+        f"although the learning rate fell. Differences smaller than that may turn with a longer budget."
     )
 
 

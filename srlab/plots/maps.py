@@ -7,7 +7,7 @@ from functools import singledispatch
 from textwrap import fill
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -302,4 +302,42 @@ def panel_maps(rows: Sequence[dict[str, View]]) -> Figure:
     for ax, title in zip(grid[0], ("LR, query", *titles), strict=True):
         ax.set_title(title)
     figure.legend(handles=window_key(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@rc_context(HOUSE)
+def reach(
+    picture: UInt8[np.ndarray, "h w 3"],
+    place: tuple[int, int],
+    maps: dict[str, tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"], float]],
+) -> Figure:
+    """Effective receptive field above, local attribution map below, a column a network, around one place.
+
+    Parameters
+    ----------
+    picture : UInt8[np.ndarray, "h w 3"]
+        The LR image.
+    place : tuple of int
+        Row and column.
+    maps : dict of str to tuple
+        Of each network receptive field, attribution map and diffusion index (0 to 100).
+    """
+    columns = 5
+    rows = -(-len(maps) // columns)
+    figure = blank(DOUBLE, 2.75 * rows)
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    for ax in grid.flat:
+        bare(ax)
+    for number, (model, (field, attribution, index)) in enumerate(maps.items()):
+        row, column = divmod(number, columns)
+        upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
+        decades = np.log10(np.maximum(field / field.max(), 1e-4))
+        upper.imshow(decades, cmap="magma", vmin=-4, vmax=0)
+        upper.set_title(f"{model}: field")
+        lower.imshow(picture)
+        strength = np.clip(attribution / np.percentile(attribution, 99.9), 0, 1)
+        lower.imshow(np.full((*strength.shape, 3), (1.0, 0.0, 0.0)), alpha=0.9 * np.sqrt(strength))
+        lower.set_title(f"attribution: {index:.1f}")
+        for ax in (upper, lower):
+            ax.plot(place[1], place[0], marker="+", color="white", markersize=5)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import Image
 from matplotlib import rc_context
@@ -111,3 +112,45 @@ def swept(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame, op
     even = evenness.groupby(option)[["gini", "pure_windows"]].median()
     table = means(quality, option).merge(cost, on=option).merge(even, on=option)
     return table[[*(column for column in table if column != "run"), "run"]]
+
+
+def claims_table(rows: pd.DataFrame) -> Styler:
+    """The claims to look at: what is claimed, against what, what was measured where, and the verdict.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As of `srlab.claims.examine`.
+    """
+    shown = pd.DataFrame(
+        {
+            "claim": [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()],
+            "claimed": [with_unit(row.claimed, row.quantity) for row in rows.itertuples()],
+            "against": rows["against"],
+            "measured [95 % interval]": [measured_claim(row) for row in rows.itertuples()],
+            "over": rows["spread"],
+            "work": rows["workload"],
+            "device": rows["device"],
+            "verdict": rows["verdict"],
+        }
+    )
+    return shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+
+
+def with_unit(number: float, quantity: str) -> str:
+    """A claimed or measured number as people write it: "83 %", "+0.10 dB", "16×"."""
+    if not np.isfinite(number):
+        return "–"
+    return {
+        "time_reduction_percent": f"{number:.0f} %",
+        "psnr_gain_db": f"{number:+.3g} dB",
+        "growth_exponent": f"L^{number:.2f}",
+    }.get(quantity, f"{number:.3g}×")
+
+
+def measured_claim(row: object) -> str:
+    """What was measured of a claim, with its interval where it has one."""
+    value = with_unit(row.measured, row.quantity)
+    if not np.isfinite(row.low) or row.low == row.high:
+        return value
+    return f"{value} [{with_unit(row.low, row.quantity)}, {with_unit(row.high, row.quantity)}]"

@@ -13,16 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
-from srlab.plots.frames import count, images_in, paired
+from srlab.plots.frames import count, images_in, late_gains, paired, pareto
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, STYLE, blank, look
+from srlab.statistics import matrix, paired_difference
 
 
-def _images_and_seeds(quality: pd.DataFrame) -> str:
+def images_and_seeds(quality: pd.DataFrame) -> str:
     images = quality[["benchmark", "name"]].drop_duplicates().shape[0]
     return f"{count(images, 'image')}, {count(quality['seed'].nunique(), 'seed')}"
 
 
-def _conditions(costs: pd.DataFrame) -> str:
+def conditions(costs: pd.DataFrame) -> str:
     sizes = "/".join(f"{size}" for size in sorted(costs["size"].unique().tolist()))
     return f"LR {sizes} px, {costs['repeats'].iloc[0]:.0f} repeats"
 
@@ -48,6 +49,41 @@ def training(curves: pd.DataFrame) -> Figure:
         loss.set_title(f"training patches, mean of {every:.0f} steps")
     psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="held-out patches, averaged weights")
     psnr.legend(loc="lower right")
+    return figure
+
+
+@rc_context(HOUSE)
+def convergence(curves: pd.DataFrame) -> Figure:
+    """Validation PSNR of every network, mean over seeds and their range, and what its last quarter still gained.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        As of the function `curves`.
+    """
+    figure = blank(DOUBLE, 3.4)
+    psnr, late = figure.subplots(1, 2, width_ratios=[3, 2])
+    for model, each in curves.groupby("model", sort=False):
+        steps = each.groupby("step")["validation_psnr"].agg(["mean", "min", "max"])
+        line = look(model) | {"markersize": 3, "markevery": 0.2}
+        psnr.plot(steps.index, steps["mean"], **line)
+        psnr.fill_between(
+            steps.index, steps["min"], steps["max"], color=line["color"], alpha=0.15, linewidth=0
+        )
+    settled = curves.groupby("model")["validation_psnr"].quantile(0.25).min()
+    psnr.set_ylim(bottom=settled)
+    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)")
+    psnr.set_title(f"held-out patches, averaged weights; band: {count(curves['seed'].nunique(), 'seed')}")
+    gained = late_gains(curves)
+    models = list(gained["model"].unique())
+    for y, model in enumerate(models):
+        own = gained.loc[gained["model"] == model, "late_db"]
+        late.plot(own, np.full(len(own), y), **look(model) | {"linestyle": "none"})
+    late.set_yticks(range(len(models)), models)
+    late.invert_yaxis()
+    late.axvline(0, color=INK, linewidth=0.8)
+    late.set(xlabel="gain of the last quarter of steps (dB)", title="a marker a seed")
+    figure.legend(handles=key(curves["model"]), loc="outside lower center", ncols=7)
     return figure
 
 
@@ -80,44 +116,63 @@ def gains(quality: pd.DataFrame, reference: str = "edsr_like") -> Figure:
     for ax, benchmark in zip(
         figure.subplots(len(benchmarks), 1, squeeze=False)[:, 0], benchmarks, strict=True
     ):
-        _draw_gains(ax, quality[quality["benchmark"] == benchmark], reference)
+        draw_gains(ax, quality[quality["benchmark"] == benchmark], reference)
         ax.set_title(f"{benchmark}: {ax.get_title()}")
     return figure
 
 
-def _draw_gains(ax: Axes, quality: pd.DataFrame, reference: str) -> None:
-    """A dot an image (mean over seeds), a large marker their mean, a bar from lowest to highest seed."""
-    each = paired(quality, "model", reference)
-    models = list(each["model"].unique())
+def draw_gains(
+    ax: Axes,
+    quality: pd.DataFrame,
+    reference: object = "edsr_like",
+    by: str = "model",
+    like: str | None = None,
+) -> None:
+    """A dot an image (mean over seeds), a large marker their mean, a bar for its 95 % interval.
+
+    Parameters
+    ----------
+    by : str
+        What tells the networks apart: "model" or an option.
+    like : str, optional
+        The model in whose colours all are drawn, where they are of one.
+    """
+    each = paired(quality, by, reference)
+    values = [value for value in quality[by].unique() if value != reference]
     ax.axhline(0, color=INK, linewidth=0.8)
-    for x, model in enumerate(models):
-        style = look(model)
-        own = each[each["model"] == model]
+    for x, value in enumerate(values):
+        style = look(like or value)
+        own = each[each[by] == value]
         images = own.groupby(["benchmark", "name"], sort=False)["gain_db"].mean()
-        seeds = own.groupby("seed")["gain_db"].mean()
+        gain = paired_difference(matrix(own))
         places = x + np.linspace(-0.1, 0.35, len(images) + 2)[1:-1]
-        ax.scatter(places, images, s=9, color=style["color"], alpha=0.5, linewidths=0)
-        left, face = x - 0.22, {"color": style["color"], "markeredgecolor": INK, "markersize": 7}
-        ax.vlines(left, seeds.min(), seeds.max(), color=INK, linewidth=2)
-        ax.plot(left, seeds.mean(), marker=style["marker"], **face)
-    _categories(ax, models)
-    ax.set_ylabel(f"Y-PSNR − {reference} (dB)")
-    ax.set_title(_images_and_seeds(quality))
+        ax.scatter(places, images, s=6, color=style["color"], alpha=0.4, linewidths=0)
+        left, face = x - 0.22, {"color": style["color"], "markeredgecolor": INK, "markersize": 6}
+        if np.isfinite(gain.low):
+            ax.vlines(left, gain.low, gain.high, color=INK, linewidth=2)
+        ax.plot(left, gain.value, marker=style["marker"], linestyle="none", **face)
+    categories(ax, [str(value) for value in values])
+    ax.set_ylabel(f"Y-PSNR − {reference} (dB)" if by == "model" else f"Y-PSNR − that of {reference} (dB)")
+    ax.set_title(images_and_seeds(quality))
+    # A few images gain or lose much; they must not squeeze the rest into a line.
+    low, high = np.percentile(each["gain_db"], [1, 99])
+    room = 0.15 * (high - low) + 0.02
+    ax.set_ylim(min(low, 0) - room, max(high, 0) + room)
 
 
-def _draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:
+def draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:
     """A marker a run; for times, a bar between the quartiles of its repeats."""
     models = list(costs["model"].unique())
     for x, model in enumerate(models):
         own = costs[costs["model"] == model]
         places = x + np.linspace(-0.15, 0.15, len(own) + 2)[1:-1]
-        _points(ax, places, own, column, look(model) | {"linestyle": "none"})
-    _categories(ax, models)
-    _from_zero(ax, "y")
+        points(ax, places, own, column, look(model) | {"linestyle": "none"})
+    categories(ax, models)
+    from_zero(ax, "y")
     ax.set_ylabel(NAMES[column])
 
 
-def _points(ax: Axes, x: np.ndarray | pd.Series, costs: pd.DataFrame, column: str, style: dict) -> None:
+def points(ax: Axes, x: np.ndarray | pd.Series, costs: pd.DataFrame, column: str, style: dict) -> None:
     """Values of a cost over x; times have bars between their quartiles."""
     spread = None
     if column == "median_ms":
@@ -125,17 +180,17 @@ def _points(ax: Axes, x: np.ndarray | pd.Series, costs: pd.DataFrame, column: st
     ax.errorbar(x, costs[column], yerr=spread, elinewidth=1.5, capsize=2, **style)
 
 
-def _from_zero(ax: Axes, axis: str) -> None:
+def from_zero(ax: Axes, axis: str) -> None:
     """Start an axis of costs at 0, with room above what was drawn."""
     getattr(ax, f"set_{axis}lim")(0, 1.1 * getattr(ax.dataLim, f"{axis}max"))
 
 
-def _key(models: pd.Series, **style: object) -> list[Line2D]:
+def key(models: pd.Series, **style: object) -> list[Line2D]:
     """Legend entries of models, each once."""
     return [Line2D([], [], label=model, **look(model) | style) for model in models.unique()]
 
 
-def _categories(ax: Axes, names: Sequence[str]) -> None:
+def categories(ax: Axes, names: Sequence[str]) -> None:
     ax.set_xticks(range(len(names)), names, rotation=20, ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(visible=False, axis="x")
@@ -146,13 +201,13 @@ def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_l
     """Sparse or dense, shared or not: gain of each image, and what the non-local layers alone cost."""
     figure = blank(DOUBLE, 2.7)
     gain, time, memory = figure.subplots(1, 3)
-    _draw_gains(gain, quality, reference)
+    draw_gains(gain, quality, reference)
     gain.set_title(f"(a) gain: {gain.get_title()}")
     alone = costs[costs["part"] == "non-local layers"]
-    _draw_costs(time, alone, "median_ms")
-    time.set_title(f"(b) non-local layers: {_conditions(alone)}")
-    _draw_costs(memory, alone, "peak_mib")
-    memory.set_title(f"(c) non-local layers: {_conditions(alone).split(',')[0]}")
+    draw_costs(time, alone, "median_ms")
+    time.set_title(f"(b) non-local layers: {conditions(alone)}")
+    draw_costs(memory, alone, "peak_mib")
+    memory.set_title(f"(c) non-local layers: {conditions(alone).split(',')[0]}")
     return figure
 
 
@@ -191,16 +246,16 @@ def sweep(
     seeds = centred.groupby([option, "seed"])["db"].mean().unstack(option)
     psnr.plot(seeds.columns, seeds.mean(), **style)
     psnr.vlines(seeds.columns, seeds.min(), seeds.max(), color=INK, linewidth=2)
-    psnr.set_title(f"(a) thin: an image, thick: mean ({_images_and_seeds(quality)})")
+    psnr.set_title(f"(a) thin: an image, thick: mean ({images_and_seeds(quality)})")
     psnr.set_ylabel("Y-PSNR − image's mean (dB)")
 
     alone = costs[costs["part"] == "non-local layers"].sort_values(option)
     for ax, column, title in (
-        (time, "median_ms", f"(b) non-local layers: {_conditions(alone)}"),
-        (memory, "peak_mib", f"(c) non-local layers: {_conditions(alone).split(',')[0]}"),
+        (time, "median_ms", f"(b) non-local layers: {conditions(alone)}"),
+        (memory, "peak_mib", f"(c) non-local layers: {conditions(alone).split(',')[0]}"),
     ):
-        _points(ax, alone[option], alone, column, style)
-        _from_zero(ax, "y")
+        points(ax, alone[option], alone, column, style)
+        from_zero(ax, "y")
         ax.set(title=title, ylabel=NAMES[column])
 
     spread = evenness.groupby(option)[measure]
@@ -210,7 +265,7 @@ def sweep(
     even.set(ylabel=NAMES[measure])
     even.set_title(f"(d) line: median of {count(images_in(evenness), 'image')}, dots: each")
     for ax in (psnr, time, memory, even):
-        _powers(ax, sorted(quality[option].unique().tolist()))
+        powers(ax, sorted(quality[option].unique().tolist()))
         ax.set_xlabel(NAMES[option])
     return figure
 
@@ -231,7 +286,7 @@ def cluster_sizes(sizes: dict[int, np.ndarray], model: str = "lcoan") -> Figure:
     return figure
 
 
-def _powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
+def powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
     """A logarithmic axis whose ticks are the values measured."""
     getattr(ax, f"set_{axis}scale")("log")
     which = getattr(ax, f"{axis}axis")
@@ -255,19 +310,19 @@ def scaling(costs: pd.DataFrame) -> Figure:
         for ax, part in zip(axes, parts, strict=True):
             own = costs[costs["part"] == part]
             for model, each in own.groupby("model", sort=False):
-                _points(ax, each["size"], each, column, look(model))
+                points(ax, each["size"], each, column, look(model))
             ax.set_yscale("log")
             ax.set_title(f"{part}, {count(int(own['repeats'].iloc[0]), 'repeat')}, bars: quartiles")
             if column == "peak_mib":
                 ax.set_title(part)
                 ax.set_xlabel("side of the LR image (px)")
             _guides(ax, own, column)
-            _powers(ax, sorted(costs["size"].unique().tolist()))
+            powers(ax, sorted(costs["size"].unique().tolist()))
         axes[0].set_ylabel(NAMES[column])
         for ax in axes:
             ax.yaxis.set_major_formatter(ScalarFormatter())
             ax.yaxis.set_minor_formatter(NullFormatter())
-    figure.legend(handles=_key(costs["model"]), loc="outside lower center", ncols=4)
+    figure.legend(handles=key(costs["model"]), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -285,7 +340,7 @@ def _guides(ax: Axes, costs: pd.DataFrame, column: str) -> None:
 
 @rc_context(HOUSE)
 def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> Figure:
-    """Gain over bicubic against latency and against peak memory, a row a benchmark, a marker a seed.
+    """Gain over bicubic, mean over all images, against latency, peak memory and parameters, with Pareto fronts.
 
     Parameters
     ----------
@@ -297,26 +352,30 @@ def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame
     keys = ["benchmark", "name"]
     gain = quality.merge(bicubic[[*keys, "psnr_y"]], on=keys, suffixes=("", "_bicubic"))
     gain = gain.assign(gain_db=gain["psnr_y"] - gain["psnr_y_bicubic"])
-    whole = costs[costs["part"] == "network"]
-    benchmarks = quality["benchmark"].unique()
-    figure = blank(DOUBLE, 2.4 * len(benchmarks) + 0.4)
-    grid = figure.subplots(len(benchmarks), 2, squeeze=False, sharex="col", sharey="row")
-    for axes, benchmark in zip(grid, benchmarks, strict=True):
-        own = gain[gain["benchmark"] == benchmark]
-        seeds = own.groupby(["model", "seed"], sort=False)["gain_db"].mean().rename("mean_db")
-        points = whole.merge(seeds.reset_index("seed"), on="model")
-        for model, each in points.groupby("model", sort=False):
-            style = look(model) | {"linestyle": "none", "markersize": 6, "clip_on": False}
-            spread = [each["median_ms"] - each["q25_ms"], each["q75_ms"] - each["median_ms"]]
-            axes[0].errorbar(each["median_ms"], each["mean_db"], xerr=spread, **style)
-            axes[1].plot(each["peak_mib"], each["mean_db"], **style)
-        axes[0].set_ylabel("Y-PSNR − bicubic (dB)")
-        axes[0].set_title(f"{benchmark}: {_images_and_seeds(own)}, a marker a seed")
-        axes[1].set_title(f"{benchmark}: whole network")
-    conditions = _conditions(whole)
-    grid[-1, 0].set_xlabel(f"latency (ms): {conditions}, bars: quartiles")
-    grid[-1, 1].set_xlabel(f"peak memory (MiB): {conditions.split(',')[0]}")
-    for ax in grid[-1]:
-        _from_zero(ax, "x")
-    figure.legend(handles=_key(points["model"], linestyle="none"), loc="outside lower center", ncols=6)
+    seeds = gain.groupby(["model", "seed"], sort=False)["gain_db"].mean().unstack()
+    whole = costs[costs["part"] == "network"].set_index("model").loc[seeds.index]
+    whole = whole.assign(parameters=whole["parameters"] / 1e3, gain_db=seeds.mean(axis=1))
+    figure = blank(DOUBLE, 3.3)
+    panels = figure.subplots(1, 3, sharey=True)
+    words = {
+        "median_ms": f"latency (ms), {conditions(whole)}",
+        "peak_mib": "peak memory (MiB)",
+        "parameters": "parameters (thousands)",
+    }
+    for ax, (column, label) in zip(panels, words.items(), strict=True):
+        front = pareto(whole, column)
+        ax.plot(front[column], front["gain_db"], color="#bbbbbb", linewidth=2, zorder=0)
+        for model, row in whole.iterrows():
+            style = look(model) | {"linestyle": "none", "markersize": 6}
+            if column == "median_ms":
+                ax.hlines(row["gain_db"], row["q25_ms"], row["q75_ms"], color=style["color"])
+            ax.vlines(row[column], *seeds.loc[model].agg(["min", "max"]), color=style["color"], alpha=0.5)
+            ax.plot(row[column], row["gain_db"], **style)
+        from_zero(ax, "x")
+        ax.set_xlabel(label)
+    panels[0].set_ylabel("Y-PSNR − bicubic (dB)")
+    panels[0].set_title(images_and_seeds(quality))
+    panels[1].set_title("grey: Pareto front")
+    panels[2].set_title("bars: seeds, quartiles")
+    figure.legend(handles=key(quality["model"], linestyle="none"), loc="outside lower center", ncols=7)
     return figure

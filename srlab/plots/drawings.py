@@ -1,0 +1,143 @@
+"""Which figure is drawn by which function from which tables, so that anyone can draw it again from the tables.
+
+A figure of numbers is drawn from what its tables hold after they were written, never from anything else; what it
+shows is kept beside it, so that figure and tables can be compared at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from IPython.display import Image, Markdown
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from srlab.errors import InputError
+from srlab.files import write_text
+from srlab.plots import studies, sweeps, timings
+from srlab.plots.output import save
+
+
+class Drawing(NamedTuple):
+    """A function of data frames, and the tables that hold them."""
+
+    draw: Callable[..., Figure]
+    tables: tuple[str, ...]
+
+
+DRAWINGS = {
+    "sharing": Drawing(studies.sharing, ("sharing_images", "sharing_costs")),
+    "clusters": Drawing(sweeps.clusters, ("clusters_images", "clusters_costs", "clusters_evenness")),
+    "window": Drawing(sweeps.window, ("window_images", "window_costs", "window_evenness")),
+    "scaling": Drawing(studies.scaling, ("timing",)),
+    "comparison": Drawing(studies.comparison, ("comparison_images", "comparison_costs", "bicubic_images")),
+    "gains": Drawing(studies.gains, ("comparison_images",)),
+    "convergence": Drawing(studies.convergence, ("comparison_curves",)),
+    "centroids": Drawing(sweeps.centroids, ("centroids_images", "centroids_drift", "centroids_evenness")),
+    "depth": Drawing(sweeps.depth, ("depth_similarity", "depth_images", "depth_costs")),
+    "units": Drawing(sweeps.units, ("units_images", "units_costs")),
+    "photographs": Drawing(sweeps.photographs, ("photographs_images",)),
+    "kinds": Drawing(sweeps.kinds, ("kinds_images",)),
+    "backends": Drawing(timings.backends, ("backends",)),
+    "sides": Drawing(sweeps.sides, ("sides_images",)),
+    "routing": Drawing(timings.routing, ("routing",)),
+    "scales": Drawing(timings.scales, ("scales",)),
+    "limits": Drawing(timings.limits, ("limits",)),
+    "roofline": Drawing(timings.roofline, ("roofline",)),
+    "claims": Drawing(timings.claims, ("claims",)),
+}
+
+
+def draw(name: str, study_folder: Path, *frames: pd.DataFrame) -> Image:
+    """Write a figure's tables, and draw it from them.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DRAWINGS`.
+    study_folder : Path
+        Receives tables/TABLE.csv for each frame, figures/NAME.png and .svg, and figures/NAME.json, what is shown.
+    *frames : DataFrame
+        In the order of the drawing's tables.
+
+    Returns
+    -------
+    Image
+    """
+    for table, frame in zip(DRAWINGS[name].tables, frames, strict=True):
+        write_text(study_folder / "tables" / f"{table}.csv", frame.to_csv(index=False))
+    figure = redraw(name, study_folder)
+    write_text(study_folder / "figures" / f"{name}.json", json.dumps(shown(figure)) + "\n")
+    return save(figure, study_folder, name)
+
+
+def redraw(name: str, study_folder: Path) -> Figure:
+    """Draw a figure from the tables of a study.
+
+    Raises
+    ------
+    InputError
+        If there is no such drawing, or a table of it is missing.
+    """
+    if name not in DRAWINGS:
+        raise InputError(f"drawing '{name}' is unknown; there are: {', '.join(DRAWINGS)}")
+    drawing = DRAWINGS[name]
+    frames = []
+    for table in drawing.tables:
+        path = study_folder / "tables" / f"{table}.csv"
+        if not path.is_file():
+            raise InputError(f"{path}: no such table; the notebook that draws '{name}' writes it")
+        frames.append(pd.read_csv(path, float_precision="round_trip"))
+    return drawing.draw(*frames)
+
+
+def shown(figure: Figure) -> list[dict]:
+    """The numbers that a figure shows: of each of its axes the labels, and each line, set of markers and bar.
+
+    Numbers have nine significant digits.
+    """
+    found = []
+    for ax in figure.axes:
+        marks = [c for c in ax.collections if isinstance(c, PathCollection)]
+        bars = [p for p in ax.patches if isinstance(p, Rectangle)]
+        found.append(
+            {
+                "x": ax.get_xlabel(),
+                "y": ax.get_ylabel(),
+                "title": ax.get_title(),
+                "lines": [_digits(np.column_stack(line.get_data(orig=True))) for line in ax.lines],
+                "marks": [_digits(mark.get_offsets()) for mark in marks],
+                "bars": _digits(
+                    [(bar.get_x(), bar.get_width(), bar.get_y(), bar.get_height()) for bar in bars]
+                ),
+                "cells": [_digits(image.get_array()) for image in ax.images],
+            }
+        )
+    return found
+
+
+def _digits(numbers: object) -> list[list[float | None]]:
+    rows = np.ma.filled(np.ma.asarray(numbers, dtype=float), np.nan).reshape(-1, np.shape(numbers)[-1] or 1)
+    return [[float(f"{number:.9g}") if np.isfinite(number) else None for number in row] for row in rows]
+
+
+def answer(text: str, study_folder: Path, name: str) -> Markdown:
+    """Keep what a notebook found, in a sentence or two made from its data, for the report.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+    study_folder : Path
+        Receives answers/NAME.md.
+    name : str
+        The notebook's.
+    """
+    write_text(study_folder / "answers" / f"{name}.md", text + "\n")
+    return Markdown(text)

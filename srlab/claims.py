@@ -1,11 +1,11 @@
 """The papers' headline claims against what this study measured, by rules that are written down here.
 
-A claim **holds** where the 95 % interval reaches the claimed value; it **holds in direction** where the interval
-leaves out "no effect" but falls short of the claimed value; it **does not hold** where the interval lies on the other
-side; and it is **not testable at this budget** where the interval has "no effect" inside, where fewer than three
-seeds were trained, or where training had so little settled that what its last quarter still gained is more than what
-is claimed. Differences in quality are those of small networks after an equal, small number of steps: never the
-papers' fully trained results.
+A claim **holds** where the 95 % interval reaches the claimed value; it **holds in direction** where the
+interval leaves out "no effect" but falls short of the claimed value; it **does not hold** where the interval
+lies on the other side; and it is **not testable at this budget** where the interval has "no effect" inside,
+where fewer than three seeds were trained, or where training had so little settled that what its last quarter
+still gained is more than what is claimed. Differences in quality are those of small networks after an equal,
+small number of steps: never the papers' fully trained results.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def examine(study: Study) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        id, claim, claimed, against (the baseline), quantity, measured, low, high (95 % interval), spread (what it is
-        over), device, workload, verdict, source, share, share_low, share_high (measured in units of the claim, where
-        it is a number), run (hashes). The ratio to the baseline of a time is that of medians of calls made in turn
-        in one process.
+        id, claim, claimed, against (the baseline), quantity, measured, low, high (95 % interval), spread
+        (what it is over), device, workload, verdict, source, share, share_low, share_high (measured in units
+        of the claim, where it is a number), run (hashes). The ratio to the baseline of a time is that of
+        medians of calls made in turn in one process.
     """
     claims = published_claims().set_index("id")
     rows = []
@@ -79,8 +79,8 @@ def judge(row: dict) -> str:
     Parameters
     ----------
     row : dict
-        quantity, claimed, measured, low, high; untested (a reason, or None); for growth also other_low, the lower
-        end of the baseline's interval.
+        quantity, claimed, measured, low, high; untested (a reason, or None); for growth also other_low, the
+        lower end of the baseline's interval.
     """
     if row.get("untested"):
         return f"{UNTESTED} {row['untested']}"
@@ -256,8 +256,8 @@ def _gain(
         untested = f"{row['seeds']} seed tells nothing of the spread between seeds"
     elif late >= claimed:
         untested = (
-            f"training had not settled: the last quarter of its steps still gained up to {late:.2f} dB, more than "
-            f"the claim"
+            f"training had not settled: the last quarter of its steps still gained up to {late:.2f} dB, more "
+            f"than the claim"
         )
     budget, facts = runs[0].budget, records[0].facts
     return {

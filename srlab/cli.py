@@ -23,6 +23,7 @@ for command in (
     study.index,
     study.train,
     study.trace,
+    study.claims,
     measure.evaluate,
     measure.table,
     pictures.upscale,

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import jinja2
 
+from srlab.checkpoints import save_network
 from srlab.errors import InputError
 from srlab.files import write_text
 from srlab.plots import DRAWINGS
@@ -164,7 +165,8 @@ PAGES = (
         "How deep weights can be shared",
         lambda study: [*study.renewal_sweep(), *study.similarity(), study.costs()],
         {
-            "depth": "How alike layers are, and quality and time where weights are computed anew every n layers."
+            "depth": "How alike layers are, and quality and time where weights are computed anew "
+            "every n layers."
         },
         ("depth_gains",),
     ),
@@ -303,7 +305,8 @@ INDEX = jinja2.Template(
 {{ study.profile.training.steps }} training steps, {{ study.profile.seeds | length }} seed(s).
 LR: {{ facts.convention.lr }}. Y rounded: {{ facts.convention.y_rounding }}; border cropped:
 {{ facts.convention.border }} pixels.
-{% if study.profile.seeds | length < 3 %}With fewer than three seeds this profile draws no verdict on quality.{% endif %}
+{% if study.profile.seeds | length < 3 %}
+With fewer than three seeds this profile draws no verdict on quality.{% endif %}
 </p>
 <p><a href="report.html"><b>Report</b></a>: the questions, figures and answers on one page.</p>
 {% for page in pages %}
@@ -353,6 +356,24 @@ def write_index(study: Study) -> Path:
     path = study.folder / "index.html"
     write_text(path, html)
     return path
+
+
+def export_weights(study: Study) -> list[Path]:
+    """Write what the networks of the comparison learnt from the first seed, to use and to keep.
+
+    Returns
+    -------
+    list of Path
+        `weights/MODEL.safetensors`, in half precision, which `srlab.checkpoints.open_network` reads.
+    """
+    written = []
+    for model in study.profile.models:
+        run = study.training(model)
+        path = study.folder / "weights" / f"{model}.safetensors"
+        network = study.record(run).network().half()
+        save_network(path, network, model, run.scale, run.network.options)
+        written.append(path)
+    return written
 
 
 def check_finished(study: Study) -> list[Record]:

@@ -37,7 +37,8 @@ class Timing(BaseModel):
     sizes : tuple of int
         Sides of the square LR inputs in pixels.
     sides, backends : tuple
-        Windows of one window attention layer, each by each back-end; its map is as large as the largest input.
+        Windows of one window attention layer, each by each back-end; its map is as large as the largest
+        input.
     tops : tuple of int
         How many windows a window of FGCA and BRA chooses, on the same map.
     scales : tuple of int
@@ -45,7 +46,8 @@ class Timing(BaseModel):
     published : int or pair of int
         LR input, side or (height, width), of the published networks that claims compare.
     limits : tuple of int or pair of int
-        Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib` MiB.
+        Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib`
+        MiB.
     repeats, warmup : int
     """
 

@@ -30,23 +30,29 @@ REPORT = jinja2.Template(
  nav li { font-size: 0.9rem } code { font-size: 0.85em }
 </style>
 <h1>Attention that looks far across an image, cheaply: what holds?</h1>
-<p>Mechanisms of non-local attention for super-resolution on one trunk, with one budget and one set of data: only the
-attention differs. Profile <b>{{ study.profile.name }}</b>: ×{{ study.profile.scale }},
+<p>Mechanisms of non-local attention for super-resolution on one trunk, with one budget and one set of
+data: only the attention differs. Profile <b>{{ study.profile.name }}</b>: ×{{ study.profile.scale }},
 {{ study.profile.training.steps }} steps of {{ study.profile.training.batch }} patches of
-{{ study.profile.training.patch }}×{{ study.profile.training.patch }} LR pixels, {{ facts.train }} training photographs
-(<code>{{ facts.data }}</code>), {{ facts.images }}, seeds {{ study.profile.seeds | join(", ") }}.
-{% if study.profile.seeds | length < 3 %}<b>With fewer than three seeds no verdict on quality is drawn.</b>{% endif %}
-Differences in quality are those of small networks after few steps, never the papers' fully trained results.</p>
-<p class="small">{% for name in facts.devices %}{{ name }}{% if not loop.last %}; {% endif %}{% endfor %}. Every number
-comes from a run whose hash stands in the tables: <code>srlab trace HASH</code>. LR: {{ facts.convention.lr }}. Y
-rounded: {{ facts.convention.y_rounding }}; border cropped: {{ facts.convention.border }} px.</p>
-<nav><ol>{% for section in sections %}<li><a href="#{{ section.page.name }}">{{ section.page.title }}</a></li>
+{{ study.profile.training.patch }}×{{ study.profile.training.patch }} LR pixels,
+{{ facts.train }} training photographs (<code>{{ facts.data }}</code>), {{ facts.images }},
+seeds {{ study.profile.seeds | join(", ") }}.
+{% if study.profile.seeds | length < 3 %}
+<b>With fewer than three seeds no verdict on quality is drawn.</b>{% endif %}
+Differences in quality are those of small networks after few steps, never the papers' fully trained
+results.</p>
+<p class="small">{% for name in facts.devices %}{{ name }}{% if not loop.last %}; {% endif %}{% endfor %}.
+Every number comes from a run whose hash stands in the tables: <code>srlab trace HASH</code>.
+LR: {{ facts.convention.lr }}. Y rounded: {{ facts.convention.y_rounding }};
+border cropped: {{ facts.convention.border }} px.</p>
+<nav><ol>{% for section in sections %}
+<li><a href="#{{ section.page.name }}">{{ section.page.title }}</a></li>
 {% endfor %}</ol></nav>
 {% for section in sections %}
 <h2 id="{{ section.page.name }}">{{ section.page.title }}</h2>
 {% for figure in section.figures %}
 <figure><img src="{{ figure.source }}" alt="{{ figure.caption }}"><figcaption>{{ figure.caption }}
-Data: {% for table in figure.tables %}<a href="tables/{{ table }}.csv">{{ table }}</a>{% if not loop.last %}, {% endif %}
+Data: {% for table in figure.tables %}
+<a href="tables/{{ table }}.csv">{{ table }}</a>{% if not loop.last %}, {% endif %}
 {% else %}<a href="notebooks/{{ section.page.name }}.ipynb">notebook</a>{% endfor %}</figcaption></figure>
 {% endfor %}
 {{ section.answer | safe }}

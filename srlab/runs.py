@@ -451,7 +451,7 @@ class Study:
         networks = {
             model: Network(model=model, options={**entry(model).options, "blocks": 1}) for model in models
         }
-        return self._timing("layers", networks, self.profile.timing.sizes[-1:])
+        return self._timing("layers", networks, self.profile.timing.sizes[-2:-1])
 
     def published_timing(self) -> TimingRun:
         """ESC and HiT-SRF as published, ×4."""
@@ -705,8 +705,8 @@ def profile_network(
     Returns
     -------
     DataFrame
-        part, size, height, width (px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops, moved_mib
-        (what the layers must read and write at least), energy_j (None without a GPU).
+        part, size, height, width (px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops,
+        moved_mib (what the layers must read and write at least), energy_j (None without a GPU).
     """
     network = network.to(device, memory_format=torch.channels_last).eval()
     rows = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from srlab.errors import InputError
@@ -37,8 +37,8 @@ def paired_difference(differences: Float[np.ndarray, "seeds images"]) -> Estimat
     """The mean difference of two networks that were trained from the same seeds and met the same images.
 
     Both are resampled with replacement, seeds and, independently, images, since either would be others next
-    time; the interval is that of percentiles. Of few seeds such an interval is rather too narrow than too wide.
-    With one seed it is that of the images alone (scipy's, bias-corrected and accelerated).
+    time; the interval is that of percentiles. Of few seeds such an interval is rather too narrow than too
+    wide. With one seed it is that of the images alone (scipy's, bias-corrected and accelerated).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def paired_difference(differences: Float[np.ndarray, "seeds images"]) -> Estimat
     return Estimate(mean, float(low), float(high))
 
 
-def ratio_of_medians(times: Sequence[float], reference: Sequence[float]) -> Estimate:
+def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     """How many times as long one call takes as another that was timed in turn with it.
 
     Rounds are resampled in pairs (scipy's bootstrap, percentiles), since both calls of a round met the same
@@ -79,7 +79,7 @@ def ratio_of_medians(times: Sequence[float], reference: Sequence[float]) -> Esti
 
     Parameters
     ----------
-    times, reference : sequence of float
+    times, reference : array_like
         ms, round by round.
 
     Raises
@@ -90,10 +90,11 @@ def ratio_of_medians(times: Sequence[float], reference: Sequence[float]) -> Esti
     times, reference = np.asarray(times, float), np.asarray(reference, float)
     if len(times) != len(reference):
         raise InputError(
-            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be timed in turn"
+            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be timed in "
+            "turn"
         )
 
-    def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+    def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | float:
         return np.median(a, axis) / np.median(b, axis)
 
     value = float(ratio(times, reference))
@@ -111,12 +112,12 @@ def ratio_of_medians(times: Sequence[float], reference: Sequence[float]) -> Esti
     return Estimate(value, float(found.low), float(found.high))
 
 
-def growth_exponent(pixels: Sequence[float], costs: Sequence[float]) -> Estimate:
+def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
     """The exponent e of cost ∝ pixels^e: least squares on logarithms, interval by Student's t.
 
     Parameters
     ----------
-    pixels, costs : sequence of float
+    pixels, costs : array_like
         Positive; at least three different numbers of pixels, or there is no interval.
 
     Raises
@@ -128,11 +129,12 @@ def growth_exponent(pixels: Sequence[float], costs: Sequence[float]) -> Estimate
         raise InputError(f"pixels: {len(set(pixels))} size; growth needs two or more")
     line = stats.linregress(np.log(pixels), np.log(costs))
     free = len(pixels) - 2
-    margin = stats.t.ppf((1 + LEVEL) / 2, free) * line.stderr if free > 0 else np.inf
+    error = np.nan_to_num(line.stderr)  # scipy gives none where all costs are alike
+    margin = stats.t.ppf((1 + LEVEL) / 2, free) * error if free > 0 else np.inf
     return Estimate(float(line.slope), float(line.slope - margin), float(line.slope + margin))
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float]) -> Estimate:
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
     """Spearman's ρ by scipy, with a bootstrap over pairs (percentiles)."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     value = float(stats.spearmanr(x, y).statistic)

@@ -91,14 +91,32 @@ def notebook(
 
 
 def index(profile: ProfileName = "quick") -> None:
-    """Write the page that shows a profile's main figures and links everything else, and the report."""
-    from srlab.notebooks import write_index
+    """Write the page that shows a profile's main figures and links everything else, and the report.
+
+    Beside them: the networks of the first seed, in half precision, in weights/.
+    """
+    from srlab.notebooks import export_weights, write_index
     from srlab.report import write_report
     from srlab.runs import Study
 
     study = Study(profile)
+    export_weights(study)
     typer.echo(write_report(study))
     typer.echo(write_index(study))
+
+
+def claims(profile: ProfileName = "cpu") -> None:
+    """Print the papers' claims and what a profile measured of them, as a Markdown table."""
+    import pandas as pd
+
+    from srlab.errors import InputError
+    from srlab.plots import claims_markdown
+    from srlab.runs import Study
+
+    path = Study(profile).folder / "tables" / "claims.csv"
+    if not path.is_file():
+        raise InputError(f"{path}: no such table; `srlab notebook claims --profile {profile}` writes it")
+    typer.echo(claims_markdown(pd.read_csv(path)), nl=False)
 
 
 def train(

@@ -52,6 +52,7 @@ from srlab.plots.maps import LR_PIXELS, TITLE, attention, panel_maps, reach, shr
 from srlab.plots.output import (
     BETTER,
     DIGITS,
+    claims_markdown,
     claims_table,
     measured_claim,
     overview,

@@ -17,9 +17,9 @@ LAYERS = "non-local layers"
 
 
 def times_as_long(timing: Record, pairs: Sequence[tuple[str, str]], part: str = LAYERS) -> str:
-    """How many times as long, and as much memory, the first of each pair takes as the second, on the largest input.
+    """How many times as long, and as much memory, the first of each pair takes as the second.
 
-    Pairs of which one was not timed are left out.
+    On the largest input. Pairs of which one was not timed are left out.
     """
     times = timing.times[timing.times["part"] == part]
     times = times[times["size"] == times["size"].max()].sort_values("repeat")
@@ -32,8 +32,8 @@ def times_as_long(timing: Record, pairs: Sequence[tuple[str, str]], part: str = 
         rounds = (times.loc[times["label"] == label, "ms"] for label in (first, second))
         ratio = ratio_of_medians(*rounds)
         told.append(
-            f"`{first}` takes {ratio:.2f} times as long as `{second}` and {peak[first] / peak[second]:.2f} times "
-            f"its memory"
+            f"`{first}` takes {ratio:.2f} times as long as `{second}` and {peak[first] / peak[second]:.2f} "
+            f"times its memory"
         )
     size = f"{times['size'].max():g}"
     return (
@@ -50,11 +50,12 @@ def swept(
     first, last = alone.iloc[0], alone.iloc[-1]
     gini = even.groupby(option)[["gini", "pure_windows"]].median()
     return (
-        f"{verdict(gains, option, reference)} From {option} {first[option]} to {last[option]} the non-local layers "
-        f"take {first['median_ms']:.1f} to {last['median_ms']:.1f} ms and {first['peak_mib']:.1f} to "
+        f"{verdict(gains, option, reference)} From {option} {first[option]} to {last[option]} the non-local "
+        f"layers take {first['median_ms']:.1f} to {last['median_ms']:.1f} ms and {first['peak_mib']:.1f} to "
         f"{last['peak_mib']:.1f} MiB; the Gini coefficient of cluster sizes goes from "
-        f"{gini['gini'].iloc[0]:.2f} to {gini['gini'].iloc[-1]:.2f}, and the share of tokens whose window is all of "
-        f"one cluster from {gini['pure_windows'].iloc[0]:.0%} to {gini['pure_windows'].iloc[-1]:.0%} (medians)."
+        f"{gini['gini'].iloc[0]:.2f} to {gini['gini'].iloc[-1]:.2f}, and the share of tokens whose window is "
+        f"all of one cluster from {gini['pure_windows'].iloc[0]:.0%} to {gini['pure_windows'].iloc[-1]:.0%} "
+        "(medians)."
     )
 
 
@@ -64,8 +65,8 @@ def centroids(gains: pd.DataFrame, reference: str, drift: pd.DataFrame, even: pd
     gini = even.groupby("update", sort=False)["gini"].median()
     told = "; ".join(f"{update}: {turned[update]:.1f}°, {gini[update]:.2f}" for update in turned.index)
     return (
-        f"{verdict(gains, 'update', reference)} How far the median centroid turned in training, and the median Gini "
-        f"coefficient of cluster sizes: {told}."
+        f"{verdict(gains, 'update', reference)} How far the median centroid turned in training, and the "
+        f"median Gini coefficient of cluster sizes: {told}."
     )
 
 
@@ -84,8 +85,8 @@ def depth(similarity: pd.DataFrame, gains: pd.DataFrame, reference: object) -> s
         )
     return (
         f"{'; '.join(told)} (means over {count(similarity['image'].nunique(), 'image')} and "
-        f"{count(similarity['seed'].nunique(), 'seed')}; where a network shares its weights the cosine is 1 by "
-        f"construction). {verdict(gains, 'renewed', reference)}"
+        f"{count(similarity['seed'].nunique(), 'seed')}; where a network shares its weights the cosine is 1 "
+        f"by construction). {verdict(gains, 'renewed', reference)}"
     )
 
 
@@ -120,7 +121,8 @@ def windows(backends: Record, sides: pd.DataFrame, gains: pd.DataFrame, smallest
         peak = sides[sides["side"] == side].set_index("backend")["peak_mib"]
         ratio = ratio_of_medians(*rounds)
         told.append(
-            f"{side}×{side}: {ratio:.1f} times as long, {peak['reference'] / peak['sdpa']:.1f} times the memory"
+            f"{side}×{side}: {ratio:.1f} times as long, {peak['reference'] / peak['sdpa']:.1f} times the "
+            "memory"
         )
     return (
         f"The plain formula against the fused kernel, one layer, {backends.run.repeats} rounds in turn: "
@@ -136,8 +138,8 @@ def routing(costs: pd.DataFrame) -> str:
         bra = own[own["mechanism"] == "bran"].iloc[0]
         for fgca in own[own["mechanism"] == "fgcan"].itertuples():
             told.append(
-                f"top {top:g}, M = {fgca.window:g}: {bra['median_ms'] / fgca.median_ms:.2f} times the time and "
-                f"{bra['peak_mib'] / fgca.peak_mib:.2f} times the memory"
+                f"top {top:g}, M = {fgca.window:g}: {bra['median_ms'] / fgca.median_ms:.2f} times the time "
+                f"and {bra['peak_mib'] / fgca.peak_mib:.2f} times the memory"
             )
     size = f"{largest['size'].iloc[0]:g}"
     return f"BRA against FGCA on a map of {size}×{size} px: {'; '.join(told)}."
@@ -197,8 +199,8 @@ def roofline(costs: pd.DataFrame) -> str:
     told = ", ".join(f"`{model}` {times:.1f}" for model, times in over.items())
     first = costs.iloc[0]
     return (
-        f"Roofs measured in the same run: {first['gflops_per_s']:.0f} GFLOP/s and {first['gib_per_s']:.1f} GiB/s, "
-        f"float32. Times over the floor that arithmetic and bytes set: {told}."
+        f"Roofs measured in the same run: {first['gflops_per_s']:.0f} GFLOP/s and {first['gib_per_s']:.1f} "
+        f"GiB/s, float32. Times over the floor that arithmetic and bytes set: {told}."
     )
 
 

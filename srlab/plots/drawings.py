@@ -1,7 +1,7 @@
-"""Which figure is drawn by which function from which tables, so that anyone can draw it again from the tables.
+"""Which figure is drawn by which function from which tables, so that anyone can draw it again from them.
 
-A figure of numbers is drawn from what its tables hold after they were written, never from anything else; what it
-shows is kept beside it, so that figure and tables can be compared at any time.
+A figure of numbers is drawn from what its tables hold after they were written, never from anything else; what
+it shows is kept beside it, so that figure and tables can be compared at any time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def draw(name: str, study_folder: Path, *frames: pd.DataFrame) -> Image:
     name : str
         A key of `DRAWINGS`.
     study_folder : Path
-        Receives tables/TABLE.csv for each frame, figures/NAME.png and .svg, and figures/NAME.json, what is shown.
+        Receives tables/TABLE.csv for each frame, figures/NAME.png and .svg, and figures/NAME.json, what is
+        shown.
     *frames : DataFrame
         In the order of the drawing's tables.
 

@@ -64,8 +64,8 @@ def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "e
     )
     chance = f"of {len(differences)} such intervals, one in twenty leaves out zero by chance"
     return (
-        f"{sentence}**Told apart** (95 % interval over images and seeds without zero; {chance}): {told}. **Not told "
-        f"apart:** the other {len(differences) - len(apart)} of {len(differences)}."
+        f"{sentence}**Told apart** (95 % interval over images and seeds without zero; {chance}): {told}. "
+        f"**Not told apart:** the other {len(differences) - len(apart)} of {len(differences)}."
     )
 
 
@@ -79,13 +79,14 @@ def signed(value: float, low: float, high: float) -> str:
 
 
 def settled(curves: pd.DataFrame) -> str:
-    """Whether training had settled: what validation PSNR still gained in its last quarter, network by network."""
+    """Whether training had settled: what validation PSNR still gained in its last quarter, by network."""
     late = late_gains(curves)
     still = late.groupby("model", sort=False)["late_db"].mean()
     return (
         f"**Has training settled?** In the last quarter of the steps PSNR of held-out patches still rose by "
-        f"{still.min():.2f} (`{still.idxmin()}`) to {still.max():.2f} dB (`{still.idxmax()}`), mean over seeds, "
-        f"although the learning rate fell. Differences smaller than that may turn with a longer budget."
+        f"{still.min():.2f} (`{still.idxmin()}`) to {still.max():.2f} dB (`{still.idxmax()}`), mean over "
+        f"seeds, although the learning rate fell. Differences smaller than that may turn with a longer "
+        f"budget."
     )
 
 

@@ -104,8 +104,8 @@ def roofline(record: Record) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `timings`, gflops_per_s and gib_per_s (the roofs, measured in the same run), and floor_ms:
-        the longer of what the operations and what the bytes take at the roofs.
+        The columns of `timings`, gflops_per_s and gib_per_s (the roofs, measured in the same run), and
+        floor_ms: the longer of what the operations and what the bytes take at the roofs.
     """
     rows = timings(record)
     rows = rows[(rows["part"] == "non-local layers") & (rows["size"] == rows["size"].max())]
@@ -180,8 +180,9 @@ def differences(quality: pd.DataFrame, by: str = "model", reference: object = "e
     -------
     DataFrame
         benchmark (and, of several, "all"), `by`, gain_db (mean over images and seeds), low_db, high_db (its
-        interval, `srlab.statistics.paired_difference`), images, images_higher (images whose mean over seeds is
-        higher), seeds, told_apart, run. `told_apart` needs an interval without zero and `SEEDS` seeds or more.
+        interval, `srlab.statistics.paired_difference`), images, images_higher (images whose mean over seeds
+        is higher), seeds, told_apart, run. `told_apart` needs an interval without zero and `SEEDS` seeds or
+        more.
     """
     gains = paired(quality, by, reference)
     if gains["benchmark"].nunique() > 1:

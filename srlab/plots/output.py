@@ -122,19 +122,27 @@ def claims_table(rows: pd.DataFrame) -> Styler:
     rows : DataFrame
         As of `srlab.claims.examine`.
     """
-    shown = pd.DataFrame(
+    shown = _told(rows, [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()])
+    shown = shown.assign(over=rows["spread"], work=rows["workload"], device=rows["device"])
+    return shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+
+
+def claims_markdown(rows: pd.DataFrame) -> str:
+    """The same, shorter, as Markdown."""
+    shown = _told(rows, [f"[{row.claim}]({row.source})" for row in rows.itertuples()])
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _told(rows: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(
         {
-            "claim": [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()],
+            "claim": claims,
             "claimed": [with_unit(row.claimed, row.quantity) for row in rows.itertuples()],
             "against": rows["against"],
             "measured [95 % interval]": [measured_claim(row) for row in rows.itertuples()],
-            "over": rows["spread"],
-            "work": rows["workload"],
-            "device": rows["device"],
             "verdict": rows["verdict"],
         }
     )
-    return shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
 
 
 def with_unit(number: float, quantity: str) -> str:

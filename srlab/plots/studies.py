@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from srlab.plots.frames import count, images_in, late_gains, paired, pareto
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, STYLE, blank, look
@@ -54,7 +54,7 @@ def training(curves: pd.DataFrame) -> Figure:
 
 @rc_context(HOUSE)
 def convergence(curves: pd.DataFrame) -> Figure:
-    """Validation PSNR of every network, mean over seeds and their range, and what its last quarter still gained.
+    """Validation PSNR of every network, mean over seeds and range, and what its last quarter still gained.
 
     Parameters
     ----------
@@ -294,6 +294,16 @@ def powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
     which.set_minor_locator(NullLocator())
 
 
+def logarithmic(ax: Axes, axis: str = "y") -> None:
+    """A logarithmic axis with plain numbers: at 1, 2 and 5 of each decade, or of long axes at the decades."""
+    getattr(ax, f"set_{axis}scale")("log")
+    which, (low, high) = getattr(ax, f"{axis}axis"), getattr(ax, f"get_{axis}lim")()
+    decades = np.log10(high / low)
+    which.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+    which.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.10g}"))
+    which.set_minor_formatter(NullFormatter())
+
+
 @rc_context(HOUSE)
 def scaling(costs: pd.DataFrame) -> Figure:
     """Time and peak memory against image size, of whole networks and of their non-local layers alone.
@@ -320,8 +330,7 @@ def scaling(costs: pd.DataFrame) -> Figure:
             powers(ax, sorted(costs["size"].unique().tolist()))
         axes[0].set_ylabel(NAMES[column])
         for ax in axes:
-            ax.yaxis.set_major_formatter(ScalarFormatter())
-            ax.yaxis.set_minor_formatter(NullFormatter())
+            logarithmic(ax)
     figure.legend(handles=key(costs["model"]), loc="outside lower center", ncols=4)
     return figure
 
@@ -340,7 +349,7 @@ def _guides(ax: Axes, costs: pd.DataFrame, column: str) -> None:
 
 @rc_context(HOUSE)
 def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> Figure:
-    """Gain over bicubic, mean over all images, against latency, peak memory and parameters, with Pareto fronts.
+    """Gain over bicubic, mean over all images, against latency, memory and parameters, with Pareto fronts.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ def sides(quality: pd.DataFrame) -> Figure:
 
 @rc_context(HOUSE)
 def units(quality: pd.DataFrame, costs: pd.DataFrame) -> Figure:
-    """Quality against the number of units, against latency and against parameters, with attention and without.
+    """Quality against the number of units, latency and parameters, with attention and without.
 
     Parameters
     ----------

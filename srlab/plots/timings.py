@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from srlab.limits import MEASURED, MEMORY
-from srlab.plots.studies import conditions, key, points, powers
+from srlab.plots.studies import conditions, key, logarithmic, points, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, blank, look
 
 #: Back-ends of window attention: colour, marker, words.
@@ -40,7 +40,7 @@ def backends(costs: pd.DataFrame) -> Figure:
             colour, marker, words = BACKENDS[backend]
             points(ax, own["side"], own, column, {"color": colour, "marker": marker, "label": words})
         powers(ax, sorted(costs["side"].unique().tolist()))
-        ax.set_yscale("log")
+        logarithmic(ax)
         ax.set(xlabel="side of the windows (px)", ylabel=NAMES[column])
     time.set_title(f"one layer, {conditions(costs)}")
     memory.set_title(f"map of {costs['height'].iloc[0]}×{costs['height'].iloc[0]} px")
@@ -70,7 +70,7 @@ def routing(costs: pd.DataFrame) -> Figure:
                     style |= {"color": ROUTED[side], "markerfacecolor": ROUTED[side]}
                 points(ax, own["size"], own, column, style)
             powers(ax, sorted(costs["size"].unique().tolist()))
-            ax.set_yscale("log")
+            logarithmic(ax)
             ax.set_title(f"top {top:g}" + (f": {conditions(each)}" if len(tops) == 1 else ""))
         axes[0].set_ylabel(NAMES[column])
     for ax in grid[-1]:
@@ -99,7 +99,7 @@ def scales(costs: pd.DataFrame) -> Figure:
             points(ax, own["scale"], own, column, look(model))
         powers(ax, sorted(costs["scale"].unique().tolist()))
         ax.set_xticks(ax.get_xticks(), [f"×{scale:g}" for scale in ax.get_xticks()])
-        ax.set_yscale("log")
+        logarithmic(ax)
         ax.set(xlabel="scale (×16: ×4 of ×4)", ylabel=NAMES[column])
         ax.set_title(f"whole network: {conditions(costs)}")
     figure.legend(handles=key(costs["model"]), loc="outside lower center", ncols=6)
@@ -125,7 +125,8 @@ def limits(found: pd.DataFrame) -> Figure:
             failed = own[own["state"] != MEASURED]
             if len(failed) and len(done):
                 _fell(ax, failed.iloc[0], pixels.iloc[-1], done[column].iloc[-1], style["color"])
-        ax.set(xscale="log", yscale="log", xlabel="pixels of the map", ylabel=NAMES[column])
+        ax.set(xscale="log", xlabel="pixels of the map", ylabel=NAMES[column])
+        logarithmic(ax)
         ax.set_title("one non-local layer alone")
     states = [
         Line2D([], [], color=INK, linestyle=":", marker="$M$", label="next size: out of memory"),
@@ -161,7 +162,9 @@ def roofline(costs: pd.DataFrame) -> Figure:
     roof.plot(x, np.minimum(top, slope * x), color=INK)
     for model, across, up in zip(costs["model"], intensity, speed, strict=True):
         roof.plot(across, up, **look(model) | {"linestyle": "none"})
-    roof.set(xscale="log", yscale="log", xlabel="operations per byte that must move", ylabel="GFLOP/s")
+    roof.set(xlabel="operations per byte that must move", ylabel="GFLOP/s")
+    logarithmic(roof, "x")
+    logarithmic(roof)
     roof.set_title(f"roofs: {top:.0f} GFLOP/s, {costs['gib_per_s'].iloc[0]:.1f} GiB/s, float32")
     order = costs.sort_values("median_ms")
     for y, row in enumerate(order.itertuples()):
@@ -169,7 +172,8 @@ def roofline(costs: pd.DataFrame) -> Figure:
         times.plot(row.floor_ms, y, marker="|", color=INK, markersize=9, linestyle="none")
         times.plot(row.median_ms, y, **look(row.model) | {"linestyle": "none"})
     times.set_yticks(range(len(order)), order["model"])
-    times.set(xscale="log", xlabel="ms: floor (bar) and measured median (marker)")
+    times.set(xlabel="ms: floor (bar) and measured median (marker)")
+    logarithmic(times, "x")
     times.set_title(f"non-local layers, {conditions(costs)}")
     return figure
 

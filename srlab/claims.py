@@ -63,8 +63,12 @@ def examine(study: Study) -> pd.DataFrame:
             "source": f"https://arxiv.org/abs/{claim['source'].removeprefix('arXiv:')}",
             **found,
         }
+        # A ratio of 1 is no effect, and so are 0 % and 0 dB. Growth has no such point.
+        nothing = 1.0 if claim["quantity"].endswith("ratio") else 0.0
         for share, end in (("share", "measured"), ("share_low", "low"), ("share_high", "high")):
-            row[share] = row[end] / claim["claimed"] if claim["quantity"] != "growth_exponent" else None
+            row[share] = (row[end] - nothing) / (claim["claimed"] - nothing)
+            if claim["quantity"] == "growth_exponent":
+                row[share] = None
         rows.append({"verdict": judge(row), **row})
     order = {name: number for number, name in enumerate(claims.index)}
     table = pd.DataFrame(rows).sort_values("id", key=lambda ids: ids.map(order), kind="stable")

@@ -139,8 +139,9 @@ class Look:
 
 
 def images(study: Study) -> dict[str, ImageRef]:
-    """The images of a study's benchmarks by "benchmark: name"."""
-    return {f"{name}: {ref.name}": ref for name, refs in study.data.benchmarks.items() for ref in refs}
+    """The held-out photographs, and the images of a study's benchmarks, by "benchmark: name"."""
+    benchmarks = {"held-out": study.pictures, **study.data.benchmarks}
+    return {f"{name}: {ref.name}": ref for name, refs in benchmarks.items() for ref in refs}
 
 
 def open_scene(study: Study | str, image: str | Path, scale: int | None = None, side: int = SIDE) -> Scene:

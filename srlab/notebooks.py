@@ -130,7 +130,7 @@ PAGES = (
             "comparison": "Gain over bicubic against latency, peak memory and parameters.",
             "gains": "Gain over the trunk without attention, image by image.",
             "convergence": "PSNR of held-out patches in training, and what its last quarter still gained.",
-            "crops": "The images on which the networks differ most, HR first.",
+            "crops": "Parts of photographs as the networks restore them, HR first.",
         },
         ("comparison", "comparison_gains"),
         in_report=("crops",),

@@ -25,6 +25,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from srlab.checkpoints import load_network, load_tensors, save_network, save_tensors
+from srlab.data.layouts import ImageRef, held_out
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale
 from srlab.data.sources import DataSource, embedded, load, open_data
@@ -296,6 +297,11 @@ class Study:
         if not data.benchmarks:
             raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
         return data
+
+    @property
+    def pictures(self) -> tuple[ImageRef, ...]:
+        """HR images for figures: photographs that may be passed on, held out of every study's training."""
+        return held_out().hr
 
     # --- which runs -------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,10 @@ from srlab.explore import Look, Restored
 from srlab.inspection import Boxes, Groups, Values, View, Windows
 from srlab.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
-from srlab.plots import sweeps, timings
 from srlab.plots.frames import pareto
+from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
-from srlab.runs import Study
+from srlab.runs import Record, Study
 
 NAMES = [f"image{i}" for i in range(6)]
 
@@ -196,8 +197,9 @@ def roofs():
 def claimed():
     verdicts = ("holds", "holds in direction", "does not hold", "not testable at this budget, because …")
     rows = pd.DataFrame({"id": "lcoa-psnr-high", "against": "nlan_shared", "verdict": verdicts})
-    share = pd.Series([1.1, 0.4, -0.5, 0.1])
-    return rows.assign(share=share, share_low=share - 0.2, share_high=[1.3, 0.6, -0.1, np.inf])
+    rows = rows.assign(quantity="psnr_gain_db", claimed=0.4, measured=0.1)
+    share = pd.Series([1.1, 0.4, -9.0, 0.1])
+    return rows.assign(share=share, share_low=share - 0.2, share_high=[1.3, 0.6, -8.0, np.inf])
 
 
 def training_curves():
@@ -249,24 +251,32 @@ FIGURES = {
     "reach": lambda: plots.reach(
         example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10), 12.5))
     ),
-    "clusters": lambda: sweeps.clusters(swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN),
-    "window": lambda: sweeps.window(*varied("window", [16, 32]), EVEN.assign(window=[16, 16, 32, 32])),
-    "centroids": lambda: sweeps.centroids(
+    "clusters": lambda: plots.DRAWINGS["clusters"].draw(
+        swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN
+    ),
+    "window": lambda: plots.DRAWINGS["window"].draw(
+        *varied("window", [16, 32]), EVEN.assign(window=[16, 16, 32, 32])
+    ),
+    "centroids": lambda: plots.DRAWINGS["centroids"].draw(
         pd.concat(varied("update", [update])[0] for update in UPDATES),
         boxes(UPDATES, "degrees"),
         boxes(UPDATES, "gini"),
     ),
-    "depth": lambda: sweeps.depth(similarity(), *varied("renewed", [1, 2, 4])),
-    "sides": lambda: sweeps.sides(varied("side", [8, 16, 32], ["windown"])[0]),
-    "units": lambda: sweeps.units(*varied("groups", [1, 2, 4], ["edsr_like", "lcoan"])),
-    "photographs": lambda: sweeps.photographs(varied("photographs", [5, 20, 80], ["edsr_like", "lcoan"])[0]),
-    "kinds": lambda: sweeps.kinds(of_kinds()),
-    "backends": lambda: timings.backends(layer_costs(side=[8, 16, 32, 64], backend=list(timings.BACKENDS))),
-    "routing": lambda: timings.routing(routes()),
-    "scales": lambda: timings.scales(layer_costs(model=list(TRAINED), scale=[2, 3, 4, 16])),
-    "limits": lambda: timings.limits(limited()),
-    "roofline": lambda: timings.roofline(roofs()),
-    "claims": lambda: timings.claims(claimed()),
+    "depth": lambda: plots.DRAWINGS["depth"].draw(similarity(), *varied("renewed", [1, 2, 4])),
+    "sides": lambda: plots.DRAWINGS["sides"].draw(varied("side", [8, 16, 32], ["windown"])[0]),
+    "units": lambda: plots.DRAWINGS["units"].draw(*varied("groups", [1, 2, 4], ["edsr_like", "lcoan"])),
+    "photographs": lambda: plots.DRAWINGS["photographs"].draw(
+        varied("photographs", [5, 20, 80], ["edsr_like", "lcoan"])[0]
+    ),
+    "kinds": lambda: plots.DRAWINGS["kinds"].draw(of_kinds()),
+    "backends": lambda: plots.DRAWINGS["backends"].draw(
+        layer_costs(side=[8, 16, 32, 64], backend=list(BACKENDS))
+    ),
+    "routing": lambda: plots.DRAWINGS["routing"].draw(routes()),
+    "scales": lambda: plots.DRAWINGS["scales"].draw(layer_costs(model=list(TRAINED), scale=[2, 3, 4, 16])),
+    "limits": lambda: plots.DRAWINGS["limits"].draw(limited()),
+    "roofline": lambda: plots.DRAWINGS["roofline"].draw(roofs()),
+    "claims": lambda: plots.DRAWINGS["claims"].draw(claimed()),
 }
 
 
@@ -283,6 +293,7 @@ def test_figures_are_saved_alike_each_time_and_readable(name, tmp_path):
     assert figure.get_figwidth() <= 7
     texts = [t for t in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if t.get_text()]
     assert texts and min(text.get_fontsize() for text in texts) >= 5.6  # mathtext's exponents are smaller
+    FigureCanvasAgg(figure).draw()  # lays it out for the resolution that is measured
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert drawn.x0 >= -0.02 and drawn.x1 <= width + 0.02 and drawn.y0 >= -0.02 and drawn.y1 <= height + 0.02
 
@@ -316,7 +327,9 @@ def test_one_seed_tells_nothing_apart():
     differences = plots.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
     assert not differences["told_apart"].any()
     said = plots.verdict(differences)
-    assert "No verdict" in said and "with 1 seed each" in said and "+5.000 dB" in said
+    assert (
+        "No verdict" in said and "1 seed cannot tell a network from its luck" in said and "+5.000 dB" in said
+    )
 
 
 def test_two_seeds_tell_nothing_apart_either():
@@ -391,6 +404,74 @@ def test_late_gains_are_those_of_the_last_quarter():
 def test_the_pareto_front_is_what_nothing_beats():
     table = pd.DataFrame({"ms": [1, 2, 2, 3, 4], "gain_db": [0.1, 0.3, 0.2, 0.2, 0.4]}, index=list("abcde"))
     assert list(pareto(table.iloc[::-1], "ms").index) == ["a", "b", "e"]
+
+
+STUDY = Study("smoke", Path(__file__).parents[1])
+
+
+def timed(run, sizes=(24,), **facts):
+    """A timing run's record, whose n-th network takes n ms and n MiB for each pixel of the input's side."""
+    rows = [
+        {"label": label, "part": part, "size": size, "height": size, "width": size}
+        | dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "moved_mib"), n * size)
+        for n, label in enumerate(run.networks, 1)
+        for part in ("network", "non-local layers")
+        for size in sizes
+    ]
+    record = Record(run, Path("nowhere"))
+    record.__dict__.update(profile=pd.DataFrame(rows), facts=facts)
+    return record
+
+
+def test_timed_windows_are_told_by_side_and_backend():
+    run = STUDY.windows_timing()
+    rows = plots.backends(timed(run))
+    assert (rows["side"].astype(str) + " " + rows["backend"]).tolist() == list(run.networks)
+    assert set(rows["part"]) == {"non-local layers"} and set(rows["run"]) == {run.hash}
+    assert set(rows["backend"]) <= set(BACKENDS)
+
+
+def test_timed_routing_is_told_by_mechanism_window_and_top():
+    run = STUDY.routing_timing()
+    rows = plots.routing(timed(run))
+    fgca, bra = (rows[rows["mechanism"] == name] for name in ("fgcan", "bran"))
+    assert [f"fgcan M={row.window:g} top={row.top}" for row in fgca.itertuples()] == list(fgca["label"])
+    assert [f"bran top={row.top}" for row in bra.itertuples()] == list(bra["label"])
+    assert len(fgca) + len(bra) == len(run.networks) and bra["window"].isna().all()
+
+
+def test_sixteen_is_four_of_what_four_makes():
+    records = [timed(run, run.sizes) for run in STUDY.scale_timing()]
+    rows = plots.scales(records).set_index(["model", "scale"])
+    [four] = [record.run for record in records if record.run.scale == 4]
+    first, second = four.sizes
+    for n, model in enumerate(four.networks, 1):
+        assert rows.loc[(model, 4), "median_ms"] == n * first
+        assert rows.loc[(model, 16), "median_ms"] == n * (first + second)
+        assert rows.loc[(model, 16), "peak_mib"] == n * second
+    assert set(rows.index.get_level_values("scale")) == {*(record.run.scale for record in records), 16}
+    assert rows.index.is_unique
+
+
+def test_the_floor_is_the_higher_of_arithmetic_and_bytes():
+    record = timed(STUDY.timing(), (16, 24), ceilings={"gflops_per_s": 100.0, "gib_per_s": 10.0})
+    layers = record.profile["part"] == "non-local layers"
+    record.profile.loc[layers, ["gflops", "moved_mib"]] = [1.0, 1024.0]
+    record.profile.loc[record.profile["label"] == "nlan", "gflops"] = 50.0
+    rows = plots.roofline(record).set_index("model")
+    assert set(rows["size"]) == {24} and set(rows["part"]) == {"non-local layers"}
+    assert rows["floor_ms"].to_dict() == pytest.approx(dict.fromkeys(rows.index, 100) | {"nlan": 500})
+    assert (rows["gflops_per_s"] == 100).all() and (rows["gib_per_s"] == 10).all()
+
+
+def test_limits_are_of_one_layer_of_each_model():
+    record = Record(STUDY.limits(), Path("nowhere"))
+    record.__dict__["limits"] = limited().drop(columns=["run"]).rename(columns={"model": "label"})
+    rows = plots.limits(record)
+    assert rows["model"].tolist() == limited()["model"].tolist() and set(rows["run"]) == {record.run.hash}
+    growth = plots.growth(rows[rows["state"] == MEASURED]).set_index("model")
+    assert growth["sizes"].to_dict() == {"lcoan": 4, "nlan": 2, "bran": 3}
+    assert growth["time_exponent"].to_dict() == pytest.approx(dict.fromkeys(growth.index, 0.5))
 
 
 def test_table_names_runs_and_marks_the_best(tmp_path):

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import studies, sweeps, timings
+from srlab.plots import latency, studies, sweeps
 from srlab.plots.output import save
 
 
@@ -44,13 +44,13 @@ DRAWINGS = {
     "units": Drawing(sweeps.units, ("units_images", "units_costs")),
     "photographs": Drawing(sweeps.photographs, ("photographs_images",)),
     "kinds": Drawing(sweeps.kinds, ("kinds_images",)),
-    "backends": Drawing(timings.backends, ("backends",)),
+    "backends": Drawing(latency.backends, ("backends",)),
     "sides": Drawing(sweeps.sides, ("sides_images",)),
-    "routing": Drawing(timings.routing, ("routing",)),
-    "scales": Drawing(timings.scales, ("scales",)),
-    "limits": Drawing(timings.limits, ("limits",)),
-    "roofline": Drawing(timings.roofline, ("roofline",)),
-    "claims": Drawing(timings.claims, ("claims",)),
+    "routing": Drawing(latency.routing, ("routing",)),
+    "scales": Drawing(latency.scales, ("scales",)),
+    "limits": Drawing(latency.limits, ("limits",)),
+    "roofline": Drawing(latency.roofline, ("roofline",)),
+    "claims": Drawing(latency.claims, ("claims",)),
 }
 
 

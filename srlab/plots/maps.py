@@ -197,7 +197,7 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
     def crop(row: int, column: int, words: str, image: np.ndarray, **style: object) -> None:
         place(row, column, words).imshow(image, interpolation="nearest", **style)
 
-    draw_image(place(0, 0, f"LR, {first.image}"), first.view)
+    draw_image(place(0, 0, fill(f"LR, {first.image}", letters)), first.view)
     crop(0, columns - 2, "HR around the query", first.restored.hr)
     for row, look in enumerate(looks, 1):
         draw_weights(place(row, 0, fill(f"{look.title}: {look.layer}", letters)), look.view)
@@ -225,7 +225,7 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     title = TITLE / figure.get_figheight()
 
     def rectangle(row: int, column: int) -> Rectangle4:
-        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.15 * title
+        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.22 * title
         return left, bottom, 0.94 / columns, 1 / rows - title
 
     axes = {

@@ -124,7 +124,8 @@ def claims_table(rows: pd.DataFrame) -> Styler:
     """
     shown = _told(rows, [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()])
     shown = shown.assign(over=rows["spread"], work=rows["workload"], device=rows["device"])
-    return shown.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+    style = shown.style.hide(axis="index").format(na_rep="–")
+    return style.set_properties(**{"text-align": "left", "vertical-align": "top"})
 
 
 def claims_markdown(rows: pd.DataFrame) -> str:
@@ -151,7 +152,7 @@ def with_unit(number: float, quantity: str) -> str:
         return "–"
     return {
         "time_reduction_percent": f"{number:.0f} %",
-        "psnr_gain_db": f"{number:+.3g} dB",
+        "psnr_gain_db": f"{number:+.2f} dB",
         "growth_exponent": f"L^{number:.2f}",
     }.get(quantity, f"{number:.3g}×")
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from srlab.limits import MEASURED, MEMORY
+from srlab.plots.output import with_unit
 from srlab.plots.studies import conditions, key, logarithmic, points, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, blank, look
 
@@ -124,7 +125,7 @@ def limits(found: pd.DataFrame) -> Figure:
             ax.plot(pixels, done[column], **style | {"markersize": 4})
             failed = own[own["state"] != MEASURED]
             if len(failed) and len(done):
-                _fell(ax, failed.iloc[0], pixels.iloc[-1], done[column].iloc[-1], style["color"])
+                _fell(ax, failed.iloc[0], float(pixels.iloc[-1]), done[column].iloc[-1], style["color"])
         ax.set(xscale="log", xlabel="pixels of the map", ylabel=NAMES[column])
         logarithmic(ax)
         ax.set_title("one non-local layer alone")
@@ -178,6 +179,10 @@ def roofline(costs: pd.DataFrame) -> Figure:
     return figure
 
 
+#: Shares of a claim that are drawn; what lies beyond stands at the edge as an arrow.
+SHARES = (-1.5, 2.5)
+
+
 @rc_context(HOUSE)
 def claims(rows: pd.DataFrame) -> Figure:
     """What was measured of each claim, as a share of what was claimed: 1 is the claim itself.
@@ -190,32 +195,36 @@ def claims(rows: pd.DataFrame) -> Figure:
     known = rows[rows["share"].notna()].reset_index(drop=True)
     figure = blank(DOUBLE, 0.24 * len(known) + 0.9)
     ax = figure.subplots()
+    styles = {"holds": ("#0072B2", "o"), "does not hold": ("#D55E00", "X"), "not testable": ("#999999", "D")}
     for y, row in known.iterrows():
-        settled = not row["verdict"].startswith("not testable")
-        colour = "#0072B2" if row["verdict"].startswith("holds") else "#D55E00" if settled else "#999999"
-        marker = "o" if row["verdict"].startswith("holds") else "X" if settled else "D"
-        low, high = (max(min(row[end], 1e3), -1e3) for end in ("share_low", "share_high"))
-        ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-        ax.plot(row["share"], y, marker=marker, color=colour, linestyle="none")
+        colour, marker = next(style for start, style in styles.items() if row["verdict"].startswith(start))
+        inside = np.clip(row["share"], *SHARES)
+        if inside != row["share"]:
+            marker = ">" if inside > 0 else "<"
+        ax.plot(np.clip([row["share_low"], row["share_high"]], *SHARES), [y, y], color=colour, linewidth=2)
+        ax.plot(inside, y, marker=marker, color=colour, linestyle="none", clip_on=False)
     ax.axvline(1, color=INK, linewidth=0.9)
     ax.axvline(0, color=INK, linewidth=0.6, linestyle=":")
-    ax.set_xscale("symlog", linthresh=2)
-    ax.set_xlim(*_room(known))
-    ax.set_yticks(range(len(known)), known["id"] + ": against " + known["against"])
-    ax.set_ylim(len(known) - 0.4, -0.6)
-    ax.set_xlabel(
-        "measured / claimed (1: as claimed; 0: no effect; below: the other way); bars: 95 % interval"
-    )
+    ax.set_xlim(*SHARES)
+    ax.set_yticks(range(len(known)), known["id"] + ": against " + known["against"].str.split(",").str[0])
+    values = ax.twinx()
+    told = [
+        f"{with_unit(row.measured, row.quantity)} of {with_unit(row.claimed, row.quantity)}"
+        for row in known.itertuples()
+    ]
+    values.set_yticks(range(len(known)), told)
+    values.grid(visible=False)
+    for each in (ax, values):
+        each.set_ylim(len(known) - 0.4, -0.6)
+        each.tick_params(length=0, axis="y")
+    ax.set_xlabel("measured in units of the claim (0: no effect); bars: 95 % interval; arrows: beyond")
     entries = [
-        Line2D([], [], color="#0072B2", marker="o", label="holds, or in direction"),
-        Line2D([], [], color="#D55E00", marker="X", label="does not hold"),
-        Line2D([], [], color="#999999", marker="D", label="not testable at this budget"),
+        Line2D([], [], color=colour, marker=marker, label=label)
+        for (colour, marker), label in zip(
+            styles.values(),
+            ("holds, or in direction", "does not hold", "not testable at this budget"),
+            strict=True,
+        )
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=3)
     return figure
-
-
-def _room(rows: pd.DataFrame) -> tuple[float, float]:
-    shares = rows[["share", "share_low", "share_high"]].to_numpy()
-    shares = shares[np.isfinite(shares)]
-    return min(-0.5, 1.3 * shares.min()), max(2.0, 1.3 * shares.max())

@@ -1,10 +1,13 @@
 """The rules by which a claim is judged; what it is measured with is tested where that is made."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from srlab.claims import DIRECTION, HOLDS, NOT, UNTESTED, judge, published_claims, summary
+from srlab.plots import claims_markdown
 
 NO_EFFECT = f"{UNTESTED} the interval holds no effect"
 
@@ -101,3 +104,13 @@ def test_the_summary_counts_verdicts_and_names_every_comparison():
         told[0] == "- **lcoa-time**, LCoA is fast: holds (against nlan); holds in direction (against lspn)."
     )
     assert len(told) == 3 and "because another (against nlsn); does not hold (against bran)" in told[2]
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "table", sorted(ROOT.glob("results/cpu-*/tables/claims.csv")), ids=lambda p: p.parts[-3]
+)
+def test_the_readme_shows_the_claims_as_they_were_measured(table):
+    assert claims_markdown(pd.read_csv(table)) in (ROOT / "README.md").read_text(encoding="utf-8")

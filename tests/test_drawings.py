@@ -31,7 +31,7 @@ GAINS = {
 
 
 def read(study, table):
-    return pd.read_csv(study / "tables" / f"{table}.csv", float_precision="round_trip")
+    return pd.read_csv(study / "tables" / f"{table}.csv")
 
 
 def images():

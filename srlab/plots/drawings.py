@@ -94,7 +94,7 @@ def redraw(name: str, study_folder: Path) -> Figure:
         path = study_folder / "tables" / f"{table}.csv"
         if not path.is_file():
             raise InputError(f"{path}: no such table; the notebook that draws '{name}' writes it")
-        frames.append(pd.read_csv(path, float_precision="round_trip"))
+        frames.append(pd.read_csv(path))
     return drawing.draw(*frames)
 
 

@@ -9,7 +9,7 @@ import multiprocessing
 import resource
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
 import pandas as pd
@@ -30,6 +30,8 @@ TOLD = ("bad_alloc", "could not create a primitive", "can't start new thread")
 FIRST = (16, 16)
 #: A network that answers within this is timed several times; a slower one, whose noise matters less, once.
 QUICK_S = 0.5
+#: How long a process may take to start, s.
+START_S = 60.0
 
 
 def find_limits(
@@ -87,9 +89,12 @@ def _series(
     theirs.close()
     rows: list[dict] = []
     try:
+        starting = START_S
         for height, width in sizes:
-            # A few calls are made of each size, and the first one waits for the process to start.
-            row = ours.recv() if ours.poll(60 + 12 * limit_s) else {"state": TIME}
+            # First it says, by None, that one call is over, so that no hopeless one is waited for.
+            row = _heard(ours, starting + 2 * limit_s)
+            row = _heard(ours, 12 * limit_s) if row is None else row
+            starting = 0
             rows.append({"height": height, "width": width, **row})
             if row["state"] != MEASURED:
                 break
@@ -105,6 +110,10 @@ def _series(
     return rows
 
 
+def _heard(process: Connection, seconds: float) -> dict | None:
+    return process.recv() if process.poll(seconds) else {"state": TIME}
+
+
 def _work(
     answers: Connection,
     network: nn.Module,
@@ -118,11 +127,11 @@ def _work(
     tqdm.set_lock(threading.RLock())
     torch.set_num_threads(threads)
     network = network.to(device, memory_format=torch.channels_last).eval()
-    _measure(network, *FIRST, limit_s, device)
+    _measure(network, *FIRST, limit_s, device, lambda: None)
     _bound_memory(limit_mib, device)
     for height, width in sizes:
         try:
-            answer = _measure(network, height, width, limit_s, device)
+            answer = _measure(network, height, width, limit_s, device, lambda: answers.send(None))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) and not any(words in str(error) for words in TOLD):
                 raise
@@ -143,7 +152,14 @@ def _bound_memory(limit_mib: int, device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def _measure(network: nn.Module, height: int, width: int, limit_s: float, device: torch.device) -> dict:
+def _measure(
+    network: nn.Module,
+    height: int,
+    width: int,
+    limit_s: float,
+    device: torch.device,
+    began_well: Callable[[], None],
+) -> dict:
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(1, network.channels, height, width, generator=generator)
     features = features.to(device, memory_format=torch.channels_last)
@@ -154,6 +170,7 @@ def _measure(network: nn.Module, height: int, width: int, limit_s: float, device
             torch.cuda.synchronize(device)
 
     call()
+    began_well()
     began = time.perf_counter()
     call()
     seconds = time.perf_counter() - began

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
+import numpy as np
 import pandas as pd
 
 from srlab.limits import MEASURED
@@ -83,8 +84,8 @@ def judge(row: dict) -> str:
     Parameters
     ----------
     row : dict
-        quantity, claimed, measured, low, high; untested (a reason, or None); for growth also other_low, the
-        lower end of the baseline's interval.
+        quantity, claimed, measured, low, high; untested (a reason, or None); for growth also other, the
+        baseline's exponent.
     """
     if row.get("untested"):
         return f"{UNTESTED} {row['untested']}"
@@ -92,7 +93,7 @@ def judge(row: dict) -> str:
     if row["quantity"] == "growth_exponent":
         if low <= claimed:
             return HOLDS
-        return DIRECTION if high < row["other_low"] else NOT
+        return DIRECTION if high < row["other"] else NOT
     nothing = 1.0 if row["quantity"].endswith("ratio") else 0.0
     if low <= nothing <= high and low < high:
         return f"{UNTESTED} the interval holds no effect"
@@ -201,20 +202,22 @@ def _growth(study: Study) -> Iterator[tuple[str, dict]]:
     done = record.limits[record.limits["state"] == MEASURED]
     done = done.assign(pixels=done["height"] * done["width"])
     large = {label: own[own["pixels"] >= LARGE] for label, own in done.groupby("label")}
-    if any(label not in large or large[label]["pixels"].nunique() < 3 for label in ("fgcan", "bran")):
+    if "fgcan" not in large or large["fgcan"]["pixels"].nunique() < 3:
         few = f"fewer than three maps of {LARGE:,} px or more were measured"
         yield "sscan-linear", _absent("bran", few, record)
         return
-    own, other = (
-        growth_exponent(large[label]["pixels"], large[label]["median_ms"]) for label in ("fgcan", "bran")
-    )
+    own = growth_exponent(large["fgcan"]["pixels"], large["fgcan"]["median_ms"])
+    other, against = None, "bran, which took too few sizes for an exponent"
+    if "bran" in large and large["bran"]["pixels"].nunique() > 1:
+        other = growth_exponent(large["bran"]["pixels"], large["bran"]["median_ms"])
+        against = f"bran, whose exponent is {other.value:.2f} over {len(large['bran'])} sizes"
     sizes = large["fgcan"]["pixels"]
     yield (
         "sscan-linear",
         _row(
-            f"bran, whose exponent is {other:.2f}",
+            against,
             own,
-            other_low=other.low,
+            other=other.value if other else -np.inf,
             spread=f"{len(sizes)} sizes",
             device=_on(record),
             workload=f"one layer, maps of {sizes.min():,} to {sizes.max():,} px, float32, batch 1",

@@ -52,7 +52,7 @@ def test_verdicts(quantity, claimed, low, high, verdict):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "other_low", "verdict"),
+    ("low", "high", "other", "verdict"),
     [
         (0.9, 1.1, 1.5, HOLDS),
         (0.7, 0.8, 0.7, HOLDS),
@@ -61,8 +61,8 @@ def test_verdicts(quantity, claimed, low, high, verdict):
         (1.9, 2.1, 1.0, NOT),
     ],
 )
-def test_growth_is_judged_by_one_and_by_the_baseline(low, high, other_low, verdict):
-    assert judge(row("growth_exponent", 1.0, low, high, other_low=other_low)) == verdict
+def test_growth_is_judged_by_one_and_by_the_baseline(low, high, other, verdict):
+    assert judge(row("growth_exponent", 1.0, low, high, other=other)) == verdict
 
 
 def test_what_was_not_tested_is_not_judged_however_clear_it_looks():

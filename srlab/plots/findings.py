@@ -36,6 +36,16 @@ def measured_cost(record: Record) -> str:
     )
 
 
+#: What options are called in sentences.
+WORDS = {
+    "clusters": "k =",
+    "window": "w =",
+    "update": "centroids with",
+    "renewed": "weights computed anew every n layers with n =",
+    "side": "windows of side",
+}
+
+
 def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
     """What may be said about mean gains: only those whose interval leaves out zero, and of enough seeds.
 
@@ -46,7 +56,7 @@ def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "e
     seeds = int(differences["seeds"].min())
     low, high = (f"{gain:+.3f}" for gain in (differences["gain_db"].min(), differences["gain_db"].max()))
     span = f"{low} dB" if low == high else f"between {low} and {high} dB"
-    found = f"mean gain in Y-PSNR over {by} `{reference}` is {span}"
+    found = f"mean gain in Y-PSNR over {WORDS.get(by, by)} `{reference}` is {span}"
     if seeds < SEEDS:
         return (
             f"**No verdict.** The {found}, but {count(seeds, 'seed')} cannot tell a network from its luck: "

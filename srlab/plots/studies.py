@@ -89,10 +89,13 @@ def convergence(curves: pd.DataFrame) -> Figure:
 
 @rc_context(HOUSE)
 def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]]) -> Figure:
-    """Images in rows, each with its words beneath."""
+    """Images in rows, each with its words beneath: "NAME: MORE", of many in a row on two lines."""
     columns = max(map(len, rows))
+    if columns > 5:
+        rows = [[(words.replace(": ", ":\n"), image) for words, image in row] for row in rows]
     side = DOUBLE / columns
-    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + 0.25 for row in rows]
+    words_in = 0.25 if columns <= 5 else 0.4
+    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + words_in for row in rows]
     figure = blank(DOUBLE, sum(heights))
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for axes, row in zip(grid, rows, strict=True):
@@ -191,7 +194,8 @@ def key(models: pd.Series, **style: object) -> list[Line2D]:
 
 
 def categories(ax: Axes, names: Sequence[str]) -> None:
-    ax.set_xticks(range(len(names)), names, rotation=20, ha="right", rotation_mode="anchor")
+    slanted = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 4 else {}
+    ax.set_xticks(range(len(names)), names, **slanted)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(visible=False, axis="x")
 

@@ -27,6 +27,8 @@ UNTESTED = "not testable at this budget, because"
 #: The baselines of LCoA's claims; its paper's summary names none.
 RIVALS = ("nlan", "nlsn", "enlcn", "lspn")
 LAYERS = "non-local layers"
+#: Ratios of memory nearer to 1 than this are no difference: allocators round.
+SAME = 0.05
 #: Maps smaller than this, in pixels, are left out of growth: there fixed costs hide it.
 LARGE = 128**2
 
@@ -97,7 +99,7 @@ def judge(row: dict) -> str:
     nothing = 1.0 if row["quantity"].endswith("ratio") else 0.0
     if low <= nothing <= high and low < high:
         return f"{UNTESTED} the interval holds no effect"
-    if high <= nothing:
+    if high <= nothing or (low == high and abs(high - nothing) < SAME):
         return NOT
     return HOLDS if high >= claimed else DIRECTION
 

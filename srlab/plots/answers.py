@@ -221,7 +221,10 @@ def photographs(quality: pd.DataFrame) -> str:
     for model, own in quality.groupby("model", sort=False):
         found = _pooled(differences(own, "photographs", counts[0])).set_index("photographs").loc[counts[-1]]
         told.append(f"`{model}` {_interval(found)} dB")
-    return f"From {counts[0]} to {counts[-1]} photographs: {'; '.join(told)}. {_seeds(quality)}"
+    return (
+        f"From {counts[0]} to {counts[-1]} photographs: {'; '.join(told)}. {_seeds(quality)} Each set was "
+        f"drawn once: what is peculiar to its photographs is in the difference and not in the interval."
+    )
 
 
 def _rounds(timing: Record, label: str) -> pd.Series:

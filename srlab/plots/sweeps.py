@@ -133,7 +133,8 @@ def sides(quality: pd.DataFrame) -> Figure:
     ):
         own = quality[quality["benchmark"] == benchmark]
         draw_gains(ax, own, quality["side"].min(), "side", like="windown")
-        ax.set(xlabel="side of the windows (px)", title=f"{benchmark}: {ax.get_title()}")
+        words = ax.get_title().replace(", ", ",\n")
+        ax.set(xlabel="side of the windows (px)", title=f"{benchmark}: {words}")
         ax.label_outer()
     return figure
 

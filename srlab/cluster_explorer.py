@@ -90,10 +90,16 @@ class ClusterExplorer(ipywidgets.VBox):
         super().__init__([choices, ipywidgets.HBox([self.step, self.cluster]), self.status, self.canvas])
 
     def _name(self, run: TrainingRun) -> str:
-        """The model and k, and the window where it is not the profile's."""
+        """The model and k, and whatever else is not the profile's; no two networks share a name."""
         options, usual = run.network.options, self.study.network(run.network.model).options
-        window = "" if options["window"] == usual["window"] else f", w = {options['window']}"
-        return f"{run.network.model}, k = {options['clusters']}{window}"
+        own = [
+            f"{'w' if key == 'window' else key.replace('_', ' ')} = {value}"
+            for key, value in options.items()
+            if key != "clusters" and value != usual[key]
+        ]
+        if run.photographs:
+            own.append(f"{run.photographs} photographs")
+        return ", ".join([f"{run.network.model}, k = {options['clusters']}", *own])
 
     def _divide(
         self, ref: ImageRef, name: str | None

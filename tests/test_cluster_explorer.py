@@ -141,3 +141,11 @@ def test_images_are_divided_once(explorer, monkeypatch):
     monkeypatch.setattr("srlab.cluster_explorer.trace", lambda *_: pytest.fail("traced again"))
     explorer.cluster.value = 0
     explorer.step.value = 1
+
+
+def test_every_network_that_learns_centroids_has_a_name_of_its_own(explorer, study):
+    seed = study.profile.seeds[0]
+    learning = [run for run in study.trained() if "clusters" in run.network.options and run.seed == seed]
+    names = list(explorer.network.options)
+    assert len(names) == len(learning) == len(set(names))
+    assert "lcoan, k = 4, centroid update = frozen" in names and "lcoan, k = 4, w = 16" in names

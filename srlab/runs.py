@@ -414,7 +414,7 @@ class Study:
     def timing(self) -> TimingRun:
         """The networks measured in turn; those that share weights both ways, recomputing and storing them."""
         timing = self.profile.timing
-        models = timing.models or self.profile.models
+        models = self._timed_models()
         networks = {model: self.network(model, **self._timed(model)) for model in models}
         for model in ("lcoan", "nlan_shared"):
             if model in models:
@@ -444,7 +444,7 @@ class Study:
     def scale_timing(self) -> list[TimingRun]:
         """The timed networks at each scale; ×4 also on its own output, since ×16 is ×4 twice."""
         timing = self.profile.timing
-        networks = {model: self.network(model, **self._timed(model)) for model in timing.models}
+        networks = {model: self.network(model, **self._timed(model)) for model in self._timed_models()}
         size = timing.sizes[0]
         return [
             self._timing("scale", networks, (size, 4 * size) if scale == 4 else (size,), scale)
@@ -467,15 +467,18 @@ class Study:
     def limits(self) -> LimitsRun:
         """How large a map one layer of each timed mechanism can take."""
         timing = self.profile.timing
-        models = [model for model in timing.models if model != "edsr_like"]
+        on_trunk = [model for model in self._timed_models() if "groups" in entry(model).options]
         return LimitsRun(
-            networks={model: self._one_layer(model) for model in models},
+            networks={model: self._one_layer(model) for model in on_trunk if model != "edsr_like"},
             scale=self.profile.scale,
             sizes=tuple(height_and_width(size) for size in timing.limits),
             limit_s=timing.limit_s,
             limit_mib=timing.limit_mib,
             device=self.device,
         )
+
+    def _timed_models(self) -> tuple[str, ...]:
+        return self.profile.timing.models or self.profile.models
 
     def _one_layer(self, model: str, **options: object) -> Network:
         return self.network(model, **self._timed(model) | {"groups": 1, "blocks": 1} | options)

@@ -338,3 +338,14 @@ def test_quick_uses_the_400_photographs_and_set5_where_they_are(shared_data, mon
     assert len(study.data.train) == 400 - len(study.profile.leave_out) == 399
     assert {name: len(refs) for name, refs in study.data.benchmarks.items()} == {"Set5": 5}
     assert study.training("lcoan").data == study.data.fingerprint != "embedded"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_times_and_limits_networks(path, monkeypatch):
+    monkeypatch.setenv("SRLAB_DEVICE", "some-gpu")  # so that profiles for GPUs can be read without one
+    monkeypatch.delenv("SRLAB_DATA", raising=False)
+    study = Study(path.stem, ROOT)
+    measured = [study.costs(), study.timing(), *study.scale_timing(), study.layers_timing(), study.limits()]
+    assert all(run.networks for run in measured)
+    # One non-local layer is what limits are asked of, so only of networks on the trunk.
+    assert all("groups" in network.options for network in study.limits().networks.values())

@@ -94,14 +94,13 @@ def depth(similarity: pd.DataFrame, quality: pd.DataFrame, costs: pd.DataFrame) 
         for ax, model in zip(axes, models, strict=True):
             own = similarity[(similarity["model"] == model) & (similarity["kind"] == kind)]
             cells = own.groupby(["first", "second"])["similarity"].mean().unstack()
-            drawn = ax.imshow(cells, vmin=0, vmax=1, cmap="viridis")
+            ax.imshow(cells, vmin=0, vmax=1, cmap="viridis")
             for (row, column), value in np.ndenumerate(cells.to_numpy()):
                 colour = "white" if value < 0.6 else "black"
                 ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
             ax.set(xticks=range(len(cells)), yticks=range(len(cells)), title=f"{model}: {words}")
             ax.grid(visible=False)
         axes[0].set_ylabel("layer")
-        upper.colorbar(drawn, ax=list(axes), shrink=0.8)
     for ax in grid[-1]:
         ax.set_xlabel("layer")
     gain, time = lower.subplots(1, 2)

@@ -12,6 +12,7 @@ from skimage.filters import gaussian
 from torch import Tensor, nn
 
 from srlab.errors import InputError
+from srlab.inspection import gini
 
 #: Standard deviation, in LR pixels, of the blur with which the path begins, as in the authors' demonstration.
 BLUR = 1.2
@@ -129,10 +130,7 @@ def diffusion_index(attribution: Float[np.ndarray, "h w"]) -> float:
         100 if all n pixels contribute alike, 100/n if one alone does. It depends on the size of the image:
         compare networks on the same one.
     """
-    share = np.sort(attribution, axis=None).astype(float)
-    n = share.size
-    gini = (2 * np.arange(1, n + 1) - n - 1) @ share / (n * share.sum())
-    return float(100 * (1 - gini))
+    return 100 * (1 - gini(attribution.ravel().astype(float)))
 
 
 def _shares(signed: Float[np.ndarray, "3 h w"]) -> Float[np.ndarray, "h w"]:

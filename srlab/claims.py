@@ -148,34 +148,28 @@ def _peak(record: Record, label: str, part: str) -> float:
 def _times(study: Study) -> Iterator[tuple[str, dict]]:
     """LCoA's ten layers, 32×32 windows by two back-ends, ESC against HiT-SRF."""
     layers = study.obtain(study.layers_timing())
-    rounds = f"{layers.run.repeats} rounds in turn"
+    work = f"10 {_work(layers, LAYERS)}, 128 channels"
     for rival in RIVALS:
         found = _ratio(layers, "lcoan", rival, LAYERS)
         # A reduction turns the interval round.
         less = Estimate(100 * (1 - found.value), 100 * (1 - found.high), 100 * (1 - found.low))
-        work = f"10 {_work(layers, LAYERS)}, 128 channels"
-        facts = {"spread": rounds, "device": _on(layers), "workload": work, "run": layers.run.hash}
-        yield "lcoa-time", _row(rival, less, **facts)
+        yield "lcoa-time", _timed_row(layers, rival, less, work)
     windows = study.obtain(study.windows_timing())
-    facts = {
-        "spread": f"{windows.run.repeats} rounds in turn",
-        "device": _on(windows),
-        "workload": f"one layer of 32×32 windows, {_work(windows, LAYERS)}",
-        "run": windows.run.hash,
-    }
     if {"32 reference", "32 sdpa"} <= set(windows.run.networks):
         found = _ratio(windows, "32 reference", "32 sdpa", LAYERS)
-        yield "esc-flash-latency", _row("plain formula, position table", found, **facts)
+        work = f"one layer of 32×32 windows, {_work(windows, LAYERS)}"
+        yield "esc-flash-latency", _timed_row(windows, "plain formula, position table", found, work)
     else:
         yield "esc-flash-latency", _absent("plain formula", "this profile times no 32×32 windows", windows)
     both = study.obtain(study.published_timing())
-    facts = {
-        "spread": f"{both.run.repeats} rounds in turn",
-        "device": _on(both),
-        "workload": f"published sizes, ×4, {_work(both, 'whole network')}",
-        "run": both.run.hash,
-    }
-    yield "esc-hit-latency", _row("hit_srf", _ratio(both, "hit_srf", "esc", "network"), **facts)
+    found = _ratio(both, "hit_srf", "esc", "network")
+    work = f"published sizes, ×4, {_work(both, 'whole network')}"
+    yield "esc-hit-latency", _timed_row(both, "hit_srf", found, work)
+
+
+def _timed_row(record: Record, against: str, found: Estimate, workload: str) -> dict:
+    spread = f"{record.run.repeats} rounds in turn"
+    return _row(against, found, spread=spread, device=_on(record), workload=workload, run=record.run.hash)
 
 
 def _memory(study: Study) -> Iterator[tuple[str, dict]]:

@@ -565,8 +565,8 @@ def windows(layer: LayerTrace, row: int, col: int, turn: int = 0) -> Int[np.ndar
     return labels.reshape(layer.height, layer.width)
 
 
-def gini(sizes: Int[np.ndarray, " k"]) -> float:
-    """Gini coefficient of cluster sizes: 0 if all are alike, 1 − 1/k if one cluster holds everything."""
+def gini(sizes: Shaped[np.ndarray, " k"]) -> float:
+    """Gini coefficient of sizes, of clusters or other: 0 if all are alike, 1 − 1/k if one holds everything."""
     share = np.sort(sizes) / sizes.sum()
     k = len(share)
     return float((2 * np.arange(1, k + 1) - k - 1) @ share / k)

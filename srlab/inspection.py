@@ -566,7 +566,7 @@ def windows(layer: LayerTrace, row: int, col: int, turn: int = 0) -> Int[np.ndar
 
 
 def gini(sizes: Shaped[np.ndarray, " k"]) -> float:
-    """Gini coefficient of sizes, of clusters or other: 0 if all are alike, 1 − 1/k if one holds everything."""
+    """Gini coefficient of sizes, of clusters or other: 0 if all are alike, 1 − 1/k if one holds all."""
     share = np.sort(sizes) / sizes.sum()
     k = len(share)
     return float((2 * np.arange(1, k + 1) - k - 1) @ share / k)

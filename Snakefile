@@ -1,7 +1,7 @@
 # The study as a graph: runs, then the notebooks that read them, then the page that links all.
 # `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
-from srlab.notebooks import PAGES
-from srlab.runs import Study
+from srlab.pages import PAGES
+from srlab.study import Study
 
 PROFILE = config["profile"]
 DEVICES = config.get("devices", 1)  # processes that train one run together

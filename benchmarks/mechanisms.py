@@ -23,15 +23,9 @@ from torch import Tensor, nn
 
 from srlab.attention import BRA, ENLA, FGCA, LSP, NLA, NLSA, CoA, WindowAttention
 from srlab.attention.routed_windows import GATHERED
+from srlab.measure.devices import choose_device, describe_device, device_slug
+from srlab.measure.profiling import measure, peak_memory, summarise_times
 from srlab.models import build
-from srlab.profiling import (
-    choose_device,
-    describe_device,
-    device_slug,
-    measure,
-    peak_memory,
-    summarise_times,
-)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from srlab.attention import SphericalKMeans
-from srlab.checkpoints import fit, load_tensors, save_tensors
 from srlab.data.patches import Patches
 from srlab.errors import NonFiniteLoss, OutOfTime
+from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 
 Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"]]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -59,7 +59,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def smoke_study(tmp_path_factory: pytest.TempPathFactory):
     """The smoke study on the embedded photographs, in a folder of the module's own; nothing is made yet."""
-    from srlab.runs import Study
+    from srlab.study.study import Study
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SRLAB_DATA", "SRLAB_DEVICE"):

@@ -6,12 +6,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
+from kept import ROOT
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = ROOT
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 INSTALLATION = [
     "-m pip install --constraint constraints.txt torch",

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save
 
-from srlab.checkpoints import load_tensors, open_network, read_pth
 from srlab.data.images import read_image
 from srlab.errors import InputError
 from srlab.models import build
+from srlab.weights.checkpoints import load_tensors, open_network, read_pth
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)

@@ -17,17 +17,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from kept import ROOT
 from PIL import Image
 from safetensors.torch import save_file
 
 from srlab import cli
-from srlab.checkpoints import save_network, save_tensors
 from srlab.data.images import write_png
 from srlab.errors import InputError
 from srlab.files import replacing, write_text
 from srlab.models import build
+from srlab.weights.checkpoints import save_network, save_tensors
 
-ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)
 PHOTO = Image.fromarray(RNG.integers(0, 256, (40, 44, 3), dtype=np.uint8))
 OPTIONS = {"channels": 8, "groups": 1, "blocks": 1}

@@ -14,11 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srlab.checkpoints import load_tensors
 from srlab.data.patches import Patches
 from srlab.errors import NonFiniteLoss, OutOfTime
 from srlab.models import build
 from srlab.training import Budget, train
+from srlab.weights.checkpoints import load_tensors
 
 CPU = torch.device("cpu")
 BUDGET = Budget(

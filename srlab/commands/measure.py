@@ -47,13 +47,13 @@ def evaluate(
     """PSNR and SSIM of models on data sets, mean and per image, with the convention they follow."""
     import pandas as pd
 
-    from srlab.checkpoints import open_network
     from srlab.data.layouts import find_benchmarks
-    from srlab.evaluation import assess
     from srlab.files import check_writable, write_text
+    from srlab.measure.devices import choose_device
+    from srlab.measure.evaluation import assess
+    from srlab.measure.published import conventions
     from srlab.models import check_scale
-    from srlab.profiling import choose_device
-    from srlab.tables import conventions
+    from srlab.weights.checkpoints import open_network
 
     check_scale(scale)
     if output:
@@ -90,7 +90,7 @@ def table(
 ) -> None:
     """PSNR and SSIM on Y of evaluation records, beside the published numbers and the difference."""
     from srlab.files import write_text
-    from srlab.tables import read_records, render
+    from srlab.measure.published import read_records, render
 
     text = render(read_records(files), form)
     if output:
@@ -109,9 +109,10 @@ def profile(
     device: DeviceName = "auto",
 ) -> None:
     """Time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers alone."""
+    from srlab.measure.costs import profile_network
+    from srlab.measure.devices import choose_device, describe_device
+    from srlab.measure.profiling import count_parameters
     from srlab.models import build
-    from srlab.profiling import choose_device, count_parameters, describe_device
-    from srlab.runs import profile_network
 
     place = choose_device(device)
     network = build(model, scale, seed=0, **parse(options))
@@ -126,8 +127,8 @@ def models() -> None:
     """Every network: name, parameters (millions, ×2 / ×4, published configuration), what it is, paper."""
     import pandas as pd
 
+    from srlab.measure.profiling import count_parameters
     from srlab.models import REGISTRY, build
-    from srlab.profiling import count_parameters
 
     rows = [
         {

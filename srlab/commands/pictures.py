@@ -41,10 +41,10 @@ def upscale(
     What was written before is skipped, so an interrupted command goes on.
     The exit status is 1 if a picture could not be enlarged.
     """
-    from srlab.checkpoints import open_network
+    from srlab.measure.devices import choose_device
     from srlab.models import check_scale
-    from srlab.profiling import choose_device
-    from srlab.upscaling import find_pictures, plan, upscale_files
+    from srlab.pictures.upscaling import find_pictures, plan, upscale_files
+    from srlab.weights.checkpoints import open_network
 
     check_scale(scale)
     place = choose_device(device)
@@ -86,12 +86,13 @@ def compare(
     device: DeviceName = "auto",
 ) -> None:
     """Write a sheet as papers show: the image, a crop of it, and what each model makes of it, with Y-PSNR."""
-    from srlab.comparing import check_suffix, open_contenders, parse_crop, save, sheet
-    from srlab.comparing import compare as restore
     from srlab.data.images import read_image
+    from srlab.measure.devices import choose_device
     from srlab.models import check_scale
-    from srlab.profiling import choose_device
-    from srlab.upscaling import choose_tile
+    from srlab.pictures.comparing import compare as restore
+    from srlab.pictures.comparing import open_contenders, parse_crop
+    from srlab.pictures.sheet import check_suffix, save, sheet
+    from srlab.pictures.upscaling import choose_tile
 
     check_scale(scale)
     check_suffix(output)

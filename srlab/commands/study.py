@@ -27,7 +27,7 @@ def run(
     Interrupted or out of time, the same command goes on from the last checkpoint.
     """
     deadline = None if budget is None else time.monotonic() + seconds(budget)
-    from srlab.runs import Study
+    from srlab.study.study import Study
     from srlab.training import first_process
 
     study = Study(profile)
@@ -67,14 +67,14 @@ def trace(
     digits: Annotated[str, typer.Argument(metavar="HASH", help="Of a run; its first four digits may do.")],
 ) -> None:
     """Print where a number came from: the run of a hash, what went into it, which tables show it."""
-    from srlab.tracing import describe, find_runs
+    from srlab.pages.tracing import describe, find_runs
 
     typer.echo("\n\n".join(describe(folder) for folder in find_runs(digits)))
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:
     """Print the folder that holds a profile's results."""
-    from srlab.runs import Study
+    from srlab.study.study import Study
 
     typer.echo(Study(profile).folder)
 
@@ -84,8 +84,8 @@ def notebook(
     profile: ProfileName = "quick",
 ) -> None:
     """Execute one notebook of a profile into its results folder, as .ipynb and HTML."""
-    from srlab.notebooks import execute
-    from srlab.runs import Study
+    from srlab.pages.notebooks import execute
+    from srlab.study.study import Study
 
     typer.echo(execute(Study(profile), name))
 
@@ -95,12 +95,12 @@ def index(profile: ProfileName = "quick") -> None:
 
     Beside them: the networks of the first seed, in half precision, in weights/.
     """
-    from srlab.notebooks import export_weights, write_index
-    from srlab.report import write_report
-    from srlab.runs import Study
+    from srlab.pages.index import write_index
+    from srlab.pages.report import write_report
+    from srlab.study.study import Study
 
     study = Study(profile)
-    export_weights(study)
+    study.export_weights()
     typer.echo(write_report(study))
     typer.echo(write_index(study))
 
@@ -110,8 +110,8 @@ def claims(profile: ProfileName = "cpu") -> None:
     import pandas as pd
 
     from srlab.errors import InputError
-    from srlab.plots import claims_markdown
-    from srlab.runs import Study
+    from srlab.findings.tables import claims_markdown
+    from srlab.study.study import Study
 
     path = Study(profile).folder / "tables" / "claims.csv"
     if not path.is_file():
@@ -127,7 +127,7 @@ def train(
     devices: Devices = 1,
 ) -> None:
     """Train, evaluate and profile one network as a profile does, with options of your own."""
-    from srlab.runs import Study
+    from srlab.study.study import Study
     from srlab.training import first_process
 
     study = Study(profile)

@@ -14,11 +14,19 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from srlab.centroids import ClusterMap, ClusterView, Patch, largest_first, total_sizes, typical_patches
-from srlab.plots.frames import count
+from srlab.findings.frames import count
+from srlab.findings.sentences import NOT_KEPT
+from srlab.findings.tables import NAMES
+from srlab.looking.centroids import (
+    ClusterMap,
+    ClusterView,
+    Patch,
+    largest_first,
+    total_sizes,
+    typical_patches,
+)
 from srlab.plots.maps import LR_PIXELS
-from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, bare, blank
-from srlab.runs import Record
+from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank
 
 Colours = Float[np.ndarray, "k 3"]
 
@@ -27,7 +35,6 @@ CHOSEN = "#D55E00"
 OTHERS = "#bbbbbb"
 MARKERS = "osD^vP*X"
 DRAWN = 256  # pixels a side of a map in `cluster_view`, about
-NOT_KEPT = "not recorded: the run kept no centroids of its training"
 
 
 def cluster_colours(maps: Sequence[ClusterMap]) -> Colours:
@@ -172,7 +179,7 @@ def patch_sheet(
     columns: int = 10,
     side: int = 15,
 ) -> Figure:
-    """The most typical patches of clusters, a row a cluster: see `srlab.centroids.typical_patches`.
+    """The most typical patches of clusters, a row a cluster: see `srlab.looking.centroids.typical_patches`.
 
     Parameters
     ----------
@@ -217,7 +224,7 @@ def centroid_drift(drift: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     Parameters
     ----------
     drift, evenness : DataFrame
-        As of `srlab.centroids.drift` and `evenness_over_training`; empty if no run kept its centroids.
+        As of `srlab.looking.centroids.drift` and `evenness_over_training`; empty if no run kept its centroids.
     """
     figure = blank(DOUBLE, 4.4)
     if drift.empty:
@@ -265,7 +272,7 @@ def cluster_view(view: ClusterView, figure: Figure | None = None) -> Figure:
     Parameters
     ----------
     view : ClusterView
-        `srlab.centroids.view_cluster`.
+        `srlab.looking.centroids.view_cluster`.
     figure : Figure, optional
         To fill in place of a new one. Everything is laid out by hand, for that is fast.
     """
@@ -302,76 +309,3 @@ def cluster_view(view: ClusterView, figure: Figure | None = None) -> Figure:
     else:
         draw_drift(drift, view.drift, view.step, view.cluster)
     return figure
-
-
-def describe_typical(
-    maps: Sequence[ClusterMap], clusters: Sequence[int], columns: int = 10, side: int = 15
-) -> str:
-    """How much the clusters that `patch_sheet` shows hold, and where their typical tokens lie, in words."""
-    sizes = total_sizes(maps)
-    patches = [each for cluster in clusters for each in typical_patches(maps, cluster, columns, side)]
-    shapes = [each.clusters.shape for each in maps]
-    outermost = [
-        patch.row in (0, shapes[patch.image][0] - 1) or patch.col in (0, shapes[patch.image][1] - 1)
-        for patch in patches
-    ]
-    rim = sum(2 * (height + width) - 4 for height, width in shapes) / sizes.sum()
-    edge = "."
-    if np.mean(outermost) > 2 * rim:
-        edge = ": clusters tell the image's edge, at which convolutions see padding, from the rest."
-    return (
-        f"Of {count(len(sizes), 'cluster')} {np.count_nonzero(sizes)} are in use in "
-        f"{count(len(maps), 'image')}, and the {len(clusters)} shown hold "
-        f"{sizes[list(clusters)].sum() / sizes.sum():.1%} of all tokens. Of the {len(patches)} typical "
-        f"tokens {np.mean(outermost):.0%} lie on the outermost pixels of their image, of all tokens "
-        f"{rim:.0%}{edge}"
-    )
-
-
-def describe_cluster(view: ClusterView) -> str:
-    """One cluster at one step, in a sentence."""
-    size, tokens = view.now.sizes[view.cluster], view.now.sizes.sum()
-    held = (
-        f"{view.title} at step {view.step}: cluster {view.cluster} holds {size:,} of {tokens:,} tokens "
-        f"({size / tokens:.1%})"
-    )
-    if view.drift is None:
-        return f"{held}; its drift was {NOT_KEPT}."
-    at = view.drift[view.drift["step"] == view.step].set_index("cluster")["from_first"]
-    return (
-        f"{held}; its centroid has turned by {at[view.cluster]:.1f}° since step {view.drift['step'].min()} "
-        f"(median of all {at.median():.1f}°)."
-    )
-
-
-def describe_drift(records: Sequence[Record], drift: pd.DataFrame, evenness: pd.DataFrame) -> str:
-    """How centroids moved in training and what came of it, in words.
-
-    Parameters
-    ----------
-    records : sequence of Record
-        Those that were asked for; of which none was kept is said.
-    drift, evenness : DataFrame
-        As of `srlab.centroids.drift` and `evenness_over_training`.
-    """
-    lines = []
-    missing = [r.run.name for r in records if r.run.hash not in set(drift["run"])]
-    if missing:
-        names = ", ".join(f"`{name}`" for name in missing)
-        lines.append(f"- Not recorded, since these runs kept no centroids: {names}.")
-    for k, own in drift.groupby("clusters"):
-        begin, end = own["step"].min(), own["step"].max()
-        low, middle, high = own.loc[own["step"] == end, "from_first"].quantile([0.25, 0.5, 0.75])
-        still = (own.loc[own["step"] == end, "from_previous"] == 0).mean()
-        before = own.loc[own["step"] < end, "step"].max()
-        images = evenness[evenness["clusters"] == k]
-        at = images.groupby("step")[["gini", "elsewhere"]].median()
-        lines.append(
-            f"- k = {k}: from step {begin} to {end} half of the centroids turned by {middle:.1f}° or more "
-            f"(quartiles {low:.1f}° and {high:.1f}°); {still:.0%} stood still from step {before} on (a "
-            f"centroid moves only by tokens that are its own). By the centroids of step {begin}, "
-            f"{at.loc[begin, 'elsewhere']:.1%} of tokens would be in another cluster; the Gini coefficient "
-            f"goes from {at.loc[begin, 'gini']:.3f} to {at.loc[end, 'gini']:.3f} (medians over "
-            f"{count(images['name'].nunique(), 'image')}, {count(own['run'].nunique(), 'run')})."
-        )
-    return "\n".join(lines)

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from IPython.display import Image, Markdown
+from IPython.display import Image
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
+from srlab.findings.tables import save
 from srlab.plots import latency, studies, sweeps
-from srlab.plots.output import save
 
 
 class Drawing(NamedTuple):
@@ -126,19 +126,3 @@ def shown(figure: Figure) -> list[dict]:
 def _digits(numbers: object) -> list[list[float | None]]:
     rows = np.ma.filled(np.ma.asarray(numbers, dtype=float), np.nan).reshape(-1, np.shape(numbers)[-1] or 1)
     return [[float(f"{number:.9g}") if np.isfinite(number) else None for number in row] for row in rows]
-
-
-def answer(text: str, study_folder: Path, name: str) -> Markdown:
-    """Keep what a notebook found, in a sentence or two made from its data, for the report.
-
-    Parameters
-    ----------
-    text : str
-        Markdown.
-    study_folder : Path
-        Receives answers/NAME.md.
-    name : str
-        The notebook's.
-    """
-    write_text(study_folder / "answers" / f"{name}.md", text + "\n")
-    return Markdown(text)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from srlab.limits import MEASURED, MEMORY
-from srlab.plots.output import with_unit
-from srlab.plots.studies import conditions, key, logarithmic, points, powers
-from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, blank, look
+from srlab.findings.tables import NAMES, with_unit
+from srlab.measure.limits import MEASURED, MEMORY
+from srlab.plots.marks import conditions, key, logarithmic, points, powers
+from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 #: Back-ends of window attention: colour, marker, words.
 BACKENDS = {
@@ -114,7 +114,7 @@ def limits(found: pd.DataFrame) -> Figure:
     Parameters
     ----------
     found : DataFrame
-        As of `srlab.limits.find_limits`, with model instead of label.
+        As of `srlab.measure.limits.find_limits`, with model instead of label.
     """
     figure = blank(DOUBLE, 3.6)
     for ax, column in zip(figure.subplots(1, 2), ("median_ms", "peak_mib"), strict=True):
@@ -190,7 +190,7 @@ def claims(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        As of `srlab.claims.examine`.
+        As of `srlab.findings.claims.examine`.
     """
     known = rows[rows["share"].notna()].reset_index(drop=True)
     figure = blank(DOUBLE, 0.24 * len(known) + 0.9)

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-from srlab.explore import Look
-from srlab.inspection import Boxes, Groups, Values, View, Windows
+from srlab.looking.explore import Look
+from srlab.looking.views import Boxes, Groups, Values, View, Windows
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 
 Rectangle4 = tuple[float, float, float, float]  # left, bottom, width, height, as shares of a figure's
@@ -105,7 +105,7 @@ def draw_weights(ax: Axes, view: View) -> None:
 
 @singledispatch
 def draw_panel(panel: object, ax: Axes, view: View) -> None:
-    """What is particular to a mechanism: one of `srlab.inspection.Panel`, and its title."""
+    """What is particular to a mechanism: one of `srlab.looking.views.Panel`, and its title."""
     raise TypeError(f"no way to draw {type(panel).__name__}")
 
 
@@ -176,7 +176,7 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
     Parameters
     ----------
     looks : sequence of Look
-        `srlab.explore.look` at one pixel of one scene.
+        `srlab.looking.explore.look` at one pixel of one scene.
     figure : Figure, optional
         To fill in place of a new one. Everything is laid out by hand, and axes that are there already are
         kept, for that is fast.

@@ -63,21 +63,7 @@ STYLE = {
     "esc_rib": Appearance("#117733", "s"),
 }
 STORED = " (stored)"
-#: The `run` of rows that no run made: bicubic enlargement.
-NO_RUN = "none"
 INK = "#333333"
-
-#: What numbers are called on axes and in tables, with units.
-NAMES = {
-    "psnr_y": "Y-PSNR (dB)",
-    "ssim_y": "Y-SSIM",
-    "median_ms": "median time (ms)",
-    "peak_mib": "peak memory (MiB)",
-    "clusters": "number of clusters k",
-    "window": "window w (tokens)",
-    "gini": "Gini coefficient of cluster sizes",
-    "pure_windows": "share of windows of one cluster",
-}
 
 
 def look(model: str) -> dict[str, str]:

@@ -10,8 +10,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.plots.frames import ALL, count, differences
-from srlab.plots.studies import (
+from srlab.findings.frames import ALL, count, differences
+from srlab.findings.tables import NAMES
+from srlab.plots.marks import (
     categories,
     conditions,
     draw_gains,
@@ -20,9 +21,9 @@ from srlab.plots.studies import (
     key,
     points,
     powers,
-    sweep,
 )
-from srlab.plots.style import DOUBLE, HOUSE, INK, NAMES, blank, look
+from srlab.plots.studies import sweep
+from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 
 def clusters(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
@@ -46,7 +47,7 @@ def centroids(quality: pd.DataFrame, drift: pd.DataFrame, evenness: pd.DataFrame
     drift : DataFrame
         update, seed, degrees: how far each centroid turned between its first place and the end of training.
     evenness : DataFrame
-        As of `srlab.inspection.evenness`, with update.
+        As of `srlab.looking.sorting.evenness`, with update.
     """
     figure = blank(DOUBLE, 2.7)
     gain, turned, even = figure.subplots(1, 3)

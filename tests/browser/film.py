@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CELLS = (
-    "from srlab import widgets\nfrom srlab.runs import Study\n\nstudy = Study({!r})",
+    "from srlab import widgets\nfrom srlab.study.runs import Study\n\nstudy = Study({!r})",
     "widgets.Explorer(study)",
 )
 WIDTH = 900  # pixels of the film

@@ -5,12 +5,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from lab import ROOT
+from kept import results
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 
-INDEX = ROOT / "results" / "quick-cpu" / "index.html"
+INDEX = results() / "quick-cpu" / "index.html"
 
 
 @pytest.fixture

@@ -1,0 +1,282 @@
+"""Records become tidy frames, and frames summaries of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from srlab.errors import InputError
+from srlab.findings.statistics import SEEDS, growth_exponent, matrix, paired_difference
+from srlab.study.records import Record
+
+#: The `run` of rows that no run made: bicubic enlargement.
+NO_RUN = "none"
+
+
+def _tidy(records: Sequence[Record], table: str, options: Sequence[str]) -> pd.DataFrame:
+    """One table of several training runs, with run, model, seed and the options in front."""
+    if not records:
+        raise InputError("there is no run to show: this profile names none for it")
+    frames = []
+    for record in records:
+        run = record.run
+        known = {option: run.network.options[option] for option in options}
+        facts = {"run": run.hash, "model": run.network.model, "seed": run.seed, **known}
+        rows = getattr(record, table)
+        frames.append(pd.DataFrame(facts, index=rows.index).join(rows))
+    return pd.concat(frames, ignore_index=True)
+
+
+def curves(records: Sequence[Record]) -> pd.DataFrame:
+    """Training curves: run, model, seed and the columns of `Record.curve`."""
+    return _tidy(records, "curve", ())
+
+
+def quality(records: Sequence[Record], *options: str) -> pd.DataFrame:
+    """An evaluated image a row: run, model, seed, the named options, and the columns of `Record.images`."""
+    return _tidy(records, "images", options)
+
+
+def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFrame:
+    """What training runs' networks and their non-local layers cost, measured in turn by one timing run.
+
+    A row for each network and part, whatever the number of seeds: seeds do not change what is computed.
+    """
+    frames = []
+    for record in {timed.run.label_of(r.run.network): r for r in records}.values():
+        network = record.run.network
+        label = timed.run.label_of(network)
+        rows = timed.profile[timed.profile["label"] == label].drop(columns="label")
+        known = {option: network.options[option] for option in options}
+        facts = {"run": timed.run.hash, "model": network.model, **known}
+        frames.append(rows.assign(**facts, parameters=timed.facts["parameters"][label]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def timings(record: Record) -> pd.DataFrame:
+    """The same of a timing run, whose labels are called models here."""
+    return record.profile.rename(columns={"label": "model"}).assign(run=record.run.hash)
+
+
+def timed(record: Record, *options: str) -> pd.DataFrame:
+    """The non-local layers of a timing run, with model and the named options (NaN where a model has none)."""
+    rows = record.profile[record.profile["part"] == "non-local layers"]
+    networks = [record.run.networks[label] for label in rows["label"]]
+    known = {name: [network.options.get(name) for network in networks] for name in options}
+    return rows.assign(model=[network.model for network in networks], **known, run=record.run.hash)
+
+
+def backends(record: Record) -> pd.DataFrame:
+    """The same for window attention: side and backend, of which RIB is one."""
+    rows = timed(record, "side", "backend", "position")
+    return rows.assign(backend=rows["backend"].where(rows["position"] != "rib", "rib"))
+
+
+def routing(record: Record) -> pd.DataFrame:
+    """The same for FGCA and BRA: mechanism, window (M; NaN for BRA) and top."""
+    rows = timed(record, "side", "top")
+    return rows.rename(columns={"model": "mechanism", "side": "window"}).astype({"window": float})
+
+
+def scales(records: Sequence[Record]) -> pd.DataFrame:
+    """Whole networks at each scale, from timing runs; ×16 is ×4 of what ×4 makes, where both were measured.
+
+    Returns
+    -------
+    DataFrame
+        model, scale and the columns of `timings`; of ×16 the sum of times and the larger memory.
+    """
+    rows = pd.concat([timings(record).assign(scale=record.run.scale) for record in records])
+    rows = rows[rows["part"] == "network"]
+    first = rows["size"] == rows["size"].min()
+    steps = rows[rows["scale"] == 4].sort_values("size")
+    twice = steps.groupby("model", sort=False).agg(
+        {**dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "gflops"), "sum"), "peak_mib": "max"}
+    )
+    same = rows[first & (rows["scale"] == 4)].set_index("model")
+    twice = same.assign(**twice, scale=16).reset_index() if steps["size"].nunique() == 2 else None
+    return pd.concat([rows[first], twice], ignore_index=True)
+
+
+def roofline(record: Record) -> pd.DataFrame:
+    """Non-local layers on the largest input against the floor that arithmetic and bytes set on that device.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `timings`, gflops_per_s and gib_per_s (the roofs, measured in the same run), and
+        floor_ms: the longer of what the operations and what the bytes take at the roofs.
+    """
+    rows = timings(record)
+    rows = rows[(rows["part"] == "non-local layers") & (rows["size"] == rows["size"].max())]
+    roofs = record.facts["ceilings"]
+    arithmetic = rows["gflops"] / roofs["gflops_per_s"]
+    moving = rows["moved_mib"] / 1024 / roofs["gib_per_s"]
+    return rows.assign(**roofs, floor_ms=1e3 * np.maximum(arithmetic, moving))
+
+
+def limits(record: Record) -> pd.DataFrame:
+    """Of a limits run: model instead of label, part, and run."""
+    found = record.limits.rename(columns={"label": "model"})
+    return found.assign(part="non-local layers", run=record.run.hash)
+
+
+def means(quality: pd.DataFrame, by: str = "model") -> pd.DataFrame:
+    """Quality per benchmark: of each run the mean over images, then mean, lowest and highest over seeds.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        As of the function `quality`.
+    by : str
+        What tells the rows apart: "model" or an option.
+
+    Returns
+    -------
+    DataFrame
+        benchmark, `by`, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, run (hashes).
+    """
+    keys = ["benchmark", by]
+    runs = quality.groupby([*keys, "run"], sort=False)
+    each = runs.agg(psnr_y=("psnr_y", "mean"), ssim_y=("ssim_y", "mean"), images=("name", "size"))
+    return (
+        each.reset_index()
+        .groupby(keys, sort=False)
+        .agg(
+            images=("images", "first"),
+            seeds=("run", lambda runs: (runs != NO_RUN).sum()),
+            psnr_y=("psnr_y", "mean"),
+            lowest_db=("psnr_y", "min"),
+            highest_db=("psnr_y", "max"),
+            ssim_y=("ssim_y", "mean"),
+            run=("run", " ".join),
+        )
+        .reset_index()
+    )
+
+
+def paired(quality: pd.DataFrame, by: str, reference: object) -> pd.DataFrame:
+    """What each image gains against the reference trained from the same seed.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `quality` that are not the reference's, with `gain_db`, the difference in psnr_y.
+    """
+    keys = ["benchmark", "name", "seed"]
+    others, own = quality[quality[by] != reference], quality[quality[by] == reference]
+    joined = others.merge(own[[*keys, "psnr_y"]], on=keys, suffixes=("", "_reference"))
+    return joined.assign(gain_db=joined["psnr_y"] - joined["psnr_y_reference"])
+
+
+#: The name of all benchmarks together.
+ALL = "all"
+
+
+def differences(quality: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> pd.DataFrame:
+    """Mean gains against a reference with their 95 % intervals: paired by image and seed, both resampled.
+
+    Returns
+    -------
+    DataFrame
+        benchmark (and, of several, "all"), `by`, gain_db (mean over images and seeds), low_db, high_db (its
+        interval, `srlab.findings.statistics.paired_difference`), images, images_higher (images whose mean over seeds
+        is higher), seeds, told_apart, run. `told_apart` needs an interval without zero and `SEEDS` seeds or
+        more.
+    """
+    gains = paired(quality, by, reference)
+    if gains["benchmark"].nunique() > 1:
+        gains = pd.concat([gains, gains.assign(name=gains["benchmark"] + " " + gains["name"], benchmark=ALL)])
+    rows = []
+    for (benchmark, value), own in gains.groupby(["benchmark", by], sort=False):
+        gain = paired_difference(matrix(own))
+        seeds = own["seed"].nunique()
+        image = own.groupby("name")["gain_db"].mean()
+        rows.append(
+            {
+                "benchmark": benchmark,
+                by: value,
+                "gain_db": gain.value,
+                "low_db": gain.low,
+                "high_db": gain.high,
+                "images": len(image),
+                "images_higher": int((image > 0).sum()),
+                "seeds": seeds,
+                "told_apart": gain.excludes_zero and seeds >= SEEDS,
+                "run": " ".join(own["run"].unique()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+_EXPONENTS = [f"{what}_{end}" for what in ("time", "memory") for end in ("exponent", "low", "high")]
+#: Columns of `growth`.
+GROWTH = ["model", "part", "sizes", "from_px", "to_px", *_EXPONENTS, "run"]
+
+
+def growth(costs: pd.DataFrame) -> pd.DataFrame:
+    """How cost grows with the number of pixels L, over all sizes measured: cost ∝ L^exponent.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        model, part, height, width, median_ms, peak_mib, run.
+
+    Returns
+    -------
+    DataFrame
+        model, part, sizes, from_px, to_px (pixels L), time_exponent, time_low, time_high, memory_exponent,
+        memory_low, memory_high (95 % intervals, `srlab.findings.statistics.growth_exponent`), run.
+    """
+    rows = []
+    for (model, part), each in costs.groupby(["model", "part"], sort=False):
+        pixels = each["height"] * each["width"]
+        if pixels.nunique() < 2:
+            continue
+        time, memory = (growth_exponent(pixels, each[column]) for column in ("median_ms", "peak_mib"))
+        rows.append(
+            {
+                "model": model,
+                "part": part,
+                "sizes": pixels.nunique(),
+                "from_px": pixels.min(),
+                "to_px": pixels.max(),
+                **dict(zip(("time_exponent", "time_low", "time_high"), time, strict=True)),
+                **dict(zip(("memory_exponent", "memory_low", "memory_high"), memory, strict=True)),
+                "run": each["run"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows, columns=GROWTH)
+
+
+def late_gains(curves: pd.DataFrame) -> pd.DataFrame:
+    """What each run still gained in the last quarter of its steps.
+
+    Returns
+    -------
+    DataFrame
+        run, model, seed, late_db (RGB-PSNR of held-out patches, dB).
+    """
+    rows = []
+    for (run, model, seed), each in curves.groupby(["run", "model", "seed"], sort=False):
+        psnr = each.set_index("step")["validation_psnr"]
+        before = psnr[psnr.index <= 0.75 * psnr.index.max()]
+        late = psnr.iloc[-1] - (before.iloc[-1] if len(before) else psnr.iloc[0])
+        rows.append({"run": run, "model": model, "seed": seed, "late_db": late})
+    return pd.DataFrame(rows)
+
+
+def pareto(table: pd.DataFrame, cost: str, quality: str = "gain_db") -> pd.DataFrame:
+    """The rows that no other row beats in both: less of the cost, more of the quality; by rising cost."""
+    order = table.sort_values([cost, quality], ascending=[True, False])
+    return order[order[quality] > order[quality].cummax().shift(fill_value=-np.inf)]
+
+
+def images_in(evenness: pd.DataFrame) -> int:
+    return len(evenness) // evenness["run"].nunique()
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

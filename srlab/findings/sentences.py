@@ -1,0 +1,297 @@
+"""Frames become sentences that claim no more than the spread allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from srlab.findings.frames import ALL, count, images_in, late_gains
+from srlab.findings.statistics import SEEDS
+from srlab.looking.centroids import (
+    ClusterMap,
+    ClusterView,
+    total_sizes,
+    typical_patches,
+)
+from srlab.looking.explore import Look
+from srlab.looking.views import View
+from srlab.study.records import Record
+
+
+def measured_quality(convention: dict[str, str | int]) -> str:
+    """How PSNR and SSIM were computed: `srlab.measure.evaluation.convention`, kept in a record's facts."""
+    how = convention
+    return (
+        f"**How quality is measured.** LR: {how['lr']}. SR: {how['sr']}. Channel: {how['channel']}. "
+        f"Rounding of Y: {how['y_rounding']}. Border left out: {how['border']} px. SSIM: {how['ssim']}."
+    )
+
+
+def measured_cost(record: Record) -> str:
+    """What a record's times and memory are measurements of."""
+    on, costs = record.facts["environment"], record.profile
+    sizes = ", ".join(f"1×3×{size}×{size}" for size in sorted(costs["size"].unique().tolist()))
+    return (
+        f"**How cost is measured.** On {on['name']} ({on['kind']}, {on['threads']} threads, torch "
+        f"{on['torch']}), float32, LR inputs of shape {sizes}; {costs['warmup'].iloc[0]:.0f} warm-up and "
+        f"{costs['repeats'].iloc[0]:.0f} timed calls, of which median and quartiles are given; peak memory "
+        f"is what a call holds beyond what was there before it. The non-local layers alone run one after "
+        f"another on random features of their width."
+    )
+
+
+#: What options are called in sentences.
+WORDS = {
+    "clusters": "k =",
+    "window": "w =",
+    "update": "centroids with",
+    "renewed": "weights computed anew every n layers with n =",
+    "side": "windows of side",
+}
+
+
+def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
+    """What may be said about mean gains: only those whose interval leaves out zero, and of enough seeds.
+
+    Of several benchmarks, about all of them together.
+    """
+    if (differences["benchmark"] == ALL).any():
+        differences = differences[differences["benchmark"] == ALL]
+    seeds = int(differences["seeds"].min())
+    low, high = (f"{gain:+.3f}" for gain in (differences["gain_db"].min(), differences["gain_db"].max()))
+    span = f"{low} dB" if low == high else f"between {low} and {high} dB"
+    found = f"mean gain in Y-PSNR over {WORDS.get(by, by)} `{reference}` is {span}"
+    if seeds < SEEDS:
+        return (
+            f"**No verdict.** The {found}, but {count(seeds, 'seed')} cannot tell a network from its luck: "
+            f"{SEEDS} or more can."
+        )
+    sentence = f"The {found}, over {seeds} seeds. "
+    apart = differences[differences["told_apart"]]
+    if apart.empty:
+        return (
+            sentence + "**No verdict:** every 95 % interval holds zero: this budget cannot tell them apart."
+        )
+    told = "; ".join(
+        f"`{row[by]}` {_on(row['benchmark'])} {signed(row['gain_db'], row['low_db'], row['high_db'])} dB"
+        for _, row in apart.iterrows()
+    )
+    chance = f"of {len(differences)} such intervals, one in twenty leaves out zero by chance"
+    return (
+        f"{sentence}**Told apart** (95 % interval over images and seeds without zero; {chance}): {told}. "
+        f"**Not told apart:** the other {len(differences) - len(apart)} of {len(differences)}."
+    )
+
+
+def _on(benchmark: str) -> str:
+    return "on all benchmarks" if benchmark == ALL else f"on {benchmark}"
+
+
+def signed(value: float, low: float, high: float) -> str:
+    """A difference with its interval."""
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def settled(curves: pd.DataFrame) -> str:
+    """Whether training had settled: what validation PSNR still gained in its last quarter, by network."""
+    late = late_gains(curves)
+    still = late.groupby("model", sort=False)["late_db"].mean()
+    return (
+        f"**Has training settled?** In the last quarter of the steps PSNR of held-out patches still rose by "
+        f"{still.min():.2f} (`{still.idxmin()}`) to {still.max():.2f} dB (`{still.idxmax()}`), mean over "
+        f"seeds, although the learning rate fell. Differences smaller than that may turn with a longer "
+        f"budget."
+    )
+
+
+def cheaper(costs: pd.DataFrame, first: object, second: object, by: str = "model") -> str:
+    """Time and peak memory of two at each size, in words; one is faster only where quartiles part them.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As of `costs` or `timings`, of one part.
+    first, second : object
+        Two values of the column `by`.
+    by : str
+        "model" or an option.
+    """
+    summary = costs.groupby(["size", by]).agg(
+        ms=("median_ms", "median"), low=("q25_ms", "min"), high=("q75_ms", "max"), mib=("peak_mib", "max")
+    )
+    lines = []
+    for size in sorted(costs["size"].unique().tolist()):
+        a, b = summary.loc[size, first], summary.loc[size, second]
+        found = f"takes {a['ms'] / b['ms']:.2f} times as long as"
+        if a["low"] <= b["high"] and b["low"] <= a["high"]:
+            found = "is not told apart in time (quartiles overlap) from"
+        lines.append(
+            f"- {by} `{first}` {found} `{second}` on {size}×{size} px: {_range(a)} against {_range(b)}; it "
+            f"holds {_short(a['mib'])} MiB against {_short(b['mib'])} MiB"
+        )
+    return "\n".join(lines)
+
+
+def _range(summary: pd.Series) -> str:
+    return f"{_short(summary['ms'])} ms ({_short(summary['low'])} to {_short(summary['high'])})"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
+
+
+def unevenness(evenness: pd.DataFrame, option: str) -> str:
+    """How tokens fall into clusters for each value of an option, in words; medians over images and seeds."""
+    lines = []
+    for value, own in evenness.groupby(option):
+        middle = own[["gini", "largest", "empty", "pure_windows"]].median()
+        lines.append(
+            f"- {option} {value}: the largest of {own['clusters'].iloc[0]} clusters holds "
+            f"{middle['largest']:.0%} of an image's tokens, empty are {middle['empty']:g}, the Gini "
+            f"coefficient is {middle['gini']:.2f}; {middle['pure_windows']:.0%} of windows hold one cluster "
+            f"({count(images_in(own), 'image')}, {count(own['seed'].nunique(), 'seed')})"
+        )
+    return "\n".join(lines)
+
+
+def trained(records: Sequence[Record]) -> str:
+    """What the training of one network was, and whether it was still getting better."""
+    first, run = records[0].facts, records[0].run
+    ends = [record.curve["validation_psnr"].iloc[[(len(record.curve) - 1) // 2, -1]] for record in records]
+    climbs = "; ".join(f"{half:.2f} dB half way and {end:.2f} dB at the end" for half, end in ends)
+    return (
+        f"`{run.network.model}` ×{run.scale}, {first['parameters']:,} parameters: {run.budget.steps} steps "
+        f"of {run.budget.batch} LR patches of {run.budget.patch}×{run.budget.patch} px took "
+        f"{first['seconds']:.1f} s on {first['environment']['name']}, {_waiting(first):.0%} of it waiting "
+        f"for data. PSNR of the held-out patches (RGB, not rounded, no border left out): {climbs}. Where it "
+        f"still climbs at the end, the budget and not the network is the limit."
+    )
+
+
+def _waiting(facts: dict) -> float:
+    return facts["data_wait_seconds"] / facts["seconds"]
+
+
+def looking(reach: pd.DataFrame) -> str:
+    """How widely and how far the layers of networks look, in words; medians over queries.
+
+    Parameters
+    ----------
+    reach : DataFrame
+        As of `srlab.looking.layers.reach`, with model and layer.
+    """
+    middle = reach.groupby(["model", "layer"], sort=False).median(numeric_only=True).reset_index()
+    middle["spread"] = middle["keys_effective"] / middle["keys_seen"]
+    lines = [
+        f"- `{row.model}`, {row.layer}: sees {row.keys_seen:.0f} keys and weighs them as an even spread over "
+        f"{row.spread:.0%} of them would, at a mean distance of {row.distance:.0f} px; an even look at the "
+        f"whole image would have {row.distance_even:.0f} px"
+        for row in middle.itertuples()
+    ]
+    even = (middle["spread"] > 0.95).sum()
+    found = (
+        f"Medians over {len(reach) // len(middle)} queries. {even} of {len(middle)} layers weigh the keys "
+        f"that they see almost evenly (as a spread over more than 95 % of them): such a layer averages, and "
+        f"all its choice lies in what it sees."
+    )
+    return "\n".join([found, "", *lines])
+
+
+def describe(view: View) -> str:
+    """What one query sees, in a sentence."""
+    return f"{view.layer}: {_seen(view)}"
+
+
+def describe_look(look: Look) -> str:
+    """What one query sees in one network, in a sentence."""
+    return f"{look.title}, {look.layer}: {_seen(look.view)}"
+
+
+def _seen(view: View) -> str:
+    seen = (
+        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
+        f"{view.seen.size} tokens"
+    )
+    if view.weights is None:
+        return f"{seen}; this mechanism correlates without softmax, so there are no weights."
+    ranked = np.sort(view.weights, axis=None)[::-1]
+    half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
+    return f"{seen}; half of its weight lies on {half}, at most {100 * ranked[0]:.2g} % on one."
+
+
+NOT_KEPT = "not recorded: the run kept no centroids of its training"
+
+
+def describe_typical(
+    maps: Sequence[ClusterMap], clusters: Sequence[int], columns: int = 10, side: int = 15
+) -> str:
+    """How much the clusters that `patch_sheet` shows hold, and where their typical tokens lie, in words."""
+    sizes = total_sizes(maps)
+    patches = [each for cluster in clusters for each in typical_patches(maps, cluster, columns, side)]
+    shapes = [each.clusters.shape for each in maps]
+    outermost = [
+        patch.row in (0, shapes[patch.image][0] - 1) or patch.col in (0, shapes[patch.image][1] - 1)
+        for patch in patches
+    ]
+    rim = sum(2 * (height + width) - 4 for height, width in shapes) / sizes.sum()
+    edge = "."
+    if np.mean(outermost) > 2 * rim:
+        edge = ": clusters tell the image's edge, at which convolutions see padding, from the rest."
+    return (
+        f"Of {count(len(sizes), 'cluster')} {np.count_nonzero(sizes)} are in use in "
+        f"{count(len(maps), 'image')}, and the {len(clusters)} shown hold "
+        f"{sizes[list(clusters)].sum() / sizes.sum():.1%} of all tokens. Of the {len(patches)} typical "
+        f"tokens {np.mean(outermost):.0%} lie on the outermost pixels of their image, of all tokens "
+        f"{rim:.0%}{edge}"
+    )
+
+
+def describe_cluster(view: ClusterView) -> str:
+    """One cluster at one step, in a sentence."""
+    size, tokens = view.now.sizes[view.cluster], view.now.sizes.sum()
+    held = (
+        f"{view.title} at step {view.step}: cluster {view.cluster} holds {size:,} of {tokens:,} tokens "
+        f"({size / tokens:.1%})"
+    )
+    if view.drift is None:
+        return f"{held}; its drift was {NOT_KEPT}."
+    at = view.drift[view.drift["step"] == view.step].set_index("cluster")["from_first"]
+    return (
+        f"{held}; its centroid has turned by {at[view.cluster]:.1f}° since step {view.drift['step'].min()} "
+        f"(median of all {at.median():.1f}°)."
+    )
+
+
+def describe_drift(records: Sequence[Record], drift: pd.DataFrame, evenness: pd.DataFrame) -> str:
+    """How centroids moved in training and what came of it, in words.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Those that were asked for; of which none was kept is said.
+    drift, evenness : DataFrame
+        As of `srlab.looking.centroids.drift` and `evenness_over_training`.
+    """
+    lines = []
+    missing = [r.run.name for r in records if r.run.hash not in set(drift["run"])]
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        lines.append(f"- Not recorded, since these runs kept no centroids: {names}.")
+    for k, own in drift.groupby("clusters"):
+        begin, end = own["step"].min(), own["step"].max()
+        low, middle, high = own.loc[own["step"] == end, "from_first"].quantile([0.25, 0.5, 0.75])
+        still = (own.loc[own["step"] == end, "from_previous"] == 0).mean()
+        before = own.loc[own["step"] < end, "step"].max()
+        images = evenness[evenness["clusters"] == k]
+        at = images.groupby("step")[["gini", "elsewhere"]].median()
+        lines.append(
+            f"- k = {k}: from step {begin} to {end} half of the centroids turned by {middle:.1f}° or more "
+            f"(quartiles {low:.1f}° and {high:.1f}°); {still:.0%} stood still from step {before} on (a "
+            f"centroid moves only by tokens that are its own). By the centroids of step {begin}, "
+            f"{at.loc[begin, 'elsewhere']:.1%} of tokens would be in another cluster; the Gini coefficient "
+            f"goes from {at.loc[begin, 'gini']:.3f} to {at.loc[end, 'gini']:.3f} (medians over "
+            f"{count(images['name'].nunique(), 'image')}, {count(own['run'].nunique(), 'run')})."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,155 @@
+"""Figures and tables into files, beside the numbers they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from srlab.files import write_text
+from srlab.findings.frames import NO_RUN, means
+
+#: What numbers are called on axes and in tables, with units.
+NAMES = {
+    "psnr_y": "Y-PSNR (dB)",
+    "ssim_y": "Y-SSIM",
+    "median_ms": "median time (ms)",
+    "peak_mib": "peak memory (MiB)",
+    "clusters": "number of clusters k",
+    "window": "window w (tokens)",
+    "gini": "Gini coefficient of cluster sizes",
+    "pure_windows": "share of windows of one cluster",
+}
+#: Decimals of columns of numbers; two where nothing is said.
+DIGITS = {
+    "ssim_y": 4,
+    "gain_db": 3,
+    "Mparameters": 3,
+    "median_ms": 1,
+    "q25_ms": 1,
+    "q75_ms": 1,
+    "peak_mib": 1,
+}
+#: Which end of a column is the better one.
+BETTER = {"psnr_y": "max", "ssim_y": "max", "median_ms": "min", "peak_mib": "min"}
+
+
+def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[str] = ()) -> Styler:
+    """Write tables/NAME.csv, in full, and make of it a table to look at.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With a column `run`: the hash of the run, or of the runs, that a row comes from.
+    study_folder : Path
+    name : str
+    within : sequence of str
+        Columns of the groups of rows that compete; all rows, if empty.
+
+    Returns
+    -------
+    Styler
+        Without `run`. Of `BETTER`'s columns the best values, as they are printed, are bold.
+    """
+    write_text(study_folder / "tables" / f"{name}.csv", frame.to_csv(index=False))
+    shown = frame.drop(columns="run").reset_index(drop=True)
+    groups = shown[list(within)].agg(tuple, axis=1) if within else pd.Series("all", shown.index)
+
+    def bold(column: pd.Series) -> list[str]:
+        printed = column.round(DIGITS.get(column.name, 2))
+        best = printed.groupby(groups).transform(BETTER[column.name])
+        return ["font-weight: bold" if each else "" for each in printed == best]
+
+    numbers = shown.select_dtypes("float").columns
+    styler = shown.style.hide(axis="index")
+    styler = styler.format({column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in numbers}, na_rep="–")
+    styler = styler.apply(bold, subset=[column for column in shown if column in BETTER])
+    return styler.format_index(lambda column: NAMES.get(column, column.replace("_", " ")), axis=1)
+
+
+def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:
+    """Quality per benchmark beside cost, models in rows, bicubic first.
+
+    Returns
+    -------
+    DataFrame
+        benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms and peak_mib of
+        the whole network, gflops, Mparameters (millions), run.
+    """
+    whole = costs[costs["part"] == "network"].assign(Mparameters=costs["parameters"] / 1e6)
+    cost = whole.groupby("model", sort=False)[["median_ms", "peak_mib", "gflops", "Mparameters"]].mean()
+    baseline = means(bicubic.assign(model="bicubic", run=NO_RUN))
+    both = pd.concat([baseline, means(quality).merge(cost, on="model")], ignore_index=True)
+    order = {name: i for i, name in enumerate(baseline["benchmark"])}
+    both = both.sort_values("benchmark", key=lambda names: names.map(order), kind="stable")
+    return both[[*(column for column in both if column != "run"), "run"]]
+
+
+def swept(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame, option: str) -> pd.DataFrame:
+    """The table of a sweep: quality per benchmark beside the cost of the non-local layers and evenness.
+
+    Returns
+    -------
+    DataFrame
+        benchmark, the option, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, of the non-local
+        layers median_ms, q25_ms, q75_ms and peak_mib, median gini and pure_windows, run.
+    """
+    alone = costs[costs["part"] == "non-local layers"].groupby(option)
+    cost = alone[["median_ms", "q25_ms", "q75_ms", "peak_mib"]].mean()
+    even = evenness.groupby(option)[["gini", "pure_windows"]].median()
+    table = means(quality, option).merge(cost, on=option).merge(even, on=option)
+    return table[[*(column for column in table if column != "run"), "run"]]
+
+
+def claims_table(rows: pd.DataFrame) -> Styler:
+    """The claims to look at: what is claimed, against what, what was measured where, and the verdict.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As of `srlab.findings.claims.examine`.
+    """
+    shown = _told(rows, [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()])
+    shown = shown.assign(over=rows["spread"], work=rows["workload"], device=rows["device"])
+    style = shown.style.hide(axis="index").format(na_rep="–")
+    return style.set_properties(**{"text-align": "left", "vertical-align": "top"})
+
+
+def claims_markdown(rows: pd.DataFrame) -> str:
+    """The same, shorter, as Markdown."""
+    shown = _told(rows, [f"[{row.claim}]({row.source})" for row in rows.itertuples()])
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _told(rows: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "claim": claims,
+            "claimed": [with_unit(row.claimed, row.quantity) for row in rows.itertuples()],
+            "against": rows["against"],
+            "measured [95 % interval]": [measured_claim(row) for row in rows.itertuples()],
+            "verdict": rows["verdict"],
+        }
+    )
+
+
+def with_unit(number: float, quantity: str) -> str:
+    """A claimed or measured number as people write it: "83 %", "+0.10 dB", "16×"."""
+    if not np.isfinite(number):
+        return "–"
+    return {
+        "time_reduction_percent": f"{number:.0f} %",
+        "psnr_gain_db": f"{number:+.2f} dB",
+        "growth_exponent": f"L^{number:.2f}",
+    }.get(quantity, f"{number:.3g}×")
+
+
+def measured_claim(row: object) -> str:
+    """What was measured of a claim, with its interval where it has one."""
+    value = with_unit(row.measured, row.quantity)
+    if not np.isfinite(row.low) or row.low == row.high:
+        return value
+    return f"{value} [{with_unit(row.low, row.quantity)}, {with_unit(row.high, row.quantity)}]"

@@ -1,0 +1,26 @@
+"""What layers did, as arrays and frames, which `srlab.plots` draws."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules={"attribution", "centroids", "explore", "kinds", "similarity"},
+    submod_attrs={
+        "explore": ["look", "open_scene"],
+        "images": ["SIDE", "centre", "corners", "pair", "picture", "restored"],
+        "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
+        "sorting": [
+            "NEXT",
+            "OWN",
+            "PREVIOUS",
+            "UNSEEN",
+            "cluster_sizes",
+            "clusters",
+            "evenness",
+            "gini",
+            "pure_windows",
+            "windows",
+        ],
+        "views": ["Boxes", "Groups", "Values", "View", "Windows", "panels", "view"],
+    },
+)

@@ -1,0 +1,146 @@
+"""What a network costs: time, memory and operations of all of it, and of its non-local layers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from srlab.measure.profiling import (
+    MIB,
+    count_flops,
+    count_parameters,
+    energy,
+    measure,
+    peak_memory,
+    profile_call,
+    summarise_times,
+)
+from srlab.models.trunk import Trunk
+
+#: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
+PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
+#: Side of a square LR input in pixels, or its height and width.
+Size = int | tuple[int, int]
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Of a square's side, or as given."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _parts(network: nn.Module, size: Size, device: torch.device) -> dict:
+    """The calls to measure: the whole network, and the non-local layers alone on features of their size."""
+    generator = torch.Generator().manual_seed(0)
+
+    def image(channels: int) -> torch.Tensor:
+        made = torch.rand(1, channels, *height_and_width(size), generator=generator)
+        return made.to(device, memory_format=torch.channels_last)
+
+    lr = image(3)
+    calls = {"network": lambda: network(lr)}
+    if isinstance(network, Trunk) and network.non_local_layers():
+        features = image(network.channels)
+        calls["non-local layers"] = lambda: network.attend(features)
+    return {part: torch.inference_mode()(call) for part, call in calls.items()}
+
+
+def _moved(network: nn.Module, part: str, size: Size) -> float | None:
+    """The least that the non-local layers must read and write, in MiB: input, output, parameters of each."""
+    if part == "network":
+        return None  # how much of the features must leave the caches is not known
+    height, width = height_and_width(size)
+    layers = network.non_local_layers()
+    maps = 2 * len(layers) * network.channels * height * width
+    return 4 * (maps + sum(count_parameters(layer) for layer in layers)) / MIB
+
+
+def _place(size: Size) -> dict[str, float | int]:
+    """The columns that say on what input: the side of a square, or of the square of as many pixels."""
+    height, width = height_and_width(size)
+    return {"size": height if height == width else (height * width) ** 0.5, "height": height, "width": width}
+
+
+def profile_network(
+    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int
+) -> pd.DataFrame:
+    """Cost of a network, and of its non-local layers alone, on one LR image.
+
+    Returns
+    -------
+    DataFrame
+        part, size, height, width (px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops,
+        moved_mib (what the layers must read and write at least), energy_j (None without a GPU).
+    """
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    rows = []
+    for part, call in _parts(network, size, device).items():
+        cost = profile_call(call, device, repeats, warmup)
+        bytes_and_energy = {"moved_mib": _moved(network, part, size), "energy_j": energy(call, device)}
+        rows.append({"part": part, **_place(size), **cost, **bytes_and_energy})
+    return pd.DataFrame(rows)
+
+
+def _flops(network: nn.Module, call: Callable[[], object]) -> int:
+    """What a call computes; of FlexAttention, into whose compiled code the counter cannot see, what the other
+    fused kernel computes, which is the same."""
+    layers = [layer for layer in network.modules() if getattr(layer, "backend", None) == "flex"]
+    for layer in layers:
+        layer.backend = "sdpa"
+    try:
+        return count_flops(call)
+    finally:
+        for layer in layers:
+            layer.backend = "flex"
+
+
+def measure_networks(
+    networks: dict[str, nn.Module], sizes: Sequence[Size], device: torch.device, repeats: int, warmup: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cost of several networks, and of their non-local layers alone, measured in turn.
+
+    Parameters
+    ----------
+    networks : dict
+        By label; they are put on the device, in evaluation mode.
+    sizes : sequence of int or pair of int
+    device : torch.device
+    repeats, warmup : int
+
+    Returns
+    -------
+    times : DataFrame
+        label, part, size, repeat, ms, a timed call a row.
+    costs : DataFrame
+        label and the columns of :func:`profile_network`, a network, part and size a row.
+    """
+    for network in networks.values():
+        network.to(device, memory_format=torch.channels_last).eval()
+    times, costs = [], []
+    for size in tqdm(sizes, desc="input sizes", unit="size"):
+        parts = {label: _parts(network, size, device) for label, network in networks.items()}
+        for part in ("network", "non-local layers"):
+            calls = {label: calls[part] for label, calls in parts.items() if part in calls}
+            if not calls:
+                continue
+            measured = measure(calls, repeats, warmup, device).rename(columns={"name": "label"})
+            times.append(measured.assign(part=part, **_place(size)))
+            summary = summarise_times(measured.rename(columns={"label": "name"}))
+            for label, call in calls.items():
+                costs.append(
+                    {
+                        "label": label,
+                        "part": part,
+                        **_place(size),
+                        **summary.loc[label],
+                        "warmup": warmup,
+                        "peak_mib": peak_memory(call, device),
+                        "gflops": _flops(networks[label], call) / 1e9,
+                        "moved_mib": _moved(networks[label], part, size),
+                        "energy_j": energy(call, device),
+                    }
+                )
+    return pd.concat(times)[["label", "part", "size", "repeat", "ms"]], pd.DataFrame(costs)

@@ -1,0 +1,258 @@
+"""What a call costs: time (ms), peak memory (MiB), floating-point operations; and what it was measured on."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from tqdm.auto import tqdm
+
+from srlab.errors import InputError
+
+MIB = 2**20
+
+# PyTorch's counter knows the GPU's fused attention kernels but not the CPU's, and would count it as 0.
+CPU_ATTENTION_FLOPS = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda query, key, value, *_, **__: sdpa_flop_count(query, key, value)
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, query, key, value, *_, **__: sdpa_backward_flop_count(gradient, query, key, value)
+    ),
+}
+
+# torch 2.13's profiler otherwise announces each start and stop on stderr, which notebooks show.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+
+def measure(
+    calls: dict[str, Callable[[], object]], repeats: int, warmup: int, device: torch.device | str
+) -> pd.DataFrame:
+    """Time calls in turn (A B C, A B C, ...), so that a drift of the machine's speed meets all alike.
+
+    The GPU is timed by CUDA events, the CPU by `torch.utils.benchmark`. The latter itself makes a call twice
+    before each timing: on the CPU a call is made `warmup + 3 * repeats` times.
+
+    Parameters
+    ----------
+    calls : dict
+        What to time, by name. Whether gradients are recorded is up to the call.
+    repeats, warmup : int
+        Timed rounds, and untimed rounds before them.
+    device : torch.device or str
+        Where the calls do their work.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each timing: `name`, `repeat` (from 0) and `ms` (milliseconds).
+
+    Raises
+    ------
+    InputError
+        If there is nothing to time, `repeats` is below 1 or `warmup` below 0.
+    """
+    if not calls:
+        raise InputError("calls is empty: give at least one call to time.")
+    if repeats < 1:
+        raise InputError(f"repeats is {repeats}: it must be at least 1.")
+    if warmup < 0:
+        raise InputError(f"warmup is {warmup}: it must be at least 0.")
+    device = torch.device(device)
+    rows = []
+    with tqdm(total=(warmup + repeats) * len(calls), desc="timing", leave=False) as progress:
+        for _ in range(warmup):
+            for call in calls.values():
+                call()
+                progress.update()
+        for repeat in range(repeats):
+            for name, call in calls.items():
+                rows.append({"name": name, "repeat": repeat, "ms": _time(call, device)})
+                progress.update()
+    return pd.DataFrame(rows)
+
+
+def _time(call: Callable[[], object], device: torch.device) -> float:
+    """Time one call, in ms."""
+    if device.type != "cuda":
+        timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+        return 1e3 * timer.timeit(1).median
+    with torch.cuda.device(device):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        torch.cuda.synchronize()
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end)
+
+
+def summarise_times(times: pd.DataFrame) -> pd.DataFrame:
+    """Summarise what `measure` returns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By `name`, in the order of `times`: `median_ms`, the quartiles `q25_ms` and `q75_ms`, and `repeats`.
+    """
+    ms = times.groupby("name", sort=False)["ms"]
+    return pd.DataFrame(
+        {
+            "median_ms": ms.median(),
+            "q25_ms": ms.quantile(0.25),
+            "q75_ms": ms.quantile(0.75),
+            "repeats": ms.size(),
+        }
+    )
+
+
+def peak_memory(call: Callable[[], object], device: torch.device | str) -> float:
+    """Make a call and say how much memory it held at its peak, in MiB, above what was held before it.
+
+    Counted is what goes through PyTorch's allocator: tensors, and the workspaces of most kernels. Workspaces
+    that a library keeps from its first use on count only in the call that is the first. When a call frees
+    memory older than itself, this is set off against what the call allocates on a GPU, but not on the CPU.
+
+    Parameters
+    ----------
+    call : callable
+        What to make, once.
+    device : torch.device or str
+        Whose memory to watch.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    on_cpu = [e for e in events if e.get("name") == "[memory]" and e["args"]["Device Type"] == 0]
+    held, peak, blocks = 0, 0, {}
+    for event in sorted(on_cpu, key=lambda e: e["ts"]):
+        address, size = event["args"]["Addr"], event["args"]["Bytes"]
+        if size > 0:
+            blocks[address] = size
+            held += size
+            peak = max(peak, held)
+        else:
+            held -= blocks.pop(address, 0)  # 0: the block is older than the call
+    return peak / MIB
+
+
+def count_flops(call: Callable[[], object]) -> int:
+    """Make a call and count its floating-point operations; a multiplication with its addition counts as two.
+
+    Counted are matrix products, convolutions and fused attention, forward and backward. All else counts as 0:
+    elementwise operations, sums, softmax, sorting, gathering, `torch.cdist`, and kernels of one's own.
+    """
+    with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION_FLOPS) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def count_parameters(module: torch.nn.Module) -> int:
+    """Count a module's parameters, each shared one once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def profile_call(
+    call: Callable[[], object], device: torch.device | str, repeats: int, warmup: int, flops: bool = True
+) -> dict[str, float | int | None]:
+    """Measure all that one call costs.
+
+    Parameters
+    ----------
+    call, device, repeats, warmup
+        As in `measure`.
+    flops : bool
+        Whether to count operations too, which makes the call once more.
+
+    Returns
+    -------
+    dict
+        `median_ms`, `q25_ms`, `q75_ms`, `repeats`, `warmup`, `peak_mib`, and `gflops` (10⁹ operations a call;
+        None without `flops`).
+
+    Raises
+    ------
+    InputError
+        If `repeats` is below 1 or `warmup` below 0.
+    """
+    [times] = summarise_times(measure({"call": call}, repeats, warmup, device)).to_dict("records")
+    return {
+        **times,
+        "warmup": warmup,
+        "peak_mib": peak_memory(call, device),  # after the timing, so that kept workspaces exist by now
+        "gflops": count_flops(call) / 1e9 if flops else None,
+    }
+
+
+def ceilings(device: torch.device | str) -> dict[str, float]:
+    """What the device reaches at best, in float32: the two roofs of a roofline.
+
+    Returns
+    -------
+    dict
+        `gflops_per_s`, of the best of several products of 2048×2048 matrices; `gib_per_s`, moved (read and
+        written) by the best of several copies of 256 MiB.
+    """
+    device = torch.device(device)
+    side, words = 2048, 2**26
+    left, right, product = (torch.rand(side, side, device=device) for _ in range(3))
+    source, target = (torch.zeros(words, device=device) for _ in range(2))
+    calls = {"product": lambda: torch.mm(left, right, out=product), "copy": lambda: target.copy_(source)}
+    best = measure(calls, repeats=7, warmup=2, device=device).groupby("name")["ms"].min() / 1e3
+    return {
+        "gflops_per_s": 2 * side**3 / best["product"] / 1e9,
+        "gib_per_s": 2 * 4 * words / best["copy"] / 2**30,
+    }
+
+
+def energy(call: Callable[[], object], device: torch.device | str, seconds: float = 0.5) -> float | None:
+    """The energy of one call, in J: what the GPU's own counter rises by while it is made again and again.
+
+    Parameters
+    ----------
+    call, device
+        As in `measure`.
+    seconds : float
+        How long at least to go on, since the counter moves in steps of some ms.
+
+    Returns
+    -------
+    float or None
+        None on a CPU, and where the NVIDIA management library or its counter is not to be had.
+    """
+    device = torch.device(device)
+    if device.type != "cuda":
+        return None
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        board = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        before = pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
+    except pynvml.NVMLError:
+        return None
+    began, calls = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        call()
+        torch.cuda.synchronize(device)
+        calls += 1
+    return (pynvml.nvmlDeviceGetTotalEnergyConsumption(board) - before) / 1e3 / calls

@@ -1,0 +1,143 @@
+"""How each kind of run is made, and its record written."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from srlab.data.patches import Patches
+from srlab.data.resize import downscale
+from srlab.data.sources import DataSource, load
+from srlab.errors import InputError
+from srlab.files import write_text
+from srlab.measure.costs import PROFILED, measure_networks, profile_network
+from srlab.measure.devices import describe_device
+from srlab.measure.evaluation import convention, evaluate
+from srlab.measure.limits import find_limits
+from srlab.measure.profiling import (
+    ceilings,
+    count_parameters,
+)
+from srlab.study.records import Record
+from srlab.study.runs import LimitsRun, TimingRun, TrainingRun
+from srlab.training import Batch, first_process, train
+from srlab.weights.checkpoints import save_network, save_tensors
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False))
+
+
+def _finish(record: Record, device: torch.device, **facts: object) -> None:
+    """Write `run.json`, which makes the record count."""
+    content = {
+        "name": record.run.name,
+        "hash": record.run.hash,
+        "config": record.run.model_dump(mode="json"),
+        "environment": describe_device(device),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **facts,
+    }
+    write_text(record.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch:
+    """The centre patch of each benchmark image, LR and HR."""
+    pairs = []
+    for image in images:
+        _, height, width = image.shape
+        top, left = ((side - scale * patch) // 2 // scale * scale for side in (height, width))
+        hr = image[:, top : top + scale * patch, left : left + scale * patch]
+        pairs.append((downscale(hr, scale), hr))
+    lr, hr = (torch.stack(side).float() / 255 for side in zip(*pairs, strict=True))
+    return lr, hr
+
+
+def make_training(
+    record: Record, data: DataSource, device: torch.device, processes: int, deadline: float | None
+) -> None:
+    """Train, evaluate and profile the network of a :class:`~srlab.study.runs.TrainingRun`; write its record.
+
+    Parameters
+    ----------
+    record : Record
+        Its folder is there.
+    data : DataSource
+        With the photographs to train on.
+    device : torch.device
+    processes, deadline
+        See :func:`srlab.training.train`.
+    """
+    run: TrainingRun = record.run
+    budget, side = run.budget, run.scale * run.budget.patch
+    refs = [ref for name in run.benchmarks for ref in data.benchmarks[name]]
+    if not data.train:
+        raise InputError(f"data '{data.name}': no training images; put some into its folder train/")
+    images = load([*refs, *data.train], side)
+    validation = _validation(images[: min(16, len(refs))], run.scale, budget.patch)
+    patches = Patches(images[len(refs) :], run.scale, budget.patch, budget.batch, run.seed)
+    network, curve, facts, snapshots = train(
+        run.network.build(run.scale, run.seed),
+        patches,
+        validation,
+        budget,
+        record.folder,
+        run.seed,
+        device,
+        processes,
+        deadline,
+    )
+    if not first_process():
+        return
+    _write_csv(record.folder / "curve.csv", curve)
+    tables = [
+        evaluate(network, data.benchmarks[name], run.scale, device=device).assign(benchmark=name)
+        for name in run.benchmarks
+    ]
+    _write_csv(record.folder / "images.csv", pd.concat(tables)[["benchmark", *tables[0].columns[:-1]]])
+    _write_csv(record.folder / "profile.csv", profile_network(network, device, **PROFILED))
+    save_network(
+        record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
+    )
+    if snapshots:
+        layers = {
+            name: torch.stack([centroids[name] for centroids in snapshots.values()])
+            for name in next(iter(snapshots.values()))
+        }
+        save_tensors(record.folder / "centroids.safetensors", layers, {"steps": list(snapshots)})
+    _finish(
+        record,
+        device,
+        parameters=count_parameters(network),
+        data=data.name,
+        convention=convention(run.scale),
+        processes=processes,
+        **facts,
+    )
+    (record.folder / "checkpoint.safetensors").unlink()
+
+
+def make_timing(record: Record, device: torch.device) -> None:
+    """Build and measure the networks of a :class:`~srlab.study.runs.TimingRun`, and write its record."""
+    run: TimingRun = record.run
+    networks = {label: network.build(run.scale, seed=0) for label, network in run.networks.items()}
+    roofs = ceilings(device)
+    times, costs = measure_networks(networks, run.sizes, device, run.repeats, run.warmup)
+    _write_csv(record.folder / "times.csv", times)
+    _write_csv(record.folder / "profile.csv", costs)
+    parameters = {label: count_parameters(network) for label, network in networks.items()}
+    _finish(record, device, parameters=parameters, dtype="float32", batch=1, ceilings=roofs)
+
+
+def make_limits(record: Record, device: torch.device) -> None:
+    """Find what a :class:`~srlab.study.runs.LimitsRun` asks for, and write its record."""
+    run: LimitsRun = record.run
+    networks = {label: network.build(run.scale, seed=0) for label, network in run.networks.items()}
+    found = find_limits(networks, run.sizes, run.limit_s, run.limit_mib, device)
+    _write_csv(record.folder / "limits.csv", found)
+    _finish(record, device, dtype="float32", batch=1)

@@ -1,0 +1,239 @@
+"""The matrix: which runs a profile asks for."""
+
+from __future__ import annotations
+
+from srlab.data.sources import DataSource
+from srlab.measure.costs import PROFILED, height_and_width
+from srlab.models import entry
+from srlab.study.profiles import Profile, Size
+from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun
+
+#: Sides M of FGCA's windows that are timed.
+ROUTED_SIDES = (4, 8, 16)
+
+
+class Matrix:
+    """The runs of a profile on some data and device: each sweep and comparison by its name.
+
+    Whoever is one has the attributes; :class:`~srlab.study.study.Study` does.
+
+    Attributes
+    ----------
+    profile : Profile
+    data : DataSource
+    device : str
+        As in the results folder's name.
+    """
+
+    profile: Profile
+    data: DataSource
+    device: str
+
+    def network(self, model: str, **options: object) -> Network:
+        """A network with the profile's sizes where it has such options, its own, and these on top."""
+        known = entry(model).options
+        sizes = {key: value for key, value in self.profile.network.items() if key in known}
+        own = self.profile.options.get(model, {})
+        return Network(model=model, options={**known, **sizes, **own, **options})
+
+    def training(
+        self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
+    ) -> TrainingRun:
+        """The run that trains `model` as this profile does, with these options; the first seed by default."""
+        return TrainingRun(
+            network=self.network(model, **options),
+            scale=self.profile.scale,
+            data=self.data.fingerprint,
+            benchmarks=tuple(self.data.benchmarks),
+            budget=self.profile.training,
+            seed=self.profile.seeds[0] if seed is None else seed,
+            photographs=photographs,
+            device=self.device,
+        )
+
+    def _over_seeds(self, model: str, **options: object) -> list[TrainingRun]:
+        return [self.training(model, seed, **options) for seed in self.profile.seeds]
+
+    def comparison(self) -> list[TrainingRun]:
+        """Every model of the profile, every seed."""
+        return [run for model in self.profile.models for run in self._over_seeds(model)]
+
+    def sharing(self) -> list[TrainingRun]:
+        """Sparse or dense, shared or not, and no non-local attention: LSP against CoA."""
+        cells = ("edsr_like", "nlan", "nlan_shared", "lspn", "lcoan")
+        return [run for model in cells for run in self._over_seeds(model)]
+
+    def cluster_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with each number of clusters k."""
+        return [run for k in self.profile.clusters for run in self._over_seeds("lcoan", clusters=k)]
+
+    def window_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with each window w."""
+        return [run for w in self.profile.windows for run in self._over_seeds("lcoan", window=w)]
+
+    def centroid_sweep(self) -> list[TrainingRun]:
+        """`lcoan` with centroids frozen after the first batch, and with each λ of their moving average."""
+        frozen = self._over_seeds("lcoan", centroid_update="frozen")
+        decays = self.profile.decays
+        return frozen + [run for decay in decays for run in self._over_seeds("lcoan", ema_decay=decay)]
+
+    def renewal_sweep(self) -> list[TrainingRun]:
+        """Weights computed in every layer, in every n-th, and once for all."""
+        renewed = [run for n in self.profile.renewals for run in self._over_seeds("lcoan", renew_every=n)]
+        return [*self._over_seeds("lspn"), *renewed, *self._over_seeds("lcoan")]
+
+    def unit_sweep(self) -> list[TrainingRun]:
+        """`lcoan` and the trunk without attention, with each number of units."""
+        return [
+            run
+            for model in ("edsr_like", "lcoan")
+            for groups in self.profile.units
+            for run in self._over_seeds(model, groups=groups)
+        ]
+
+    def side_sweep(self) -> list[TrainingRun]:
+        """`windown` with windows of each side."""
+        return [run for side in self.profile.sides for run in self._over_seeds("windown", side=side)]
+
+    def similarity(self) -> list[TrainingRun]:
+        """Networks whose layers are compared: shared weights, weights of their own, window attention."""
+        models = [model for model in ("lcoan", "lspn", "windown") if model in self.profile.models]
+        return [run for model in models for run in self._over_seeds(model)]
+
+    def photograph_sweep(self) -> list[TrainingRun]:
+        """Some networks trained on fewer images, and on all."""
+        return [
+            run
+            for model in self.profile.photograph_models
+            for photographs in (*self.profile.photographs, None)
+            for run in self._over_seeds(model, photographs=photographs)
+        ]
+
+    def trained(self) -> list[TrainingRun]:
+        """Every training run of the profile, each once."""
+        every = [
+            *self.comparison(),
+            *self.sharing(),
+            *self.cluster_sweep(),
+            *self.window_sweep(),
+            *self.renewal_sweep(),
+            *self.centroid_sweep(),
+            *self.side_sweep(),
+            *self.unit_sweep(),
+            *self.photograph_sweep(),
+        ]
+        return list({run.hash: run for run in every}.values())
+
+    def costs(self) -> TimingRun:
+        """The networks that the profile trains, measured in turn on one size of input."""
+        networks = {self._label(run.network): run.network for run in self.trained()}
+        return self._timing("trained", networks, (PROFILED["size"],))
+
+    def _label(self, network: Network) -> str:
+        """The model, and what is not as the profile has it by default."""
+        default = self.network(network.model).options
+        own = [f"{key}={value}" for key, value in network.options.items() if value != default[key]]
+        return " ".join([network.model, *own])
+
+    def timing(self) -> TimingRun:
+        """The networks measured in turn; those that share weights both ways, recomputing and storing them."""
+        timing = self.profile.timing
+        models = self._timed_models()
+        networks = {model: self.network(model, **self._timed(model)) for model in models}
+        for model in ("lcoan", "nlan_shared"):
+            if model in models:
+                networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
+        return self._timing("growth", networks, timing.sizes)
+
+    def windows_timing(self) -> TimingRun:
+        """One window attention layer with windows of each side, by each back-end."""
+        timing = self.profile.timing
+        networks = {}
+        for side in timing.sides:
+            for backend in timing.backends:
+                how = {"position": "rib"} if backend == "rib" else {"position": "table", "backend": backend}
+                networks[f"{side} {backend}"] = self._one_layer("windown", side=side, **how)
+        return self._timing("windows", networks, timing.sizes[-1:])
+
+    def routing_timing(self) -> TimingRun:
+        """One layer of FGCA with windows of each size and each number of chosen windows, and of BRA."""
+        timing = self.profile.timing
+        networks = {}
+        for top in timing.tops:
+            for side in ROUTED_SIDES:
+                networks[f"fgcan M={side} top={top}"] = self._one_layer("fgcan", side=side, top=top)
+            networks[f"bran top={top}"] = self._one_layer("bran", top=top)
+        return self._timing("routing", networks, timing.sizes)
+
+    def scale_timing(self) -> list[TimingRun]:
+        """The timed networks at each scale; ×4 also on its own output, since ×16 is ×4 twice."""
+        timing = self.profile.timing
+        networks = {model: self.network(model, **self._timed(model)) for model in self._timed_models()}
+        size = timing.sizes[0]
+        return [
+            self._timing("scale", networks, (size, 4 * size) if scale == 4 else (size,), scale)
+            for scale in timing.scales
+        ]
+
+    def layers_timing(self) -> TimingRun:
+        """LCoAN's ten non-local layers, and its rivals', as wide as published; one block before each."""
+        models = ("nlan", "nlan_shared", "nlsn", "enlcn", "lspn", "lcoan")
+        networks = {
+            model: Network(model=model, options={**entry(model).options, "blocks": 1}) for model in models
+        }
+        return self._timing("layers", networks, self.profile.timing.sizes[-2:-1])
+
+    def published_timing(self) -> TimingRun:
+        """ESC and HiT-SRF as published, ×4."""
+        networks = {model: Network(model=model, options=entry(model).options) for model in ("esc", "hit_srf")}
+        return self._timing("published", networks, (self.profile.timing.published,), 4)
+
+    def limits(self) -> LimitsRun:
+        """How large a map one layer of each timed mechanism can take."""
+        timing = self.profile.timing
+        on_trunk = [model for model in self._timed_models() if "groups" in entry(model).options]
+        return LimitsRun(
+            networks={model: self._one_layer(model) for model in on_trunk if model != "edsr_like"},
+            scale=self.profile.scale,
+            sizes=tuple(height_and_width(size) for size in timing.limits),
+            limit_s=timing.limit_s,
+            limit_mib=timing.limit_mib,
+            device=self.device,
+        )
+
+    def _timed_models(self) -> tuple[str, ...]:
+        return self.profile.timing.models or self.profile.models
+
+    def _one_layer(self, model: str, **options: object) -> Network:
+        return self.network(model, **self._timed(model) | {"groups": 1, "blocks": 1} | options)
+
+    def _timing(
+        self, about: str, networks: dict[str, Network], sizes: tuple[Size, ...], scale: int | None = None
+    ) -> TimingRun:
+        timing = self.profile.timing
+        return TimingRun(
+            about=about,
+            networks=networks,
+            scale=scale or self.profile.scale,
+            sizes=sizes,
+            repeats=timing.repeats,
+            warmup=timing.warmup,
+            device=self.device,
+        )
+
+    def _timed(self, model: str) -> dict[str, int]:
+        known = entry(model).options
+        return {key: value for key, value in self.profile.timing.network.items() if key in known}
+
+    def runs(self) -> list[Run]:
+        """Every run of the profile, those that measure time first."""
+        timings = [
+            self.costs(),
+            self.timing(),
+            self.windows_timing(),
+            self.routing_timing(),
+            *self.scale_timing(),
+            self.layers_timing(),
+            self.published_timing(),
+        ]
+        return [*timings, self.limits(), *self.trained()]

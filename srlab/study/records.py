@@ -1,0 +1,101 @@
+"""Records: what came of a run, read when asked for.
+
+A record counts when `run.json`, written last, and everything it names are there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from torch import nn
+
+from srlab.errors import InputError
+from srlab.study.runs import Run
+from srlab.training import Snapshots
+from srlab.weights.checkpoints import load_network, load_tensors
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of a run; tables are read when asked for."""
+
+    run: Run
+    folder: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What a finished record holds; `run.json` is written last."""
+        tables = {
+            "training": ("curve.csv", "images.csv", "profile.csv", "weights.safetensors"),
+            "timing": ("times.csv", "profile.csv"),
+            "limits": ("limits.csv",),
+        }
+        return tuple(self.folder / name for name in (*tables[self.run.kind], "run.json"))
+
+    @property
+    def finished(self) -> bool:
+        return all(file.is_file() for file in self.files)
+
+    @cached_property
+    def facts(self) -> dict:
+        """config, hash, environment, and facts such as seconds and parameters."""
+        return json.loads((self.folder / "run.json").read_text())
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Training: see :func:`srlab.training.train`."""
+        return pd.read_csv(self.folder / "curve.csv")
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """Evaluation: benchmark, name, psnr_y (dB), ssim_y, psnr_rgb (dB), ssim_rgb, an image a row."""
+        return pd.read_csv(self.folder / "images.csv")
+
+    @cached_property
+    def profile(self) -> pd.DataFrame:
+        """Cost, a network and part a row: see :func:`profile_network` (and label)."""
+        return pd.read_csv(self.folder / "profile.csv")
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """Timing runs: label, part, size, repeat, ms, a timed call a row."""
+        return pd.read_csv(self.folder / "times.csv")
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """Limits runs: see :func:`srlab.measure.limits.find_limits`."""
+        return pd.read_csv(self.folder / "limits.csv")
+
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
+        return load_network(self.folder / "weights.safetensors")[0]
+
+    @property
+    def kept_centroids(self) -> bool:
+        """Whether there are centroids to read.
+
+        A record is finished without them: not every network learns some, and earlier runs kept none.
+        """
+        return (self.folder / "centroids.safetensors").is_file()
+
+    def centroids(self) -> Snapshots:
+        """The centroids of its layers with k-means at some steps of training, by step and layer.
+
+        Raises
+        ------
+        InputError
+            If the run kept none.
+        """
+        if not self.kept_centroids:
+            raise InputError(
+                f"run {self.run.name} kept no centroids of its training: its network learns none, or it is "
+                f"of an earlier version (delete its folder and run it again to have them)"
+            )
+        layers, held = load_tensors(self.folder / "centroids.safetensors")
+        return {
+            step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])
+        }

@@ -1,0 +1,136 @@
+"""Runs: what a run is, by its config, and the hash and the name that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from srlab.models import build
+from srlab.study.profiles import Size
+from srlab.training import Budget
+
+
+class Network(BaseModel):
+    """A network by name and all of its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    options: dict[str, int | float | str | tuple[int | float, ...] | None]
+
+    def build(self, scale: int, seed: int) -> nn.Module:
+        return build(self.model, scale, seed, **self.options)
+
+
+class _Run(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: int
+    device: str
+
+    @property
+    def hash(self) -> str:
+        """Ten hex digits of SHA-256 over the config as canonical JSON."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+    @property
+    def slug(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.slug}-{self.hash}"
+
+
+class TrainingRun(_Run):
+    """Train one network, evaluate it, profile it.
+
+    Attributes
+    ----------
+    network : Network
+    scale : int
+    data : str
+        Fingerprint of the images.
+    benchmarks : tuple of str
+    budget : Budget
+    seed : int
+    photographs : int, optional
+        How many of the images to train on; all of them if None.
+    device : str
+        As in the results folder's name, e.g. "cpu".
+    """
+
+    kind: Literal["training"] = "training"
+    network: Network
+    data: str
+    benchmarks: tuple[str, ...]
+    budget: Budget
+    seed: int
+    photographs: int | None = None
+
+    @property
+    def slug(self) -> str:
+        return f"{self.network.model}-x{self.scale}-seed{self.seed}"
+
+
+class TimingRun(_Run):
+    """Time and memory of several networks, and of their non-local layers alone, measured in turn.
+
+    Attributes
+    ----------
+    about : str
+        What it is measured for.
+    networks : dict
+        Network by label.
+    sizes : tuple of int or pair of int
+        LR inputs: sides in pixels, or (height, width).
+    repeats, warmup : int
+    """
+
+    kind: Literal["timing"] = "timing"
+    about: str
+    networks: dict[str, Network]
+    sizes: tuple[Size, ...]
+    repeats: int
+    warmup: int
+
+    @property
+    def slug(self) -> str:
+        return f"timing-{self.about}-x{self.scale}"
+
+    def label_of(self, network: Network) -> str:
+        """The label under which a network is timed."""
+        return next(label for label, timed in self.networks.items() if timed == network)
+
+
+class LimitsRun(_Run):
+    """How large a feature map one layer of each mechanism can take; see :func:`srlab.measure.limits.find_limits`.
+
+    Attributes
+    ----------
+    networks : dict
+        Network by label.
+    sizes : tuple of pair of int
+        (height, width), from small to large.
+    limit_s : float
+    limit_mib : int
+    """
+
+    kind: Literal["limits"] = "limits"
+    networks: dict[str, Network]
+    sizes: tuple[tuple[int, int], ...]
+    limit_s: float
+    limit_mib: int
+
+    @property
+    def slug(self) -> str:
+        return "limits"
+
+
+Run = TrainingRun | TimingRun | LimitsRun

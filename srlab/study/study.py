@@ -1,0 +1,175 @@
+"""The study: a profile with its data and device, and the door to its records.
+
+Compute and view are apart: whoever needs a run asks :meth:`Study.obtain`. If its record is there it is read,
+else the run is made.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from srlab.data.layouts import ImageRef, held_out
+from srlab.data.sources import DataSource, embedded, open_data
+from srlab.errors import InputError, OutOfTime
+from srlab.measure.devices import choose_device, device_slug
+from srlab.study.making import make_limits, make_timing, make_training
+from srlab.study.matrix import Matrix
+from srlab.study.profiles import Profile, load_profile
+from srlab.study.records import Record
+from srlab.study.runs import Run
+from srlab.training import time_is_up
+from srlab.weights.checkpoints import save_network
+
+
+class Study(Matrix):
+    """A profile with its data and device: which runs there are, where they are, how to get one.
+
+    Parameters
+    ----------
+    profile : str
+        Name of a file in profiles/.
+    root : Path, optional
+        The folder with profiles/; by default the nearest one at or above the current folder.
+
+    Notes
+    -----
+    Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such
+    as "nvidia-h200", to draw on this machine what was measured on another; `SRLAB_RESULTS`, a folder instead
+    of results/. Relative folders, the profile's `data` too, are relative to `root`.
+    """
+
+    def __init__(self, profile: str, root: Path | None = None):
+        self.root = root or find_root()
+        self.profile: Profile = load_profile(self.root / "profiles" / f"{profile}.yaml")
+        #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
+        self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
+        results = self.root / (os.environ.get("SRLAB_RESULTS") or "results")
+        self.folder = results / f"{profile}-{self.device}"
+
+    @cached_property
+    def data(self) -> DataSource:
+        """The images that the profile trains and evaluates on."""
+        folder = os.environ.get("SRLAB_DATA") or self.profile.data
+        found = open_data(self.root / Path(folder).expanduser()) if folder else embedded()
+        kept = self.profile
+        data = found.select(kept.benchmarks, kept.images, kept.side, kept.leave_out)
+        if not data.benchmarks:
+            raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
+        return data
+
+    @property
+    def pictures(self) -> tuple[ImageRef, ...]:
+        """HR images for figures: photographs that may be passed on, held out of every study's training."""
+        return held_out().hr
+
+    # --- their records ----------------------------------------------------------------------------------
+
+    def record(self, run: Run) -> Record:
+        """Where the run's record is or will be."""
+        return Record(run, self.folder / "runs" / run.name)
+
+    def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
+        """The run's record: read if it is there, else made.
+
+        Parameters
+        ----------
+        run : Run
+        processes : int
+            Devices that train together, if it has to be made.
+        deadline : float, optional
+            Of `time.monotonic`, s. After it no run is begun, and training stops; a measurement goes on to its
+            end.
+
+        Raises
+        ------
+        InputError
+            If it has to be made and is a run of another device than this machine's.
+        OutOfTime
+            If the deadline came; the same call goes on.
+        """
+        record = self.record(run)
+        if record.finished:
+            return record
+        device = choose_device(self.profile.device)
+        if run.device != device_slug(device):
+            raise InputError(
+                f"run {run.name} is missing and can only be made on '{run.device}', not on this machine"
+            )
+        if time_is_up(deadline):
+            raise OutOfTime(f"{run.name} was not begun")
+        record.folder.mkdir(parents=True, exist_ok=True)
+        if run.kind == "training":
+            make_training(record, self.data.fewer(run.photographs), device, processes, deadline)
+        elif run.kind == "timing":
+            make_timing(record, device)
+        else:
+            make_limits(record, device)
+        return record
+
+    def obtain_all(self, only: str = "*", processes: int = 1, deadline: float | None = None) -> list[Record]:
+        """The records of all runs whose folder's name matches the glob `only`, with a progress bar.
+
+        They are finished, unless the deadline (see :meth:`obtain`) came.
+        """
+        runs = [run for run in self.runs() if fnmatch.fnmatch(run.name, only)]
+        if not runs:
+            names = ", ".join(run.name for run in self.runs())
+            raise InputError(f"no run of profile '{self.profile.name}' matches '{only}'; there are: {names}")
+        with suppress(OutOfTime):
+            for run in tqdm(runs, desc=f"runs of {self.profile.name}", unit="run"):
+                self.obtain(run, processes, deadline)
+        return [self.record(run) for run in runs]
+
+    def finished_records(self) -> list[Record]:
+        """The records of all runs.
+
+        Raises
+        ------
+        InputError
+            Naming those that are missing.
+        """
+        records = [self.record(run) for run in self.runs()]
+        missing = [record.run.name for record in records if not record.finished]
+        if missing:
+            raise InputError(
+                f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}"
+            )
+        return records
+
+    def export_weights(self) -> list[Path]:
+        """Write what the networks of the comparison learnt from the first seed, to use and to keep.
+
+        Returns
+        -------
+        list of Path
+            `weights/MODEL.safetensors`, in half precision, which `srlab.weights.open_network` reads.
+        """
+        written = []
+        for model in self.profile.models:
+            run = self.training(model)
+            path = self.folder / "weights" / f"{model}.safetensors"
+            network = self.record(run).network().half()
+            save_network(path, network, model, run.scale, run.network.options)
+            written.append(path)
+        return written
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder with profiles/, at or above `start` (the current folder).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "profiles").is_dir():
+            return folder
+    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")

@@ -1,0 +1,185 @@
+"""Window attention: padding, position biases, back-ends, and what is held between calls."""
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from srlab.attention import ImplicitPosition, PositionTable, WindowAttention, dense_attention
+from srlab.attention.window_grid import WindowGrid
+from srlab.errors import InputError
+from srlab.measure.profiling import peak_memory
+from srlab.weights.checkpoints import from_released
+
+POSITIONS = {
+    "none": None,
+    "table": PositionTable,
+    "rib": partial(ImplicitPosition, rank=4, hidden=6, frequencies=3),
+}
+
+
+def layer_with(position: str, heads: int = 2, window: int = 8, **options: object) -> WindowAttention:
+    """A small layer whose position bias matters as much as its scores."""
+    layer = WindowAttention(8, heads, window, POSITIONS[position], **options)
+    if layer.position is not None:
+        for parameter in layer.position.parameters():
+            torch.nn.init.normal_(parameter)
+    return layer
+
+
+def test_rib_window_attention_equals_the_released_code(golden):
+    case = golden("rib_window_module")
+    layer = from_released("rib_window", case.weights, **case.config)
+    for backend in ("sdpa", "reference"):
+        layer.backend = backend
+        with torch.no_grad():
+            y, _ = layer(case.tensors["input"])
+        torch.testing.assert_close(y, case.tensors["output"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (7, 9), (8, 8), (13, 18)])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_back_ends_agree_on_any_size(position, size):
+    layer = layer_with(position).double()
+    x = torch.randn(2, 8, *size, dtype=torch.float64)
+    fused, _ = layer(x)
+    layer.backend = "reference"
+    torch.testing.assert_close(fused, layer(x)[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(fused, dense_attention(layer, x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("position", POSITIONS)
+def test_flex_attention_agrees(position):
+    layer = WindowAttention(32, 2, 8, POSITIONS[position] and partial(POSITIONS[position])).eval()
+    x = torch.randn(2, 32, 9, 20)
+    with torch.no_grad():
+        fused, _ = layer(x)
+        layer.backend = "flex"
+        torch.testing.assert_close(layer(x)[0], fused, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("position", ["table", "rib"])
+def test_gradients_agree(position):
+    layer = layer_with(position, window=4).double()
+    x = torch.randn(2, 8, 7, 9, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn_like(x)
+    gradients = []
+    for backend in ("sdpa", "reference"):
+        layer.backend = backend
+        gradients.append(torch.autograd.grad((layer(x)[0] * direction).sum(), [x, *layer.parameters()]))
+    for ours, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 5), (3, 8), (7, 3), (8, 16), (20, 9)])
+def test_padding_is_that_of_numpy(size):
+    x = torch.randn(2, *size, 3)
+    grid = WindowGrid(size, (8, 8))
+    fill = [(0, -side % 8) for side in size]
+    expected = np.pad(x.numpy(), [(0, 0), *fill, (0, 0)], mode="reflect")
+    assert np.array_equal(grid.pad(x).numpy(), expected)
+    assert torch.equal(grid.crop(grid.join(grid.cut(grid.pad(x)))), x)
+
+
+def test_the_table_is_read_at_key_minus_query():
+    window, heads = 5, 2
+    position = PositionTable(heads, window)
+    torch.nn.init.normal_(position.table)
+    bias, table = position(), position.table.unflatten(1, (2 * window - 1, 2 * window - 1))
+    for query, key in [((0, 0), (0, 0)), ((1, 2), (4, 0)), ((4, 4), (0, 0)), ((0, 3), (2, 4))]:
+        expected = table[:, key[0] - query[0] + window - 1, key[1] - query[1] + window - 1]
+        found = bias[:, query[0] * window + query[1], key[0] * window + key[1]]
+        assert torch.equal(found, expected)
+
+
+def test_rib_is_a_bias_of_low_rank():
+    layer = layer_with("rib").double()
+    pattern = layer.pattern(torch.randn(1, 8, 8, 8, dtype=torch.float64))
+    queries, keys = layer.position()
+    depth = 8 // 2
+    plain = pattern.queries[..., :depth] @ pattern.keys[..., :depth].mT
+    torch.testing.assert_close(pattern.queries @ pattern.keys.mT, plain + queries @ keys.mT)
+
+
+@torch.no_grad()
+def test_a_held_bias_follows_the_weights():
+    layer = layer_with("table").eval()
+    x = torch.randn(1, 8, 8, 8)
+
+    def is_current(layer: WindowAttention) -> bool:
+        fast = layer(x.to(layer.to_out.weight))[0]
+        layer.backend = "reference"  # computes the bias anew
+        plain = layer(x.to(layer.to_out.weight))[0]
+        layer.backend = "sdpa"
+        return torch.allclose(fast, plain, atol=1e-5)
+
+    assert is_current(layer)
+    assert layer.position() is layer.position()
+    layer.position.table.mul_(3)
+    assert is_current(layer)
+    torch._foreach_lerp_([layer.position.table], [torch.randn_like(layer.position.table)], 0.9)
+    assert is_current(layer)
+    other = layer_with("table")
+    layer.load_state_dict(other.state_dict())
+    assert is_current(layer)
+    layer.load_state_dict(layer_with("table").state_dict(), assign=True)
+    assert is_current(layer)
+    layer.position.table = torch.nn.Parameter(torch.randn_like(layer.position.table))
+    assert is_current(layer)
+    copied = copy.deepcopy(layer)
+    copied.position.table.mul_(-1)
+    assert is_current(copied) and is_current(layer)
+    assert is_current(layer.double())
+    assert layer.position().dtype == torch.float64
+    assert is_current(layer.float())
+    averaged = AveragedModel(layer, multi_avg_fn=lambda own, new, _: torch._foreach_lerp_(own, new, 0.5))
+    averaged.eval()
+    averaged.update_parameters(layer)
+    layer.position.table.add_(1)
+    assert is_current(averaged.module)
+    averaged.update_parameters(layer)
+    assert is_current(averaged.module)
+
+
+def test_a_held_bias_follows_the_optimizer():
+    layer = layer_with("table")
+    adam = torch.optim.Adam(layer.parameters(), 0.1)
+    x = torch.randn(1, 8, 8, 8)
+    for _ in range(2):
+        layer(x)[0].square().sum().backward()
+        adam.step()
+        with torch.inference_mode():
+            assert torch.equal(layer.position(), layer.position.compute())
+
+
+def test_what_is_held_serves_later_calls_that_record_gradients():
+    layer = layer_with("table").eval().requires_grad_(False)
+    x = torch.randn(1, 8, 8, 8)
+    with torch.inference_mode():
+        expected, _ = layer(x)
+    x.requires_grad_()
+    y, _ = layer(x)
+    y.sum().backward()
+    torch.testing.assert_close(y.detach(), expected.clone())
+
+
+def test_the_fast_path_never_holds_the_scores():
+    x = torch.randn(1, 8, 64, 64)
+    held = {}
+    for backend in ("sdpa", "reference"):
+        layer = WindowAttention(8, 2, 32, backend=backend).eval()
+        with torch.inference_mode():
+            layer(x)
+            held[backend] = peak_memory(lambda layer=layer: layer(x), "cpu")
+    scores = 4 * 2 * 1024**2 * 4 / 2**20  # MiB
+    assert held["reference"] > scores
+    assert held["sdpa"] < scores / 4
+
+
+def test_channels_that_heads_do_not_divide_are_refused():
+    with pytest.raises(InputError, match="channels is 8: it must be a multiple of heads, 3"):
+        WindowAttention(8, 3)

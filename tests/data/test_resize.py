@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from kept import ROOT
+from safetensors.torch import load_file
+
+from srlab.data.resize import downscale, modcrop, upscale
+from srlab.errors import InputError
+
+GOLDEN = {
+    name: tensor.permute(2, 0, 1)
+    for name, tensor in load_file(ROOT / "tests" / "golden" / "matlab_imresize.safetensors").items()
+}
+quickly = settings(max_examples=30, deadline=None)
+scales = st.sampled_from([1, 2, 3, 4, 8])
+
+
+@st.composite
+def images(draw, multiple_of=1):
+    height, width = (multiple_of * draw(st.integers(1, 9)) for _ in range(2))
+    return torch.from_numpy(draw(arrays(np.uint8, (3, height, width))))
+
+
+def matrix(side, ratio):
+    """MATLAB's weights along one side, from its definition; a row for each output pixel."""
+    out = round(side * ratio)
+    stretch = max(1, 1 / ratio)
+    centres = (np.arange(out) + 0.5) / ratio - 0.5
+    positions = np.arange(-4 * side - 40, 5 * side + 40)
+    x = np.abs(centres[:, None] - positions) / stretch
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x <= 1, near, np.where(x <= 2, far, 0))
+    weights /= weights.sum(1, keepdims=True)
+    folded = np.zeros((out, side))
+    mirror = np.concatenate([np.arange(side), np.arange(side)[::-1]])
+    for column, position in enumerate(positions):
+        folded[:, mirror[position % (2 * side)]] += weights[:, column]
+    return folded
+
+
+def assert_resized(got, image, ratio):
+    rows, columns = (matrix(side, ratio) for side in image.shape[1:])
+    exact = np.clip(rows @ image.double().numpy() @ columns.T, 0, 255)
+    assert got.dtype == torch.uint8 and got.shape == exact.shape
+    assert np.abs(got.numpy() - exact).max() <= 0.5 + 1e-9  # rounded to nearest, either way at a tie
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_golden_vectors_of_matlab(scale):
+    lr = GOLDEN[f"lr_x{scale}"]
+    for got, expected in (
+        (downscale(GOLDEN["hr"], scale), lr),
+        (upscale(lr, scale), GOLDEN[f"bicubic_up_x{scale}"]),
+    ):
+        difference = (got.int() - expected.int()).abs()
+        assert difference.max() <= 1
+        assert difference.count_nonzero() <= 3
+
+
+@quickly
+@given(scale=scales, data=st.data())
+def test_downscale_is_matlab_s_definition(scale, data):
+    image = data.draw(images(multiple_of=scale))
+    assert_resized(downscale(image, scale), image, 1 / scale)
+
+
+@quickly
+@given(scale=scales, image=images())
+def test_upscale_is_matlab_s_definition(scale, image):
+    assert_resized(upscale(image, scale), image, scale)
+
+
+@quickly
+@given(scale=scales, value=st.integers(0, 255), sides=st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_a_constant_image_stays_constant(scale, value, sides):
+    small = torch.full((3, *sides), value, dtype=torch.uint8)
+    large = torch.full((3, *(scale * side for side in sides)), value, dtype=torch.uint8)
+    assert torch.equal(downscale(large, scale), small)
+    assert torch.equal(upscale(small, scale), large)
+
+
+@pytest.mark.parametrize("resize", [downscale, upscale])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_flips_and_transposition_commute(resize, scale):
+    image = GOLDEN["hr"][:, :48, :96]
+    for turn in (lambda x: x.flip(1), lambda x: x.flip(2), lambda x: x.mT):
+        difference = (turn(resize(image, scale)).int() - resize(turn(image), scale).int()).abs()
+        assert difference.max() <= 1 and difference.count_nonzero() <= 3
+
+
+def test_scale_1_changes_nothing():
+    assert torch.equal(downscale(GOLDEN["hr"], 1), GOLDEN["hr"])
+    assert torch.equal(upscale(GOLDEN["hr"], 1), GOLDEN["hr"])
+
+
+@given(sides=st.tuples(st.integers(1, 40), st.integers(1, 40)), scale=scales)
+def test_modcrop_keeps_the_largest_multiple(sides, scale):
+    image = torch.arange(3 * sides[0] * sides[1]).reshape(3, *sides).to(torch.uint8)
+    if min(sides) < scale:
+        with pytest.raises(InputError, match=rf"{sides[1]}×{sides[0]} pixels: at scale {scale}"):
+            modcrop(image, scale)
+        return
+    cropped = modcrop(image, scale)
+    _, height, width = cropped.shape
+    assert height % scale == 0 and width % scale == 0
+    assert sides[0] - height < scale and sides[1] - width < scale
+    assert torch.equal(cropped, image[:, :height, :width])
+
+
+@pytest.mark.parametrize("function", [modcrop, downscale, upscale])
+@pytest.mark.parametrize("scale", [0, -2])
+def test_a_bad_scale_is_refused(function, scale):
+    with pytest.raises(InputError, match=f"scale {scale}: a whole number of at least 1"):
+        function(GOLDEN["hr"], scale)
+
+
+def test_downscale_refuses_sides_that_are_no_multiple():
+    with pytest.raises(InputError, match="241×240 pixels: scale 2 must divide"):
+        downscale(torch.zeros(3, 240, 241, dtype=torch.uint8), 2)

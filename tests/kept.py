@@ -1,0 +1,26 @@
+"""Results as they are committed, in a folder of their own: no run writes there, and no test reads what one wrote."""
+
+import subprocess
+import tarfile
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def _checkout() -> TemporaryDirectory:
+    folder = TemporaryDirectory(prefix="srlab-kept-")
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", "HEAD", "results"], check=True, capture_output=True
+    )
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder.name, filter="data")
+    return folder
+
+
+def results() -> Path:
+    """The folder `results/` of the last commit."""
+    return Path(_checkout().name) / "results"

@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.color import rgb2ycbcr
+
+from srlab.data.images import read_image
+from srlab.data.photographs import FOLDER
+from srlab.errors import InputError
+from srlab.measure.metrics import image_quality, luma, psnr, ssim
+
+PHOTO = read_image(FOLDER / "chelsea.png")[:, 60:140, 100:200]
+
+
+def noisy(image, sigma=12):
+    noise = torch.randn(image.shape, generator=torch.manual_seed(0)) * sigma
+    return (image + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def ssim_of_the_paper(a, b):
+    """SSIM of one plane, window by window."""
+    offsets = np.arange(11) - 5
+    window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+    window /= window.sum()
+    values = []
+    for y in range(a.shape[0] - 10):
+        for x in range(a.shape[1] - 10):
+            p, q = a[y : y + 11, x : x + 11], b[y : y + 11, x : x + 11]
+            mp, mq = (window * p).sum(), (window * q).sum()
+            vp, vq = (window * (p - mp) ** 2).sum(), (window * (q - mq) ** 2).sum()
+            covariance = (window * (p - mp) * (q - mq)).sum()
+            c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+            values.append(
+                (2 * mp * mq + c1) * (2 * covariance + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
+            )
+    return np.mean(values)
+
+
+def test_luma_is_bt_601_in_studio_swing():
+    rgb = torch.tensor([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]).double()
+    expected = torch.tensor([16, 235, 81.481, 144.553, 40.966]).double()
+    torch.testing.assert_close(luma(rgb.T[:, :, None])[:, 0], expected)
+    reference = rgb2ycbcr(PHOTO.permute(1, 2, 0).numpy())[..., 0]
+    np.testing.assert_allclose(luma(PHOTO.double()).numpy(), reference, atol=1e-9)
+    assert luma(PHOTO.float().expand(2, 4, -1, -1, -1)).shape == (2, 4, 80, 100)
+
+
+def test_psnr_of_a_known_error():
+    a = torch.full((3, 6, 8), 100.0)
+    assert psnr(a, a + 1, 0) == pytest.approx(48.130803608679)
+    assert psnr(a, a - 10, 2) == pytest.approx(28.130803608679)
+    assert psnr(torch.zeros(4, 4), torch.full((4, 4), 255.0), 0) == 0
+
+
+def test_ssim_is_the_paper_s():
+    a, b = PHOTO[:, :24, :30], noisy(PHOTO)[:, :24, :30]
+    expected = [ssim_of_the_paper(p, q) for p, q in zip(a.double().numpy(), b.double().numpy(), strict=True)]
+    assert 0.3 < expected[0] < 0.95
+    assert ssim(a[0], b[0], 0) == pytest.approx(expected[0], abs=1e-9)
+    assert ssim(a, b, 0) == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_identical_images():
+    quality = image_quality(PHOTO, PHOTO.clone(), 4)
+    assert quality == {"psnr_y": math.inf, "ssim_y": 1, "psnr_rgb": math.inf, "ssim_rgb": 1}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_border_does_not_count_and_the_rest_does(scale):
+    sr = noisy(PHOTO, 60)
+    sr[:, scale:-scale, scale:-scale] = PHOTO[:, scale:-scale, scale:-scale]
+    assert image_quality(sr, PHOTO, scale)["psnr_rgb"] == math.inf
+    sr[:, scale, scale] ^= 128
+    quality = image_quality(sr, PHOTO, scale)
+    assert quality["psnr_y"] < math.inf and quality["ssim_rgb"] < 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(sigma=st.floats(0.5, 60), border=st.integers(0, 8))
+def test_metrics_are_symmetric_and_bounded(sigma, border):
+    other = noisy(PHOTO, sigma)
+    assert psnr(PHOTO, other, border) == psnr(other, PHOTO, border) > 0
+    assert ssim(PHOTO, other, border) == pytest.approx(ssim(other, PHOTO, border), abs=1e-12)
+    assert -1 <= ssim(PHOTO, other, border) < 1
+
+
+def test_more_noise_is_worse():
+    qualities = [image_quality(noisy(PHOTO, sigma), PHOTO, 2) for sigma in (2, 8, 32)]
+    for name in qualities[0]:
+        values = [quality[name] for quality in qualities]
+        assert values == sorted(values, reverse=True) and len(set(values)) == 3
+
+
+def test_y_rounding_is_the_only_difference_between_conventions():
+    sr = noisy(PHOTO, 3)
+    matlab, none = image_quality(sr, PHOTO, 2), image_quality(sr, PHOTO, 2, "none")
+    assert matlab["psnr_rgb"] == none["psnr_rgb"] and matlab["ssim_rgb"] == none["ssim_rgb"]
+    y_sr, y_hr = (torch.from_numpy(rgb2ycbcr(x.permute(1, 2, 0).numpy())[..., 0]) for x in (sr, PHOTO))
+    assert none["psnr_y"] == pytest.approx(psnr(y_sr, y_hr, 2))
+    assert matlab["psnr_y"] == pytest.approx(psnr(y_sr.round(), y_hr.round(), 2))
+    squared_error = [255**2 / 10 ** (quality["psnr_y"] / 10) for quality in (matlab, none)]
+    # rounding each of two values adds a variance of 1/12
+    assert squared_error[0] - squared_error[1] == pytest.approx(1 / 6, rel=0.2)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InputError, match="SR image of 100×79 pixels: the HR image has 100×80"):
+        image_quality(PHOTO[:, :79], PHOTO, 2)
+    with pytest.raises(InputError, match="y_rounding 'up': 'matlab' or 'none'"):
+        image_quality(PHOTO, PHOTO, 2, "up")
+    with pytest.raises(InputError, match="100×18 pixels: SSIM with a border of 4 needs at least 19×19"):
+        image_quality(PHOTO[:, :18], PHOTO[:, :18], 4)
+    assert image_quality(PHOTO[:, :19], PHOTO[:, :19], 4)["ssim_y"] == 1

@@ -1,0 +1,116 @@
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from srlab.data.sources import embedded
+from srlab.errors import InputError
+from srlab.measure.evaluation import super_resolve
+from srlab.measure.tiling import deviation, tiled
+from srlab.models import build
+
+STATUS = Path("/proc/self/status")
+IMAGE = embedded().benchmarks["held-out"][0].read()
+
+
+def convolutional(scale=2, layers=3):
+    """A network of 3×3 convolutions alone: an output pixel sees `layers` LR pixels to each side."""
+    torch.manual_seed(0)
+    channels = [3, *[8] * (layers - 1), 3 * scale**2]
+    convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels)]
+    network = nn.Sequential(*convolutions, nn.PixelShuffle(scale)).double().eval()
+    return lambda image: network(image[None])[0].detach()
+
+
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), tile=st.integers(1, 45), overlap=st.integers(3, 9)
+)
+@settings(max_examples=40, deadline=None)
+def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_what_it_sees(
+    height, width, tile, overlap
+):
+    enlarge = convolutional()
+    image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.allclose(tiled(enlarge, image, 2, tile, overlap), enlarge(image), atol=1e-13, rtol=0)
+
+
+def test_an_overlap_that_is_too_small_shows():
+    image = torch.rand(3, 40, 40, dtype=torch.float64)
+    enlarge = convolutional()
+    assert not torch.allclose(tiled(enlarge, image, 2, tile=16, overlap=2), enlarge(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_bicubic_by_tiles_is_bicubic(dtype):
+    image = (IMAGE[:, :70, :90].double() * (torch.iinfo(dtype).max / 255)).to(dtype)
+    whole = super_resolve(None, image, 3)
+    assert whole.dtype == dtype and torch.equal(super_resolve(None, image, 3, tile=32), whole)
+
+
+def test_the_convolutional_network_of_the_study_is_not_changed_by_tiles():
+    network = build("edsr_like", 2, seed=0, channels=8, groups=2, blocks=2)
+    lr = IMAGE[:, :100, :80]
+    whole = super_resolve(network, lr, 2)
+    assert torch.equal(super_resolve(network, lr, 2, tile=32), whole)
+    assert deviation(lambda part: super_resolve(network, part, 2), lr, 2, tile=32)[1] == 0
+
+
+def test_deviation_is_that_of_the_middle_and_in_levels():
+    def by_mean(image):  # sees everything, so that every tile has another mean
+        mean = image.double().mean().round().to(image.dtype)
+        return torch.full_like(image, int(mean)).repeat_interleave(2, 1).repeat_interleave(2, 2)
+
+    size, levels, psnr = deviation(by_mean, IMAGE, 2, tile=40, overlap=4)
+    middle = IMAGE[:, 72:168, 72:168]
+    difference = (tiled(by_mean, middle, 2, 40, 4).double() - by_mean(middle).double()).abs()
+    assert size == (96, 96) and levels == difference.max() > 0
+    assert psnr == pytest.approx(float(10 * torch.log10(255**2 / difference.square().mean())))
+    sixteen = (IMAGE.int() * 257).to(torch.uint16)
+    assert deviation(by_mean, sixteen, 2, 40, 4)[1] == pytest.approx(levels, abs=1)
+
+
+def test_attention_that_sees_the_whole_image_notices_tiles():
+    network = build("nlan", 2, seed=0, channels=8, groups=1, blocks=1).eval()
+    image = torch.rand(3, 64, 64)
+    with torch.no_grad():
+        whole = network(image[None])[0]
+        by_tiles = tiled(lambda part: network(part[None])[0], image, 2, tile=16, overlap=8)
+    assert 1e-7 < (by_tiles - whole).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(0, 4), (-3, 4), (8, -1)])
+def test_bad_sizes_are_refused(tile, overlap):
+    with pytest.raises(InputError, match=f"tile {tile} with an overlap of {overlap} pixels"):
+        tiled(lambda image: image, IMAGE, 1, tile, overlap)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATUS.is_file(), reason="needs Linux, which tells a process's own peak")
+def test_memory_is_bounded_by_the_tile():
+    """Peak resident memory of two processes that differ in the image's size alone: 4 times the pixels cost
+    no more than their own bytes, and far less than the untiled image. (VmHWM is the peak of the process;
+    ru_maxrss begins with that of the process that starts it.)"""
+
+    def peak(side, tile):
+        code = f"""
+import re, torch
+from srlab.measure.evaluation import super_resolve
+from srlab.models import build
+network = build("esc_light", 2, seed=0, blocks=1, pairs=1)
+image = torch.zeros(3, {side}, {side}, dtype=torch.uint8)
+super_resolve(network, image, 2, tile={tile})
+peak = re.search("VmHWM: +([0-9]+)", open("/proc/self/status").read().replace(chr(9), " "))
+print(int(peak[1]) / 1024)
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    small, large, whole = peak(256, 64), peak(512, 64), peak(512, None)
+    assert large - small < 120  # MiB; runs differ by some tens, and images and results by 5
+    assert whole - large > 200

@@ -1,0 +1,134 @@
+"""The notebooks: clean as they are kept, and executed on the smallest profile."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import nbformat
+import pandas as pd
+import pytest
+from kept import ROOT
+from PIL import Image
+
+from srlab.errors import InputError
+from srlab.pages.catalogue import PAGES
+from srlab.pages.index import write_index
+from srlab.pages.notebooks import execute
+from srlab.pages.report import write_report
+from srlab.plots.drawings import DRAWINGS, redraw, shown
+from srlab.study.study import Study
+
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def read(folder, name):
+    return nbformat.read(folder / f"{name}.ipynb", as_version=4)
+
+
+def test_every_notebook_is_accounted_for():
+    assert [page.name for page in PAGES] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebooks_are_kept_clean(name):
+    notebook = read(ROOT / "notebooks", name)
+    nbformat.validate(notebook)
+    assert notebook.nbformat == 4 and notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    [parameters] = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert parameters is code[0] and 'profile = "quick"' in parameters.source
+    assert notebook.cells[0].source.startswith("# ")
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """The smoke study, every page of it executed as the command line does, the index page and the report."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
+        study = Study("smoke", ROOT)
+        study.obtain_all()
+        for page in PAGES:
+            execute(study, page.name)
+        write_index(study)
+        write_report(study)
+        yield study
+
+
+def outputs(study, page):
+    notebook = read(page.executed(study).parent, page.name)
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_executing_writes_what_the_page_declares(page, study):
+    for figure in page.figures:
+        with Image.open(study.folder / "figures" / f"{figure}.png") as png:
+            assert png.width > 1000 and png.convert("L").getextrema()[0] < 200  # something is drawn
+        svg = ElementTree.parse(study.folder / "figures" / f"{figure}.svg")
+        assert svg.getroot().tag.endswith("svg")
+    for table in page.tables:
+        assert pd.read_csv(study.folder / "tables" / f"{table}.csv")["run"].notna().all()
+    assert all(path.stat().st_size > 50 for path in page.outputs(study))
+    assert str(ROOT) not in page.executed(study).read_text()
+    shown = outputs(study, page)
+    assert not [out for out in shown if out.output_type == "error" or out.get("name") == "stderr"]
+    assert sum("image/png" in out.get("data", {}) for out in shown) == len(page.figures)
+
+
+@pytest.mark.slow
+def test_a_page_reads_only_the_runs_that_it_declares(study):
+    finished = {run.name for run in study.runs()}
+    assert {run.name for page in PAGES for run in page.runs(study)} <= finished
+    assert {path.name for path in (study.folder / "runs").iterdir()} == finished
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if page.answered], ids=lambda page: page.name)
+def test_a_page_leaves_an_answer(page, study):
+    assert len(page.answer(study).read_text().split()) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["index", "report"])
+def test_the_index_and_the_report_link_only_what_there_is(name, study):
+    links = re.findall(r'(?:href|src)="([^"]+)"', (study.folder / f"{name}.html").read_text())
+    links = [link for link in links if not link.startswith(("#", "data:", "https://arxiv.org/abs/"))]
+    assert len(links) > 40
+    assert not [link for link in links if not (study.folder / link).is_file()]
+
+
+@pytest.mark.slow
+def test_figures_of_numbers_show_what_their_tables_hold(study):
+    drawn = [name for page in PAGES for name in page.figures if name in DRAWINGS]
+    assert sorted(drawn) == sorted(DRAWINGS)
+    for name in drawn:
+        kept = json.loads((study.folder / "figures" / f"{name}.json").read_text())
+        assert shown(redraw(name, study.folder)) == kept, name
+
+
+def test_an_unknown_notebook_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"notebook '99' is unknown; there are: 00_start_here"):
+        execute(Study("smoke", ROOT), "99")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [(name, "**No verdict.**") for name in NAMES if name[:2] in ("02", "03", "04", "06", "08", "09", "11")]
+    + [(name, "With 1 seed no verdict is drawn.") for name in NAMES if name[:2] in ("10", "13", "15")]
+    + [("claims", "1 seed tells nothing of the spread between seeds")],
+)
+def test_one_seed_draws_no_verdict(name, said, study):
+    text = (study.folder / "notebooks" / f"{name}.ipynb").read_text()
+    assert said in text and "Told apart" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("05", "07", "12", "14", "cl")])
+def test_psnr_is_said_how(name, study):
+    text = (study.folder / "notebooks" / f"{name}.ipynb").read_text()
+    assert all(word in text for word in ("How quality is measured", "Rounding of Y", "Border left out"))

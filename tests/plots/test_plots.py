@@ -1,0 +1,536 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kept import ROOT
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from srlab import findings, plots
+from srlab.errors import InputError
+from srlab.findings.frames import pareto
+from srlab.looking.explore import Look, Restored
+from srlab.looking.views import Boxes, Groups, Values, View, Windows
+from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
+from srlab.models import REGISTRY
+from srlab.plots.latency import BACKENDS
+from srlab.plots.maps import _means, _samples
+from srlab.study.records import Record
+from srlab.study.study import Study
+
+NAMES = [f"image{i}" for i in range(6)]
+
+
+def quality(means, noise=0.0):
+    """Images of runs: {model: PSNR of each seed}."""
+    rows = [
+        {
+            "run": f"{model}-{seed}",
+            "model": model,
+            "seed": seed,
+            "benchmark": benchmark,
+            "name": name,
+            "psnr_y": psnr + i + noise * np.sin(7 * i + psnr),
+            "ssim_y": 0.9,
+        }
+        for model, seeds in means.items()
+        for seed, psnr in enumerate(seeds)
+        for benchmark in ("Set5", "Set14")
+        for i, name in enumerate(NAMES)
+    ]
+    return pd.DataFrame(rows)
+
+
+def costs(times, parts=("network", "non-local layers"), sizes=(64,)):
+    """Costs of runs: {model: milliseconds}; the quartiles are 10 % away."""
+    rows = [
+        {
+            "run": f"{model}-0",
+            "model": model,
+            "part": part,
+            "size": size,
+            "height": size,
+            "width": size,
+            "median_ms": ms * (size / 64) ** 2,
+            "q25_ms": 0.9 * ms * (size / 64) ** 2,
+            "q75_ms": 1.1 * ms * (size / 64) ** 2,
+            "repeats": 5,
+            "warmup": 1,
+            "peak_mib": 2.0 * (size / 64) ** 4,
+            "gflops": 1.0,
+            "parameters": 1000,
+        }
+        for model, ms in times.items()
+        for part in parts
+        for size in sizes
+    ]
+    return pd.DataFrame(rows)
+
+
+def swept(table):
+    """The same with k for the models' names."""
+    table = table.assign(clusters=table["model"].str.removeprefix("k").astype(int), model="lcoan")
+    return table
+
+
+def example(row=3, col=4, panels=True, weights=True):
+    maps = np.arange(80).reshape(8, 10)
+    shown = (
+        Groups("clusters", maps // 20, 1),
+        Windows("sorted windows", maps // 20),
+        Boxes("window and its 2 chosen", (0, 4, 4, 4), ((4, 4, 4, 4), (4, 8, 4, 4))),
+        Values("position bias", np.where(maps < 40, maps / 40.0, np.nan), on_image=True, signed=True),
+        Values("kernel", np.eye(3), on_image=False),
+        Values("receptive field", maps / 80.0, on_image=True, logarithmic=True),
+    )
+    return View(
+        layer="LSP, groups.0.attention",
+        row=row,
+        col=col,
+        picture=np.full((8, 10, 3), 99, np.uint8),
+        weights=np.where(maps < 40, 1 / 40, 0) if weights else None,
+        seen=(maps < 40).astype(int),
+        panels=shown if panels else (),
+    )
+
+
+def example_look(model="lcoan", **options):
+    crop = np.full((6, 6, 3), 99, np.uint8)
+    restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
+    return Look(model, "trained", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
+
+
+TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
+BICUBIC = quality({"bicubic": [29.0]}).drop(columns="model")
+TIMED = {"nlan": 9.0, "lcoan": 2.0, "lcoan (stored)": 1.5}
+EVEN = pd.DataFrame(
+    {"run": "k", "seed": 0, "clusters": [4, 4, 8, 8], "window": 16, "name": ["a", "b"] * 2}
+    | {"gini": [0.1, 0.2, 0.5, 0.6], "largest": 0.5, "empty": [0, 0, 1, 1], "pure_windows": 0.9}
+)
+SWEPT = {"k4": [30.0, 30.1], "k8": [30.2, 30.3]}
+CURVES = pd.DataFrame(
+    {
+        "run": "r",
+        "model": "lcoan",
+        "seed": 0,
+        "step": [2, 4],
+        "loss": [0.2, 0.1],
+        "validation_psnr": [20.0, 21.0],
+    }
+)
+
+SEEDS = [30.0, 30.1, 30.2]
+
+
+def varied(option, values, models=("lcoan",)):
+    """Quality and costs of an option varied, with three seeds each."""
+    kinds = [(model, value) for model in models for value in values]
+    images = pd.concat(
+        quality({model: SEEDS}).assign(**{option: value}, run=lambda f, v=value: f["run"] + f"-{v}")
+        for model, value in kinds
+    )
+    images["psnr_y"] += 0.1 * images[option].rank(method="dense") * np.sin(images["seed"] + 1)
+    paid = pd.concat(costs({model: 2.0}).assign(**{option: value}) for model, value in kinds)
+    return images, paid
+
+
+def similarity(models=("lcoan", "lspn", "windown"), layers=4):
+    return pd.DataFrame(
+        {"model": model, "kind": kind, "seed": 0, "image": "a"}
+        | {"first": i, "second": j, "similarity": 1 / (1 + abs(i - j))}
+        for model in models
+        for kind in ("features", "maps")
+        for i in range(layers)
+        for j in range(layers)
+    )
+
+
+def of_kinds(models=("lcoan", "nlan", "windown", "fgcan")):
+    kinds = ("buildings", "textures", "faces", "text", "nature")
+    return pd.DataFrame(
+        {"run": model, "model": model, "seed": seed, "kind": kind, "benchmark": kind, "name": f"{kind} {i}"}
+        | {"gain_db": np.sin(seed + i), "self_similarity": i / 6}
+        for model in models
+        for seed in range(3)
+        for kind in kinds
+        for i in range(6)
+    )
+
+
+def layer_costs(**columns):
+    """What one layer costs, a row a combination, ever more."""
+    rows = pd.MultiIndex.from_product(columns.values(), names=columns).to_frame(index=False)
+    facts = {"part": "non-local layers", "repeats": 5, "warmup": 1, "gflops": 2.0, "moved_mib": 30.0}
+    ms = 1.0 + rows.index
+    if "size" not in rows:
+        facts["size"] = 128
+    rows = rows.assign(**facts, median_ms=ms, q25_ms=0.9 * ms, q75_ms=1.1 * ms, peak_mib=7 * ms, run="t")
+    return rows.assign(height=rows["size"], width=rows["size"])
+
+
+def routes():
+    made = layer_costs(top=[1, 4], mechanism=["fgcan", "bran"], window=[4.0, 8.0, 16.0], size=[64, 128])
+    made = made[(made["mechanism"] == "fgcan") | (made["window"] == 4)]
+    return made.assign(window=made["window"].where(made["mechanism"] == "fgcan"))
+
+
+def limited():
+    """One mechanism takes all sizes, one runs out of memory, one is too slow, one takes none."""
+    rows = []
+    for label, taken, state in (
+        ("lcoan", 4, None),
+        ("nlan", 2, MEMORY),
+        ("bran", 3, TIME),
+        ("sscan", 0, TIME),
+    ):
+        for number, side in enumerate((64, 128, 256, 512)[: taken + (state is not None)]):
+            numbers = [2.0**number] * 3 + [5, 2.0**number] if number < taken else [np.nan] * 5
+            rows.append((label, side, 2 * side, MEASURED if number < taken else state, *numbers))
+    return pd.DataFrame(rows, columns=COLUMNS).rename(columns={"label": "model"}).assign(run="l")
+
+
+def roofs():
+    rows = layer_costs(model=["lcoan", "nlan", "nlan_shared", "lspn", "esc"])
+    return rows.assign(gflops_per_s=90.0, gib_per_s=9.0, floor_ms=0.3)
+
+
+def claimed():
+    verdicts = ("holds", "holds in direction", "does not hold", "not testable at this budget, because …")
+    rows = pd.DataFrame({"id": "lcoa-psnr-high", "against": "nlan_shared", "verdict": verdicts})
+    rows = rows.assign(quantity="psnr_gain_db", claimed=0.4, measured=0.1)
+    share = pd.Series([1.1, 0.4, -9.0, 0.1])
+    return rows.assign(share=share, share_low=share - 0.2, share_high=[1.3, 0.6, -8.0, np.inf])
+
+
+def training_curves():
+    steps = np.arange(1, 41)
+    return pd.concat(
+        CURVES.iloc[:1]
+        .drop(columns=["step", "validation_psnr"])
+        .merge(pd.DataFrame({"step": steps, "validation_psnr": 30 - 9 / steps + seed / 9}), how="cross")
+        .assign(run=f"{model}-{seed}", model=model, seed=seed)
+        for model in TRAINED
+        for seed in range(3)
+    )
+
+
+def boxes(groups, column):
+    rows = [
+        {"update": group, "seed": i % 3, "name": f"i{i}", column: i / 20}
+        for group in groups
+        for i in range(20)
+    ]
+    return pd.DataFrame(rows)
+
+
+UPDATES = ("frozen", "λ = 0", "λ = 0.9", "λ = 0.999")
+MODELS = [model for model in plots.STYLE if model not in ("bicubic", "esc_light", "esc_fp", "esc_rib")]
+
+FIGURES = {
+    "training": lambda: plots.training(CURVES),
+    "pictures": lambda: plots.pictures(
+        [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]]
+    ),
+    "gains": lambda: plots.gains(quality(TRAINED)),
+    "sharing": lambda: plots.sharing(quality(TRAINED), costs({"nlan": 9.0, "lcoan": 2.0})),
+    "sweep": lambda: plots.sweep(
+        swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN, "clusters", "gini"
+    ),
+    "cluster_sizes": lambda: plots.cluster_sizes({4: np.array([9, 1, 0, 0]), 8: np.arange(8)}),
+    "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
+    "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
+    "attention": lambda: plots.attention(
+        [example_look(), example_look("nlan", panels=False), example_look("hit_srf", weights=False)]
+    ),
+    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=False)}] * 2),
+    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}]),
+    "convergence": lambda: plots.convergence(training_curves()),
+    "comparison_of_all": lambda: plots.comparison(
+        quality(dict.fromkeys(MODELS, SEEDS)), costs({m: 1.0 + i for i, m in enumerate(MODELS)}), BICUBIC
+    ),
+    "reach": lambda: plots.reach(
+        example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10), 12.5))
+    ),
+    "clusters": lambda: plots.DRAWINGS["clusters"].draw(
+        swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN
+    ),
+    "window": lambda: plots.DRAWINGS["window"].draw(
+        *varied("window", [16, 32]), EVEN.assign(window=[16, 16, 32, 32])
+    ),
+    "centroids": lambda: plots.DRAWINGS["centroids"].draw(
+        pd.concat(varied("update", [update])[0] for update in UPDATES),
+        boxes(UPDATES, "degrees"),
+        boxes(UPDATES, "gini"),
+    ),
+    "depth": lambda: plots.DRAWINGS["depth"].draw(similarity(), *varied("renewed", [1, 2, 4])),
+    "sides": lambda: plots.DRAWINGS["sides"].draw(varied("side", [8, 16, 32], ["windown"])[0]),
+    "units": lambda: plots.DRAWINGS["units"].draw(*varied("groups", [1, 2, 4], ["edsr_like", "lcoan"])),
+    "photographs": lambda: plots.DRAWINGS["photographs"].draw(
+        varied("photographs", [5, 20, 80], ["edsr_like", "lcoan"])[0]
+    ),
+    "kinds": lambda: plots.DRAWINGS["kinds"].draw(of_kinds()),
+    "backends": lambda: plots.DRAWINGS["backends"].draw(
+        layer_costs(side=[8, 16, 32, 64], backend=list(BACKENDS))
+    ),
+    "routing": lambda: plots.DRAWINGS["routing"].draw(routes()),
+    "scales": lambda: plots.DRAWINGS["scales"].draw(layer_costs(model=list(TRAINED), scale=[2, 3, 4, 16])),
+    "limits": lambda: plots.DRAWINGS["limits"].draw(limited()),
+    "roofline": lambda: plots.DRAWINGS["roofline"].draw(roofs()),
+    "claims": lambda: plots.DRAWINGS["claims"].draw(claimed()),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_saved_alike_each_time_and_readable(name, tmp_path):
+    figure = FIGURES[name]()
+    plots.save(figure, tmp_path, name)
+    written = {file.name: file.read_bytes() for file in (tmp_path / "figures").iterdir()}
+    assert set(written) == {f"{name}.png", f"{name}.svg"}
+    assert b"<dc:date>" not in written[f"{name}.svg"]
+    plots.save(FIGURES[name](), tmp_path, name)
+    assert all((tmp_path / "figures" / file).read_bytes() == content for file, content in written.items())
+
+    assert figure.get_figwidth() <= 7
+    texts = [t for t in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if t.get_text()]
+    assert texts and min(text.get_fontsize() for text in texts) >= 5.6  # mathtext's exponents are smaller
+    FigureCanvasAgg(figure).draw()  # lays it out for the resolution that is measured
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert drawn.x0 >= -0.02 and drawn.x1 <= width + 0.02 and drawn.y0 >= -0.02 and drawn.y1 <= height + 0.02
+
+
+def test_every_network_has_its_own_look():
+    assert set(REGISTRY) <= set(plots.STYLE)
+    assert len(set(plots.STYLE.values())) == len(plots.STYLE)
+    stored = plots.look("lcoan (stored)")
+    assert stored["color"] == plots.look("lcoan")["color"]
+    assert (stored["markerfacecolor"], stored["linestyle"]) == ("white", "--")
+    with pytest.raises(InputError, match="'unheard_of' has no colour"):
+        plots.look("unheard_of")
+
+
+def test_means_are_over_images_and_then_over_seeds():
+    [row] = findings.means(quality({"lcoan": [30.0, 31.0]})).query("benchmark == 'Set5'").to_dict("records")
+    assert row["psnr_y"] == pytest.approx(30.5 + 2.5)
+    assert (row["lowest_db"], row["highest_db"]) == pytest.approx((32.5, 33.5))
+    assert (row["images"], row["seeds"], row["run"]) == (6, 2, "lcoan-0 lcoan-1")
+
+
+def test_gains_are_paired_by_image_and_seed():
+    gains = findings.paired(quality({"edsr_like": [30.0, 31.0], "lcoan": [30.5, 31.1]}), "model", "edsr_like")
+    assert len(gains) == 2 * 2 * len(NAMES)
+    assert gains.groupby("seed")["gain_db"].agg(["min", "max"]).to_numpy() == pytest.approx(
+        np.array([[0.5, 0.5], [0.1, 0.1]])
+    )
+
+
+def test_one_seed_tells_nothing_apart():
+    differences = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
+    assert not differences["told_apart"].any()
+    said = findings.verdict(differences)
+    assert (
+        "No verdict" in said and "1 seed cannot tell a network from its luck" in said and "+5.000 dB" in said
+    )
+
+
+def test_two_seeds_tell_nothing_apart_either():
+    differences = findings.differences(quality({"edsr_like": [30.0, 30.1], "lcoan": [35.0, 35.1]}))
+    assert (differences["low_db"] > 0).all() and not differences["told_apart"].any()
+    said = findings.verdict(differences)
+    assert "No verdict" in said and "2 seeds cannot tell a network from its luck: 3 or more can" in said
+
+
+def test_an_interval_that_holds_zero_tells_nothing_apart():
+    differences = findings.differences(
+        quality({"edsr_like": [30.0, 30.2, 30.1], "lcoan": [30.1, 29.9, 30.2]})
+    )
+    assert (differences["low_db"] < 0).all() and (differences["high_db"] > 0).all()
+    assert not differences["told_apart"].any()
+    assert "No verdict" in findings.verdict(differences) and "cannot tell" in findings.verdict(differences)
+
+
+def test_an_interval_without_zero_is_told_apart():
+    differences = findings.differences(quality(TRAINED)).set_index(["benchmark", "model"])
+    for benchmark in ("Set5", "Set14", findings.ALL):
+        lcoan, nlan = (differences.loc[benchmark, model] for model in ("lcoan", "nlan"))
+        assert lcoan["low_db"] > 0 and lcoan["told_apart"]
+        assert nlan["low_db"] < 0 < nlan["high_db"] and not nlan["told_apart"]
+        assert lcoan["run"] == "lcoan-0 lcoan-1 lcoan-2"
+    said = findings.verdict(differences.reset_index())
+    assert "`lcoan` on all benchmarks +0.300 [+0.200, +0.400] dB" in said
+    assert "other 1 of 2" in said and "No verdict" not in said
+
+
+def test_all_benchmarks_weigh_every_image_alike():
+    frame = quality({"edsr_like": [30.0], "lcoan": [30.5]})
+    few = (frame["benchmark"] == "Set14") & (frame["name"] != NAMES[0])
+    frame = frame[~few].copy()
+    frame.loc[(frame["benchmark"] == "Set14") & (frame["model"] == "lcoan"), "psnr_y"] -= 1.4
+    differences = findings.differences(frame).set_index("benchmark")
+    assert differences["gain_db"].to_dict() == pytest.approx({"Set5": 0.5, "Set14": -0.9, "all": 2.1 / 7})
+    assert differences["images"].to_dict() == {"Set5": 6, "Set14": 1, "all": 7}
+    assert differences["images_higher"].to_dict() == {"Set5": 6, "Set14": 0, "all": 6}
+    assert findings.ALL not in set(findings.differences(frame[frame["benchmark"] == "Set5"])["benchmark"])
+
+
+def test_faster_only_where_quartiles_part():
+    alone = costs({"nlan": 9.0, "lcoan": 2.0, "lspn": 2.1})
+    assert "`lcoan` takes 0.22 times as long as `nlan` on 64×64 px" in findings.cheaper(
+        alone, "lcoan", "nlan"
+    )
+    assert "is not told apart in time (quartiles overlap)" in findings.cheaper(alone, "lcoan", "lspn")
+
+
+def test_growth_of_known_powers():
+    measured = costs({"nlan": 1.0, "lcoan": 2.0}, sizes=(16, 32, 64))
+    growth = findings.growth(measured[(measured["model"] == "nlan") | (measured["size"] == 64)])
+    assert growth["model"].tolist() == ["nlan", "nlan"]  # of one size nothing is said
+    for end in ("exponent", "low", "high"):
+        assert growth[f"time_{end}"].tolist() == pytest.approx([1, 1])
+        assert growth[f"memory_{end}"].tolist() == pytest.approx([2, 2])
+    assert (growth["sizes"] == 3).all()
+    assert (growth["from_px"] == 16**2).all() and (growth["to_px"] == 64**2).all()
+
+
+def test_growth_counts_pixels_not_sides():
+    measured = costs({"nlan": 1.0}, sizes=(16, 32, 64)).assign(height=7)
+    assert findings.growth(measured)["time_exponent"].tolist() == pytest.approx([2, 2])
+
+
+def test_late_gains_are_those_of_the_last_quarter():
+    steps = pd.DataFrame({"step": [2, 4, 6, 8], "validation_psnr": [20.0, 21.0, 21.5, 21.6]})
+    rising = steps.assign(run="a", model="lcoan", seed=0)
+    short = steps.iloc[:1].assign(run="b", model="lcoan", seed=1)
+    late = findings.late_gains(pd.concat([rising, short])).set_index("run")["late_db"]
+    assert late.to_dict() == pytest.approx({"a": 0.1, "b": 0.0})
+    assert "still rose by 0.05 (`lcoan`) to 0.05 dB" in findings.settled(pd.concat([rising, short]))
+
+
+def test_the_pareto_front_is_what_nothing_beats():
+    table = pd.DataFrame({"ms": [1, 2, 2, 3, 4], "gain_db": [0.1, 0.3, 0.2, 0.2, 0.4]}, index=list("abcde"))
+    assert list(pareto(table.iloc[::-1], "ms").index) == ["a", "b", "e"]
+
+
+STUDY = Study("smoke", ROOT)
+
+
+def timed(run, sizes=(24,), **facts):
+    """A timing run's record, whose n-th network takes n ms and n MiB for each pixel of the input's side."""
+    rows = [
+        {"label": label, "part": part, "size": size, "height": size, "width": size}
+        | dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "moved_mib"), n * size)
+        for n, label in enumerate(run.networks, 1)
+        for part in ("network", "non-local layers")
+        for size in sizes
+    ]
+    record = Record(run, Path("nowhere"))
+    record.__dict__.update(profile=pd.DataFrame(rows), facts=facts)
+    return record
+
+
+def test_timed_windows_are_told_by_side_and_backend():
+    run = STUDY.windows_timing()
+    rows = findings.backends(timed(run))
+    assert (rows["side"].astype(str) + " " + rows["backend"]).tolist() == list(run.networks)
+    assert set(rows["part"]) == {"non-local layers"} and set(rows["run"]) == {run.hash}
+    assert set(rows["backend"]) <= set(BACKENDS)
+
+
+def test_timed_routing_is_told_by_mechanism_window_and_top():
+    run = STUDY.routing_timing()
+    rows = findings.routing(timed(run))
+    fgca, bra = (rows[rows["mechanism"] == name] for name in ("fgcan", "bran"))
+    assert [f"fgcan M={row.window:g} top={row.top}" for row in fgca.itertuples()] == list(fgca["label"])
+    assert [f"bran top={row.top}" for row in bra.itertuples()] == list(bra["label"])
+    assert len(fgca) + len(bra) == len(run.networks) and bra["window"].isna().all()
+
+
+def test_sixteen_is_four_of_what_four_makes():
+    records = [timed(run, run.sizes) for run in STUDY.scale_timing()]
+    rows = findings.scales(records).set_index(["model", "scale"])
+    [four] = [record.run for record in records if record.run.scale == 4]
+    first, second = four.sizes
+    for n, model in enumerate(four.networks, 1):
+        assert rows.loc[(model, 4), "median_ms"] == n * first
+        assert rows.loc[(model, 16), "median_ms"] == n * (first + second)
+        assert rows.loc[(model, 16), "peak_mib"] == n * second
+    assert set(rows.index.get_level_values("scale")) == {*(record.run.scale for record in records), 16}
+    assert rows.index.is_unique
+
+
+def test_the_floor_is_the_higher_of_arithmetic_and_bytes():
+    record = timed(STUDY.timing(), (16, 24), ceilings={"gflops_per_s": 100.0, "gib_per_s": 10.0})
+    layers = record.profile["part"] == "non-local layers"
+    record.profile.loc[layers, ["gflops", "moved_mib"]] = [1.0, 1024.0]
+    record.profile.loc[record.profile["label"] == "nlan", "gflops"] = 50.0
+    rows = findings.roofline(record).set_index("model")
+    assert set(rows["size"]) == {24} and set(rows["part"]) == {"non-local layers"}
+    assert rows["floor_ms"].to_dict() == pytest.approx(dict.fromkeys(rows.index, 100) | {"nlan": 500})
+    assert (rows["gflops_per_s"] == 100).all() and (rows["gib_per_s"] == 10).all()
+
+
+def test_limits_are_of_one_layer_of_each_model():
+    record = Record(STUDY.limits(), Path("nowhere"))
+    record.__dict__["limits"] = limited().drop(columns=["run"]).rename(columns={"model": "label"})
+    rows = findings.limits(record)
+    assert rows["model"].tolist() == limited()["model"].tolist() and set(rows["run"]) == {record.run.hash}
+    growth = findings.growth(rows[rows["state"] == MEASURED]).set_index("model")
+    assert growth["sizes"].to_dict() == {"lcoan": 4, "nlan": 2, "bran": 3}
+    assert growth["time_exponent"].to_dict() == pytest.approx(dict.fromkeys(growth.index, 0.5))
+
+
+def test_table_names_runs_and_marks_the_best(tmp_path):
+    table = findings.overview(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC)
+    html = findings.table(table, tmp_path, "overview", ["benchmark"]).to_html()
+    written = pd.read_csv(tmp_path / "tables" / "overview.csv")
+    assert len(written) == 2 * 4 and written["run"].notna().all()
+    assert written["run"][0] == findings.NO_RUN and written["model"][0] == "bicubic"
+    bold = re.search(r"((?:#T_\w+, ?)*#T_\w+) \{\s*font-weight: bold", html).group(1)
+    rows = {int(row) for row, column in re.findall(r"row(\d+)_col(\d+)", bold) if column == "4"}
+    best = table.reset_index(drop=True).groupby("benchmark")["psnr_y"].idxmax()
+    assert rows == set(best) and "–" in html
+
+
+def test_no_run_is_said_in_a_sentence():
+    with pytest.raises(InputError, match="no run to show"):
+        findings.quality([])
+
+
+def test_view_in_words_and_panels():
+    assert findings.describe(example()).endswith(
+        "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
+    )
+    assert findings.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
+    figure = plots.attention([example_look(), example_look("nlan", panels=False)])
+    words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
+    assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
+    assert words.count("SR, 30.00 dB (31.00 dB here)") == 2
+
+
+def test_a_figure_that_is_filled_again_is_as_a_new_one():
+    """Also after looks that need other places, and with nothing of them left over."""
+    figure = Figure((7, 5))
+    pictures = []
+    for looks in ([example_look()], [example_look(), example_look(panels=False)], [example_look(row=1)]):
+        for target in (plots.attention(looks, figure), plots.attention(looks, Figure((7, 5)))):
+            target.canvas = FigureCanvasAgg(target)
+            target.canvas.draw()
+            pictures.append(np.asarray(target.canvas.buffer_rgba()).copy())
+        again = plots.attention(looks, figure)
+        again.canvas.draw()
+        assert np.array_equal(np.asarray(again.canvas.buffer_rgba()), pictures[-1])
+        assert np.array_equal(pictures[-2], pictures[-1])
+
+
+def test_maps_that_are_large_are_drawn_smaller():
+    assert [plots.shrink_factor(shape) for shape in ((128, 5), (129, 5), (100, 400))] == [1, 2, 4]
+    values = np.arange(200 * 130, dtype=float).reshape(200, 130)
+    values[0, 0] = np.nan
+    shrunk = _means(values)
+    assert shrunk.shape == (100, 65)
+    assert shrunk[3, 4] == values[6:8, 8:10].mean()
+    assert shrunk[0, 0] == np.nanmean(values[:2, :2])
+    labels = np.arange(200 * 130).reshape(200, 130)
+    assert np.array_equal(_samples(labels), labels[1::2, 1::2])
+    assert _means(values[:50, :50]) is not None and _samples(labels[:50, :50]).shape == (50, 50)

@@ -1,0 +1,190 @@
+from datetime import datetime
+
+import numpy as np
+import pytest
+from matplotlib.backend_bases import KeyEvent, MouseEvent
+from srlab.widgets.explorer.explorer import NONE, Explorer
+
+from srlab.data.images import write_png
+from srlab.looking import explore
+from srlab.plots.maps import LR_PIXELS
+
+
+@pytest.fixture(scope="module")
+def study(smoke_study):
+    for model in ("lcoan", "nlan"):
+        smoke_study.obtain(smoke_study.training(model))
+    return smoke_study
+
+
+@pytest.fixture
+def explorer(study):
+    return Explorer(study)
+
+
+def maps(explorer):
+    """The axes that show the LR image's pixels: first the image itself."""
+    return [ax for ax in explorer.canvas.figure.axes if ax.get_label() == LR_PIXELS]
+
+
+def drawn(explorer, number):
+    return np.asarray(maps(explorer)[number].images[-1].get_array())
+
+
+def expected(explorer, choice=0):
+    """What the plain functions say of the same choice."""
+    scene = explore.open_scene(explorer.study, explorer.image.value)
+    arguments = explorer.choices[choice].arguments()
+    return explore.look(scene, row=explorer.row.value, col=explorer.col.value, **arguments)
+
+
+def same(look, other):
+    return np.array_equal(look.view.weights, other.view.weights) and look.layer == other.layer
+
+
+def test_it_starts_with_what_the_study_trained(explorer):
+    assert [choice.model.value for choice in explorer.choices] == ["lcoan", "nlan", NONE, NONE]
+    assert [look.title for look in explorer.looks] == ["lcoan", "nlan"]
+    assert all(same(look, expected(explorer, i)) for i, look in enumerate(explorer.looks))
+    assert np.array_equal(drawn(explorer, 0), explorer.looks[0].view.picture)
+    assert "lcoan, LSP" in explorer.status.value and "nlan, NLA" in explorer.status.value
+    assert explorer.choices[0].layer.max == 2 and explorer.choices[0].turn.layout.display == "none"
+
+
+def test_row_and_column_from_the_keyboard(explorer):
+    before = drawn(explorer, 1)
+    explorer.row.value, explorer.col.value = 0, 0
+    assert not np.array_equal(drawn(explorer, 1), before)
+    assert same(explorer.looks[0], expected(explorer))
+    explorer.row.value = 10_000
+    assert explorer.row.value == explorer.row.max == 119
+
+
+def test_arrow_keys_on_the_maps_move_the_query(explorer):
+    explorer.row.value, explorer.col.value = 5, 0
+    for key in ("down", "right", "left", "left", "x"):
+        event = KeyEvent("key_press_event", explorer.canvas, key)
+        explorer.canvas.callbacks.process("key_press_event", event)
+    assert (explorer.row.value, explorer.col.value) == (6, 0)
+    assert (explorer.looks[0].view.row, explorer.looks[0].view.col) == (6, 0)
+
+
+def click(explorer, ax, row, col):
+    canvas = explorer.canvas
+    canvas.draw()
+    x, y = ax.transData.transform((col, row))
+    canvas.callbacks.process("button_press_event", MouseEvent("button_press_event", canvas, x, y, 1))
+
+
+def test_a_click_on_any_map_of_the_image_asks_the_pixel_under_it(explorer):
+    for number, (row, col) in enumerate([(31, 87), (2, 3), (60, 61)]):
+        click(explorer, maps(explorer)[number], row, col)
+        assert (explorer.row.value, explorer.col.value) == (row, col)
+        assert all(same(look, expected(explorer, i)) for i, look in enumerate(explorer.looks))
+    other = next(ax for ax in explorer.canvas.figure.axes if ax.get_label() != LR_PIXELS)
+    click(explorer, other, 1, 1)  # a crop or a colour bar
+    assert (explorer.row.value, explorer.col.value) == (60, 61)
+
+
+def test_another_layer_network_and_round(explorer):
+    first = explorer.choices[0]
+    first.layer.value = 2
+    assert explorer.looks[0].layer == "CoA, layer 2 of 2"
+    first.weights.value = "untrained"
+    first.model.value = "nlsn"
+    assert "nlsn (UNTRAINED)" in explorer.status.value
+    assert first.turn.max == 4 and first.turn.layout.display == "flex"
+    first.turn.value = 3
+    assert explorer.looks[0].view.panels[0].title == "hash buckets, round 3 of 4"
+    assert same(explorer.looks[0], expected(explorer))
+
+
+def test_up_to_four_networks_side_by_side(explorer):
+    for choice, model in zip(explorer.choices[2:], ("fgcan", "windown"), strict=True):
+        choice.weights.value, choice.model.value = "untrained", model
+    assert len(explorer.looks) == 4
+    height = explorer.canvas.figure.get_figheight()
+    for choice in explorer.choices[1:]:
+        choice.model.value = NONE
+    assert len(explorer.looks) == 1 and explorer.canvas.figure.get_figheight() < height
+    click(explorer, maps(explorer)[0], 7, 8)
+    assert explorer.looks[0].view.row == 7
+
+
+def test_another_image_starts_inside_it(explorer):
+    explorer.row.value = explorer.col.value = 119
+    explorer.image.value = "held-out: page_left"
+    assert (explorer.row.max, explorer.col.max) == (83, 95)
+    assert np.array_equal(drawn(explorer, 0), expected(explorer).view.picture)
+
+
+def test_what_cannot_be_shown_is_explained(explorer):
+    explorer.choices[0].model.value = "lspn"
+    assert "lspn: run lspn" in explorer.status.value and "is not finished" in explorer.status.value
+    assert [look.title for look in explorer.looks] == ["nlan"]  # the other is still there
+    explorer.choices[0].weights.value = "/nosuch.pth"
+    assert "there is no such file" in explorer.status.value
+    explorer.choices[1].model.value = NONE
+    assert explorer.canvas.layout.display == "none" and not explorer.looks
+    explorer.export.click()
+    assert "nothing to export" in explorer.status.value
+    explorer.choices[0].model.value, explorer.choices[0].weights.value = "lcoan", "trained"
+    assert len(explorer.looks) == 1 and explorer.canvas.layout.display == "flex"
+    explorer.scale.value = 4
+    assert "the study trained its networks at ×2" in explorer.status.value
+
+
+def upload(explorer, path):
+    explorer.upload.value = (
+        {
+            "name": path.name,
+            "type": "",
+            "size": 0,
+            "content": memoryview(path.read_bytes()),
+            "last_modified": datetime.now(),
+        },
+    )
+
+
+def test_an_image_of_ones_own(explorer, tmp_path):
+    ref = explore.images(explorer.study)["held-out: brick"]
+    write_png(tmp_path / "mine.png", ref.read()[:, :90, :100])
+    upload(explorer, tmp_path / "mine.png")
+    assert explorer.image.value.endswith("uploads/mine.png")
+    assert (explorer.row.max, explorer.col.max) == (44, 49) and len(explorer.looks) == 2
+    (tmp_path / "broken.png").write_text("no image")
+    upload(explorer, tmp_path / "broken.png")
+    assert "broken.png" in explorer.status.value and "no image" in explorer.status.value
+    assert explorer.image.value.endswith("uploads/mine.png")
+    assert [path.name for path in (explorer.study.folder / "uploads").iterdir()] == ["mine.png"]
+
+
+def test_export_writes_the_view_and_the_call(explorer):
+    explorer.row.value, explorer.col.value = 11, 22
+    explorer.export.click()
+    figures = explorer.study.folder / "figures"
+    assert {path.name for path in figures.glob("explored*")} == {
+        "explored_held-out_brick_11_22.png",
+        "explored_held-out_brick_11_22.svg",
+    }
+    assert "srlab.plots.attention" in explorer.code.value and "11, 22" in explorer.code.value
+    explorer.row.value = 12
+    assert explorer.code.value == ""
+
+
+def test_a_receptive_field_when_asked(explorer):
+    explorer.choices[1].model.value = NONE
+    explorer.field.value = True
+    assert explorer.looks[0].view.panels[-1].title == "effective receptive field"
+
+
+def test_traces_are_kept(explorer, monkeypatch):
+    monkeypatch.setattr("srlab.looking.explore.trace", lambda *_: pytest.fail("traced again"))
+    explorer.row.value += 1
+    explorer.choices[0].layer.value = 2
+
+
+def test_every_control_has_a_tooltip(explorer):
+    controls = [explorer.image, explorer.scale, explorer.upload, explorer.row, explorer.col, explorer.field]
+    controls += [explorer.export, *(w for choice in explorer.choices for w in choice.children)]
+    assert all(control.tooltip for control in controls)

@@ -1,4 +1,4 @@
-"""Results as they are committed, in a folder of their own: no run writes there, and no test reads what one wrote."""
+"""Kept results: as they are committed, in a folder of their own, where no run writes."""
 
 import subprocess
 import tarfile

@@ -1,4 +1,4 @@
-"""What may be said of the runs: frames, intervals, tables, and sentences that claim no more than they show."""
+"""What may be said of the runs: frames, intervals, tables, and sentences that claim no more."""
 
 import lazy_loader
 

@@ -295,7 +295,7 @@ def code(scene: Scene, looks: Sequence[Mapping[str, object]]) -> str:
     return "\n".join(
         [
             "import srlab.plots",
-            "from srlab import explore",
+            "from srlab.looking import explore",
             "",
             f"scene = explore.open_scene({', '.join(opened)})",
             "srlab.plots.attention([",

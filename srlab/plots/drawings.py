@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.findings.tables import save
+from srlab.plots.output import save
 from srlab.plots import latency, studies, sweeps
 
 

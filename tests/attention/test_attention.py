@@ -6,56 +6,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms import MECHANISMS
 from torch import Tensor
 
 from srlab.attention import (
-    BRA,
-    ENLA,
-    FGCA,
     LSP,
     NLA,
-    NLSA,
     Attention,
     CoA,
-    ImplicitPosition,
     SortedWindows,
-    WindowAttention,
     dense_attention,
 )
 from srlab.measure.profiling import peak_memory
 from srlab.weights.checkpoints import from_released
 
-# One entry for each way of running each mechanism. A list of layers is run in order, sharing.
-MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
-    "nla": lambda c: [NLA(c)],
-    "nla-stored": lambda c: [NLA(c, sharing="stored")],
-    "lsp": lambda c: [LSP(c, clusters=5, window=12)],
-    "lsp-stored": lambda c: [LSP(c, clusters=5, window=12, sharing="stored")],
-    "lsp-plain": lambda c: [LSP(c, clusters=5, window=12, sharing="plain")],
-    "lsp-plain-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2, sharing="plain")],
-    "lsp-narrow": lambda c: [LSP(c, clusters=5, window=12, reduction=2)],
-    "lsp-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2)],
-    "coa": lambda c: [LSP(c, clusters=5, window=12), CoA(c)],
-    "coa-stored": lambda c: [LSP(c, clusters=5, window=12, sharing="stored"), CoA(c)],
-    "coa-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2, sharing="stored"), CoA(c)],
-    "coa-two-rounds-recomputed": lambda c: [LSP(c, clusters=5, window=12, rounds=2), CoA(c)],
-    "coa-dense": lambda c: [NLA(c), CoA(c)],
-    "coa-dense-stored": lambda c: [NLA(c, sharing="stored"), CoA(c)],
-    "nlsa": lambda c: [NLSA(c, window=12)],
-    "nlsa-one-round": lambda c: [NLSA(c, window=12, rounds=1)],
-    "nlsa-reference": lambda c: [NLSA(c, window=12, backend="reference")],
-    "enla": lambda c: [ENLA(c, features=24)],
-    "fgca": lambda c: [FGCA(c, side=3, top=2)],
-    "fgca-reference": lambda c: [FGCA(c, side=3, top=2, backend="reference")],
-    "fgca-on-trunk": lambda c: [FGCA(c, side=4, top=3, residual_scale=0.1)],
-    "bra": lambda c: [BRA(c, windows=3, top=4)],
-    "window": lambda c: [WindowAttention(c, 2, 4)],
-    "window-reference": lambda c: [WindowAttention(c, 2, 4, backend="reference")],
-    "window-no-bias": lambda c: [WindowAttention(c, 2, 8, None)],
-    "window-rib": lambda c: [WindowAttention(c, 2, 4, ImplicitPosition, gate=True)],
-    "window-on-trunk": lambda c: [WindowAttention(c, 2, 8, residual_scale=0.1)],
-    "bra-reference": lambda c: [BRA(c, windows=3, top=4, backend="reference")],
-}
 # Of L = h·w tokens: a multiple of the window, not one, one and two windows, fewer than a window, one token.
 SIZES = [(6, 8), (7, 9), (3, 4), (4, 5), (3, 3), (1, 5), (1, 1)]
 

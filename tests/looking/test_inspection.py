@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from test_attention import MECHANISMS
+from mechanisms import MECHANISMS
 
 from srlab import looking
 from srlab.attention import (
@@ -23,7 +23,7 @@ from srlab.errors import InputError
 from srlab.looking.images import corners, pair
 from srlab.looking.layers import LayerTrace, attention_row, reach, seen, trace
 from srlab.looking.sorting import gini
-from srlab.looking.views import view
+from srlab.looking.views import _box, view
 from srlab.models import build
 
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
@@ -184,7 +184,7 @@ def test_what_routed_windows_chose_is_framed_and_is_what_is_seen():
     for top, left, height, width in boxes.keys:
         framed[top : top + height, left : left + width] = True
     assert ((shown.seen > 0) >= framed).all()  # what fills the map repeats pixels of it too
-    assert boxes.keys[0] == looking._box(traced.pattern.grid, int(traced.pattern.routes[0, 6, 0]))
+    assert boxes.keys[0] == _box(traced.pattern.grid, int(traced.pattern.routes[0, 6, 0]))
 
 
 @pytest.mark.parametrize("position", [PositionTable, ImplicitPosition, None])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from srlab.errors import InputError
-from srlab.measure import profiling
+from srlab.measure import devices, profiling
 from srlab.measure.devices import choose_device, code_commit, describe_device, device_slug
 from srlab.measure.profiling import (
     ceilings,
@@ -289,7 +289,7 @@ class TestDevice:
         assert device_slug("cuda") == "nvidia-geforce-rtx-4090-24-gb"
 
     def test_description_of_the_cpu(self, monkeypatch):
-        monkeypatch.setattr(profiling, "code_commit", lambda: "1234567")
+        monkeypatch.setattr(devices, "code_commit", lambda: "1234567")
         description = describe_device("cpu")
         assert description.pop("name")
         assert description == {

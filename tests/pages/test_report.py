@@ -10,8 +10,8 @@ from kept import ROOT
 
 from srlab import plots
 from srlab.errors import InputError
-from srlab.pages import report
 from srlab.pages.catalogue import PAGES
+from srlab.pages.report import write_report
 from srlab.study.study import Study
 
 ANSWERED = [page for page in PAGES if page.answered]
@@ -87,13 +87,13 @@ def finished(study, monkeypatch):
     for record in records:
         facts = {"environment": environment, "data": "seven photographs", "convention": convention}
         record.__dict__["facts"] = facts
-    monkeypatch.setattr(report, "check_finished", lambda study: records)
+    monkeypatch.setattr(study, "finished_records", lambda: records)
     return study
 
 
 @pytest.fixture
 def page(finished):
-    path = report.write_report(finished)
+    path = write_report(finished)
     assert path == finished.folder / "report.html"
     return Reader(path.read_text(encoding="utf-8"))
 
@@ -146,5 +146,5 @@ def test_what_is_said_of_the_study_and_the_claims(page):
 
 def test_it_says_so_if_a_run_is_missing(study):
     with pytest.raises(InputError, match="every run of profile 'smoke' is needed; missing: timing-trained"):
-        report.write_report(study)
+        write_report(study)
     assert not (study.folder / "report.html").exists()

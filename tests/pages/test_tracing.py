@@ -10,7 +10,7 @@ from kept import ROOT
 from srlab.cli import main
 from srlab.errors import InputError
 from srlab.pages.tracing import describe, find_runs
-from srlab.study import runs
+from srlab.study import making
 from srlab.study.records import Record
 from srlab.study.runs import LimitsRun, TrainingRun
 
@@ -123,7 +123,7 @@ def test_an_unknown_hash_is_one_sentence_and_status_2(record, srlab, digits, tol
 
 def test_measurements_are_told_with_their_networks_and_sizes(smoke_study, monkeypatch):
     """Timings of pairs of sides, and limits."""
-    monkeypatch.setattr(runs, "ceilings", lambda device: {})  # which take long, and are not told
+    monkeypatch.setattr(making, "ceilings", lambda device: {})  # which take long, and are not told
     networks = {model: smoke_study.network(model) for model in ("edsr_like", "lspn")}
     timing = smoke_study.timing().model_copy(update={"networks": networks, "sizes": (8, (16, 20))})
     told = describe(smoke_study.obtain(timing).folder)

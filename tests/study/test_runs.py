@@ -10,7 +10,7 @@ from kept import ROOT, results
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-import srlab.study.runs
+import srlab.study.study
 from srlab.cli import app
 from srlab.commands.study import seconds
 from srlab.errors import InputError
@@ -139,7 +139,7 @@ def test_what_measures_comes_before_what_trains_and_each_is_told_apart(study):
 
 def test_a_run_on_fewer_photographs_trains_on_those(study, monkeypatch):
     trained_on = []
-    monkeypatch.setattr(srlab.study.runs, "_make_training", lambda record, data, *_: trained_on.append(data))
+    monkeypatch.setattr(srlab.study.study, "make_training", lambda record, data, *_: trained_on.append(data))
     for photographs in (4, None):
         study.obtain(study.training("edsr_like", photographs=photographs))
     few, every = trained_on
@@ -175,7 +175,7 @@ def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, mon
     names = [run.name for run in study.runs() if run.name.startswith("edsr_like-")]
     assert len(names) == 3
     with monkeypatch.context() as patch:  # the time ends while the first trains
-        patch.setattr(srlab.study.runs, "time_is_up", lambda deadline: False)
+        patch.setattr(srlab.study.study, "time_is_up", lambda deadline: False)
         done = run_command(*only, "--budget", "0.001")
     assert done.exit_code == 0
     sentence = "time is up: 0 of 3 runs are finished; the same command goes on from here\n"
@@ -195,7 +195,7 @@ def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, mon
 
 
 def test_no_measurement_is_begun_without_time(at_the_root, monkeypatch):
-    monkeypatch.setattr(srlab.study.runs, "_make_timing", None)  # making one would fail
+    monkeypatch.setattr(srlab.study.study, "make_timing", None)  # making one would fail
     done = run_command("--budget", "0.001")
     assert done.exit_code == 0
     assert done.stdout.startswith(f"time is up: 0 of {len(at_the_root.runs())} runs are finished")
@@ -234,7 +234,7 @@ def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
     assert (record.profile[["median_ms", "peak_mib", "gflops"]] > 0).all().all()
     assert record.network().scale == 2
 
-    monkeypatch.setattr(srlab.study.runs, "_make_training", None)  # making it again would fail
+    monkeypatch.setattr(srlab.study.study, "make_training", None)  # making it again would fail
     again = study.obtain(run)
     pd.testing.assert_frame_equal(again.images, record.images)
 

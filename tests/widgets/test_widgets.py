@@ -3,11 +3,11 @@ from datetime import datetime
 import numpy as np
 import pytest
 from matplotlib.backend_bases import KeyEvent, MouseEvent
-from srlab.widgets.explorer.explorer import NONE, Explorer
 
 from srlab.data.images import write_png
 from srlab.looking import explore
 from srlab.plots.maps import LR_PIXELS
+from srlab.widgets.explorer import NONE, Explorer
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,48 @@
+"""Every mechanism that tests prove: fast paths, gradients and maps of each entry against the dense oracle."""
+
+from collections.abc import Callable
+
+from srlab.attention import (
+    BRA,
+    ENLA,
+    FGCA,
+    LSP,
+    NLA,
+    NLSA,
+    Attention,
+    CoA,
+    ImplicitPosition,
+    WindowAttention,
+)
+
+# One entry for each way of running each mechanism. A list of layers is run in order, sharing.
+MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
+    "nla": lambda c: [NLA(c)],
+    "nla-stored": lambda c: [NLA(c, sharing="stored")],
+    "lsp": lambda c: [LSP(c, clusters=5, window=12)],
+    "lsp-stored": lambda c: [LSP(c, clusters=5, window=12, sharing="stored")],
+    "lsp-plain": lambda c: [LSP(c, clusters=5, window=12, sharing="plain")],
+    "lsp-plain-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2, sharing="plain")],
+    "lsp-narrow": lambda c: [LSP(c, clusters=5, window=12, reduction=2)],
+    "lsp-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2)],
+    "coa": lambda c: [LSP(c, clusters=5, window=12), CoA(c)],
+    "coa-stored": lambda c: [LSP(c, clusters=5, window=12, sharing="stored"), CoA(c)],
+    "coa-two-rounds": lambda c: [LSP(c, clusters=5, window=12, rounds=2, sharing="stored"), CoA(c)],
+    "coa-two-rounds-recomputed": lambda c: [LSP(c, clusters=5, window=12, rounds=2), CoA(c)],
+    "coa-dense": lambda c: [NLA(c), CoA(c)],
+    "coa-dense-stored": lambda c: [NLA(c, sharing="stored"), CoA(c)],
+    "nlsa": lambda c: [NLSA(c, window=12)],
+    "nlsa-one-round": lambda c: [NLSA(c, window=12, rounds=1)],
+    "nlsa-reference": lambda c: [NLSA(c, window=12, backend="reference")],
+    "enla": lambda c: [ENLA(c, features=24)],
+    "fgca": lambda c: [FGCA(c, side=3, top=2)],
+    "fgca-reference": lambda c: [FGCA(c, side=3, top=2, backend="reference")],
+    "fgca-on-trunk": lambda c: [FGCA(c, side=4, top=3, residual_scale=0.1)],
+    "bra": lambda c: [BRA(c, windows=3, top=4)],
+    "window": lambda c: [WindowAttention(c, 2, 4)],
+    "window-reference": lambda c: [WindowAttention(c, 2, 4, backend="reference")],
+    "window-no-bias": lambda c: [WindowAttention(c, 2, 8, None)],
+    "window-rib": lambda c: [WindowAttention(c, 2, 4, ImplicitPosition, gate=True)],
+    "window-on-trunk": lambda c: [WindowAttention(c, 2, 8, residual_scale=0.1)],
+    "bra-reference": lambda c: [BRA(c, windows=3, top=4, backend="reference")],
+}

@@ -32,15 +32,16 @@ class DensePattern(Pattern):
 
 
 class NLA(Attention):
-    """Plain non-local attention: softmax(θ φᵀ) g + residual_scale · x, without scaling of the scores.
+    """Plain non-local attention: a softmax(θ φᵀ) g + b x, without scaling of the scores.
 
     Parameters
     ----------
     channels : int
     reduction : int
         θ and φ have channels // reduction channels.
-    residual_scale : float
-        Multiplies the input, not the result (1 in NLSN, 0.1 in LCoAN's trunk).
+    residual_scale, input_scale : float
+        a and b. As on our trunk, where every mechanism adds a tenth of what it attended to its input. Released code
+        has a = 1, and b = 1 (NLSN) or b = 0.1 (the non-local network beside LCoAN, which so damps its input tenfold).
     sharing : {"recomputed", "stored"}
         What collaborative layers after this one reuse: the queries and keys, never holding the scores,
         or the [L, L] weights themselves.
@@ -57,10 +58,11 @@ class NLA(Attention):
         channels: int,
         reduction: int = 2,
         residual_scale: float = 0.1,
+        input_scale: float = 1.0,
         sharing: Literal["recomputed", "stored"] = "recomputed",
     ):
         super().__init__()
-        self.residual_scale = residual_scale
+        self.residual_scale, self.input_scale = residual_scale, input_scale
         self.sharing = sharing
         self.theta = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
         self.phi = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
@@ -77,4 +79,4 @@ class NLA(Attention):
     def output(
         self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
     ) -> Float[Tensor, "b c h w"]:
-        return to_map(attended[:, 0], *x.shape[2:]) + self.residual_scale * x
+        return self.input_scale * x + self.residual_scale * to_map(attended[:, 0], *x.shape[2:])

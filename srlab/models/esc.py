@@ -20,6 +20,7 @@ from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.window import Backend, ImplicitPosition, WindowAttention
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
+from srlab.models.skip import Bicubic, RepeatedPixels
 from srlab.models.trunk import conv3x3
 
 ESC_PAPER = "arXiv:2503.06671"
@@ -83,8 +84,8 @@ class ESC(nn.Module):
     blocks : list of ESCBlock
     kernel : LargeKernel or DecomposedKernel
     norm_after_blocks : bool
-    bicubic : bool
-        What the network adds its output to: the bicubically enlarged image, or the repeated pixels.
+    skip : nn.Module
+        What the network adds its output to.
     """
 
     def __init__(
@@ -93,12 +94,12 @@ class ESC(nn.Module):
         channels: int,
         blocks: list[ESCBlock],
         kernel: LargeKernel | DecomposedKernel,
+        skip: nn.Module,
         norm_after_blocks: bool = False,
-        bicubic: bool = False,
     ):
         super().__init__()
         self.scale = scale
-        self.bicubic = bicubic
+        self.skip = skip
         self.head = conv3x3(3, channels)
         self.kernel = kernel
         self.blocks = nn.ModuleList(blocks)
@@ -112,10 +113,12 @@ class ESC(nn.Module):
         for block in self.blocks:
             x = block(x, kernel)
         image = self.to_image(self.body_end(self.body_norm(x)) + features)
-        if not self.bicubic:
-            return nn.functional.pixel_shuffle(image + lr.repeat_interleave(self.scale**2, 1), self.scale)
-        enlarged = nn.functional.interpolate(lr, scale_factor=self.scale, mode="bicubic")
-        return nn.functional.pixel_shuffle(image, self.scale) + enlarged
+        return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the image."""
+        return self.to_image
 
     def non_local_layers(self) -> list[Attention]:
         """The attention layers, in order."""
@@ -141,7 +144,8 @@ def esc(
             channels, attention, lambda: ConvAttn(channels, attended), pairs, 2.0, ratio, norm_in_pairs=False
         )
 
-    return ESC(scale, channels, [block() for _ in range(blocks)], LargeKernel(attended, kernel_size))
+    kernel = LargeKernel(attended, kernel_size)
+    return ESC(scale, channels, [block() for _ in range(blocks)], kernel, RepeatedPixels(scale))
 
 
 register("esc_light", "ESC with three blocks", ESC_PAPER)(partial(esc, blocks=3))
@@ -177,8 +181,8 @@ def esc_fp(
         channels,
         [block() for _ in range(blocks)],
         DecomposedKernel(attended, kernel_size),
+        Bicubic(scale, matlab=False),
         norm_after_blocks=True,
-        bicubic=True,
     )
 
 
@@ -206,5 +210,6 @@ def esc_rib(
         channels,
         [block() for _ in range(blocks)],
         LargeKernel(attended, kernel_size),
+        RepeatedPixels(scale),
         norm_after_blocks=True,
     )

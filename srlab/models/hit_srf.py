@@ -18,7 +18,8 @@ from srlab.attention.contract import Attention
 from srlab.attention.scc import SCC
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
-from srlab.models.trunk import DIV2K_MEAN, conv3x3
+from srlab.models.skip import MeanColour
+from srlab.models.trunk import conv3x3
 
 
 class HiTBlock(nn.Module):
@@ -57,12 +58,11 @@ class HiTSRF(nn.Module):
     stages : list of HiTStage
     """
 
-    mean: Float[Tensor, "3 1 1"]
-
     def __init__(self, scale: int, channels: int, stages: list[HiTStage]):
         super().__init__()
         self.scale = scale
-        self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
+        self.mean = MeanColour()
+        self.skip: nn.Module = self.mean
         self.head = conv3x3(3, channels)
         self.first_norm = ChannelNorm(channels)
         self.stages = nn.Sequential(*stages)
@@ -71,10 +71,15 @@ class HiTSRF(nn.Module):
         self.to_image = conv3x3(channels, 3 * scale**2)
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-        features = self.head((lr - self.mean).contiguous(memory_format=torch.channels_last))
+        features = self.head((lr - self.mean.mean).contiguous(memory_format=torch.channels_last))
         x = self.last_norm(self.stages(self.first_norm(features)))
         image = self.to_image(self.body_end(x) + features)
-        return nn.functional.pixel_shuffle(image, self.scale) + self.mean
+        return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the image."""
+        return self.to_image
 
     def non_local_layers(self) -> list[Attention]:
         """The attention layers, in order."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from pydantic import ValidationError, validate_call
 from torch import nn
 
 from srlab.errors import InputError, explain
+from srlab.models.skip import Skip, add_to_bicubic
 
 SCALES = (2, 3, 4, 8)
 
@@ -26,9 +28,9 @@ class Entry:
 
     @property
     def options(self) -> dict[str, object]:
-        """Configuration keys and their defaults."""
+        """Configuration keys and their defaults; `skip` is every network's, see :mod:`srlab.models.skip`."""
         parameters = inspect.signature(self.make).parameters.values()
-        return {p.name: p.default for p in parameters if p.name != "scale"}
+        return {p.name: p.default for p in parameters if p.name != "scale"} | {"skip": "published"}
 
 
 REGISTRY: dict[str, Entry] = {}
@@ -65,7 +67,9 @@ def check_scale(scale: int) -> None:
         raise InputError(f"scale is {scale}; allowed are {', '.join(map(str, SCALES))}")
 
 
-def build(name: str, scale: int = 4, seed: int | None = None, **config: object) -> nn.Module:
+def build(
+    name: str, scale: int = 4, seed: int | None = None, skip: str = "published", **config: object
+) -> nn.Module:
     """Build a network.
 
     Parameters
@@ -74,7 +78,11 @@ def build(name: str, scale: int = 4, seed: int | None = None, **config: object) 
         A key of `REGISTRY`; `srlab models` lists them.
     scale : {2, 3, 4, 8}
     seed : int, optional
-        Initialise the weights from this seed, leaving torch's global generator as it was.
+        Initialise the weights from this seed, leaving torch's global generator as it was; by default from one that
+        is drawn from that generator.
+    skip : {"published", "bicubic"}
+        What the network adds its output to: as published, or the bicubic enlargement of its input, with a last
+        convolution that is zero at first.
     **config
         Options of that network, e.g. `channels=24`; those not given have the papers' values.
 
@@ -85,14 +93,18 @@ def build(name: str, scale: int = 4, seed: int | None = None, **config: object) 
     """
     chosen = entry(name)
     check_scale(scale)
+    if skip not in get_args(Skip):
+        raise InputError(f"skip is '{skip}'; allowed are {', '.join(get_args(Skip))}")
     for key in config:
         if key not in chosen.options:
             allowed = ", ".join(chosen.options) or "none"
             raise InputError(f"option '{key}' is unknown to model '{name}'; its options are: {allowed}")
-    with torch.random.fork_rng(enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
+    if seed is None:
+        seed = torch.randint(2**31, (), device="cpu").item()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         try:
-            return chosen.make(scale=scale, **config)
+            network = chosen.make(scale=scale, **config)
         except ValidationError as error:
             raise InputError(explain(error, f"model '{name}'")) from None
+    return add_to_bicubic(network) if skip == "bicubic" else network

@@ -23,6 +23,7 @@ from srlab.attention import FGCA, Attention
 from srlab.attention.routed_windows import Backend
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
+from srlab.models.skip import Nothing
 from srlab.models.trunk import conv3x3
 
 
@@ -60,6 +61,7 @@ class SSCAN(nn.Module):
     def __init__(self, scale: int, channels: int, blocks: list[SSCANBlock]):
         super().__init__()
         self.scale = scale
+        self.skip: nn.Module = Nothing()
         self.head = conv3x3(3, channels)
         self.blocks = nn.Sequential(*blocks)
         self.body_end = conv3x3(channels, channels)
@@ -68,7 +70,12 @@ class SSCAN(nn.Module):
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
         features = self.head(lr)
         x = self.body_end(self.blocks(features)) + features
-        return nn.functional.pixel_shuffle(self.to_image(x), self.scale)
+        return self.skip(lr) + nn.functional.pixel_shuffle(self.to_image(x), self.scale)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the image."""
+        return self.to_image
 
     def non_local_layers(self) -> list[Attention]:
         """The attention layers, in order."""

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import Attention, Pattern
-
-#: Mean RGB of DIV2K on [0, 1], subtracted from the input and added to the output.
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+from srlab.models.skip import MeanColour
+from srlab.models.streams import stream
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -66,6 +64,9 @@ class Upsampler(nn.Sequential):
 class Trunk(nn.Module):
     """Head, feature aggregation units with the given attention, upsampler; images on [0, 1].
 
+    Each part draws its first weights from a stream of its own, so networks of one seed begin with bit-equal trunks,
+    whatever attention stands between the parts.
+
     Parameters
     ----------
     attention : callable
@@ -79,8 +80,6 @@ class Trunk(nn.Module):
     arXiv 2404.04922, LCoAN.
     """
 
-    mean: Float[Tensor, "3 1 1"]
-
     def __init__(
         self,
         attention: Callable[[int], Attention | None],
@@ -92,22 +91,33 @@ class Trunk(nn.Module):
         super().__init__()
         self.scale = scale
         self.channels = channels
-        self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
-        self.head = conv3x3(3, channels)
-        self.groups = nn.ModuleList(
-            FeatureAggregationUnit(channels, blocks, attention(i)) for i in range(groups)
-        )
-        self.body_end = conv3x3(channels, channels)
-        self.upsampler = Upsampler(channels, scale)
-        self.tail = conv3x3(channels, 3)
+        self.mean = MeanColour()
+        self.skip: nn.Module = self.mean
+        with stream("head"):
+            self.head = conv3x3(3, channels)
+        self.groups = nn.ModuleList()
+        for i in range(groups):
+            with stream(f"attention {i}"):
+                layer = attention(i)
+            with stream(f"unit {i}"):
+                self.groups.append(FeatureAggregationUnit(channels, blocks, layer))
+        with stream("end"):
+            self.body_end = conv3x3(channels, channels)
+            self.upsampler = Upsampler(channels, scale)
+            self.tail = conv3x3(channels, 3)
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-        features = self.head(lr - self.mean)
+        features = self.head(lr - self.mean.mean)
         x, shared = features, None
         for group in self.groups:
             x, shared = group(x, shared)
         x = self.body_end(x) + features
-        return self.tail(self.upsampler(x)) + self.mean
+        return self.skip(lr) + self.tail(self.upsampler(x))
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the image."""
+        return self.tail
 
     def non_local_layers(self) -> list[Attention]:
         """The attention layers, in order."""

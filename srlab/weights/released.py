@@ -81,7 +81,7 @@ def _coa(config: Mapping[str, object]) -> nn.Module:
 
 
 def _nla(config: Mapping[str, object]) -> nn.Module:
-    return NLA(config["channels"], config["reduction"], config["res_scale"])
+    return NLA(config["channels"], config["reduction"], residual_scale=1.0, input_scale=config["res_scale"])
 
 
 def _nlsa(config: Mapping[str, object]) -> nn.Module:

@@ -1,0 +1,21 @@
+"""Random streams: each named part of a network draws from one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+
+import torch
+
+
+@contextmanager
+def stream(name: str) -> Iterator[None]:
+    """Draw from the stream of torch's seed and this name; outside of it nothing will have been drawn.
+
+    So what a part begins with does not depend on what was built before it. Streams nest.
+    """
+    digest = sha256(f"{torch.initial_seed()} {name}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest[:7]))
+        yield

@@ -1,0 +1,95 @@
+"""What networks add their output to, and that nothing but attention differs between networks of the trunk."""
+
+from itertools import combinations
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from srlab.data.resize import upscale
+from srlab.errors import InputError
+from srlab.models import REGISTRY, build
+from srlab.models.streams import stream
+
+SMALL = {"channels": 12, "groups": 2, "blocks": 1, "clusters": 4, "window": 12, "attended": 6}
+ON_TRUNK = [name for name, entry in REGISTRY.items() if "groups" in entry.options]
+
+
+def small(name: str, **options):
+    known = REGISTRY[name].options
+    return build(name, 2, **{key: value for key, value in SMALL.items() if key in known}, **options)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("scale", [2, 3])
+def test_added_to_bicubic_every_network_begins_as_bicubic(name, scale):
+    lr = torch.rand(1, 3, 9, 14)
+    sr = build(name, scale, seed=0, skip="bicubic").eval()(lr)
+    enlarged = interpolate(lr, scale_factor=scale, mode="bicubic", antialias=True)
+    torch.testing.assert_close(sr, enlarged, rtol=0, atol=0)
+
+
+def test_that_is_the_projects_own_enlargement_away_from_the_border():
+    lr = torch.randint(64, 192, (3, 12, 12), dtype=torch.uint8)
+    sr = build("edsr_like", 2, seed=0, skip="bicubic", channels=8)(lr[None].float() / 255)[0]
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    difference = (255 * sr).round().clamp(0, 255)[inner] - upscale(lr, 2)[inner].float()
+    assert difference.abs().max() <= 1  # rounding ties
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_as_published_it_does_not(name):
+    lr = torch.rand(1, 3, 9, 14)
+    enlarged = interpolate(lr, scale_factor=2, mode="bicubic", antialias=True)
+    assert (build(name, 2, seed=0).eval()(lr) - enlarged).abs().max() > 1e-3
+
+
+def test_another_skip_is_refused():
+    with pytest.raises(InputError, match="skip is 'nearest'; allowed are published, bicubic"):
+        build("lcoan", 2, skip="nearest")
+
+
+@pytest.mark.parametrize("pair", combinations(ON_TRUNK, 2), ids="-".join)
+def test_of_one_seed_all_networks_of_the_trunk_begin_with_the_same_trunk(pair):
+    first, second = (small(name, seed=5).state_dict() for name in pair)
+    trunk = {key for key in first if ".attention." not in key}
+    assert trunk == {key for key in second if ".attention." not in key}
+    assert trunk
+    assert all(torch.equal(first[key], second[key]) for key in trunk)
+
+
+def test_another_seed_is_another_trunk():
+    first, second = (small("edsr_like", seed=seed).state_dict() for seed in (5, 6))
+    assert not any(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_parts_of_one_shape_differ():
+    network = small("edsr_like", seed=5)
+    assert not torch.equal(network.groups[0].merge.weight, network.groups[1].merge.weight)
+
+
+def test_unseeded_networks_differ_and_follow_torchs_generator():
+    first, second = (small("edsr_like").head.weight for _ in range(2))
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(small("edsr_like").head.weight, first)
+
+
+def test_what_is_drawn_in_a_stream_leaves_no_trace_outside():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    with stream("a"):
+        inside = torch.rand(2)
+    assert torch.equal(torch.rand(2), expected)
+    with stream("a"):
+        assert torch.equal(torch.rand(2), inside)
+    with stream("b"):
+        assert not torch.equal(torch.rand(2), inside)
+
+
+@pytest.mark.parametrize("name", [name for name in ON_TRUNK if name != "edsr_like"])
+def test_every_mechanism_adds_a_tenth_of_what_it_attended_to_its_input(name):
+    """Where what is attended is zero, a layer of the trunk changes nothing."""
+    for layer in small(name, seed=0).non_local_layers():
+        assert layer.residual_scale == 0.1 and getattr(layer, "input_scale", 1.0) == 1.0

@@ -5,8 +5,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from faked import PIXEL, finish, new_study, pages_left
 from kept import results
 from playwright.sync_api import expect
+
+from srlab.pages.index import write_index
+from srlab.pages.report import write_report
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +50,24 @@ def test_a_figure_opens_larger_and_the_way_back_leads_to_the_page(index):
 def test_it_fits_a_telephone(index):
     index.set_viewport_size({"width": 390, "height": 844})
     assert index.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("name", ["x" * 80, "Processor of 80 characters " * 3], ids=["one word", "words"])
+@pytest.mark.parametrize("write", [write_index, write_report], ids=["index", "report"])
+def test_it_fits_a_telephone_whatever_the_processor_is_called(
+    write, name, page, tmp_path, monkeypatch, screenshots
+):
+    study = new_study(tmp_path, monkeypatch)
+    pages_left(study, name[:80], PIXEL)
+    path = write(finish(study, monkeypatch, name[:80]))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(path.as_uri())
+    page.screenshot(path=screenshots / f"telephone_{path.stem}_{name[:5]}.png", full_page=True)
+    assert page.get_by_text(name[:80].strip()).count() >= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Columns of words are no columns of letters.
+    narrow = "cell => cell.innerText.split(/[^a-z]/).some(word => word.length > 4 && word.length < 13) && "
+    cells = page.locator("td").evaluate_all(
+        f"cells => cells.filter({narrow} cell.clientWidth < 40).map(cell => cell.innerText)"
+    )
+    assert cells == []

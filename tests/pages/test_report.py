@@ -4,17 +4,12 @@ import base64
 import re
 from html.parser import HTMLParser
 
-import pandas as pd
 import pytest
-from kept import ROOT
+from faked import ANSWERED, finish, new_study, pages_left
 
 from srlab import plots
 from srlab.errors import InputError
-from srlab.pages.catalogue import PAGES
 from srlab.pages.report import write_report
-from srlab.study.study import Study
-
-ANSWERED = [page for page in PAGES if page.answered]
 
 
 class Reader(HTMLParser):
@@ -35,60 +30,17 @@ class Reader(HTMLParser):
         return [found[attribute] for name, found in self.tags if name == tag and attribute in found]
 
 
-def claims():
-    known = {
-        "id": "lcoa-time",
-        "claim": "LCoA is fast",
-        "claimed": 83.0,
-        "quantity": "time_reduction_percent",
-    }
-    known |= {"source": "https://arxiv.org/abs/2404.04922", "against": "nlan", "run": "aa"}
-    measured = {
-        "measured": 50.0,
-        "low": 40.0,
-        "high": 60.0,
-        "share": 0.6,
-        "share_low": 0.5,
-        "share_high": 0.7,
-    }
-    device = {
-        "spread": "9 rounds",
-        "device": "a CPU",
-        "workload": "ten layers",
-        "verdict": "holds in direction",
-    }
-    absent = dict.fromkeys([*measured, "spread", "device", "workload"])
-    untested = {"against": "lspn", "verdict": "not testable at this budget, because of something"}
-    return pd.DataFrame([known | measured | device, known | absent | untested])
-
-
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    monkeypatch.delenv("SRLAB_DATA", raising=False)
-    monkeypatch.setenv("SRLAB_DEVICE", "cpu")
-    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
-    study = Study("smoke", ROOT)
-    for folder in ("answers", "figures", "tables"):
-        (study.folder / folder).mkdir(parents=True)
-    for page in ANSWERED:
-        page.answer(study).write_text(f"The **answer** of `{page.name}`.\n")
-        for name in page.figures:
-            (study.folder / "figures" / f"{name}.png").write_bytes(f"picture {name}".encode())
-    claims().to_csv(study.folder / "tables" / "claims.csv", index=False)
+    study = new_study(tmp_path, monkeypatch)
+    pages_left(study)
     return study
 
 
 @pytest.fixture
 def finished(study, monkeypatch):
     """The study as if its runs were there."""
-    environment = {"name": "a CPU", "threads": 2, "torch": "2.0", "kind": "cpu"}
-    convention = {"lr": "bicubic", "y_rounding": "none", "border": 2}
-    records = [study.record(run) for run in (study.timing(), study.training("lcoan"))]
-    for record in records:
-        facts = {"environment": environment, "data": "seven photographs", "convention": convention}
-        record.__dict__["facts"] = facts
-    monkeypatch.setattr(study, "finished_records", lambda: records)
-    return study
+    return finish(study, monkeypatch)
 
 
 @pytest.fixture
@@ -104,7 +56,7 @@ def test_every_section_is_there_claims_first(page):
     anchors = [link for link in page.all("a", "href") if link.startswith("#")]
     assert [anchor[1:] for anchor in anchors] == page.all("h2", "id")
     words = " ".join("".join(page.words).split())
-    assert all(page.title in words and f"The answer of {page.name}." in words for page in ANSWERED)
+    assert all(page.title in words and f"The answer of {page.name}, on a CPU." in words for page in ANSWERED)
     assert "strong" in {tag for tag, _ in page.tags}  # Markdown was rendered
 
 

@@ -1,0 +1,142 @@
+"""README's "Add a mechanism", done to the letter in a copy of the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from kept import ROOT
+
+pytestmark = pytest.mark.slow
+
+MECHANISM = '''
+"""Toy: every token sees its own row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from srlab.attention.contract import Pattern, ResidualAttention, softmax_attention, to_tokens
+
+
+@dataclass
+class RowPattern(Pattern):
+    query: Float[Tensor, "b heads l d"]
+    key: Float[Tensor, "b heads m d"]
+    width: int
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        rows = (tokens[:, 0].unflatten(1, (-1, self.width)) for tokens in (self.query, self.key, value))
+        return softmax_attention(*rows).flatten(1, 2)[:, None]
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
+        row = torch.arange(self.key.shape[2]) // self.width
+        asked = row if queries is None else row[queries]
+        return (asked[:, None] == row).long()[None, None].expand(len(self.key), -1, -1, -1)
+
+
+class Toy(ResidualAttention):
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.embed = nn.Conv2d(channels, 2 * channels, 1)
+
+    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RowPattern:
+        query, key = (to_tokens(half)[:, None] for half in self.embed(x).chunk(2, 1))
+        return RowPattern(query, key, x.shape[3])
+'''
+ON_TRUNK = '''
+
+@register("toyn", "every token sees its own row", "none")
+def toyn(
+    scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
+) -> Trunk:
+    return Trunk(lambda i: Toy(channels), scale, channels, groups, blocks)
+'''
+FIRST_USE = """
+from srlab.study import Study
+from srlab.widgets import Explorer
+
+study = Study("smoke")
+record = study.obtain(study.training("toyn"))
+print(record.images.psnr_y.notna().sum(), "images")
+explorer = Explorer(study)
+explorer.choices[0].model.value = "toyn"
+print(explorer.status.value)
+"""
+
+
+def insert(path, before, text):
+    """Put text before the first line that begins so."""
+    source = path.read_text(encoding="utf-8")
+    at = source.index(before)
+    path.write_text(source[:at] + text + source[at:], encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy with one mechanism more, added as README says; no file else is touched."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for folder in ("srlab", "profiles"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for name in ("conftest.py", "kept.py", "mechanisms.py", "attention/test_attention.py"):
+        (copy / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests" / name, copy / "tests" / name)
+
+    (copy / "srlab/attention/toy.py").write_text(MECHANISM.lstrip(), encoding="utf-8")  # 1
+
+    on_trunk = copy / "srlab/models/on_trunk.py"  # 2
+    insert(on_trunk, "from srlab.attention.window import", "from srlab.attention.toy import Toy\n")
+    on_trunk.write_text(on_trunk.read_text(encoding="utf-8") + ON_TRUNK, encoding="utf-8")
+
+    profile = copy / "profiles/smoke.yaml"  # 3
+    [models] = [line for line in profile.read_text().splitlines() if line.startswith("models:")]
+    profile.write_text(profile.read_text().replace(models, models.replace("]", ", toyn]")))
+    assert "toyn" in yaml.safe_load(profile.read_text())["models"]
+    mechanisms = copy / "tests/mechanisms.py"
+    insert(mechanisms, "\n# One entry for each way", "from srlab.attention.toy import Toy\n")
+    insert(mechanisms, '    "nla": ', '    "toy": lambda c: [Toy(c)],\n')
+    return copy
+
+
+@pytest.fixture(scope="module")
+def python(checkout):
+    """`python(*arguments)`: what a Python that sees this copy alone prints."""
+
+    def call(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": str(checkout), "SRLAB_RESULTS": str(checkout / "results")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    return call
+
+
+def test_the_oracle_proves_it(python, checkout):
+    """Every test that goes over `MECHANISMS` has it: seven sizes, gradients, rows of weights, pixels of keys."""
+    told = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy", "tests/attention")
+    assert "10 passed" in told
+
+
+def test_the_command_line_lists_and_builds_it(python, checkout):
+    [line] = [line for line in python("-m", "srlab", "models").splitlines() if "toyn" in line]
+    assert "every token sees its own row" in line
+    code = "import srlab, srlab.models as m; print(srlab.__file__, m.build('toyn', 2, channels=8, groups=1))"
+    told = python("-c", code)
+    assert told.startswith(str(checkout)) and "Toy(" in told
+
+
+def test_a_study_trains_it_and_the_explorer_shows_it(python):
+    told = python("-c", FIRST_USE)
+    assert "8 images" in told and "toyn, Toy" in told

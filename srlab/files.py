@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If `path` cannot be written: it is a folder or a device, its parent is a file, the disk is full, there
         is no permission. Any OSError of the block is taken for such a failure.
     """
-    beside = path.parent / f".part.{path.name}"
+    beside = path.parent / f".part.{os.getpid()}.{path.name}"
     try:
         if path.exists() and not path.is_file():  # renaming would do away with a device such as /dev/null
             raise InputError(f"{path}: cannot be written (not a regular file)")

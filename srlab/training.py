@@ -14,7 +14,15 @@ from typing import Annotated, Literal
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_serializer,
+)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
@@ -44,6 +52,8 @@ class Budget(BaseModel):
     betas : tuple of float
     warmup : int
         Steps over which the learning rate rises linearly.
+    decay : {"halve", "cosine", "linear"}
+        How it falls after that: by half at each of `halve_at`, as papers do, or to zero at the last step.
     halve_at : tuple of float
         Fractions of the steps at which the learning rate halves.
     ema_decay : float
@@ -63,6 +73,7 @@ class Budget(BaseModel):
     learning_rate: PositiveFloat = 4e-4
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     warmup: NonNegativeInt = 0
+    decay: Literal["halve", "cosine", "linear"] = "halve"
     halve_at: tuple[Fraction, ...] = ()
     ema_decay: Fraction = 0.999
     gradient_clip: PositiveFloat = 1.0
@@ -70,10 +81,19 @@ class Budget(BaseModel):
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 100
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: Callable) -> dict[str, object]:
+        """Without what earlier versions did not know, where it is as it was then: hashes of their runs stand."""
+        return {key: value for key, value in dump(self).items() if (key, value) != ("decay", "halve")}
+
     def learning_rate_at(self, step: int) -> float:
         """A pure function of the step, so a resumed run needs no scheduler state."""
+        if step + 1 < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        left = 1 - max(0, step + 1 - self.warmup) / (self.steps + 1 - self.warmup)
         halvings = sum(step >= fraction * self.steps for fraction in self.halve_at)
-        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * 0.5**halvings
+        falling = {"halve": 0.5**halvings, "cosine": 0.5 - 0.5 * math.cos(math.pi * left), "linear": left}
+        return self.learning_rate * falling[self.decay]
 
     def keeps_centroids_at(self, step: int) -> bool:
         """Whether centroids are kept after so many steps: twelve times at most.
@@ -129,8 +149,8 @@ def train(
         step, loss (mean L1 since the last row), psnr (dB, of the training batches), validation_psnr (dB),
         learning_rate, images_per_s.
     facts : dict
-        seconds (training, without validation, logs and checkpoints) and data_wait_seconds (of those, spent
-        waiting for patches), over all times the run was resumed.
+        seconds (training), data_wait_seconds (of those, spent waiting for patches) and log_seconds (validation,
+        logs and checkpoints), over all times the run was resumed.
     snapshots : dict
         Of networks with :class:`~srlab.attention.SphericalKMeans`: by step (`Budget.keeps_centroids_at`) and
         layer, the centroids as they were then.
@@ -225,6 +245,7 @@ def train(
                 for name, number in row.items():
                     writer.add_scalar(name, number, step)
             stopping = time_is_up(deadline)
+            facts["log_seconds"] += time.perf_counter() - since - seconds
             if main and (saving or stopping):
                 checkpoint.save(step, rows, facts, snapshots)
             if stopping:
@@ -336,7 +357,7 @@ class Checkpoint:
     def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float], Snapshots]:
         """Restore what the file holds, if it is there; the step, curve rows, facts and snapshots so far."""
         if not self.path.exists():
-            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0}, {}
+            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0, "log_seconds": 0.0}, {}
         tensors, metadata = load_tensors(self.path)
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}, "centroids": {}}
         for key, tensor in tensors.items():

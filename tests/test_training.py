@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,14 @@ from srlab.weights.checkpoints import load_tensors
 
 CPU = torch.device("cpu")
 BUDGET = Budget(
-    steps=8, batch=2, patch=8, learning_rate=1e-3, warmup=2, halve_at=(0.5,), log_every=2, checkpoint_every=3
+    steps=8,
+    batch=2,
+    patch=8,
+    learning_rate=1e-3,
+    warmup=2,
+    halve_at=(0.5,),
+    log_every=2,
+    checkpoint_every=3,
 )
 
 
@@ -230,6 +238,16 @@ def test_the_learning_rate_warms_up_and_halves():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("decay", ["cosine", "linear"])
+def test_the_learning_rate_falls_to_almost_nothing(decay):
+    budget = Budget(steps=100, learning_rate=1.0, warmup=20, decay=decay)
+    rates = [budget.learning_rate_at(step) for step in range(100)]
+    assert rates[0] == 0.05 and rates[19] == max(rates) == 1.0
+    assert all(later < earlier for earlier, later in pairwise(rates[19:])) and 0 < rates[-1] < 0.02
+    middle = {"cosine": 0.5, "linear": 0.5}[decay]
+    assert abs(rates[60] - middle) < 0.02
+
+
 def test_bf16_trains(tmp_path):
     averaged, curve, *_ = fit(tmp_path, Budget(**{**BUDGET.model_dump(), "precision": "bf16-mixed"}))
     assert curve.loss.iloc[-1] < curve.loss.iloc[0]
@@ -249,7 +267,9 @@ def test_two_processes_train_one_run_together(tmp_path):
         [weights_file] = tmp_path.glob(f"{processes}/*/runs/*/weights.safetensors")
         found[processes] = load_tensors(weights_file)[0]
     for key, alone in found[1].items():
-        # A bias's gradient, a sum of signs, may cancel to 0 in one order of adding and to 1e-10 in another,
-        # of which Adam makes a step of any size up to the learning rate.
-        atol = 1e-5 if alone.dim() > 1 else 1e-3
-        torch.testing.assert_close(found[2][key], alone, rtol=1e-3, atol=atol)
+        # A gradient that is a sum of signs may cancel to 0 in one order of adding and to 1e-10 in another, of which
+        # Adam makes a step of any size up to the learning rate: rare in weights, less so in biases. Other batches
+        # would part the networks by that rate.
+        difference = (found[2][key].float() - alone.float()).abs()
+        assert difference.mean() <= (1e-5 if alone.dim() > 1 else 1e-3), key
+        assert difference.max() <= (1e-4 if alone.dim() > 1 else 1e-3), key

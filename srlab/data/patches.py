@@ -30,6 +30,8 @@ class Patches:
         Patches a step, over all processes together.
     seed : int
         Not negative.
+    lr : sequence of UInt8[Tensor, "3 h w"], optional
+        The LR images, if they are made already; `images` are multiples of the scale then.
 
     Raises
     ------
@@ -38,7 +40,13 @@ class Patches:
     """
 
     def __init__(
-        self, images: Sequence[UInt8[Tensor, "3 _h _w"]], scale: int, patch: int, batch: int, seed: int
+        self,
+        images: Sequence[UInt8[Tensor, "3 _h _w"]],
+        scale: int,
+        patch: int,
+        batch: int,
+        seed: int,
+        lr: Sequence[UInt8[Tensor, "3 _h _w"]] | None = None,
     ):
         if not images:
             raise InputError("images: none given; training needs at least one")
@@ -53,7 +61,9 @@ class Patches:
                 )
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self._hr = [modcrop(image, scale) for image in images]
-        self._lr = [downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)]
+        self._lr = lr or [
+            downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)
+        ]
 
     def batch_at(
         self, step: int, rank: int = 0, world_size: int = 1

@@ -21,8 +21,6 @@ from srlab.measure.profiling import (
 )
 from srlab.models.trunk import Trunk
 
-#: LR side in pixels, timed repeats and warm-up of the profile that every training run records.
-PROFILED = {"size": 64, "repeats": 5, "warmup": 1}
 #: Side of a square LR input in pixels, or its height and width.
 Size = int | tuple[int, int]
 

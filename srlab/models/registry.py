@@ -28,9 +28,9 @@ class Entry:
 
     @property
     def options(self) -> dict[str, object]:
-        """Configuration keys and their defaults; `skip` is every network's, see :mod:`srlab.models.skip`."""
+        """Configuration keys and their defaults; beside them every network has `skip`, see :func:`build`."""
         parameters = inspect.signature(self.make).parameters.values()
-        return {p.name: p.default for p in parameters if p.name != "scale"} | {"skip": "published"}
+        return {p.name: p.default for p in parameters if p.name != "scale"}
 
 
 REGISTRY: dict[str, Entry] = {}

@@ -20,8 +20,8 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots.output import save
 from srlab.plots import latency, studies, sweeps
+from srlab.plots.output import save
 
 
 class Drawing(NamedTuple):

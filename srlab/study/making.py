@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from srlab.data.cache import load_pairs
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale
-from srlab.data.sources import DataSource, load
+from srlab.data.sources import DataSource
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.measure.costs import PROFILED, measure_networks, profile_network
+from srlab.measure.costs import measure_networks
 from srlab.measure.devices import describe_device
 from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.limits import find_limits
@@ -61,7 +62,7 @@ def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch
 def make_training(
     record: Record, data: DataSource, device: torch.device, processes: int, deadline: float | None
 ) -> None:
-    """Train, evaluate and profile the network of a :class:`~srlab.study.runs.TrainingRun`; write its record.
+    """Train and evaluate the network of a :class:`~srlab.study.runs.TrainingRun`; write its record.
 
     Parameters
     ----------
@@ -78,9 +79,12 @@ def make_training(
     refs = [ref for name in run.benchmarks for ref in data.benchmarks[name]]
     if not data.train:
         raise InputError(f"data '{data.name}': no training images; put some into its folder train/")
-    images = load([*refs, *data.train], side)
-    validation = _validation(images[: min(16, len(refs))], run.scale, budget.patch)
-    patches = Patches(images[len(refs) :], run.scale, budget.patch, budget.batch, run.seed)
+    started = time.perf_counter()
+    hr, lr = load_pairs([*refs, *data.train], run.scale, side)
+    validation = _validation(hr[: min(16, len(refs))], run.scale, budget.patch)
+    hr, lr = hr[len(refs) :], lr[len(refs) :]
+    patches = Patches(hr, run.scale, budget.patch, budget.batch, run.seed, lr)
+    loading = time.perf_counter() - started
     network, curve, facts, snapshots = train(
         run.network.build(run.scale, run.seed),
         patches,
@@ -94,13 +98,13 @@ def make_training(
     )
     if not first_process():
         return
+    started = time.perf_counter()
     _write_csv(record.folder / "curve.csv", curve)
     tables = [
         evaluate(network, data.benchmarks[name], run.scale, device=device).assign(benchmark=name)
         for name in run.benchmarks
     ]
     _write_csv(record.folder / "images.csv", pd.concat(tables)[["benchmark", *tables[0].columns[:-1]]])
-    _write_csv(record.folder / "profile.csv", profile_network(network, device, **PROFILED))
     save_network(
         record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
     )
@@ -117,6 +121,8 @@ def make_training(
         data=data.name,
         convention=convention(run.scale),
         processes=processes,
+        loading_seconds=loading,
+        evaluation_seconds=time.perf_counter() - started,
         **facts,
     )
     (record.folder / "checkpoint.safetensors").unlink()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from srlab.data.sources import DataSource
-from srlab.measure.costs import PROFILED, height_and_width
+from srlab.measure.costs import height_and_width
 from srlab.models import entry
 from srlab.study.profiles import Profile, Size
 from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun
 
+#: LR side in pixels at which the networks that a profile trains are timed.
+TRAINED_SIDE = 64
 #: Sides M of FGCA's windows that are timed.
 ROUTED_SIDES = (4, 8, 16)
 
@@ -34,7 +36,8 @@ class Matrix:
         known = entry(model).options
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         own = self.profile.options.get(model, {})
-        return Network(model=model, options={**known, **sizes, **own, **options})
+        skip = {} if self.profile.skip == "published" else {"skip": self.profile.skip}
+        return Network(model=model, options={**known, **sizes, **own, **skip, **options})
 
     def training(
         self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
@@ -127,7 +130,7 @@ class Matrix:
     def costs(self) -> TimingRun:
         """The networks that the profile trains, measured in turn on one size of input."""
         networks = {self._label(run.network): run.network for run in self.trained()}
-        return self._timing("trained", networks, (PROFILED["size"],))
+        return self._timing("trained", networks, (TRAINED_SIDE,))
 
     def _label(self, network: Network) -> str:
         """The model, and what is not as the profile has it by default."""

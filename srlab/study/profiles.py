@@ -18,6 +18,7 @@ from pydantic import (
 
 from srlab.errors import InputError, explain
 from srlab.models import REGISTRY
+from srlab.models.skip import Skip
 from srlab.training import Budget
 
 Seed = Annotated[int, Field(ge=0)]
@@ -89,6 +90,8 @@ class Profile(BaseModel):
     seeds : tuple of int
     network : dict
         Options for every network that has them: channels, groups, blocks, clusters, window.
+    skip : {"published", "bicubic"}
+        What the networks that are trained add their output to; see :mod:`srlab.models.skip`.
     options : dict of str to dict
         Options of single networks, by name, on top of those.
     training : Budget
@@ -122,6 +125,7 @@ class Profile(BaseModel):
     leave_out: tuple[str, ...] = ()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     network: dict[str, PositiveInt]
+    skip: Skip = "published"
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
     training: Budget
     models: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -30,7 +30,7 @@ class Record:
     def files(self) -> tuple[Path, ...]:
         """What a finished record holds; `run.json` is written last."""
         tables = {
-            "training": ("curve.csv", "images.csv", "profile.csv", "weights.safetensors"),
+            "training": ("curve.csv", "images.csv", "weights.safetensors"),
             "timing": ("times.csv", "profile.csv"),
             "limits": ("limits.csv",),
         }

@@ -22,5 +22,5 @@ def _checkout() -> TemporaryDirectory:
 
 
 def results() -> Path:
-    """The folder `results/` of the last commit."""
-    return Path(_checkout().name) / "results"
+    """The folder `results/` of the last commit; where there is no commit, that of the download."""
+    return Path(_checkout().name if (ROOT / ".git").exists() else ROOT) / "results"

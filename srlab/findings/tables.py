@@ -1,4 +1,4 @@
-"""Figures and tables into files, beside the numbers they show."""
+"""Tables: to look at, and into files beside the figures."""
 
 from __future__ import annotations
 

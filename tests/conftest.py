@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -14,6 +16,35 @@ from safetensors import safe_open
 install_import_hook(["srlab"], "beartype.beartype")  # so nothing above may import srlab
 
 TESTS = Path(__file__).parent
+
+# What a person's shell tells srlab is told to no test, not even while tests are collected: their data are
+# those that come with srlab, their device is this machine's, and what they make goes to a folder of their own.
+_OWN = TemporaryDirectory(prefix="srlab-tests-", ignore_cleanup_errors=True)
+for _name in [name for name in os.environ if name.startswith("SRLAB_")]:
+    if _name not in ("SRLAB_SHARED", "SRLAB_ARTIFACTS"):
+        del os.environ[_name]
+os.environ["SRLAB_RESULTS"] = str(Path(_OWN.name) / "results")
+os.environ["SRLAB_CACHE"] = str(Path(_OWN.name) / "cache")
+
+
+def pytest_addoption(parser: pytest.Parser):
+    told = "tests marked `alone`, which measure time: these only, or all others (run_tests.sh does both)"
+    parser.addoption("--alone", choices=("only", "not"), help=told)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of those alone only: import no file that has none. True or no opinion, as pytest asks."""
+    if config.getoption("--alone") == "only" and collection_path.match("test_*.py"):
+        return "mark.alone" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
+@pytest.hookimpl(trylast=True)  # when -m and -k have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    if chosen := config.getoption("--alone"):
+        left = [item for item in items if (item.get_closest_marker("alone") is None) == (chosen == "only")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
 
 
 @dataclass(frozen=True)
@@ -28,6 +59,13 @@ class Golden:
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folder():
+    """Remove it at the end, in whichever process this is."""
+    yield
+    _OWN.cleanup()
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +94,30 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def smoke_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the runs that smoke studies have made in this session."""
+    return tmp_path_factory.mktemp("smoke-runs")
+
+
 @pytest.fixture(scope="module")
-def smoke_study(tmp_path_factory: pytest.TempPathFactory):
-    """The smoke study on the embedded photographs, in a folder of the module's own; nothing is made yet."""
+def smoke_study(tmp_path_factory: pytest.TempPathFactory, smoke_runs: Path):
+    """The smoke study on the embedded photographs, in a folder of the module's own; nothing is there yet.
+
+    What it obtains is made once in a session: other modules get copies.
+    """
     from srlab.study.study import Study
 
+    class Remembering(Study):
+        def obtain(self, run, *options, **more):
+            kept, folder = smoke_runs / run.name, self.record(run).folder
+            if kept.is_dir() and not folder.exists():
+                shutil.copytree(kept, folder)
+            record = super().obtain(run, *options, **more)
+            if not kept.is_dir():
+                shutil.copytree(folder, kept)
+            return record
+
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
-            patch.delenv(name, raising=False)
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield Study("smoke")
+        yield Remembering("smoke", TESTS.parent)

@@ -50,14 +50,14 @@ class Toy(ResidualAttention):
         query, key = (to_tokens(half)[:, None] for half in self.embed(x).chunk(2, 1))
         return RowPattern(query, key, x.shape[3])
 '''
-ON_TRUNK = '''
+ON_TRUNK = """
 
 @register("toyn", "every token sees its own row", "none")
 def toyn(
     scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
 ) -> Trunk:
     return Trunk(lambda i: Toy(channels), scale, channels, groups, blocks)
-'''
+"""
 FIRST_USE = """
 from srlab.study import Study
 from srlab.widgets import Explorer
@@ -124,7 +124,7 @@ def python(checkout):
 
 
 def test_the_oracle_proves_it(python, checkout):
-    """Every test that goes over `MECHANISMS` has it: seven sizes, gradients, rows of weights, pixels of keys."""
+    """Whatever goes over `MECHANISMS` has it: seven sizes, gradients, rows of weights, pixels of keys."""
     told = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy", "tests/attention")
     assert "10 passed" in told
 

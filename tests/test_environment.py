@@ -17,6 +17,7 @@ INSTALLATION = [
     "-m pip install --constraint constraints.txt torch",
     "-m pip install --constraint constraints.txt --editable .[test]",
 ]
+TESTS = ["-m pytest --alone not --numprocesses 2 --dist loadfile", "-m pytest --alone only"]
 # Stands for every Python: it notes how it is called, and makes environments in which it is the Python again.
 STAND_IN = """#!{bash}
 if [[ $1 == -m ]]; then echo "$@" >>"{log}"; fi
@@ -115,14 +116,14 @@ class TestSetUp:
         assert not (checkout / ".venv").exists()
 
     def test_set_up_is_made_once_and_again_when_what_it_depends_on_changes(self, run, checkout):
-        tests = ["-m pytest -k some name"]
+        tests = [f"{call} -k some name" for call in TESTS]
         assert run("run_tests.sh", "-k", "some name").calls == ["-m venv .venv", *INSTALLATION, *tests]
         assert run("run_tests.sh", "-k", "some name").calls == tests
         (checkout / "constraints.txt").write_text("torch==0\n")
-        assert run("run_tests.sh").calls == ["-m pip --version", *INSTALLATION, "-m pytest"]
-        assert run("run_tests.sh").calls == ["-m pytest"]
+        assert run("run_tests.sh").calls == ["-m pip --version", *INSTALLATION, *TESTS]
+        assert run("run_tests.sh").calls == TESTS
         shutil.rmtree(checkout / ".venv" / "bin")
-        assert run("run_tests.sh").calls == ["-m venv .venv", *INSTALLATION, "-m pytest"]
+        assert run("run_tests.sh").calls == ["-m venv .venv", *INSTALLATION, *TESTS]
 
     def test_a_failed_installation_stops_the_script_and_is_tried_again(self, run, programs):
         working = (programs / "python3.11").read_text()
@@ -132,6 +133,26 @@ class TestSetUp:
         assert process.returncode == 1
         assert process.calls == ["-m venv .venv", *INSTALLATION]
         assert run("run_tests.sh").calls == ["-m pip --version", *INSTALLATION]
+
+    @pytest.mark.parametrize(
+        ("beside", "alone", "status"),
+        [(0, 0, 0), (0, 5, 0), (5, 0, 0), (5, 5, 5), (1, 0, 1), (0, 1, 1), (5, 1, 1), (1, 5, 1), (0, 3, 3)],
+    )
+    def test_the_tests_fail_if_those_beside_others_or_those_alone_do(
+        self, run, programs, beside, alone, status
+    ):
+        with (programs / "python3.11").open("a") as stand_in:
+            stand_in.write(
+                f'case "$2 $4" in "pytest not") exit {beside};; "pytest only") exit {alone};; esac\n'
+            )
+        process = run("run_tests.sh", "-x")
+        assert process.returncode == status and process.calls[-2:] == [f"{call} -x" for call in TESTS]
+
+    def test_interrupted_tests_do_not_go_on(self, run, programs):
+        with (programs / "python3.11").open("a") as stand_in:
+            stand_in.write('if [[ "$2" == pytest ]]; then exit 2; fi\n')
+        process = run("run_tests.sh")
+        assert process.returncode == 2 and process.calls[-1] == TESTS[0]
 
     def test_arguments_go_to_snakemake(self, run):
         def snakemake(profile):
@@ -157,16 +178,16 @@ class TestSetUp:
         self.write(programs / "python", (programs / "python3.11").read_text() + look)
         active = {"VIRTUAL_ENV": "/some/environment"}
         here, elsewhere = {"PYTHONPATH": str(checkout)}, {"PYTHONPATH": str(REPOSITORY)}
-        assert run("run_tests.sh", **active, **here).calls == ["-m pytest"]
-        assert run("run_tests.sh", CONDA_PREFIX="/some/environment", **here).calls == ["-m pytest"]
+        assert run("run_tests.sh", **active, **here).calls == TESTS
+        assert run("run_tests.sh", CONDA_PREFIX="/some/environment", **here).calls == TESTS
         assert not (checkout / ".venv").exists()
         assert run("run_tests.sh", **active, **elsewhere).calls == [
             "-m venv .venv",
             *INSTALLATION,
-            "-m pytest",
+            *TESTS,
         ]
         shutil.rmtree(checkout / ".venv")
-        assert run("run_tests.sh", **here).calls == ["-m venv .venv", *INSTALLATION, "-m pytest"]
+        assert run("run_tests.sh", **here).calls == ["-m venv .venv", *INSTALLATION, *TESTS]
 
     @pytest.mark.parametrize("user", ["root", "another"])
     def test_continuous_integration_installs_chromium_once(self, run, programs, tmp_path, user):
@@ -182,7 +203,7 @@ class TestSetUp:
         )
         run("run_tests.sh")  # sets up
         for _ in range(2):
-            assert run(".ci/run").calls == ["-m pytest"]
+            assert run(".ci/run").calls == TESTS
         install = "install --yes --no-install-recommends chromium fonts-dejavu-core"
         assert calls.read_text().splitlines() == ["update", install]
 
@@ -190,10 +211,10 @@ class TestSetUp:
         self.write(programs / "id", f"#!{programs / 'bash'}\necho 1000\n")  # and there is no sudo
         run("run_tests.sh")  # sets up
         with (programs / "python3.11").open("a") as stand_in:
-            stand_in.write('[[ "$CI $*" == "1 -m pytest" ]]\n')
+            stand_in.write('[[ "$CI $1 $2" == "1 -m pytest" ]]\n')
         shutil.copy(programs / "python3.11", programs.parent / "check out" / ".venv" / "bin" / "python")
         process = run(".ci/run")
-        assert process.calls == ["-m pytest"] and process.returncode == 0
+        assert process.calls == TESTS and process.returncode == 0
 
     def test_no_python_that_is_new_enough_is_one_sentence(self, run, checkout, programs):
         self.write(

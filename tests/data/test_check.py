@@ -149,6 +149,7 @@ def test_the_command_prints_a_report_and_its_status_follows_the_errors(root, mon
     assert srlab("check", str(root / "absent"))[0] == 2
 
 
+@pytest.mark.slow
 def test_the_papers_data(shared_data):
     """One image of Set5 is in BSDS400, and one in Set14; B100 and Urban100 share none with BSDS400."""
     report = check(shared_data)

@@ -11,7 +11,6 @@ from srlab.looking import centroids
 from srlab.looking.centroids import ClusterMap, angle, clusters_at, clusters_over_training, typical_patches
 from srlab.looking.layers import trace
 from srlab.models import build
-from srlab.study.study import Study
 from srlab.training import centroids_of
 
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
@@ -35,12 +34,8 @@ def divided(clusters, similarity=None, k=4):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SRLAB_DATA", "SRLAB_DEVICE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield Study("smoke")
+def study(smoke_study):
+    return smoke_study
 
 
 @pytest.fixture(scope="module")

@@ -275,6 +275,7 @@ def test_restored_parts_and_their_psnr():
     assert 20 < float(bicubic.split()[1]) < 40
 
 
+@pytest.mark.alone
 def test_a_128_pixel_image_is_answered_in_time():
     lr = looking.centre(pair(embedded().benchmarks["held-out"][0], 1)[0])
     assert lr.shape == (3, 128, 128)

@@ -18,16 +18,18 @@ def layer(model: str) -> torch.nn.Module:
     return build(model, 2, seed=0, channels=8, groups=1, blocks=1)
 
 
+@pytest.mark.alone
 def test_time_and_memory_grow_with_the_input():
     found = find_limits({"nlan": layer("nlan")}, [SMALL, LARGE], 60.0, 2048, CPU)
     assert found.label.tolist() == ["nlan", "nlan"] and found.state.tolist() == ["measured", "measured"]
     assert found[["height", "width"]].values.tolist() == [[16, 16], [64, 64]]
     small, large = found.to_dict("records")
     assert 0 < small["q25_ms"] <= small["median_ms"] <= small["q75_ms"]
-    assert 4 * small["median_ms"] < large["median_ms"]  # the work is 256 times as much
+    assert 4 * small["q25_ms"] < large["q25_ms"]  # the work is 256 times as much
     assert 0 < 4 * small["peak_mib"] < large["peak_mib"]
 
 
+@pytest.mark.slow
 def test_a_network_out_of_memory_ends_its_series_and_not_that_of_the_next():
     """At 96×96, enlcn needs 18 MiB and more."""
     networks = {model: layer(model) for model in ("enlcn", "windown")}
@@ -48,6 +50,7 @@ def test_a_layer_that_fails_for_another_reason_is_no_limit(capfd):
     assert "channels" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_is_too_slow_says_so_and_nothing_outlives_the_process(tmp_path):
     """Python's tracker of resources would tell on stderr of what the killed process left behind."""
     code = """

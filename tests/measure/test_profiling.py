@@ -190,6 +190,8 @@ def test_profile_call_is_one_record(device):
     assert profile_call(lambda: x @ x, device, repeats=1, warmup=0, flops=False)["gflops"] is None
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 def test_nothing_goes_through_the_roof(device):
     roofs = ceilings(device)

@@ -397,19 +397,22 @@ import torch
 from srlab.pictures.files import Picture, write_picture
 from srlab.errors import InputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
-try:
-    write_picture(sys.argv[1], Picture(torch.randint(0, 256, (3, 300, 300), dtype=torch.uint8)))
-except InputError as error:
-    print(error)
+for path in sys.argv[1:]:
+    try:
+        write_picture(path, Picture(torch.randint(0, 256, (3, 300, 300), dtype=torch.uint8)))
+    except InputError as error:
+        print(error)
 """
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
-def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, suffix):
-    path = tmp_path / f"photo.{suffix}"
-    write_picture(path, Picture(torch.zeros(3, 8, 8, dtype=torch.uint8)))
-    before = path.read_bytes()
-    command = [sys.executable, "-c", DISK_OF_64_KIB, str(path)]
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path):
+    paths = [tmp_path / f"photo.{suffix}" for suffix in ("png", "jpg", "webp", "tif")]
+    for path in paths:
+        write_picture(path, Picture(torch.zeros(3, 8, 8, dtype=torch.uint8)))
+    before = [path.read_bytes() for path in paths]
+    command = [sys.executable, "-c", DISK_OF_64_KIB, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"{path}: cannot be written (") and done.stdout.count("\n") == 1
-    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+    for told, path in zip(done.stdout.splitlines(), paths, strict=True):
+        assert told.startswith(f"{path}: cannot be written (")
+    assert [path.read_bytes() for path in paths] == before
+    assert sorted(tmp_path.iterdir()) == sorted(paths)

@@ -81,7 +81,7 @@ def feature_similarity(network: Trunk, lr: UInt8[Tensor, "3 h w"]) -> Float[np.n
     hooks = [unit.register_forward_hook(hook) for unit in network.groups]
     try:
         with torch.inference_mode():
-            network.eval()(lr[None].to(network.mean.device).float() / 255)
+            network.eval()(lr[None].to(network.mean.mean.device).float() / 255)
     finally:
         for each in hooks:
             each.remove()

@@ -86,7 +86,7 @@ def test_features_are_those_of_the_units():
     """Oracle: the units, called one after another."""
     trunk = network("lcoan").eval()
     with torch.inference_mode():
-        x, shared, outputs = trunk.head(LR[None].float() / 255 - trunk.mean), None, []
+        x, shared, outputs = trunk.head(LR[None].float() / 255 - trunk.mean.mean), None, []
         for unit in trunk.groups:
             x, shared = unit(x, shared)
             outputs.append(x[0].flatten(1).T)

@@ -18,7 +18,7 @@ install_import_hook(["srlab"], "beartype.beartype")  # so nothing above may impo
 TESTS = Path(__file__).parent
 
 # What a person's shell tells srlab is told to no test, not even while tests are collected: their data are
-# those that come with srlab, their device is this machine's, and what they make goes to a folder of their own.
+# those that come with srlab, their device is this machine's, what they make goes to a folder of their own.
 _OWN = TemporaryDirectory(prefix="srlab-tests-", ignore_cleanup_errors=True)
 for _name in [name for name in os.environ if name.startswith("SRLAB_")]:
     if _name not in ("SRLAB_SHARED", "SRLAB_ARTIFACTS"):

@@ -125,6 +125,7 @@ def test_the_code_draws_the_same(scene, study, tmp_path):
     assert (tmp_path / "code.png").read_bytes() == (tmp_path / "drawn.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_every_network_can_be_drawn(scene):
     """A row of panels for every mechanism of the registry, untrained."""
     for model in ("lcoan", "nlsn", "enlcn", "fgcan", "bran", "windown", "esc", "hit_srf"):

@@ -141,6 +141,7 @@ def test_small_images_are_refused():
         self_similarity(noise()[:, :30, :40])
 
 
+@pytest.mark.slow
 def test_a_table_of_kinds(monkeypatch, tmp_path):
     study = Study("smoke")
     network = build("edsr_like", 2, seed=0, channels=8, groups=1, blocks=1)

@@ -327,6 +327,7 @@ def drop_the_right_to_write_anywhere():
             assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "mode", "told"),
     [
@@ -370,6 +371,7 @@ def test_a_full_disk_stops_at_once_with_one_sentence(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files_only(tmp_path):
     for number in range(30):
         save(tmp_path / "in" / f"{number:02}.png", 300, 300)

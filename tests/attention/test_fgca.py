@@ -71,6 +71,7 @@ def test_groups_of_any_size_give_the_same_numbers_and_gradients(gathered, monkey
         torch.testing.assert_close(fused, reference, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 def test_the_fast_path_holds_few_copies_of_keys_and_values(training):
     x = torch.randn(1, 32, 128, 128)

@@ -118,6 +118,7 @@ def test_trunk_networks_differ_in_attention_only():
 UNMATCHED = {"edsr_like", "nlan", "nlan_shared", "enlcn"}
 
 
+@pytest.mark.slow
 def test_trunk_networks_are_matched_in_parameters_and_operations():
     """At published width on a 64×64 image, each within 10 % of LCoAN, where the mechanism allows."""
     x = torch.randn(1, 128, 64, 64)

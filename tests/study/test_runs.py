@@ -146,6 +146,7 @@ def test_a_run_on_fewer_photographs_trains_on_those(study, monkeypatch):
     assert len(few.train) == 4 and set(few.train) < set(every.train) and every == study.data
 
 
+@pytest.mark.slow
 def test_the_limits_run_records_how_far_each_layer_gets(study):
     """The last row of each is the largest input, or the first that failed."""
     run: LimitsRun = study.limits()
@@ -273,6 +274,7 @@ def test_kept_results_still_have_the_hash_of_their_config(path):
     assert TypeAdapter(Run).validate_python(facts["config"]).hash == facts["hash"]
 
 
+@pytest.mark.slow
 def test_the_timing_run_measures_every_network_at_every_size(study):
     record = study.obtain(study.timing())
     table = record.profile

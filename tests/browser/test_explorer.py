@@ -9,7 +9,7 @@ from lab import PATIENCE, ExplorerPage, NotebookPage, serve
 from PIL import Image
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]  # a busy machine breaks pictures on their way to the browser
 
 #: A place in the first map, the LR image; pixels of the picture.
 IMAGE = (60, 70)

@@ -18,6 +18,7 @@ def layer(model: str) -> torch.nn.Module:
     return build(model, 2, seed=0, channels=8, groups=1, blocks=1)
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_time_and_memory_grow_with_the_input():
     found = find_limits({"nlan": layer("nlan")}, [SMALL, LARGE], 60.0, 2048, CPU)

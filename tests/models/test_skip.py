@@ -22,6 +22,7 @@ def small(name: str, **options):
     return build(name, 2, **{key: value for key, value in SMALL.items() if key in known}, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("scale", [2, 3])
 def test_added_to_bicubic_every_network_begins_as_bicubic(name, scale):
@@ -39,6 +40,7 @@ def test_that_is_the_projects_own_enlargement_away_from_the_border():
     assert difference.abs().max() <= 1  # rounding ties
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGISTRY)
 def test_as_published_it_does_not(name):
     lr = torch.rand(1, 3, 9, 14)

@@ -124,7 +124,7 @@ def test_every_name_of_a_door_is_there():
 
 
 def test_tests_stand_in_the_rooms_of_what_they_test():
-    """A test file that imports from one room alone stands in it."""
+    """Every folder of tests is a room, or drives a browser through several."""
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     tests = {
         path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))

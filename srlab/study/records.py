@@ -57,7 +57,7 @@ class Record:
 
     @cached_property
     def profile(self) -> pd.DataFrame:
-        """Cost, a network and part a row: see :func:`profile_network` (and label)."""
+        """Timing runs: cost, a network, part and size a row: see :func:`srlab.measure.measure_networks`."""
         return pd.read_csv(self.folder / "profile.csv")
 
     @cached_property

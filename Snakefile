@@ -1,5 +1,6 @@
 # The study as a graph: runs, then the notebooks that read them, then the page that links all.
 # `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
+from srlab.measure.devices import device_slug
 from srlab.pages import PAGES
 from srlab.study import Study
 
@@ -10,7 +11,7 @@ STUDY = Study(PROFILE)
 THREADS = workflow.cores or config.get("threads", 8)
 # On CPUs networks train side by side, a thread each: with networks so small that is the faster way, and ends with the
 # same weights on every machine, however many cores it has.
-TRAINING_THREADS = 1 if STUDY.device == "cpu" and DEVICES == 1 else THREADS
+TRAINING_THREADS = 1 if STUDY.device == device_slug("cpu") and DEVICES == 1 else THREADS
 
 
 rule all:

@@ -30,11 +30,22 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_slug(device: torch.device | str) -> str:
-    """Name a device for a folder: "cpu", or the GPU's name such as "nvidia-h200"."""
+    """Name a device for a folder: a GPU by its name, "nvidia-h200", a CPU by maker and family, "amd-epyc"."""
     device = torch.device(device)
     if device.type != "cuda":
-        return device.type
+        return _family(_cpu_name())
     return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
+
+
+def _family(model: str) -> str:
+    """Maker and family of a CPU, two words at most, from the name of its model; "cpu" where it says neither."""
+    words = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm|c)\)", "", model.lower()))
+    makers = [number for number, word in enumerate(words) if word in ("amd", "apple", "intel")]
+    words = [word for word in words[makers[0] if makers else 0 :] if word not in ("cpu", "processor")]
+    first, second = (*words, "", "")[:2]
+    # A family begins with a letter, a model with a digit; these two words stand before numbers.
+    named = [first, second] if second[:1].isalpha() and second not in ("family", "rev") else [first]
+    return "-".join(filter(None, named)) or "cpu"
 
 
 def describe_device(device: torch.device | str) -> dict[str, str | int]:
@@ -61,7 +72,9 @@ def describe_device(device: torch.device | str) -> dict[str, str | int]:
 def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")  # Linux only; and not every architecture names its model there
     models = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M) if cpuinfo.exists() else []
-    return models[0] if models else platform.processor() or platform.machine()
+    if platform.system() == "Darwin":
+        models = [_output("sysctl", "-n", "machdep.cpu.brand_string")]
+    return "".join(models[:1]) or platform.processor() or platform.machine()
 
 
 def code_commit(root: Path = CHECKOUT) -> str:
@@ -72,9 +85,14 @@ def code_commit(root: Path = CHECKOUT) -> str:
     if not (root / ".git").exists():  # an installed copy must not take the commit of a checkout around it
         return "unknown"
     # Without optional locks, jobs that run side by side do not stand in each other's way.
-    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--exclude=*"]
+    command = ("git", "--no-optional-locks", "describe", "--always", "--dirty", "--exclude=*")
+    return _output(*command, cwd=root) or "unknown"
+
+
+def _output(*command: str, cwd: Path | None = None) -> str:
+    """What a program prints; nothing where there is no such program, or it fails."""
     try:
-        git = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return git.stdout.strip()
+        return ""
+    return done.stdout.strip()

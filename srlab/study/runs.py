@@ -63,7 +63,7 @@ class TrainingRun(_Run):
     photographs : int, optional
         How many of the images to train on; all of them if None.
     device : str
-        As in the results folder's name, e.g. "cpu".
+        As in the results folder's name, e.g. "amd-epyc".
     """
 
     kind: Literal["training"] = "training"

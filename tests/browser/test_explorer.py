@@ -9,6 +9,8 @@ from lab import PATIENCE, ExplorerPage, NotebookPage, serve
 from PIL import Image
 from playwright.sync_api import expect
 
+from srlab.measure.devices import device_slug
+
 pytestmark = [pytest.mark.slow, pytest.mark.alone]  # a busy machine breaks pictures on their way to the browser
 
 #: A place in the first map, the LR image; pixels of the picture.
@@ -18,7 +20,7 @@ IMAGE = (60, 70)
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """The folder of results of the smoke study."""
-    return tmp_path_factory.mktemp("results") / "smoke-cpu"
+    return tmp_path_factory.mktemp("results") / f"smoke-{device_slug('cpu')}"
 
 
 @pytest.fixture(scope="module")

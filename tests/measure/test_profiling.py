@@ -287,8 +287,60 @@ class TestDevice:
 
     def test_slug(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA GeForce RTX 4090 (24 GB)")
-        assert device_slug("cpu") == "cpu"
         assert device_slug("cuda") == "nvidia-geforce-rtx-4090-24-gb"
+        monkeypatch.setattr(devices, "_cpu_name", lambda: "AMD EPYC 7B13 64-Core Processor")
+        assert device_slug("cpu") == "amd-epyc"
+
+    @pytest.mark.parametrize(
+        ("model", "slug"),
+        [
+            ("AMD EPYC", "amd-epyc"),
+            ("AMD EPYC 7B13 64-Core Processor", "amd-epyc"),
+            ("AMD EPYC-Milan Processor", "amd-epyc"),
+            ("AMD Ryzen 7 5800X 8-Core Processor", "amd-ryzen"),
+            ("AMD Ryzen Threadripper PRO 5995WX 64-Cores", "amd-ryzen"),
+            ("Dual-Core AMD Opteron(tm) Processor 2216", "amd-opteron"),
+            ("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", "amd64"),
+            ("Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", "intel-xeon"),
+            ("Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz", "intel-xeon"),
+            ("Intel Xeon Processor (Skylake, IBRS)", "intel-xeon"),
+            ("13th Gen Intel(R) Core(TM) i7-1360P", "intel-core"),
+            ("Intel(R) Core(TM) Ultra 7 155H", "intel-core"),
+            ("Intel(R) Core(TM)2 Duo CPU     T7500  @ 2.20GHz", "intel-core2"),
+            ("Intel(R) N100", "intel-n100"),
+            ("Genuine Intel(R) CPU 0000%@", "intel"),
+            ("Intel64 Family 6 Model 158 Stepping 10, GenuineIntel", "intel64"),
+            ("Apple M2 Pro", "apple-m2"),
+            ("arm", "arm"),
+            ("i386", "i386"),
+            ("aarch64", "aarch64"),
+            ("Neoverse-N1", "neoverse-n1"),
+            ("Cortex-A72", "cortex-a72"),
+            ("Ampere(R) Altra(R) Processor Q80-30 CPU @ 3.0GHz", "ampere-altra"),
+            ("ARMv7 Processor rev 4 (v7l)", "armv7"),
+            ("Hygon C86 7185 32-core Processor", "hygon-c86"),
+            ("QEMU Virtual CPU version 2.5+", "qemu-virtual"),
+            ("Common KVM processor", "common-kvm"),
+            ("../../etc \\ <b>", "etc-b"),
+            ("处理器", "cpu"),
+            ("CPU", "cpu"),
+            ("", "cpu"),
+        ],
+    )
+    def test_slug_of_a_cpu_is_its_maker_and_family(self, monkeypatch, model, slug):
+        monkeypatch.setattr(devices, "_cpu_name", lambda: model)
+        assert device_slug("cpu") == slug
+
+    def test_a_mac_says_which_processor_it_has(self, monkeypatch, tmp_path):
+        sysctl = tmp_path / "sysctl"
+        sysctl.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo "Apple M2 Pro"\n')
+        sysctl.chmod(0o755)
+        monkeypatch.setattr(platform, "system", lambda: "Darwin")
+        monkeypatch.setattr(platform, "processor", lambda: "arm")
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert describe_device("cpu")["name"] == "Apple M2 Pro" and device_slug("cpu") == "apple-m2"
+        sysctl.unlink()
+        assert device_slug("cpu") == "arm"
 
     def test_description_of_the_cpu(self, monkeypatch):
         monkeypatch.setattr(devices, "code_commit", lambda: "1234567")

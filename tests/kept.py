@@ -24,3 +24,13 @@ def _checkout() -> TemporaryDirectory:
 def results() -> Path:
     """The folder `results/` of the last commit; where there is no commit, that of the download."""
     return Path(_checkout().name if (ROOT / ".git").exists() else ROOT) / "results"
+
+
+def references() -> list[Path]:
+    """The folders of what our machines made of profiles, results/reference/PROFILE-PROCESSOR."""
+    return sorted(path for path in (results() / "reference").iterdir() if path.is_dir())
+
+
+def reference(profile: str) -> Path:
+    """One of them: that of a profile, whatever the processor."""
+    return next(path for path in references() if path.name.startswith(f"{profile}-"))

@@ -1,6 +1,6 @@
 """Film the explorer: click through pixels, layers and networks in JupyterLab, and keep the pictures as a GIF.
 
-python tests/browser/film.py quick results/quick-cpu/explorer.gif
+python tests/browser/film.py quick results/reference/quick-amd-epyc/explorer.gif
 """
 
 import os
@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CELLS = (
-    "from srlab import widgets\nfrom srlab.study.runs import Study\n\nstudy = Study({!r})",
+    "from srlab import widgets\nfrom srlab.study import Study\n\nstudy = Study({!r})",
     "widgets.Explorer(study)",
 )
 WIDTH = 900  # pixels of the film

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kept import results
+from kept import references
 from matplotlib.figure import Figure
 
 from srlab import findings, plots
 from srlab.errors import InputError
 
 #: Kept studies with figures of numbers.
-STUDIES = [folder for folder in sorted(results().iterdir()) if any(folder.glob("figures/*.json"))]
+STUDIES = [folder for folder in references() if any(folder.glob("figures/*.json"))]
 #: What tables of gains are made of: the images, by what, against what.
 GAINS = {
     "sharing": ("model", "edsr_like"),
@@ -218,9 +218,7 @@ def strangers(study):
     ]
 
 
-@pytest.mark.parametrize(
-    "study", [folder for folder in sorted(results().iterdir()) if (folder / "runs").is_dir()], ids=named
-)
+@pytest.mark.parametrize("study", references(), ids=named)
 def test_committed_tables_name_runs_that_are_there(study):
     assert strangers(study) == []
 

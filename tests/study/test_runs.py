@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 import torch
-from kept import ROOT, results
+from kept import ROOT, references
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
@@ -18,7 +18,7 @@ from srlab.study.profiles import load_profile
 from srlab.study.runs import LimitsRun, Run, TimingRun, TrainingRun
 from srlab.study.study import Study, find_root
 
-KEPT = sorted(results().glob("*/runs/*/run.json"))
+KEPT = [path for folder in references() for path in sorted(folder.glob("runs/*/run.json"))]
 
 
 @pytest.fixture

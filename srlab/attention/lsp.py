@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
-from srlab.attention.kmeans import SphericalKMeans
+from srlab.attention.kmeans import EmptyClusters, SphericalKMeans, Start
 from srlab.attention.sorted_windows import Sharing, SortedWindows
 
 
@@ -32,7 +32,7 @@ class LSP(ResidualAttention):
         What :class:`~srlab.attention.coa.CoA` layers reuse: order, queries and keys, from which the fused
         kernel computes the weights anew (memory does not grow with w), or the weights themselves, as in
         the paper; "plain" is the paper's formula in full, to compare with.
-    centroid_update, ema_decay
+    centroid_update, ema_decay, centroid_start, empty_clusters
         See :class:`~srlab.attention.kmeans.SphericalKMeans`.
 
     References
@@ -53,12 +53,22 @@ class LSP(ResidualAttention):
         sharing: Sharing = "recomputed",
         centroid_update: Literal["ema", "frozen"] = "ema",
         ema_decay: float = 0.999,
+        centroid_start: Start = "points",
+        empty_clusters: EmptyClusters = "stay",
     ):
         super().__init__(channels, residual_scale)
         self.window = window
         self.sharing = sharing
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
-        self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, centroid_update, ema_decay)
+        self.kmeans = SphericalKMeans(
+            clusters,
+            channels // reduction,
+            rounds,
+            centroid_update,
+            ema_decay,
+            centroid_start,
+            empty_clusters,
+        )
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> SortedWindows:
         query = to_tokens(self.match(x))

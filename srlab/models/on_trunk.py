@@ -23,6 +23,7 @@ from srlab.attention import (
     PositionTable,
     WindowAttention,
 )
+from srlab.attention.kmeans import EmptyClusters, Start
 from srlab.attention.window import Backend
 from srlab.models.registry import register
 from srlab.models.trunk import Trunk
@@ -46,6 +47,8 @@ def lcoan(
     sharing: Sharing = "recomputed",
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
+    centroid_start: Start = "points",
+    empty_clusters: EmptyClusters = "stay",
     renew_every: PositiveInt | None = None,
 ) -> Trunk:
     """Weights are computed once, as published, or anew in every `renew_every`-th layer."""
@@ -62,6 +65,8 @@ def lcoan(
             sharing=sharing,
             centroid_update=centroid_update,
             ema_decay=ema_decay,
+            centroid_start=centroid_start,
+            empty_clusters=empty_clusters,
         )
 
     return Trunk(attention, scale, channels, groups, blocks)
@@ -79,6 +84,8 @@ def lspn(
     rounds: PositiveInt = 1,
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
+    centroid_start: Start = "points",
+    empty_clusters: EmptyClusters = "stay",
 ) -> Trunk:
     def attention(i: int) -> LSP:
         return LSP(
@@ -89,6 +96,8 @@ def lspn(
             rounds,
             centroid_update=centroid_update,
             ema_decay=ema_decay,
+            centroid_start=centroid_start,
+            empty_clusters=empty_clusters,
         )
 
     return Trunk(attention, scale, channels, groups, blocks)

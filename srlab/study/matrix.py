@@ -12,6 +12,14 @@ from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun
 TRAINED_SIDE = 64
 #: Sides M of FGCA's windows that are timed.
 ROUTED_SIDES = (4, 8, 16)
+#: Options that earlier versions did not know. Where they are as it was then runs do not name them, so that
+#: hashes of earlier runs stand.
+LATER = ("centroid_start", "empty_clusters")
+
+
+def _options(model: str) -> dict[str, object]:
+    """The options of a network and their defaults, but for those of `LATER`."""
+    return {key: value for key, value in entry(model).options.items() if key not in LATER}
 
 
 class Matrix:
@@ -33,7 +41,7 @@ class Matrix:
 
     def network(self, model: str, **options: object) -> Network:
         """A network with the profile's sizes where it has such options, its own, and these on top."""
-        known = entry(model).options
+        known = _options(model)
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         own = self.profile.options.get(model, {})
         skip = {} if self.profile.skip == "published" else {"skip": self.profile.skip}
@@ -182,7 +190,7 @@ class Matrix:
         """LCoAN's ten non-local layers, and its rivals', as wide as published; one block before each."""
         models = ("nlan", "nlan_shared", "nlsn", "enlcn", "lspn", "lcoan")
         networks = {
-            model: Network(model=model, options={**entry(model).options, "blocks": 1}) for model in models
+            model: Network(model=model, options={**_options(model), "blocks": 1}) for model in models
         }
         return self._timing("layers", networks, self.profile.timing.sizes[-2:-1])
 

@@ -1,4 +1,8 @@
-"""Spherical k-means: the released iterations, and the centroids' updates as the paper defines them."""
+"""Spherical k-means: the released iterations, the updates as the paper defines them, and other ways."""
+
+import subprocess
+import sys
+from textwrap import dedent
 
 import pytest
 import torch
@@ -6,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from srlab.attention.kmeans import SphericalKMeans, assign, draw, lloyd_step
+from srlab.attention.kmeans import SphericalKMeans, assign, cluster_sums, draw, draw_apart, lloyd_step, reseed
 
 
 @pytest.mark.parametrize("name", ["kmeans_spherical", "kmeans_empty_cluster"])
@@ -26,12 +30,13 @@ def test_an_empty_cluster_keeps_its_centroid(golden):
     assert not torch.equal(moved[0, 5], case["centroids_start"][0, 5])
 
 
+@pytest.mark.parametrize("start", [draw, draw_apart])
 @settings(deadline=None, max_examples=40)
 @given(n=st.integers(1, 30), k=st.integers(1, 40), rounds=st.integers(1, 3), seed=st.integers(0, 99))
-def test_drawn_centroids_are_distinct_unit_points(n, k, rounds, seed):
+def test_drawn_centroids_are_distinct_unit_points(start, n, k, rounds, seed):
     points = torch.randn(2, n, 5, generator=torch.Generator().manual_seed(seed))
-    centroids = draw(points, rounds, k, torch.Generator().manual_seed(seed))
-    again = draw(points, rounds, k, torch.Generator().manual_seed(seed))
+    centroids = start(points, rounds, k, torch.Generator().manual_seed(seed))
+    again = start(points, rounds, k, torch.Generator().manual_seed(seed))
     assert torch.equal(centroids, again)
     torch.testing.assert_close(centroids.norm(dim=-1), torch.ones(rounds, k))
     if k <= 2 * n:
@@ -89,3 +94,118 @@ def test_centroids_follow_in_training_only():
     assert torch.equal(kmeans.means, before)
     kmeans.train()(torch.randn(1, 50, 6))
     assert not torch.equal(kmeans.means, before)
+
+
+def groups(few: int = 8, many: int = 600, seed: int = 0) -> torch.Tensor:
+    """Points in narrow groups along eight axes: many on the first, few on each other one."""
+    axes = torch.eye(8).repeat_interleave(torch.tensor([many] + [few] * 7), 0)
+    noise = 0.002 * torch.randn(axes.shape, generator=torch.Generator().manual_seed(seed))
+    return (axes + noise)[None]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kmeans_plus_plus_finds_small_groups_that_uniform_draws_miss(seed):
+    points = groups()
+    found = {
+        start: assign(start(points, 1, 8, torch.Generator().manual_seed(seed)), torch.eye(8)[None])
+        for start in (draw, draw_apart)
+    }
+    assert len(found[draw_apart].unique()) == 8
+    assert len(found[draw].unique()) < 5
+
+
+def test_kmeans_plus_plus_goes_on_where_no_other_point_is_left():
+    points = torch.eye(3).repeat(4, 1)[None]
+    centroids = draw_apart(points, 2, 20, torch.Generator().manual_seed(0))
+    assert centroids.shape == (2, 20, 3)
+    assert all(len(one[:3].unique(dim=0)) == 3 for one in centroids)
+
+
+def sizes_of(kmeans: SphericalKMeans, points: torch.Tensor) -> torch.Tensor:
+    return cluster_sums(points, assign(points, kmeans.means), kmeans.means.shape[1])[1]
+
+
+def test_empty_clusters_take_the_worst_represented_points_and_the_others_stay():
+    centroids = torch.eye(4)[None]
+    points = torch.tensor([[[5.0, 0, 0, 0], [1, 0.9, 0, 0], [1, 0, 0.1, 0], [1, 0, 0.5, 0]]])
+    sizes = cluster_sums(points, assign(points, centroids), 4)[1]
+    moved = reseed(points, centroids, sizes)
+    assert torch.equal(moved[0, 0], centroids[0, 0])
+    torch.testing.assert_close(moved[0, 1:], normalize(points[0, [1, 3, 2]], dim=-1))
+    few = reseed(points[:, 1:2], centroids, sizes)
+    torch.testing.assert_close(few[0, 1], normalize(points[0, 1], dim=-1))
+    assert torch.equal(few[0, 2:], centroids[0, 2:])
+
+
+@pytest.mark.parametrize("start", ["points", "kmeans++"])
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_reseeded_no_cluster_stays_empty(start, rounds):
+    """Features that leave where centroids began, as those of a network in training do."""
+    generator = torch.Generator().manual_seed(0)
+    before, after = (torch.randn(2, 60, 8, generator=generator) + shift for shift in (3, -3))
+    empty = {}
+    for policy in ("stay", "reseed"):
+        torch.manual_seed(1)
+        kmeans = SphericalKMeans(40, 8, rounds, centroid_start=start, empty_clusters=policy).train()
+        kmeans(before)
+        for _ in range(10):
+            kmeans(after)
+        empty[policy] = (sizes_of(kmeans, after) == 0).sum(1)
+        torch.testing.assert_close(kmeans.means.norm(dim=-1), torch.ones(rounds, 40))
+    assert (empty["stay"] > 20).all() and (empty["reseed"] == 0).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"centroid_start": "kmeans++"}, {"empty_clusters": "reseed"}])
+def test_k_means_follows_from_the_seed_and_options_are_the_papers_by_default(options):
+    batches = torch.randn(3, 2, 50, 6, generator=torch.Generator().manual_seed(0)) + 1
+
+    def learnt(**options):
+        torch.manual_seed(7)
+        kmeans = SphericalKMeans(20, 6, 2, ema_decay=0.5, **options).train()
+        return torch.stack([kmeans(batch) for batch in batches]), kmeans
+
+    codes, kmeans = learnt(**options)
+    again, same = learnt(**options)
+    assert torch.equal(kmeans.means, same.means) and torch.equal(codes, again)
+    assert set(kmeans.state_dict()) == {"means", "initialised"}
+    paper = learnt(centroid_start="points", empty_clusters="stay")[1]
+    assert torch.equal(kmeans.means, paper.means) == (not options)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_centroids_of_one(tmp_path):
+    """With gloo: what one process learns from a batch, two learn from its halves."""
+    script = tmp_path / "learn.py"
+    script.write_text(
+        dedent(
+            """
+            import sys
+
+            import torch
+            import torch.distributed as dist
+
+            from srlab.attention.kmeans import SphericalKMeans
+
+            rank, processes, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+            if processes > 1:
+                store = f"file://{folder}/store"
+                dist.init_process_group("gloo", store, rank=rank, world_size=processes)
+            batches = torch.randn(6, 4, 50, 6, generator=torch.Generator().manual_seed(0)) + 1
+            batches[3:] -= 2  # features move on, so that clusters become empty
+            torch.manual_seed(7 + rank)
+            kmeans = SphericalKMeans(30, 6, 2, "ema", 0.5, "kmeans++", "reseed").train()
+            for batch in batches:
+                kmeans(batch[rank::processes])
+            torch.save(kmeans.means, f"{folder}/{processes}-{rank}.pt")
+            """
+        )
+    )
+    for processes in (1, 2):
+        started = [
+            subprocess.Popen([sys.executable, script, str(rank), str(processes), str(tmp_path)])
+            for rank in range(processes)
+        ]
+        assert [process.wait(timeout=120) for process in started] == [0] * processes
+    alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(alone, first, rtol=0, atol=1e-5)

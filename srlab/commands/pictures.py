@@ -73,7 +73,7 @@ def compare(
         list[Path] | None,
         typer.Option(
             help="A file for each model but bicubic, in their order; repeatable. "
-            "Without any, those that the profile's study trained."
+            "Without any, those that the profile's study trained, or its reference."
         ),
     ] = None,
     scale: Scale = 4,

@@ -106,16 +106,22 @@ def index(profile: ProfileName = "quick") -> None:
 
 
 def claims(profile: ProfileName = "cpu") -> None:
-    """Print the papers' claims and what a profile measured of them, as a Markdown table."""
+    """Print the papers' claims and what a profile measured of them, as a Markdown table.
+
+    Until it was run here, what the reference measured.
+    """
     import pandas as pd
 
     from srlab.errors import InputError
     from srlab.findings.tables import claims_markdown
     from srlab.study.study import Study
 
-    path = Study(profile).folder / "tables" / "claims.csv"
-    if not path.is_file():
-        raise InputError(f"{path}: no such table; `srlab notebook claims --profile {profile}` writes it")
+    study = Study(profile)
+    paths = [folder / "tables" / "claims.csv" for folder in (study.folder, study.reference) if folder]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise InputError(f"{paths[0]}: no such table; `srlab notebook claims --profile {profile}` writes it")
+    typer.echo(f"From {path}:\n", err=True)
     typer.echo(claims_markdown(pd.read_csv(path)), nl=False)
 
 

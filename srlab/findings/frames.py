@@ -55,6 +55,35 @@ def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFra
     return pd.concat(frames, ignore_index=True)
 
 
+def elsewhere(record: Record, other: Record) -> pd.DataFrame:
+    """What networks cost by a timing run, and by that of another machine: equal networks on equal inputs.
+
+    Returns
+    -------
+    DataFrame
+        network, size, here_ms, other_ms, ratio (of the times: here / other), here_mib, other_mib, run (both).
+    """
+    networks = record.run.networks
+    same = [label for label in networks if networks[label] == other.run.networks.get(label)]
+    here, there = (
+        each.profile[each.profile["label"].isin(same) & (each.profile["part"] == "network")]
+        for each in (record, other)
+    )
+    both = here.merge(there, on=["label", "size"], suffixes=("", "_other"))
+    return pd.DataFrame(
+        {
+            "network": both["label"],
+            "size": both["size"],
+            "here_ms": both["median_ms"],
+            "other_ms": both["median_ms_other"],
+            "ratio": both["median_ms"] / both["median_ms_other"],
+            "here_mib": both["peak_mib"],
+            "other_mib": both["peak_mib_other"],
+            "run": f"{record.run.hash} {other.run.hash}",
+        }
+    )
+
+
 def timings(record: Record) -> pd.DataFrame:
     """The same of a timing run, whose labels are called models here."""
     return record.profile.rename(columns={"label": "model"}).assign(run=record.run.hash)

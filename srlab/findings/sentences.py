@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -202,6 +202,13 @@ def looking(reach: pd.DataFrame) -> str:
 def describe(view: View) -> str:
     """What one query sees, in a sentence."""
     return f"{view.layer}: {_seen(view)}"
+
+
+def whose(sources: Mapping[str, str]) -> str:
+    """By whom networks were trained, in a sentence: of each network its `Weights.source`."""
+    each = {source: [name for name in sources if sources[name] == source] for source in sources.values()}
+    told = [f"{', '.join(names)} ({source})" for source, names in each.items()]
+    return f"Weights: {'; '.join(told)}."
 
 
 def describe_look(look: Look) -> str:

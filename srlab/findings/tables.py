@@ -20,6 +20,11 @@ NAMES = {
     "peak_mib": "peak memory (MiB)",
     "clusters": "number of clusters k",
     "window": "window w (tokens)",
+    "here_ms": "time here (ms)",
+    "other_ms": "time, reference (ms)",
+    "ratio": "here ÷ reference",
+    "here_mib": "peak memory here (MiB)",
+    "other_mib": "peak memory, reference (MiB)",
     "gini": "Gini coefficient of cluster sizes",
     "pure_windows": "share of windows of one cluster",
 }
@@ -32,6 +37,7 @@ DIGITS = {
     "q25_ms": 1,
     "q75_ms": 1,
     "peak_mib": 1,
+    **dict.fromkeys(("here_ms", "other_ms", "here_mib", "other_mib"), 1),
 }
 #: Which end of a column is the better one.
 BETTER = {"psnr_y": "max", "ssim_y": "max", "median_ms": "min", "peak_mib": "min"}

@@ -24,6 +24,7 @@ from srlab.looking.views import Values, View, view
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality, luma
 from srlab.models import build, entry
+from srlab.study.records import HERE
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
 
@@ -33,9 +34,10 @@ CROP = 24  # LR pixels a side of the SR crop around the query
 
 @dataclass
 class Traced:
-    """A network that ran on a scene once: its layers, and what it made of the image."""
+    """A network that ran on a scene once: whose weights, its layers, and what it made of the image."""
 
     network: nn.Module
+    source: str
     layers: list[LayerTrace]
     sr: UInt8[Tensor, "3 sh sw"]
     psnr: float
@@ -81,10 +83,11 @@ class Scene:
         """
         key = (model, weights)
         if key not in self.traces:
-            network = open_model(self.study, model, self.scale, weights)
+            network, source = open_model(self.study, model, self.scale, weights)
             layers = trace(network, self.lr)
             sr = super_resolve(network, self.lr, self.scale)
-            self.traces[key] = Traced(network, layers, sr, image_quality(sr, self.hr, self.scale)["psnr_y"])
+            psnr = image_quality(sr, self.hr, self.scale)["psnr_y"]
+            self.traces[key] = Traced(network, source, layers, sr, psnr)
         return self.traces[key]
 
 
@@ -114,8 +117,9 @@ class Look:
 
     Attributes
     ----------
-    model, weights : str
-        As in `look`.
+    model : str
+    source : str
+        Whose weights, as `open_model` says.
     layer : str
         Mechanism and number, for instance "LSP, layer 1 of 10".
     image : str
@@ -125,7 +129,7 @@ class Look:
     """
 
     model: str
-    weights: str
+    source: str
     layer: str
     image: str
     view: View
@@ -133,11 +137,8 @@ class Look:
 
     @property
     def title(self) -> str:
-        """The network, and its weights where they are not those that the study trained."""
-        if self.weights == TRAINED:
-            return self.model
-        told = "UNTRAINED" if self.weights == UNTRAINED else Path(self.weights).name
-        return f"{self.model} ({told})"
+        """The network, and whose its weights are where the study did not train them."""
+        return self.model if self.source == HERE else f"{self.model} ({self.source})"
 
 
 def images(study: Study) -> dict[str, ImageRef]:
@@ -178,8 +179,8 @@ def open_scene(study: Study | str, image: str | Path, scale: int | None = None, 
     return Scene(study, str(image), middle, part, scale, cut=middle.shape != lr.shape)
 
 
-def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> nn.Module:
-    """A network in evaluation mode.
+def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> tuple[nn.Module, str]:
+    """A network in evaluation mode, and whose weights it has.
 
     Parameters
     ----------
@@ -188,32 +189,39 @@ def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> 
         A name of the registry.
     scale : int
     weights : str
-        "trained": as the study trained it from its first seed. "untrained": random weights, and the study's
-        sizes, or those of the paper where these do not fit the network. Else a file: a checkpoint of
-        srlab's, or one that the network's authors released.
+        "trained": as the study trained it from its first seed or, until it has, the reference did (see
+        `srlab.study.Study.weights`). "untrained": random weights, and the study's sizes, or those of the
+        paper where these do not fit the network. Else a file: a checkpoint of srlab's, or one that the
+        network's authors released.
+
+    Returns
+    -------
+    network : nn.Module
+    source : str
+        "trained here", for instance "reference: amd-epyc", "UNTRAINED", or the file's name.
 
     Raises
     ------
     InputError
-        If the study has not trained the network at that scale, or the file does not fit.
+        If neither has trained the network at that scale, or the file does not fit.
     """
     entry(model)
     if weights == UNTRAINED:
         try:
-            return study.network(model).build(scale, seed=0).eval()
+            return study.network(model).build(scale, seed=0).eval(), "UNTRAINED"
         except InputError:  # the study's sizes do not fit this network
-            return build(model, scale, seed=0).eval()
+            return build(model, scale, seed=0).eval(), "UNTRAINED"
     if weights != TRAINED:
-        return open_network(model, Path(weights), scale)
+        return open_network(model, Path(weights), scale), Path(weights).name
     if scale != study.profile.scale:
         raise InputError(f"scale {scale}: the study trained its networks at ×{study.profile.scale}")
-    record = study.record(study.training(model))
-    if not record.finished:
+    run = study.training(model)
+    if (kept := study.weights(run)) is None:
         raise InputError(
-            f"run {record.run.name} is not finished: run the notebook's cells above first, or choose "
+            f"run {run.name} is not finished: run the notebook's cells above first, or choose "
             f"the weights '{UNTRAINED}' or a file"
         )
-    return record.network()
+    return kept.network(), kept.source
 
 
 def look(
@@ -258,7 +266,7 @@ def look(
         seen = replace(seen, panels=(*seen.panels, panel))
     count = len(traced.layers)
     words = f"{chosen.mechanism}, layer {layer % count + 1} of {count}"
-    return Look(model, weights, words, scene.title, seen, _restored(scene, traced, row, col))
+    return Look(model, traced.source, words, scene.title, seen, _restored(scene, traced, row, col))
 
 
 def _restored(scene: Scene, traced: Traced, row: int, col: int) -> Restored:

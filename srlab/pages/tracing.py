@@ -32,7 +32,8 @@ def find_runs(digits: str, results: Path | None = None) -> list[Path]:
     if not re.fullmatch(r"[0-9a-f]{4,10}", digits):
         raise InputError(f"hash '{digits}': 4 to 10 of the digits 0-9 and a-f are expected")
     results = results or find_root() / (os.environ.get("SRLAB_RESULTS") or "results")
-    files = sorted(results.glob(f"*/runs/*-{digits}*/run.json"))
+    folders = (*results.glob("*/runs"), *results.glob("reference/*/runs"))
+    files = sorted(file for folder in folders for file in folder.glob(f"*-{digits}*/run.json"))
     found = {file.parent: _hash(file.parent) for file in files if _hash(file.parent).startswith(digits)}
     if not found:
         raise InputError(f"hash '{digits}': no finished run in {results} has it")
@@ -52,7 +53,7 @@ def describe(run: Path) -> str:
     Parameters
     ----------
     run : Path
-        Its folder, results/PROFILE-DEVICE/runs/NAME.
+        Its folder, PROFILE-DEVICE/runs/NAME in results/ or results/reference/.
     """
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     config, environment, study = facts["config"], facts["environment"], run.parents[1]

@@ -88,7 +88,7 @@ def open_contenders(
     ----------
     models : sequence of (str, Path or None)
         "bicubic" or a name of the registry, and its weights; without a file, those that the study trained
-        from its first seed.
+        from its first seed or, until it has, the reference did.
     scale : int
     profile : str
         Of the study.
@@ -120,13 +120,13 @@ def _trained(model: str, scale: int, profile: str) -> Contender:
             f"name a file with --weights or another --profile"
         )
     run = study.training(model)
-    record = study.record(run)
-    if not record.finished:
+    if (kept := study.weights(run)) is None:
         raise InputError(
             f"model '{model}': not trained yet; `srlab train --model {model} --profile {profile}` does, "
             f"or name a file with --weights"
         )
-    return Contender(model, record.network(), f"profile {profile}, {run.budget.steps} steps")
+    told = f"profile {profile}, {run.budget.steps} steps, {kept.source}"
+    return Contender(model, kept.network(), told)
 
 
 def compare(

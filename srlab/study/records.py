@@ -11,12 +11,38 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 from torch import nn
 
 from srlab.errors import InputError
-from srlab.study.runs import Run
+from srlab.study.runs import Run, TrainingRun
 from srlab.training import Snapshots
 from srlab.weights.checkpoints import load_network, load_tensors
+
+#: Of weights: that this very study trained them.
+HERE = "trained here"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a network learnt, to look at; the file is read when asked for.
+
+    Attributes
+    ----------
+    run : TrainingRun
+        By which they came about.
+    file : Path
+    source : str
+        Whose they are: `HERE`, or for instance "reference: amd-epyc".
+    """
+
+    run: TrainingRun
+    file: Path
+    source: str
+
+    def network(self) -> nn.Module:
+        """The trained network, in evaluation mode."""
+        return load_network(self.file)[0]
 
 
 @dataclass(frozen=True)
@@ -99,3 +125,34 @@ class Record:
         return {
             step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])
         }
+
+
+def records_in(folder: Path, names: str) -> list[Record]:
+    """The records in a results folder whose names match a glob, the latest first.
+
+    Of what a finished record holds some may be missing, for not all of it is committed.
+    """
+    files = list(folder.glob(f"runs/{names}/run.json"))
+    runs = [TypeAdapter(Run).validate_python(json.loads(file.read_text())["config"]) for file in files]
+    records = [Record(run, file.parent) for run, file in zip(runs, files, strict=True)]
+    return sorted(records, key=lambda record: record.facts["finished"], reverse=True)
+
+
+def check_one_processor(records: list[Record]) -> None:
+    """Refuse times and limits that were measured on several processors, for no table may mix them.
+
+    Raises
+    ------
+    InputError
+        Naming the processors, and the records of all but the one that measured last.
+    """
+    measured = [record for record in records if record.run.kind != "training"]
+    measured.sort(key=lambda record: record.facts["finished"], reverse=True)
+    names = list(dict.fromkeys(record.facts["environment"]["name"] for record in measured))
+    if len(names) > 1:
+        older = [r.run.name for r in measured if r.facts["environment"]["name"] != names[0]]
+        processors = " and on ".join(f"'{name}'" for name in names)
+        raise InputError(
+            f"results {measured[0].folder.parents[1]}: times were measured on {processors}, which no table "
+            f"may mix: delete the older records ({', '.join(older)}), or move the folder, and run again"
+        )

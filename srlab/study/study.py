@@ -21,8 +21,8 @@ from srlab.measure.devices import choose_device, device_slug
 from srlab.study.making import make_limits, make_timing, make_training
 from srlab.study.matrix import Matrix
 from srlab.study.profiles import Profile, load_profile
-from srlab.study.records import Record
-from srlab.study.runs import Run
+from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
+from srlab.study.runs import Run, TrainingRun
 from srlab.training import time_is_up
 from srlab.weights.checkpoints import save_network
 
@@ -67,6 +67,19 @@ class Study(Matrix):
     def pictures(self) -> tuple[ImageRef, ...]:
         """HR images for figures: photographs that may be passed on, held out of every study's training."""
         return held_out().hr
+
+    @property
+    def reference(self) -> Path | None:
+        """Our own committed results of this profile, to compare with: this processor's, or else the first.
+
+        None where there are none, and where this study's folder is one of them.
+        """
+        committed = self.root / "results" / "reference"
+        if self.folder.resolve().parent == committed.resolve():
+            return None
+        folders = sorted(path for path in committed.glob(f"{self.profile.name}-*") if path.is_dir())
+        own = [path for path in folders if path.name == self.folder.name]
+        return next(iter(own + folders), None)
 
     # --- their records ----------------------------------------------------------------------------------
 
@@ -126,13 +139,39 @@ class Study(Matrix):
                 self.obtain(run, processes, deadline)
         return [self.record(run) for run in runs]
 
+    def weights(self, run: TrainingRun) -> Weights | None:
+        """What a network learnt by a run of this study or, until that is finished, by the reference's.
+
+        The reference has the networks of the comparison, from the first seed. The run is the same there but
+        for the images and the processor.
+        """
+        record = self.record(run)
+        if record.finished:
+            return Weights(run, record.folder / "weights.safetensors", HERE)
+        if self.reference is None or run != self.training(run.network.model):
+            return None
+        file = self.reference / "weights" / f"{run.network.model}.safetensors"
+        for kept in records_in(self.reference, f"{run.slug}-*") if file.is_file() else ():
+            elsewhere = {name: getattr(kept.run, name) for name in ("data", "benchmarks", "device")}
+            if kept.run == run.model_copy(update=elsewhere):
+                processor = self.reference.name.removeprefix(f"{self.profile.name}-")
+                return Weights(kept.run, file, f"reference: {processor}")
+        return None
+
+    def obtain_weights(self, run: TrainingRun) -> Weights:
+        """The same; made by training where neither has them, as :meth:`obtain` does."""
+        if (found := self.weights(run)) is not None:
+            return found
+        self.obtain(run)
+        return self.weights(run)
+
     def finished_records(self) -> list[Record]:
         """The records of all runs.
 
         Raises
         ------
         InputError
-            Naming those that are missing.
+            Naming those that are missing, or processors, if several measured times.
         """
         records = [self.record(run) for run in self.runs()]
         missing = [record.run.name for record in records if not record.finished]
@@ -140,6 +179,7 @@ class Study(Matrix):
             raise InputError(
                 f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}"
             )
+        check_one_processor(records)
         return records
 
     def export_weights(self) -> list[Path]:

@@ -25,6 +25,7 @@ from srlab.looking.centroids import (
 )
 from srlab.looking.images import pair
 from srlab.looking.layers import trace
+from srlab.study.records import HERE
 from srlab.study.runs import TrainingRun
 from srlab.study.study import Study
 from srlab.training import centroids_of
@@ -41,8 +42,8 @@ class ClusterExplorer(ipywidgets.VBox):
     Parameters
     ----------
     study : Study
-        Offered are its trained networks that learn centroids, of the first seed, and the images of its
-        benchmarks, whole.
+        Offered are its trained networks that learn centroids, of the first seed, those of its reference
+        until then, and the images of its benchmarks, whole.
 
     Attributes
     ----------
@@ -106,21 +107,21 @@ class ClusterExplorer(ipywidgets.VBox):
 
     def _divide(
         self, ref: ImageRef, name: str | None
-    ) -> tuple[dict[str, dict[int, ClusterMap]], pd.DataFrame | None]:
-        """An image by layer and kept step, and how the network's centroids moved, if that was kept."""
+    ) -> tuple[dict[str, dict[int, ClusterMap]], pd.DataFrame | None, str]:
+        """An image by layer and kept step; how centroids moved, if that was kept; whose weights these are."""
         if name is None:
             raise InputError(f"profile '{self.study.profile.name}' trains no network that learns centroids")
-        record = self.study.record(self._runs[name])
-        if not record.finished:
-            raise InputError(f"run {record.run.name} is not finished: run the notebook's cells above first")
-        network = record.network()
-        kept = record.kept_centroids
-        snapshots = record.centroids() if kept else {record.run.budget.steps: centroids_of(network)}
-        lr, _ = pair(ref, record.run.scale)
+        run = self._runs[name]
+        if (weights := self.study.weights(run)) is None:
+            raise InputError(f"run {run.name} is not finished: run the notebook's cells above first")
+        network, record = weights.network(), self.study.record(run)
+        kept = weights.source == HERE and record.kept_centroids
+        snapshots = record.centroids() if kept else {run.budget.steps: centroids_of(network)}
+        lr, _ = pair(ref, run.scale)
         layers = {layer.name: layer for layer in trace(network, lr)}
         learning = next(iter(snapshots.values()))
         maps = {layer: clusters_over_training(lr, layers[layer], snapshots) for layer in learning}
-        return maps, drift([record]) if kept else None
+        return maps, drift([record]) if kept else None, weights.source
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -137,7 +138,7 @@ class ClusterExplorer(ipywidgets.VBox):
         """Offer its layers and steps; start at the last step, with the largest cluster of the image."""
         with self._together():
             try:
-                maps, _ = self._divided(self.image.value, self.network.value)
+                maps, _, _ = self._divided(self.image.value, self.network.value)
             except InputError:
                 return  # drawing says why
             self.layer.options, self.layer.index = list(maps), 0
@@ -156,7 +157,7 @@ class ClusterExplorer(ipywidgets.VBox):
     @in_turn
     def _draw(self, _change: object = None) -> None:
         try:
-            maps, moved = self._divided(self.image.value, self.network.value)
+            maps, moved, source = self._divided(self.image.value, self.network.value)
             layer = self.layer.value
             self.view = view_cluster(
                 f"{self.network.value}, {layer}",
@@ -171,5 +172,6 @@ class ClusterExplorer(ipywidgets.VBox):
             self.status.value = f"<b>{escape(str(error))}</b>"
         else:
             plots.cluster_view(self.view, self.canvas.figure)
-            self.status.value = escape(findings.describe_cluster(self.view))
+            told = findings.describe_cluster(self.view), findings.whose({self.network.value: source})
+            self.status.value = "<br>".join(map(escape, told))
         self.canvas.draw_idle()

@@ -58,8 +58,8 @@ class NetworkChoice(ipywidgets.HBox):
             value=TRAINED,
             **explained(
                 "weights",
-                "trained: by this study. untrained: random. Or the path of a checkpoint: srlab's own "
-                ".safetensors, or a released .pth.",
+                "trained: by this study, or by its reference until then. untrained: random. Or the path of a "
+                "checkpoint: srlab's own .safetensors, or a released .pth.",
             ),
             continuous_update=False,
         )
@@ -193,11 +193,11 @@ class Explorer(ipywidgets.VBox):
         self._choose_image()
 
     def _network_choices(self) -> tuple[NetworkChoice, ...]:
-        """Rows for four networks; at first the first two that this study has trained, LCoA before others."""
+        """Rows for four networks; at first the first two with trained weights, LCoA before others."""
         offered = [name for name in REGISTRY if name != "edsr_like"]
-        trained = {run.network.model for run in self.study.trained() if self.study.record(run).finished}
-        preferred = [model for model in ("lcoan", "nlan", *self.study.profile.models) if model in trained]
-        shown = [*dict.fromkeys(model for model in preferred if model in offered)][:2] or ["lcoan"]
+        preferred = [m for m in dict.fromkeys(("lcoan", "nlan", *self.study.profile.models)) if m in offered]
+        trained = [model for model in preferred if self.study.weights(self.study.training(model))]
+        shown = trained[:2] or ["lcoan"]
         return tuple(
             NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1) for i in range(4)
         )
@@ -307,8 +307,8 @@ class Explorer(ipywidgets.VBox):
             self.canvas.draw_idle()
 
     def _notes(self) -> list[str]:
-        """What of the image is not shown as it is."""
-        notes = []
+        """Whose weights are shown, and what of the image is not shown as it is."""
+        notes = [findings.whose({look.model: look.source for look in self.looks})] if self.looks else []
         height, width = self.scene.lr.shape[1:]
         if self.scene.cut:
             notes.append(f"Shown is the middle of the image, {width}×{height} LR pixels.")

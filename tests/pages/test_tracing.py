@@ -75,8 +75,10 @@ def test_the_first_digits_are_enough_and_a_longer_name_that_holds_them_is_anothe
         shutil.rmtree(other)
 
 
-def test_a_hash_in_two_results_folders_is_told_twice(record, srlab):
-    other = record.folder.parents[2] / "other-cpu" / "runs" / record.folder.name
+@pytest.mark.parametrize("place", [".", "reference"])
+def test_a_hash_in_two_results_folders_is_told_twice(record, srlab, place):
+    results, name = record.folder.parents[2], f"other-{record.run.device}"
+    other = results / place / name / "runs" / record.folder.name
     shutil.copytree(record.folder, other)
     try:
         assert find_runs(record.run.hash) == [other, record.folder]

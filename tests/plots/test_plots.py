@@ -99,7 +99,7 @@ def example(row=3, col=4, panels=True, weights=True):
 def example_look(model="lcoan", **options):
     crop = np.full((6, 6, 3), 99, np.uint8)
     restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
-    return Look(model, "trained", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
+    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
 
 
 TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -42,6 +43,8 @@ def main() -> None:
     """
     from srlab.errors import InputError, NonFiniteLoss, out_of_memory
 
+    # What is imported stays; Python looks for garbage among it less often, and starts half a second sooner.
+    gc.set_threshold(10_000)
     interrupted = "interrupted; nothing is left half-written, and the same command makes what is missing"
     try:
         app()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from tqdm.auto import tqdm
 
@@ -82,6 +81,9 @@ def measure(
 def _time(call: Callable[[], object], device: torch.device) -> float:
     """Time one call, in ms."""
     if device.type != "cuda":
+        # Imported here, for it brings setuptools, which whoever times nothing need not wait for.
+        from torch.utils.benchmark import Timer
+
         timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
         return 1e3 * timer.timeit(1).median
     with torch.cuda.device(device):

@@ -38,6 +38,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Centroids = dict[str, Float[Tensor, "rounds k d"]]
 #: The same at some steps of training, by step.
 Snapshots = dict[int, Centroids]
+#: What is told of the time that training took: see :func:`train`.
+SECONDS = ("seconds", "data_wait_seconds", "log_seconds", "startup_seconds")
 
 
 class Budget(BaseModel):
@@ -149,8 +151,9 @@ def train(
         step, loss (mean L1 since the last row), psnr (dB, of the training batches), validation_psnr (dB),
         learning_rate, images_per_s.
     facts : dict
-        seconds (training), data_wait_seconds (of those, spent waiting for patches) and log_seconds (validation,
-        logs and checkpoints), over all times the run was resumed.
+        seconds (training), data_wait_seconds (of those, spent waiting for patches), log_seconds (validation,
+        logs and checkpoints) and startup_seconds (what it takes to the first step), over all times the run
+        was resumed.
     snapshots : dict
         Of networks with :class:`~srlab.attention.SphericalKMeans`: by step (`Budget.keeps_centroids_at`) and
         layer, the centroids as they were then.
@@ -164,6 +167,7 @@ def train(
     InputError
         If the checkpoint there is of another network.
     """
+    entered = time.perf_counter()
     # These take seconds to import, which whoever only reads records need not wait for.
     from lightning.fabric import Fabric
     from torch.utils.tensorboard import SummaryWriter
@@ -191,6 +195,7 @@ def train(
     model.train()
     seen: list[Float[Tensor, " 3"]] = []
     since = time.perf_counter()
+    facts["startup_seconds"] += since - entered
     cut = partial(patches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
     for batch, waited in _prefetch(cut, range(step, budget.steps)):
         lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
@@ -356,8 +361,9 @@ class Checkpoint:
 
     def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float], Snapshots]:
         """Restore what the file holds, if it is there; the step, curve rows, facts and snapshots so far."""
+        nothing = dict.fromkeys(SECONDS, 0.0)
         if not self.path.exists():
-            return 0, [], {"seconds": 0.0, "data_wait_seconds": 0.0, "log_seconds": 0.0}, {}
+            return 0, [], nothing, {}
         tensors, metadata = load_tensors(self.path)
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}, "centroids": {}}
         for key, tensor in tensors.items():
@@ -377,4 +383,4 @@ class Checkpoint:
             at, _, layer = key.partition(".")
             snapshots.setdefault(int(at), {})[layer] = means
         snapshots = dict(sorted(snapshots.items()))  # a safetensors file has an order of its own
-        return metadata["step"], metadata["rows"], metadata["facts"], snapshots
+        return metadata["step"], metadata["rows"], nothing | metadata["facts"], snapshots

@@ -45,6 +45,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "verdict",
             "whose",
         ],
+        "spending": ["spent"],
         "tables": ["claims_markdown", "claims_table", "overview", "swept", "table"],
     },
 )

@@ -80,7 +80,7 @@ PAGES = (
             "training_lcoan": "Loss and held-out PSNR, step by step.",
             "restored_lcoan": "HR, bicubic and lcoan around each image's strongest corner, with PSNR.",
         },
-        ("quality_lcoan",),
+        ("quality_lcoan", "spent"),
         answered=False,
     ),
     Page(

@@ -231,8 +231,9 @@ def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
     assert facts["hash"] == run.hash and facts["config"] == run.model_dump(mode="json")
     assert {"name", "torch", "threads", "commit"} <= facts["environment"].keys()
     assert set(record.images.benchmark) == {"held-out"} and len(record.images) == 8
-    seconds = ("seconds", "log_seconds", "loading_seconds", "evaluation_seconds")
+    seconds = ("seconds", "log_seconds", "startup_seconds", "loading_seconds", "evaluation_seconds")
     assert all(facts[name] > 0 for name in seconds)
+    assert facts["steps_per_second"] == run.budget.steps / facts["seconds"]
     assert record.network().scale == 2
 
     monkeypatch.setattr(srlab.study.study, "make_training", None)  # making it again would fail

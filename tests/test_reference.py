@@ -196,7 +196,7 @@ def test_the_index_says_how_costs_differ(timed):
     assert "How costs differ" in html and "Intel(R) Xeon(R) &lt;Platinum&gt;" in html and "AMD EPYC" in html
     table = pd.read_csv(study.folder / "tables" / "costs_elsewhere.csv")
     assert table["network"].tolist() == ["lcoan"]  # equal in both, and of the comparison
-    assert table.loc[0, ["size", "here_ms", "other_ms", "ratio", "here_mib", "other_mib"]].tolist() == [
+    assert table.loc[0, ["size", "here_ms", "other_ms", "time_ratio", "here_mib", "other_mib"]].tolist() == [
         64, 6.0, 4.0, 1.5, 60.0, 40.0,
     ]  # fmt: skip
     assert table.loc[0, "run"] == f"{study.costs().hash} {reference.run.hash}"

@@ -61,7 +61,7 @@ def elsewhere(record: Record, other: Record) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        network, size, here_ms, other_ms, ratio (of the times: here / other), here_mib, other_mib, run (both).
+        network, size, here_ms, other_ms, time_ratio (here / other), here_mib, other_mib, run (both).
     """
     networks = record.run.networks
     same = [label for label in networks if networks[label] == other.run.networks.get(label)]
@@ -76,7 +76,7 @@ def elsewhere(record: Record, other: Record) -> pd.DataFrame:
             "size": both["size"],
             "here_ms": both["median_ms"],
             "other_ms": both["median_ms_other"],
-            "ratio": both["median_ms"] / both["median_ms_other"],
+            "time_ratio": both["median_ms"] / both["median_ms_other"],
             "here_mib": both["peak_mib"],
             "other_mib": both["peak_mib_other"],
             "run": f"{record.run.hash} {other.run.hash}",

@@ -22,7 +22,7 @@ NAMES = {
     "window": "window w (tokens)",
     "here_ms": "time here (ms)",
     "other_ms": "time, reference (ms)",
-    "ratio": "here ÷ reference",
+    "time_ratio": "time, here ÷ reference",
     "here_mib": "peak memory here (MiB)",
     "other_mib": "peak memory, reference (MiB)",
     "gini": "Gini coefficient of cluster sizes",

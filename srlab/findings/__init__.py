@@ -35,6 +35,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "describe_drift",
             "describe_look",
             "describe_typical",
+            "describe_ways",
             "looking",
             "measured_cost",
             "measured_quality",

@@ -16,6 +16,7 @@ from srlab.looking.centroids import (
     typical_patches,
 )
 from srlab.looking.explore import Look
+from srlab.looking.sorting import effective
 from srlab.looking.views import View
 from srlab.study.records import Record
 
@@ -268,6 +269,50 @@ def describe_cluster(view: ClusterView) -> str:
     return (
         f"{held}; its centroid has turned by {at[view.cluster]:.1f}° since step {view.drift['step'].min()} "
         f"(median of all {at.median():.1f}°)."
+    )
+
+
+def describe_ways(sizes: pd.DataFrame, evenness: pd.DataFrame) -> str:
+    """How evenly each way of k-means divides the same tokens, and what leaves clusters empty, in words.
+
+    Parameters
+    ----------
+    sizes, evenness : DataFrame
+        As of `srlab.looking.centroids.ways`, of one k.
+    """
+    each = sizes.groupby(["way", "seed"], sort=False)["tokens"]
+    tokens, k = each.sum().iloc[0], sizes["clusters"].iloc[0]
+    found = pd.DataFrame(
+        {
+            "empty": each.agg(lambda held: (held == 0).sum()),
+            "largest": each.max() / tokens,
+            "effective": each.agg(lambda held: effective(held.to_numpy())),
+        }
+    )
+    middle = found.groupby("way", sort=False).median()
+    image = evenness.groupby("way", sort=False)[["empty", "effective"]].median()
+    lines = [
+        f"- **{way}**: {row['empty']:g} of {k} clusters are empty, the largest holds {row['largest']:.1%}, "
+        f"and all are as even as {row['effective']:.1f} of one size; in a single image "
+        f"{image.loc[way, 'empty']:g} are empty, and they are as even as {image.loc[way, 'effective']:.1f}"
+        for way, row in middle.iterrows()
+    ]
+    times = middle["effective"] / middle["effective"].iloc[0]
+    _, iterated, reseeded, points, spread = times
+    said = "the tokens themselves lie unevenly"
+    if points > 1.5:
+        said = "what makes clusters uneven is where training left the centroids, not the tokens or the start"
+    return "\n".join(
+        [
+            f"{tokens:,} tokens of {count(evenness['name'].nunique(), 'image')}, "
+            f"{count(sizes['seed'].nunique(), 'seed')} (medians):",
+            "",
+            *lines,
+            "",
+            f"Counted as clusters of one size, the same tokens fill {points:.1f} times as many when divided "
+            f"anew from points ({spread:.1f} times by k-means++): {said}. More iterations from the trained "
+            f"centroids fill {iterated:.1f} times as many, with re-seeding {reseeded:.1f} times.",
+        ]
     )
 
 

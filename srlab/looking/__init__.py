@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "UNSEEN",
             "cluster_sizes",
             "clusters",
+            "effective",
             "evenness",
             "gini",
             "pure_windows",

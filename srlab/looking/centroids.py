@@ -6,7 +6,7 @@ given back as NumPy arrays and data frames, which `srlab.plots` draws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,13 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from srlab.attention import SortedWindows
+from srlab.attention import SortedWindows, SphericalKMeans
+from srlab.attention.kmeans import Centroids, EmptyClusters, Points, assign, draw, draw_apart, lloyd_step
 from srlab.data.sources import ImageRef
 from srlab.errors import InputError
 from srlab.looking.images import pair, picture
 from srlab.looking.layers import LayerTrace, trace
-from srlab.looking.sorting import gini
+from srlab.looking.sorting import effective, gini
 from srlab.study.records import Record
 from srlab.training import Snapshots, centroids_of
 
@@ -187,17 +188,21 @@ def divided(record: Record, refs: Sequence[ImageRef]) -> list[ClusterMap]:
     InputError
         If the network learns no centroids.
     """
+    return [clusters_at(lr, layer, means) for lr, layer, means in _first_layer(record, refs)]
+
+
+def _first_layer(
+    record: Record, refs: Sequence[ImageRef]
+) -> Iterator[tuple[UInt8[Tensor, "3 h w"], LayerTrace, Centroids]]:
+    """Each LR image with the trace and the centroids of the first layer that learns some."""
     network = record.network()
     learnt = centroids_of(network)
     if not learnt:
         raise InputError(f"run {record.run.name}: its network learns no centroids")
     name, means = next(iter(learnt.items()))
-    maps = []
     for ref in refs:
         lr, _ = pair(ref, record.run.scale)
-        layer = next(layer for layer in trace(network, lr) if layer.name == name)
-        maps.append(clusters_at(lr, layer, means))
-    return maps
+        yield lr, next(layer for layer in trace(network, lr) if layer.name == name), means
 
 
 def total_sizes(maps: Sequence[ClusterMap]) -> Int[np.ndarray, " k"]:
@@ -365,3 +370,79 @@ def evenness_over_training(records: Sequence[Record], refs: Sequence[ImageRef]) 
                     }
                     rows.append(row)
     return pd.DataFrame(rows, columns=EVENNESS)
+
+
+def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How trained centroids divide the tokens of images, and how k-means divides the same tokens otherwise.
+
+    The tokens are those of the first layer that learns centroids. The ways are "as trained"; ten more Lloyd
+    iterations from there on the tokens of all these images, where empty clusters stay ("iterated") or are
+    re-seeded ("iterated, re-seeding"); and as many from a start of its own, "anew from points" or "anew by
+    k-means++". So it shows whether the tokens, the start or the update leaves clusters empty.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    refs : sequence of ImageRef
+        HR images.
+
+    Returns
+    -------
+    sizes : DataFrame
+        run, seed, clusters (k), way, `rank` (1: the largest), `tokens` (of all images), a cluster a row.
+    evenness : DataFrame
+        run, seed, clusters, way, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in the
+        largest cluster), `empty` (clusters without a token), `effective` (how many clusters of one size were
+        as even), an image a row.
+
+    Raises
+    ------
+    InputError
+        If a network learns no centroids.
+    """
+    sizes, evenness = [], []
+    for record in tqdm(records, desc="k-means", unit="network"):
+        traced = list(_first_layer(record, refs))
+        tokens = [layer.pattern.key[:, 0] for _, layer, _ in traced]
+        learnt = traced[0][2][:1]
+        for way, means in _ways(torch.cat(tokens, 1), learnt, record.run.seed).items():
+            own = {
+                "run": record.run.hash,
+                "seed": record.run.seed,
+                "clusters": learnt.shape[1],
+                "way": way,
+            }
+            each = [assign(points, means).flatten().bincount(minlength=learnt.shape[1]) for points in tokens]
+            ranked = torch.stack(each).sum(0).sort(descending=True).values
+            sizes += [own | {"rank": i, "tokens": held} for i, held in enumerate(ranked.tolist(), 1)]
+            for ref, found in zip(refs, (one.numpy() for one in each), strict=True):
+                row = {
+                    "name": ref.name,
+                    "gini": gini(found),
+                    "largest": found.max() / found.sum(),
+                    "empty": np.count_nonzero(found == 0),
+                    "effective": effective(found),
+                }
+                evenness.append(own | row)
+    return pd.DataFrame(sizes), pd.DataFrame(evenness)
+
+
+@torch.inference_mode()
+def _ways(points: Points, learnt: Centroids, seed: int) -> dict[str, Centroids]:
+    """The centroids of each way, by its name."""
+
+    def iterated(means: Centroids, empty_clusters: EmptyClusters = "stay") -> Centroids:
+        for _ in range(SphericalKMeans.iterations):
+            means = lloyd_step(points, means, empty_clusters)
+        return means
+
+    fresh = {
+        way: iterated(start(points, 1, learnt.shape[1], torch.Generator().manual_seed(seed)))
+        for way, start in (("anew from points", draw), ("anew by k-means++", draw_apart))
+    }
+    return {
+        "as trained": learnt,
+        "iterated": iterated(learnt),
+        "iterated, re-seeding": iterated(learnt, "reseed"),
+        **fresh,
+    }

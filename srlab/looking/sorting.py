@@ -70,6 +70,12 @@ def gini(sizes: Shaped[np.ndarray, " k"]) -> float:
     return float((2 * np.arange(1, k + 1) - k - 1) @ share / k)
 
 
+def effective(sizes: Shaped[np.ndarray, " k"]) -> float:
+    """How many clusters of one size are as even as these: the exponential of the entropy of their shares."""
+    share = sizes[sizes > 0] / sizes.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
 def pure_windows(layer: LayerTrace) -> float:
     """Share of windows, 0 to 1, whose tokens are all of one cluster.
 

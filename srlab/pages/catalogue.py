@@ -97,6 +97,7 @@ PAGES = (
         {
             "clusters": "Quality, time, memory and evenness of the clusters against k.",
             "cluster_sizes": "Tokens in each cluster of one image, largest first.",
+            "cluster_ways": "Evenness of the clusters as trained, iterated on, re-seeded and divided anew.",
             "cluster_maps": "A whole image in the clusters of each k, with their sizes.",
             "typical_patches": "The places that are most typical of the largest clusters.",
             "centroid_drift": "How centroids turn in training, and what that does to the clusters.",

@@ -25,5 +25,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "training",
         ],
         "style": ["STYLE", "look"],
+        "ways": ["cluster_ways"],
     },
 )

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import latency, studies, sweeps
+from srlab.plots import latency, studies, sweeps, ways
 from srlab.plots.output import save
 
 
@@ -34,6 +34,7 @@ class Drawing(NamedTuple):
 DRAWINGS = {
     "sharing": Drawing(studies.sharing, ("sharing_images", "sharing_costs")),
     "clusters": Drawing(sweeps.clusters, ("clusters_images", "clusters_costs", "clusters_evenness")),
+    "cluster_ways": Drawing(ways.cluster_ways, ("cluster_ways_sizes", "cluster_ways_evenness")),
     "window": Drawing(sweeps.window, ("window_images", "window_costs", "window_evenness")),
     "scaling": Drawing(studies.scaling, ("timing",)),
     "comparison": Drawing(studies.comparison, ("comparison_images", "comparison_costs", "bicubic_images")),

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -166,3 +167,27 @@ def test_a_view_holds_one_cluster_at_one_step(records, study):
     assert len(view.patches) == 3 and view.side == 5
     with pytest.raises(InputError, match="step 3 was not kept, allowed: 1, 2, 4"):
         centroids.view_cluster("lcoan", maps, 3, 1)
+
+
+def test_ways_divide_the_same_tokens_and_the_first_is_the_networks_own(study, records):
+    refs = study.pictures[:2]
+    sizes, evenness = centroids.ways(records[:2], refs)
+    assert len(sizes) == 2 * 5 * 4 and len(evenness) == 2 * 5 * 2
+    totals = sizes.groupby(["run", "way"])["tokens"].sum()
+    maps = [centroids.divided(record, refs) for record in records[:2]]
+    assert set(totals) == {sum(each.clusters.size for each in maps[0])}
+    for record, own in zip(records, maps, strict=False):
+        found = sizes[(sizes["run"] == record.run.hash) & (sizes["way"] == "as trained")]
+        assert found["rank"].tolist() == [1, 2, 3, 4]
+        assert found["tokens"].tolist() == sorted(centroids.total_sizes(own), reverse=True)
+    reseeded = sizes[sizes["way"] == "iterated, re-seeding"]
+    assert (reseeded["tokens"] > 0).all()
+    pd.testing.assert_frame_equal(centroids.ways(records[:1], refs)[0], sizes.iloc[:20])
+    with pytest.raises(InputError, match="edsr_like.* learns no centroids"):
+        centroids.ways(records[2:], refs)
+
+
+def test_as_even_as_so_many_clusters_of_one_size():
+    assert looking.effective(np.array([3, 3, 3])) == pytest.approx(3)
+    assert looking.effective(np.array([7, 0, 0])) == 1
+    assert 1 < looking.effective(np.array([7, 1, 0])) < 2

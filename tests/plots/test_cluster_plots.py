@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from srlab import findings, plots
 from srlab.looking import centroids
 from srlab.looking.centroids import ClusterMap, view_cluster
+from srlab.looking.sorting import effective
 from srlab.plots import clusters as drawing
 from srlab.study.study import Study
 
@@ -51,6 +52,30 @@ def evenness(k=4, run="a"):
     return pd.DataFrame(rows, columns=centroids.EVENNESS)
 
 
+WAYS = ("as trained", "iterated", "iterated, re-seeding", "anew from points", "anew by k-means++")
+#: Of 24 tokens in 4 clusters.
+HELD = ((24, 0, 0, 0), (20, 4, 0, 0), (12, 6, 4, 2), (6, 6, 6, 6), (10, 6, 4, 4))
+
+
+def by_way(seeds=(0, 1), held=HELD):
+    """Sizes of clusters, and evenness of two images, for each way."""
+    own = [
+        {"run": f"run{seed}", "seed": seed, "clusters": 4, "way": way} | {"held": np.array(each)}
+        for seed in seeds
+        for way, each in zip(WAYS, held, strict=True)
+    ]
+    sizes = pd.DataFrame(own).explode("held").rename(columns={"held": "tokens"}).astype({"tokens": int})
+    sizes["rank"] = np.tile([1, 2, 3, 4], len(own))
+    rows = [
+        {key: row[key] for key in ("run", "seed", "clusters", "way")}
+        | {"name": name, "gini": 0.5, "largest": row["held"].max() / 24, "effective": effective(row["held"])}
+        | {"empty": (row["held"] == 0).sum() + (name == "x")}
+        for row in own
+        for name in "xyz"
+    ]
+    return sizes, pd.DataFrame(rows)
+
+
 MAP = example()
 COLOURS = plots.cluster_colours([MAP])
 VIEW = view_cluster("lcoan", {1: MAP, 40: example(sizes=(12, 4, 0, 0))}, 40, 1, drifts())
@@ -63,6 +88,7 @@ FIGURES = {
         pd.concat([drifts(), drifts(8, "b")]), pd.concat([evenness(), evenness(8, "b")])
     ),
     "not_kept": lambda: plots.centroid_drift(*NOTHING),
+    "cluster_ways": lambda: plots.cluster_ways(*by_way()),
     "cluster_view": lambda: plots.cluster_view(VIEW),
 }
 
@@ -179,3 +205,25 @@ def test_drift_in_words_says_what_was_not_recorded(monkeypatch):
     assert "25% stood still from step 20 on" in found and "20.0% of tokens would be" in found
     assert "goes from 0.500 to 0.700 (medians over 2 images, 1 run)" in found
     assert findings.describe_drift([missing], *NOTHING) == first
+
+
+def test_lines_of_ways_end_at_the_last_cluster_in_use_and_markers_are_medians():
+    ranked, empty, largest, _ = plots.cluster_ways(*by_way()).axes
+    ends = [line.get_xdata()[-1] for line in ranked.lines[:-1]]  # a way and network each; the last: all alike
+    assert ends == [1, 1, 2, 2, 4, 4, 4, 4, 4, 4]
+    assert ranked.lines[4].get_ydata() == pytest.approx(np.array([12, 6, 4, 2]) / 0.24)
+    assert [line.get_xdata()[0] for line in empty.lines] == [3, 2, 0, 0, 0]
+    percent = np.array([24, 20, 12, 6, 10]) / 0.24
+    assert [line.get_xdata()[0] for line in largest.lines] == pytest.approx(percent)
+    assert "24 tokens of 3 images, 2 networks" in ranked.get_title()
+
+
+def test_ways_in_words_blame_what_is_at_fault():
+    said = findings.describe_ways(*by_way())
+    assert said.startswith("24 tokens of 3 images, 2 seeds (medians):")
+    assert "- **as trained**: 3 of 4 clusters are empty, the largest holds 100.0%" in said
+    assert "fill 4.0 times as many when divided anew" in said
+    assert "is where training left the centroids" in said
+    alike = findings.describe_ways(*by_way(held=[HELD[2]] * 5))
+    assert "fill 1.0 times as many when divided anew" in alike
+    assert "the tokens themselves lie unevenly" in alike

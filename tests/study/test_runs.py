@@ -329,6 +329,15 @@ def test_a_networks_own_options_go_before_those_of_all(study):
     assert quick.network("hit_srf").build(2, 0).scale == 2
 
 
+def test_options_that_earlier_versions_did_not_know_are_named_only_where_they_are_set(study):
+    """So that runs of the paper's k-means have the hash that they had before there was another."""
+    assert not {"centroid_start", "empty_clusters"} & set(study.network("lcoan").options)
+    assert not {"centroid_start", "empty_clusters"} & set(study.layers_timing().networks["lcoan"].options)
+    run = study.training("lcoan", empty_clusters="reseed")
+    assert run.hash != study.training("lcoan").hash
+    assert run.network.build(2, 0).groups[0].attention.kmeans.empty_clusters == "reseed"
+
+
 def test_networks_are_timed_in_turn_under_names_that_tell_them_apart(study):
     timed = study.costs()
     assert [timed.label_of(run.network) for run in study.cluster_sweep()] == ["lcoan", "lcoan clusters=8"]

@@ -1,12 +1,13 @@
 # The study as a graph: runs, then the notebooks that read them, then the page that links all.
 # `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
 from srlab.measure.devices import device_slug
-from srlab.pages import PAGES
+from srlab.pages import pages_of
 from srlab.study import Study
 
 PROFILE = config["profile"]
 DEVICES = config.get("devices", 1)  # processes that train one run together
 STUDY = Study(PROFILE)
+PAGES = pages_of(STUDY)
 # What measures time has the machine to itself; on a cluster, so many cores.
 THREADS = workflow.cores or config.get("threads", 8)
 # On CPUs networks train side by side, a thread each: with networks so small that is the faster way, and ends with the

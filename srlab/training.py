@@ -52,6 +52,9 @@ class Budget(BaseModel):
     learning_rate : float
         Of Adam, after warm-up.
     betas : tuple of float
+    last_rate : float
+        Learning rate of the convolution that makes the image, as a share of the others': its inputs are
+        larger than theirs, so that one step of it changes the image more.
     warmup : int
         Steps over which the learning rate rises linearly.
     decay : {"halve", "cosine", "linear"}
@@ -74,6 +77,7 @@ class Budget(BaseModel):
     patch: PositiveInt = 32
     learning_rate: PositiveFloat = 4e-4
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    last_rate: PositiveFloat = 1.0
     warmup: NonNegativeInt = 0
     decay: Literal["halve", "cosine", "linear"] = "halve"
     halve_at: tuple[Fraction, ...] = ()
@@ -86,7 +90,8 @@ class Budget(BaseModel):
     @model_serializer(mode="wrap")
     def _as_before(self, dump: Callable) -> dict[str, object]:
         """Without what earlier versions did not know, where it is as it was then: hashes of their runs stand."""
-        return {key: value for key, value in dump(self).items() if (key, value) != ("decay", "halve")}
+        before = (("decay", "halve"), ("last_rate", 1.0))
+        return {key: value for key, value in dump(self).items() if (key, value) not in before}
 
     def learning_rate_at(self, step: int) -> float:
         """A pure function of the step, so a resumed run needs no scheduler state."""
@@ -181,8 +186,13 @@ def train(
     fabric.launch()
     torch.manual_seed(seed)
     network = network.to(memory_format=torch.channels_last)
+    last = set(network.last.parameters())
+    groups = [
+        {"params": [p for p in network.parameters() if p not in last], "share": 1.0},
+        {"params": list(network.last.parameters()), "share": budget.last_rate},
+    ]
     averaged = AveragedModel(network, multi_avg_fn=_moving_average(budget.ema_decay)).to(fabric.device).eval()
-    adam = torch.optim.Adam(network.parameters(), budget.learning_rate, budget.betas)
+    adam = torch.optim.Adam(groups, budget.learning_rate, budget.betas)
     model, optimizer = fabric.setup(network, adam)
 
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", network, averaged, adam)
@@ -200,7 +210,7 @@ def train(
     for batch, waited in _prefetch(cut, range(step, budget.steps)):
         lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
         for group in optimizer.param_groups:
-            group["lr"] = budget.learning_rate_at(step)
+            group["lr"] = group["share"] * budget.learning_rate_at(step)
         sr = model(lr)
         loss = nn.functional.l1_loss(sr, hr)
         fabric.backward(loss + auxiliary_loss(network))

@@ -190,6 +190,10 @@ class Diverging(torch.nn.Module):
         super().__init__()
         self.inner, self.step, self.calls = network(), step, 0
 
+    @property
+    def last(self) -> torch.nn.Module:
+        return self.inner.last
+
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         self.calls += self.training
         return self.inner(lr) * (float("nan") if self.training and self.calls >= self.step else 1)
@@ -215,6 +219,10 @@ def test_the_averaged_weights_are_an_exponential_moving_average(tmp_path):
         def __init__(self):
             super().__init__()
             self.inner = network()
+    
+        @property
+        def last(self) -> torch.nn.Module:
+            return self.inner.last
 
         def forward(self, lr: torch.Tensor) -> torch.Tensor:
             if self.training:
@@ -230,6 +238,17 @@ def test_the_averaged_weights_are_an_exponential_moving_average(tmp_path):
         expected = decay * expected + (1 - decay) * current
     torch.testing.assert_close(averaged.inner.tail.bias, expected)
     assert not averaged.training
+
+
+def test_the_last_convolution_learns_at_its_own_rate(tmp_path):
+    """Adam's first step is the learning rate, whatever the gradient: so what moved shows each part's."""
+    net = network()
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    fit(tmp_path, net=net, budget=BUDGET.model_copy(update={"steps": 1, "warmup": 0, "last_rate": 0.25}))
+    moved = {name: (now - before[name]).abs().amax().item() for name, now in net.named_parameters()}
+    assert moved.pop("tail.bias") == pytest.approx(0.25 * BUDGET.learning_rate, rel=1e-3)
+    assert moved.pop("tail.weight") == pytest.approx(0.25 * BUDGET.learning_rate, rel=1e-3)
+    assert moved["head.weight"] == pytest.approx(BUDGET.learning_rate, rel=1e-3)
 
 
 def test_the_learning_rate_warms_up_and_halves():

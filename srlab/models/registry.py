@@ -12,7 +12,7 @@ from pydantic import ValidationError, validate_call
 from torch import nn
 
 from srlab.errors import InputError, explain
-from srlab.models.skip import Skip, add_to_bicubic
+from srlab.models.skip import First, Skip, add_to_bicubic, see_details
 
 SCALES = (2, 3, 4, 8)
 
@@ -28,7 +28,7 @@ class Entry:
 
     @property
     def options(self) -> dict[str, object]:
-        """Configuration keys and their defaults; beside them every network has `skip`, see :func:`build`."""
+        """Configuration keys and their defaults; beside them all have `skip` and `first`: see :func:`build`."""
         parameters = inspect.signature(self.make).parameters.values()
         return {p.name: p.default for p in parameters if p.name != "scale"}
 
@@ -68,7 +68,12 @@ def check_scale(scale: int) -> None:
 
 
 def build(
-    name: str, scale: int = 4, seed: int | None = None, skip: str = "published", **config: object
+    name: str,
+    scale: int = 4,
+    seed: int | None = None,
+    skip: str = "published",
+    first: str = "published",
+    **config: object,
 ) -> nn.Module:
     """Build a network.
 
@@ -83,6 +88,8 @@ def build(
     skip : {"published", "bicubic"}
         What the network adds its output to: as published, or the bicubic enlargement of its input, with a last
         convolution that is zero at first.
+    first : {"published", "details"}
+        What the filters of the first convolution begin as: as drawn, or so that they see details only.
     **config
         Options of that network, e.g. `channels=24`; those not given have the papers' values.
 
@@ -93,8 +100,9 @@ def build(
     """
     chosen = entry(name)
     check_scale(scale)
-    if skip not in get_args(Skip):
-        raise InputError(f"skip is '{skip}'; allowed are {', '.join(get_args(Skip))}")
+    for option, value, kind in (("skip", skip, Skip), ("first", first, First)):
+        if value not in get_args(kind):
+            raise InputError(f"{option} is '{value}'; allowed are {', '.join(get_args(kind))}")
     for key in config:
         if key not in chosen.options:
             allowed = ", ".join(chosen.options) or "none"
@@ -107,4 +115,6 @@ def build(
             network = chosen.make(scale=scale, **config)
         except ValidationError as error:
             raise InputError(explain(error, f"model '{name}'")) from None
+    if first == "details":
+        see_details(network)
     return add_to_bicubic(network) if skip == "bicubic" else network

@@ -1,7 +1,9 @@
-"""What a network adds its output to: as each paper publishes it, or the bicubic enlargement of its input.
+"""What a network adds its output to, and what its first filters see: as each paper publishes it, or as learns fast.
 
-From the enlargement a network has to learn only what interpolation lacks, which it does several times faster; and
-whatever networks are compared, they then start from the same image.
+From the bicubic enlargement of its input a network has to learn only what interpolation lacks, which it does several
+times faster; and whatever networks are compared, they then start from the same image. That image has the brightness
+already. Filters that sum to zero leave it out, so that what follows (norms, nonlinearities that are nearly linear for
+small signals) is given details of a useful size from the first step on, instead of small ripples on a constant.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ LR = Float[Tensor, "b 3 h w"]
 SR = Float[Tensor, "b 3 sh sw"]
 #: What `build` and profiles ask for.
 Skip = Literal["published", "bicubic"]
+First = Literal["published", "details"]
+
+#: How many times larger first filters that see details are than drawn: details of [0, 1] images are about a tenth.
+DETAIL_GAIN = 10.0
 
 #: Mean RGB of DIV2K on [0, 1].
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -75,4 +81,18 @@ def add_to_bicubic(network: nn.Module) -> nn.Module:
     network.skip = Bicubic(network.scale)
     nn.init.zeros_(network.last.weight)
     nn.init.zeros_(network.last.bias)
+    return network
+
+
+@torch.no_grad()
+def see_details(network: nn.Module) -> nn.Module:
+    """Make the first filters, as they were drawn, sum to zero over each colour, and `DETAIL_GAIN` times larger.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With `head`, the convolution that sees the image.
+    """
+    weight = network.head.weight
+    weight.copy_(DETAIL_GAIN * (weight - weight.mean((2, 3), keepdim=True)))
     return network

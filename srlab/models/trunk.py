@@ -5,7 +5,9 @@ With LSP first and CoA after, it is LCoAN as published.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -113,6 +115,17 @@ class Trunk(nn.Module):
             x, shared = group(x, shared)
         x = self.body_end(x) + features
         return self.skip(lr) + self.tail(self.upsampler(x))
+
+    @property
+    def sees(self) -> int:
+        """Side in LR pixels of what its convolutions alone, without non-local layers, see around a pixel."""
+        radius, pixel = Fraction(2 + sum(2 * len(unit.blocks) + 1 for unit in self.groups)), Fraction(1)
+        for layer in self.upsampler:
+            if isinstance(layer, nn.PixelShuffle):
+                pixel /= layer.upscale_factor
+            else:
+                radius += pixel
+        return 2 * math.ceil(radius + pixel) + 1
 
     @property
     def last(self) -> nn.Conv2d:

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "catalogue": ["PAGES", "Page"],
+        "catalogue": ["PAGES", "Page", "pages_of"],
         "index": ["write_index"],
         "notebooks": ["execute"],
         "report": ["write_report"],

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from srlab.errors import InputError
 from srlab.plots.drawings import DRAWINGS
+from srlab.study.profiles import Profile
 from srlab.study.runs import Run
 from srlab.study.study import Study
 
@@ -29,6 +31,8 @@ class Page:
         Whether it leaves an answer for the report.
     in_report : tuple of str
         Figures for the report that are not drawn from tables.
+    asked : callable
+        Whether a profile that names no pages has something for it.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Page:
     tables: tuple[str, ...] = ()
     answered: bool = True
     in_report: tuple[str, ...] = ()
+    asked: Callable[[Profile], bool] = lambda profile: True
 
     def source(self, study: Study) -> Path:
         return study.root / "notebooks" / f"{self.name}.ipynb"
@@ -103,6 +108,7 @@ PAGES = (
             "centroid_drift": "How centroids turn in training, and what that does to the clusters.",
         },
         ("clusters", "clusters_gains"),
+        asked=lambda profile: bool(profile.clusters),
     ),
     Page(
         "04_window",
@@ -110,6 +116,7 @@ PAGES = (
         lambda study: [*study.window_sweep(), study.costs()],
         {"window": "Quality, time, memory and purity of the windows against w."},
         ("window", "window_gains"),
+        asked=lambda profile: bool(profile.windows),
     ),
     Page(
         "05_time_and_memory",
@@ -155,6 +162,7 @@ PAGES = (
         lambda study: study.centroid_sweep(),
         {"centroids": "Quality, drift of the centroids and evenness of the clusters for each λ, and frozen."},
         ("centroids_gains",),
+        asked=lambda profile: bool(profile.decays),
     ),
     Page(
         "09_depth_of_sharing",
@@ -165,6 +173,7 @@ PAGES = (
             "every n layers."
         },
         ("depth_gains",),
+        asked=lambda profile: bool(profile.renewals),
     ),
     Page(
         "10_units",
@@ -172,6 +181,7 @@ PAGES = (
         lambda study: [*study.unit_sweep(), study.costs()],
         {"units": "Quality against the number of units, latency and parameters, with attention and without."},
         ("units_gains",),
+        asked=lambda profile: bool(profile.units),
     ),
     Page(
         "11_windows_and_routing",
@@ -183,6 +193,7 @@ PAGES = (
             "routing": "Time and memory of one layer of FGCA and of BRA as the map grows.",
         },
         ("backends_costs", "sides_gains", "routing_costs"),
+        asked=lambda profile: bool(profile.sides),
     ),
     Page(
         "12_scale_and_size",
@@ -227,6 +238,15 @@ PAGES = (
         lambda study: study.photograph_sweep(),
         {"photographs": "Quality against the number of photographs trained on."},
         ("photographs_gains",),
+        asked=lambda profile: bool(profile.photographs),
+    ),
+    Page(
+        "16_recipe",
+        "What does the recipe do?",
+        lambda study: [run for runs in study.recipe_sweep().values() for run in runs],
+        {"recipes": "Gain over bicubic by the chosen recipe, and with one thing changed at a time."},
+        ("recipe_changes",),
+        asked=lambda profile: bool(profile.recipes),
     ),
     Page(
         "claims",
@@ -243,3 +263,20 @@ PAGES = (
         {"claims": "What was measured of each claim, in units of what is claimed."},
     ),
 )
+
+
+def pages_of(study: Study) -> tuple[Page, ...]:
+    """The pages of a study: those that its profile names, or else all that it has something for.
+
+    Raises
+    ------
+    InputError
+        If the profile names one that is unknown.
+    """
+    named = study.profile.pages
+    if unknown := set(named) - {page.name for page in PAGES}:
+        raise InputError(
+            f"pages of profile '{study.profile.name}': {', '.join(sorted(unknown))} unknown; there are: "
+            f"{', '.join(page.name for page in PAGES)}"
+        )
+    return tuple(page for page in PAGES if (page.name in named if named else page.asked(study.profile)))

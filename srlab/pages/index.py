@@ -6,7 +6,7 @@ from pathlib import Path
 
 from srlab import findings
 from srlab.files import write_text
-from srlab.pages.catalogue import PAGES
+from srlab.pages.catalogue import pages_of
 from srlab.pages.templates import fill
 from srlab.study.records import Record, records_in
 from srlab.study.study import Study
@@ -25,7 +25,7 @@ def write_index(study: Study) -> Path:
     html = fill(
         "index.html",
         study=study,
-        pages=PAGES,
+        pages=pages_of(study),
         records=records,
         facts=facts,
         environment=facts["environment"],

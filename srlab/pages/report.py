@@ -9,7 +9,7 @@ import pandas as pd
 
 from srlab import findings, plots
 from srlab.files import write_text
-from srlab.pages.catalogue import PAGES, Page
+from srlab.pages.catalogue import Page, pages_of
 from srlab.pages.templates import fill
 from srlab.study.study import Study
 
@@ -43,7 +43,7 @@ def write_report(study: Study) -> Path:
         "convention": trained[0]["convention"],
         "devices": [f"{name}, {threads} threads, torch {torch}" for name, threads, torch in sorted(on)],
     }
-    order = sorted((page for page in PAGES if page.answered), key=lambda page: page.name != "claims")
+    order = sorted((page for page in pages_of(study) if page.answered), key=lambda page: page.name != "claims")
     sections = [_section(study, page) for page in order]
     path = study.folder / "report.html"
     write_text(path, fill("report.html", study=study, facts=facts, sections=sections))

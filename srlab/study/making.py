@@ -125,6 +125,7 @@ def make_training(
         record,
         device,
         parameters=count_parameters(network),
+        convolutions_see=getattr(network, "sees", None),
         data=data.name,
         convention=convention(run.scale),
         processes=processes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from srlab.data.sources import DataSource
 from srlab.measure.costs import height_and_width
 from srlab.models import entry
@@ -10,6 +12,8 @@ from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
+#: The profile's own recipe among others.
+CHOSEN = "as chosen"
 #: Sides M of FGCA's windows that are timed.
 ROUTED_SIDES = (4, 8, 16)
 #: Options that earlier versions did not know. Where they are as it was then runs do not name them, so that
@@ -44,8 +48,9 @@ class Matrix:
         known = _options(model)
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         own = self.profile.options.get(model, {})
-        skip = {} if self.profile.skip == "published" else {"skip": self.profile.skip}
-        return Network(model=model, options={**known, **sizes, **own, **skip, **options})
+        start = {"skip": self.profile.skip, "first": self.profile.first}
+        start = {key: value for key, value in start.items() if value != "published"}
+        return Network(model=model, options={**known, **sizes, **own, **start, **options})
 
     def training(
         self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
@@ -72,7 +77,7 @@ class Matrix:
     def sharing(self) -> list[TrainingRun]:
         """Sparse or dense, shared or not, and no non-local attention: LSP against CoA."""
         cells = ("edsr_like", "nlan", "nlan_shared", "lspn", "lcoan")
-        return [run for model in cells for run in self._over_seeds(model)]
+        return [run for model in cells if model in self.profile.models for run in self._over_seeds(model)]
 
     def cluster_sweep(self) -> list[TrainingRun]:
         """`lcoan` with each number of clusters k."""
@@ -84,12 +89,16 @@ class Matrix:
 
     def centroid_sweep(self) -> list[TrainingRun]:
         """`lcoan` with centroids frozen after the first batch, and with each λ of their moving average."""
+        if not self.profile.decays:
+            return []
         frozen = self._over_seeds("lcoan", centroid_update="frozen")
         decays = self.profile.decays
         return frozen + [run for decay in decays for run in self._over_seeds("lcoan", ema_decay=decay)]
 
     def renewal_sweep(self) -> list[TrainingRun]:
         """Weights computed in every layer, in every n-th, and once for all."""
+        if not self.profile.renewals:
+            return []
         renewed = [run for n in self.profile.renewals for run in self._over_seeds("lcoan", renew_every=n)]
         return [*self._over_seeds("lspn"), *renewed, *self._over_seeds("lcoan")]
 
@@ -120,9 +129,22 @@ class Matrix:
             for run in self._over_seeds(model, photographs=photographs)
         ]
 
+    def recipe_sweep(self) -> dict[str, list[TrainingRun]]:
+        """The comparison by the profile's own recipe, named `CHOSEN`, and by each of its others."""
+        sweep = {CHOSEN: self.comparison()}
+        for name, recipe in self.profile.recipes.items():
+            other = copy(self)
+            other.profile = recipe.applied(self.profile)
+            sweep[name] = other.comparison()
+        return sweep
+
     def trained(self) -> list[TrainingRun]:
         """Every training run of the profile, each once."""
-        every = [
+        others = [run for runs in self.recipe_sweep().values() for run in runs]
+        return list({run.hash: run for run in [*self._by_own_recipe(), *others]}.values())
+
+    def _by_own_recipe(self) -> list[TrainingRun]:
+        return [
             *self.comparison(),
             *self.sharing(),
             *self.cluster_sweep(),
@@ -133,11 +155,10 @@ class Matrix:
             *self.unit_sweep(),
             *self.photograph_sweep(),
         ]
-        return list({run.hash: run for run in every}.values())
 
     def costs(self) -> TimingRun:
-        """The networks that the profile trains, measured in turn on one size of input."""
-        networks = {self._label(run.network): run.network for run in self.trained()}
+        """The networks that the profile trains by its own recipe, measured in turn on one size of input."""
+        networks = {self._label(run.network): run.network for run in self._by_own_recipe()}
         return self._timing("trained", networks, (TRAINED_SIDE,))
 
     def _label(self, network: Network) -> str:
@@ -238,6 +259,8 @@ class Matrix:
 
     def runs(self) -> list[Run]:
         """Every run of the profile, those that measure time first."""
+        if self.profile.timing is None:
+            return self.trained()
         timings = [
             self.costs(),
             self.timing(),

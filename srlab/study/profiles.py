@@ -14,11 +14,12 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from srlab.errors import InputError, explain
 from srlab.models import REGISTRY
-from srlab.models.skip import Skip
+from srlab.models.skip import First, Skip
 from srlab.training import Budget
 
 Seed = Annotated[int, Field(ge=0)]
@@ -69,6 +70,38 @@ class Timing(BaseModel):
     warmup: PositiveInt = 2
 
 
+class Recipe(BaseModel):
+    """What a recipe has other than its profile's: nothing, unless given.
+
+    Attributes
+    ----------
+    skip, first : str, optional
+        As in :class:`Profile`.
+    network : dict
+        Sizes of the trunk.
+    training : dict
+        Fields of :class:`~srlab.training.Budget`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    skip: Skip | None = None
+    first: First | None = None
+    network: dict[str, PositiveInt] = {}
+    training: dict[str, int | float | str | tuple[float, ...]] = {}
+
+    def applied(self, profile: Profile) -> Profile:
+        """The profile with this recipe."""
+        return profile.model_copy(
+            update={
+                "skip": self.skip or profile.skip,
+                "first": self.first or profile.first,
+                "network": profile.network | self.network,
+                "training": Budget(**profile.training.model_dump() | self.training),
+            }
+        )
+
+
 class Profile(BaseModel):
     """A budget and the runs that it pays for.
 
@@ -91,12 +124,16 @@ class Profile(BaseModel):
     network : dict
         Options for every network that has them: channels, groups, blocks, clusters, window.
     skip : {"published", "bicubic"}
-        What the networks that are trained add their output to; see :mod:`srlab.models.skip`.
+    first : {"published", "details"}
+        What the networks that are trained add their output to, and what their first filters begin as; see
+        :mod:`srlab.models.skip`.
     options : dict of str to dict
         Options of single networks, by name, on top of those.
     training : Budget
     models : tuple of str
         The comparison.
+    recipes : dict of str to Recipe
+        Other recipes, by what is changed, with which networks of the comparison are trained too.
     clusters, windows : tuple of int
         The sweeps of k and of the window, with `lcoan`.
     decays : tuple of float
@@ -110,7 +147,10 @@ class Profile(BaseModel):
     photographs : tuple of int
         How many training images, for each of `photograph_models`; a smaller set is part of the larger.
     photograph_models : tuple of str
-    timing : Timing
+    timing : Timing, optional
+        Nothing is timed without.
+    pages : tuple of str
+        The notebooks to execute; all that this profile has something for, if empty.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,9 +166,11 @@ class Profile(BaseModel):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     network: dict[str, PositiveInt]
     skip: Skip = "published"
+    first: First = "published"
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
     training: Budget
     models: Annotated[tuple[str, ...], Field(min_length=1)]
+    recipes: dict[str, Recipe] = {}
     clusters: tuple[PositiveInt, ...] = ()
     windows: tuple[PositiveInt, ...] = ()
     decays: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
@@ -137,7 +179,8 @@ class Profile(BaseModel):
     sides: tuple[PositiveInt, ...] = ()
     photographs: tuple[PositiveInt, ...] = ()
     photograph_models: tuple[str, ...] = ()
-    timing: Timing
+    timing: Timing | None = None
+    pages: tuple[str, ...] = ()
 
     @field_validator("models", "photograph_models")
     @classmethod
@@ -146,6 +189,15 @@ class Profile(BaseModel):
         if unknown:
             raise ValueError(f"models of `srlab models`, not {', '.join(unknown)}")
         return models
+
+    @model_validator(mode="after")
+    def _recipes_apply(self) -> Profile:
+        for name, recipe in self.recipes.items():
+            try:
+                recipe.applied(self)
+            except ValidationError as error:
+                raise ValueError(explain(error, f"recipe '{name}'")) from None
+        return self
 
 
 def load_profile(path: Path) -> Profile:

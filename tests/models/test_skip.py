@@ -48,6 +48,36 @@ def test_as_published_it_does_not(name):
     assert (build(name, 2, seed=0).eval()(lr) - enlarged).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("name", REGISTRY)
+def test_first_filters_that_see_details_see_nothing_of_brightness(name):
+    """And are those that were drawn but for that and their size; all else is as it was."""
+    drawn, details = (small(name, seed=3, first=first).state_dict() for first in ("published", "details"))
+    changed = [key for key in drawn if not torch.equal(drawn[key], details[key])]
+    assert changed == ["head.weight"]
+    was, became = drawn["head.weight"], details["head.weight"]
+    torch.testing.assert_close(became.sum((2, 3)), torch.zeros(became.shape[:2]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(became, 10 * (was - was.mean((2, 3), keepdim=True)))
+
+
+def test_first_filters_of_another_kind_are_refused():
+    with pytest.raises(InputError, match="first is 'zero'; allowed are published, details"):
+        build("lcoan", 2, first="zero")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(("groups", "blocks"), [(1, 1), (2, 1), (2, 2), (4, 1)])
+def test_what_the_trunks_convolutions_see_is_what_the_gradient_reaches(scale, groups, blocks):
+    network = build("edsr_like", scale, channels=4, groups=groups, blocks=blocks).double()
+    for module in network.modules():  # positive weights: nothing cancels, and no ReLU is shut
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.weight, 0.01)
+            torch.nn.init.constant_(module.bias, 1.0)
+    side, middle = 41, slice(20 * scale, 21 * scale)
+    lr = torch.rand(1, 3, side, side, dtype=torch.double, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(lr)[..., middle, middle].sum(), lr)
+    assert (gradient.abs().sum((0, 1)).amax(0) > 0).sum() == network.sees
+
+
 def test_another_skip_is_refused():
     with pytest.raises(InputError, match="skip is 'nearest'; allowed are published, bicubic"):
         build("lcoan", 2, skip="nearest")

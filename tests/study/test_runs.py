@@ -64,7 +64,7 @@ def test_what_is_no_profile_is_told_in_a_sentence(tmp_path, text, told):
 
 
 def test_an_unknown_profile_lists_those_there_are():
-    with pytest.raises(InputError, match=r"profile 'nosuch' is unknown; there are in .*: .*quick, smoke"):
+    with pytest.raises(InputError, match=r"profile 'nosuch' is unknown; there are in .*: .*quick, recipe, smoke"):
         Study("nosuch", ROOT)
 
 
@@ -174,12 +174,12 @@ def at_the_root(study, monkeypatch):
 def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, monkeypatch):
     study, only = at_the_root, ("--only", "edsr_like-*")
     names = [run.name for run in study.runs() if run.name.startswith("edsr_like-")]
-    assert len(names) == 3
+    assert len(names) == 4
     with monkeypatch.context() as patch:  # the time ends while the first trains
         patch.setattr(srlab.study.study, "time_is_up", lambda deadline: False)
         done = run_command(*only, "--budget", "0.001")
     assert done.exit_code == 0
-    sentence = "time is up: 0 of 3 runs are finished; the same command goes on from here\n"
+    sentence = "time is up: 0 of 4 runs are finished; the same command goes on from here\n"
     assert done.stdout == sentence
     [checkpoint] = study.folder.glob("runs/*/checkpoint.safetensors")
     assert checkpoint.parent.name == names[0]
@@ -191,8 +191,8 @@ def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, mon
     assert done.exit_code == 0 and done.stdout.startswith("1 records in ")
     assert not checkpoint.exists()
     assert run_command(*only, "--budget", "0.001").stdout == sentence.replace("0 of", "1 of")
-    assert run_command(*only).stdout.startswith("3 records in ")
-    assert run_command(*only, "--budget", "0.001").stdout.startswith("3 records in ")  # nothing is left to do
+    assert run_command(*only).stdout.startswith("4 records in ")
+    assert run_command(*only, "--budget", "0.001").stdout.startswith("4 records in ")  # nothing is left to do
 
 
 def test_no_measurement_is_begun_without_time(at_the_root, monkeypatch):
@@ -353,11 +353,34 @@ def test_quick_uses_the_400_photographs_and_set5_where_they_are(shared_data, mon
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_profile_times_and_limits_networks(path, monkeypatch):
+def test_every_profile_that_times_anything_times_and_limits_networks(path, monkeypatch):
     monkeypatch.setenv("SRLAB_DEVICE", "some-gpu")  # so that profiles for GPUs can be read without one
     monkeypatch.delenv("SRLAB_DATA", raising=False)
     study = Study(path.stem, ROOT)
+    if study.profile.timing is None:
+        assert study.runs() == study.trained()
+        return
     measured = [study.costs(), study.timing(), *study.scale_timing(), study.layers_timing(), study.limits()]
     assert all(run.networks for run in measured)
     # One non-local layer is what limits are asked of, so only of networks on the trunk.
     assert all("groups" in network.options for network in study.limits().networks.values())
+
+
+def test_a_recipe_changes_what_it_names_of_every_compared_run(smoke_study):
+    sweep = smoke_study.recipe_sweep()
+    chosen, slower = sweep["as chosen"], sweep["half the rate"]
+    assert chosen == smoke_study.comparison() and len(slower) == len(chosen)
+    for run, other in zip(chosen, slower, strict=True):
+        budget = run.budget.model_copy(update={"learning_rate": 5e-4})
+        assert run.budget.learning_rate == 1e-3 and other == run.model_copy(update={"budget": budget})
+    assert {run.hash for run in slower} <= {run.hash for run in smoke_study.runs()}
+    assert not {run.hash for run in slower} & {run.hash for run in smoke_study.comparison()}
+
+
+def test_a_recipe_that_cannot_be_is_refused_by_its_name(tmp_path):
+    (tmp_path / "profiles").mkdir()
+    text = (ROOT / "profiles" / "smoke.yaml").read_text().replace("learning_rate: 5.0e-4", "rate: 5.0e-4")
+    path = tmp_path / "profiles" / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="recipe 'half the rate'.*rate"):
+        load_profile(path)

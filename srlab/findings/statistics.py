@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # and not its `stats`, which takes half a second and is loaded when first used
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from srlab.errors import InputError
 
@@ -60,7 +60,7 @@ def paired_difference(differences: Float[np.ndarray, "seeds images"]) -> Estimat
         return Estimate(mean, -np.inf, np.inf) if images == 1 else Estimate(mean, mean, mean)
     generator = np.random.default_rng(0)
     if seeds == 1:
-        found = stats.bootstrap(
+        found = scipy.stats.bootstrap(
             (differences[0],), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, rng=generator
         ).confidence_interval
         return Estimate(mean, float(found.low), float(found.high))
@@ -100,7 +100,7 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     value = float(ratio(times, reference))
     if len(times) < 2:
         return Estimate(value, -np.inf, np.inf)
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (times, reference),
         ratio,
         paired=True,
@@ -127,22 +127,22 @@ def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
     """
     if len(set(pixels)) < 2:
         raise InputError(f"pixels: {len(set(pixels))} size; growth needs two or more")
-    line = stats.linregress(np.log(pixels), np.log(costs))
+    line = scipy.stats.linregress(np.log(pixels), np.log(costs))
     free = len(pixels) - 2
     error = np.nan_to_num(line.stderr)  # scipy gives none where all costs are alike
-    margin = stats.t.ppf((1 + LEVEL) / 2, free) * error if free > 0 else np.inf
+    margin = scipy.stats.t.ppf((1 + LEVEL) / 2, free) * error if free > 0 else np.inf
     return Estimate(float(line.slope), float(line.slope - margin), float(line.slope + margin))
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
     """Spearman's ρ by scipy, with a bootstrap over pairs (percentiles)."""
     x, y = np.asarray(x, float), np.asarray(y, float)
-    value = float(stats.spearmanr(x, y).statistic)
+    value = float(scipy.stats.spearmanr(x, y).statistic)
     if len(x) < 4 or not np.isfinite(value):
         return Estimate(value, -np.inf, np.inf)
     generator = np.random.default_rng(0)
     drawn = generator.integers(len(x), size=(RESAMPLES, len(x)))
-    rank_x, rank_y = (stats.rankdata(side[drawn], axis=1) for side in (x, y))
+    rank_x, rank_y = (scipy.stats.rankdata(side[drawn], axis=1) for side in (x, y))
     with np.errstate(invalid="ignore"):  # a resample of one pair alone has no correlation
         found = _correlations(rank_x, rank_y)
     low, high = np.nanpercentile(found, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])

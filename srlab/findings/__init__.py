@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "means",
             "paired",
             "quality",
+            "recipes",
             "roofline",
             "routing",
             "scales",
@@ -47,6 +48,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "whose",
         ],
         "spending": ["spent"],
-        "tables": ["claims_markdown", "claims_table", "overview", "swept", "table"],
+        "tables": ["claims_markdown", "claims_table", "overview", "recipe_changes", "swept", "table"],
     },
 )

@@ -230,6 +230,29 @@ def photographs(quality: pd.DataFrame) -> str:
     )
 
 
+def recipes(changes: pd.DataFrame) -> str:
+    """What the chosen recipe reaches, which change of it costs most, and which cost nothing that can be seen.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Of :func:`srlab.findings.frames.recipes`.
+    """
+    names = list(changes["recipe"].unique())
+    chosen = changes[changes["recipe"] == names[0]].groupby("model", sort=False)["gain_db"].mean()
+    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]].sort_values()
+    told = ", ".join(f"{name} {change:+.2f} dB" for name, change in means.items())
+    worst = changes.loc[changes["gain_db"].idxmin()]
+    fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
+    return (
+        f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
+        f"above bicubic ({', '.join(f'`{model}` {gain:+.2f}' for model, gain in chosen.items())}; "
+        f"{count(changes['images'].iloc[0], 'image')}, {count(changes['seed'].nunique(), 'seed')}). "
+        f"With one thing changed at a time their mean changes by: {told}. The least of all ends {worst['gain_db']:+.2f} "
+        f"dB from bicubic: `{worst['model']}`, {worst['recipe']}. {_seeds(changes)}"
+    )
+
+
 def _rounds(timing: Record, label: str) -> pd.Series:
     times = timing.times[(timing.times["label"] == label) & (timing.times["part"] == LAYERS)]
     return times.sort_values("repeat")["ms"]

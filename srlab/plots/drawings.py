@@ -44,6 +44,7 @@ DRAWINGS = {
     "depth": Drawing(sweeps.depth, ("depth_similarity", "depth_images", "depth_costs")),
     "units": Drawing(sweeps.units, ("units_images", "units_costs")),
     "photographs": Drawing(sweeps.photographs, ("photographs_images",)),
+    "recipes": Drawing(sweeps.recipes, ("recipes",)),
     "kinds": Drawing(sweeps.kinds, ("kinds_images",)),
     "backends": Drawing(latency.backends, ("backends",)),
     "sides": Drawing(sweeps.sides, ("sides_images",)),

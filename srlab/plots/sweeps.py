@@ -207,6 +207,37 @@ def photographs(quality: pd.DataFrame) -> Figure:
 
 
 @rc_context(HOUSE)
+def recipes(changes: pd.DataFrame) -> Figure:
+    """What each network gains over bicubic by a recipe, and with one thing of it changed at a time.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        As of `srlab.findings.frames.recipes`; the first recipe is the one that is changed.
+    """
+    models, names = list(changes["model"].unique()), list(changes["recipe"].unique())
+    figure = blank(DOUBLE, 1.1 + 0.2 * len(names))
+    panels = figure.subplots(1, len(models), sharey=True, sharex=True, squeeze=False)[0]
+    for ax, model in zip(panels, models, strict=True):
+        own = changes[changes["model"] == model]
+        chosen = own.loc[own["recipe"] == names[0], "gain_db"].mean()
+        ax.axvline(chosen, color=INK, linewidth=0.8, linestyle="--")
+        ax.axvline(0, color=INK, linewidth=0.8)
+        ax.plot(own["gain_db"], own["recipe"].map(names.index), **look(model) | {"linestyle": "none"})
+        ax.set_title(model)
+        ax.grid(visible=False, axis="x")
+    panels[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]]
+    figure.suptitle(f"Of these changes “{means.idxmin()}” costs most: {means.min():+.2f} dB", fontsize=9)
+    figure.supxlabel(
+        f"Y-PSNR − bicubic (dB), {count(changes['images'].iloc[0], 'image')}, "
+        f"{count(changes['seed'].nunique(), 'seed')}; dashed: {names[0]}",
+        fontsize=8,
+    )
+    return figure
+
+
+@rc_context(HOUSE)
 def kinds(gains: pd.DataFrame) -> Figure:
     """What attention gains on each kind of image, and image by image against self-similarity.
 

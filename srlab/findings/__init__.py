@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"answers", "claims", "statistics"},
+    submodules={"answers", "claims", "pairing", "recipes", "statistics"},
     submod_attrs={
         "answers": ["answer"],
         "claims": ["examine", "summary"],
@@ -22,7 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "means",
             "paired",
             "quality",
-            "recipes",
             "roofline",
             "routing",
             "scales",
@@ -48,6 +47,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "whose",
         ],
         "spending": ["spent"],
-        "tables": ["claims_markdown", "claims_table", "overview", "recipe_changes", "swept", "table"],
+        "tables": ["claims_markdown", "claims_table", "overview", "swept", "table"],
     },
 )

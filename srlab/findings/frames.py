@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -82,38 +82,6 @@ def elsewhere(record: Record, other: Record) -> pd.DataFrame:
             "run": f"{record.run.hash} {other.run.hash}",
         }
     )
-
-
-def recipes(sweep: Mapping[str, Sequence[Record]], bicubic: pd.DataFrame) -> pd.DataFrame:
-    """What networks gain by each recipe, and by how much that is less than by the first.
-
-    Parameters
-    ----------
-    sweep : mapping of str to sequence of Record
-        Training runs by recipe; the first recipe is the one that the others change.
-    bicubic : DataFrame
-        Evaluation of bicubic enlargement, with `benchmark`.
-
-    Returns
-    -------
-    DataFrame
-        recipe, model, seed, run; gain_db over bicubic (Y-PSNR, mean over images) and change_db (of it, against
-        the first recipe, same model and seed); steps, batch, patch (LR pixels), seconds, images.
-    """
-    rows = []
-    for recipe, records in sweep.items():
-        for record in records:
-            run, budget = record.run, record.run.budget
-            both = record.images.merge(bicubic, on=["benchmark", "name"], suffixes=("", "_bicubic"))
-            row = {"recipe": recipe, "model": run.network.model, "seed": run.seed, "run": run.hash}
-            row |= {"gain_db": (both["psnr_y"] - both["psnr_y_bicubic"]).mean()}
-            row |= {"steps": budget.steps, "batch": budget.batch, "patch": budget.patch}
-            rows.append(row | {"seconds": record.facts["seconds"], "images": len(both)})
-    frame = pd.DataFrame(rows)
-    first = frame[frame["recipe"] == frame["recipe"].iloc[0]].set_index(["model", "seed"])["gain_db"]
-    by = pd.MultiIndex.from_frame(frame[["model", "seed"]])
-    frame.insert(5, "change_db", frame["gain_db"] - first.loc[by].to_numpy())
-    return frame
 
 
 def timings(record: Record) -> pd.DataFrame:

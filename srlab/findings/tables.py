@@ -25,6 +25,8 @@ NAMES = {
     "time_ratio": "time, here ÷ reference",
     "here_mib": "peak memory here (MiB)",
     "other_mib": "peak memory, reference (MiB)",
+    "spread_db": "spread between seeds (dB)",
+    "paired_spread_db": "spread of the difference (dB)",
     "change_db": "change of their mean (dB)",
     "gini": "Gini coefficient of cluster sizes",
     "pure_windows": "share of windows of one cluster",
@@ -32,7 +34,7 @@ NAMES = {
 #: Decimals of columns of numbers; two where nothing is said.
 DIGITS = {
     "ssim_y": 4,
-    "gain_db": 3,
+    **dict.fromkeys(("gain_db", "spread_db", "paired_spread_db"), 3),
     "Mparameters": 3,
     "median_ms": 1,
     "q25_ms": 1,
@@ -75,30 +77,6 @@ def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[s
     styler = styler.format({column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in numbers}, na_rep="–")
     styler = styler.apply(bold, subset=[column for column in shown if column in BETTER])
     return styler.format_index(lambda column: NAMES.get(column, column.replace("_", " ")), axis=1)
-
-
-def recipe_changes(frame: pd.DataFrame) -> pd.DataFrame:
-    """A recipe a row: what each network gains over bicubic by it, and how it changes their mean.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of :func:`srlab.findings.frames.recipes`.
-
-    Returns
-    -------
-    DataFrame
-        recipe, steps, batch, patch, a column a model (dB over bicubic, mean over seeds), change_db (mean over
-        models), seconds (of training, all models), run (all of the row).
-    """
-    by = frame.groupby("recipe", sort=False)
-    gains = frame.pivot_table("gain_db", "recipe", "model", sort=False).round(2)
-    facts = by.agg(
-        steps=("steps", "first"), batch=("batch", "first"), patch=("patch", "first"),
-        change_db=("change_db", "mean"), seconds=("seconds", "sum"), run=("run", " ".join),
-    )  # fmt: skip
-    facts["seconds"] = facts["seconds"].round().astype(int)
-    return facts[["steps", "batch", "patch"]].join(gains).join(facts[["change_db", "seconds", "run"]]).reset_index()
 
 
 def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:

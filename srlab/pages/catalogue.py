@@ -135,7 +135,7 @@ PAGES = (
             "convergence": "PSNR of held-out patches in training, and what its last quarter still gained.",
             "crops": "Parts of photographs as the networks restore them, HR first.",
         },
-        ("comparison", "comparison_gains"),
+        ("comparison", "comparison_gains", "comparison_pairing"),
         in_report=("crops",),
     ),
     Page(

@@ -41,6 +41,8 @@ def _elsewhere(study: Study, records: list[Record]) -> dict | None:
 
     The table is written into the study's tables, too.
     """
+    if study.profile.timing is None:
+        return None
     run = study.costs()
     own = [record for record in records if record.run == run]
     theirs = records_in(study.reference, f"{run.slug}-*") if study.reference else []

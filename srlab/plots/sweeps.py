@@ -213,7 +213,7 @@ def recipes(changes: pd.DataFrame) -> Figure:
     Parameters
     ----------
     changes : DataFrame
-        As of `srlab.findings.frames.recipes`; the first recipe is the one that is changed.
+        As of `srlab.findings.recipes.by_recipe`; the first recipe is the one that is changed.
     """
     models, names = list(changes["model"].unique()), list(changes["recipe"].unique())
     figure = blank(DOUBLE, 1.1 + 0.2 * len(names))

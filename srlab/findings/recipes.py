@@ -1,0 +1,92 @@
+"""What a recipe does: networks trained by it, and with one thing of it changed at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from srlab.findings.frames import count
+from srlab.study.records import Record
+
+
+def by_recipe(sweep: Mapping[str, Sequence[Record]], bicubic: pd.DataFrame) -> pd.DataFrame:
+    """What networks gain by each recipe, and by how much that is less than by the first.
+
+    Parameters
+    ----------
+    sweep : mapping of str to sequence of Record
+        Training runs by recipe; the first recipe is the one that the others change.
+    bicubic : DataFrame
+        Evaluation of bicubic enlargement, with `benchmark`.
+
+    Returns
+    -------
+    DataFrame
+        recipe, model, seed, run; gain_db over bicubic (Y-PSNR, mean over images) and change_db (of it, against
+        the first recipe, same model and seed); steps, batch, patch (LR pixels), seconds, images.
+    """
+    rows = []
+    for recipe, records in sweep.items():
+        for record in records:
+            run, budget = record.run, record.run.budget
+            both = record.images.merge(bicubic, on=["benchmark", "name"], suffixes=("", "_bicubic"))
+            row = {"recipe": recipe, "model": run.network.model, "seed": run.seed, "run": run.hash}
+            row |= {"gain_db": (both["psnr_y"] - both["psnr_y_bicubic"]).mean()}
+            row |= {"steps": budget.steps, "batch": budget.batch, "patch": budget.patch}
+            rows.append(row | {"seconds": record.facts["seconds"], "images": len(both)})
+    frame = pd.DataFrame(rows)
+    first = frame[frame["recipe"] == frame["recipe"].iloc[0]].set_index(["model", "seed"])["gain_db"]
+    by = pd.MultiIndex.from_frame(frame[["model", "seed"]])
+    frame.insert(5, "change_db", frame["gain_db"] - first.loc[by].to_numpy())
+    return frame
+
+
+def changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """A recipe a row: what each network gains over bicubic by it, and how it changes their mean.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`by_recipe`.
+
+    Returns
+    -------
+    DataFrame
+        recipe, steps, batch, patch, a column a model (dB over bicubic, mean over seeds), change_db (mean over
+        models), seconds (of training, all models), run (all of the row).
+    """
+    by = frame.groupby("recipe", sort=False)
+    gains = frame.pivot_table("gain_db", "recipe", "model", sort=False).round(2)
+    facts = by.agg(
+        steps=("steps", "first"), batch=("batch", "first"), patch=("patch", "first"),
+        change_db=("change_db", "mean"), seconds=("seconds", "sum"), run=("run", " ".join),
+    )  # fmt: skip
+    facts["seconds"] = facts["seconds"].round().astype(int)
+    left, right = facts[["steps", "batch", "patch"]], facts[["change_db", "seconds", "run"]]
+    return left.join(gains).join(right).reset_index()
+
+
+def answer(changes: pd.DataFrame) -> str:
+    """What the chosen recipe reaches, which change of it costs most, and which cost nothing that can be seen.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Of :func:`by_recipe`.
+    """
+    names = list(changes["recipe"].unique())
+    chosen = changes[changes["recipe"] == names[0]].groupby("model", sort=False)["gain_db"].mean()
+    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]].sort_values()
+    told = ", ".join(f"{name} {change:+.2f} dB" for name, change in means.items())
+    worst = changes.loc[changes["gain_db"].idxmin()]
+    fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
+    by_model = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in chosen.items())
+    seeds = changes["seed"].nunique()
+    return (
+        f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
+        f"above bicubic ({by_model}; {count(changes['images'].iloc[0], 'image')}, {count(seeds, 'seed')}). "
+        f"With one thing changed at a time their mean changes by: {told}. The lowest of all, `{worst['model']}` "
+        f"with “{worst['recipe']}”, ends {worst['gain_db']:+.2f} dB from bicubic."
+        + (" With one seed, differences of a tenth of a dB may be chance." if seeds == 1 else "")
+    )

@@ -139,12 +139,8 @@ class Matrix:
         return sweep
 
     def trained(self) -> list[TrainingRun]:
-        """Every training run of the profile, each once."""
-        others = [run for runs in self.recipe_sweep().values() for run in runs]
-        return list({run.hash: run for run in [*self._by_own_recipe(), *others]}.values())
-
-    def _by_own_recipe(self) -> list[TrainingRun]:
-        return [
+        """Every training run by the profile's own recipe, each once."""
+        every = [
             *self.comparison(),
             *self.sharing(),
             *self.cluster_sweep(),
@@ -155,10 +151,11 @@ class Matrix:
             *self.unit_sweep(),
             *self.photograph_sweep(),
         ]
+        return list({run.hash: run for run in every}.values())
 
     def costs(self) -> TimingRun:
         """The networks that the profile trains by its own recipe, measured in turn on one size of input."""
-        networks = {self._label(run.network): run.network for run in self._by_own_recipe()}
+        networks = {self._label(run.network): run.network for run in self.trained()}
         return self._timing("trained", networks, (TRAINED_SIDE,))
 
     def _label(self, network: Network) -> str:
@@ -259,8 +256,10 @@ class Matrix:
 
     def runs(self) -> list[Run]:
         """Every run of the profile, those that measure time first."""
+        by_recipe = [run for runs in self.recipe_sweep().values() for run in runs]
+        training = list({run.hash: run for run in [*self.trained(), *by_recipe]}.values())
         if self.profile.timing is None:
-            return self.trained()
+            return training
         timings = [
             self.costs(),
             self.timing(),
@@ -270,4 +269,4 @@ class Matrix:
             self.layers_timing(),
             self.published_timing(),
         ]
-        return [*timings, self.limits(), *self.trained()]
+        return [*timings, self.limits(), *training]

@@ -82,10 +82,10 @@ def answer(changes: pd.DataFrame) -> str:
     worst = changes.loc[changes["gain_db"].idxmin()]
     fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
     by_model = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in chosen.items())
-    seeds = changes["seed"].nunique()
+    images, seeds = int(changes["images"].iloc[0]), changes["seed"].nunique()
     return (
         f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
-        f"above bicubic ({by_model}; {count(changes['images'].iloc[0], 'image')}, {count(seeds, 'seed')}). "
+        f"above bicubic ({by_model}; {count(images, 'image')}, {count(seeds, 'seed')}). "
         f"With one thing changed at a time their mean changes by: {told}. The lowest of all, `{worst['model']}` "
         f"with “{worst['recipe']}”, ends {worst['gain_db']:+.2f} dB from bicubic."
         + (" With one seed, differences of a tenth of a dB may be chance." if seeds == 1 else "")

@@ -230,7 +230,7 @@ def recipes(changes: pd.DataFrame) -> Figure:
     means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]]
     figure.suptitle(f"Of these changes “{means.idxmin()}” costs most: {means.min():+.2f} dB", fontsize=9)
     figure.supxlabel(
-        f"Y-PSNR − bicubic (dB), {count(changes['images'].iloc[0], 'image')}, "
+        f"Y-PSNR − bicubic (dB), {count(int(changes['images'].iloc[0]), 'image')}, "
         f"{count(changes['seed'].nunique(), 'seed')}; dashed: {names[0]}",
         fontsize=8,
     )

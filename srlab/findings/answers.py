@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from srlab.files import write_text
-from srlab.findings.frames import ALL, count, differences, growth, pareto
+from srlab.findings.frames import ALL, count, differences, growth, over_bicubic, pareto
 from srlab.findings.sentences import verdict
 from srlab.findings.statistics import SEEDS, matrix, paired_difference, rank_correlation, ratio_of_medians
 from srlab.measure.limits import MEASURED
@@ -238,8 +238,7 @@ def above_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> str:
     quality, bicubic : DataFrame
         Evaluated images of the networks and of the enlargement.
     """
-    both = quality.merge(bicubic, on=["benchmark", "name"], suffixes=("", "_bicubic"))
-    gains = both.assign(gain_db=both["psnr_y"] - both["psnr_y_bicubic"]).groupby("model", sort=False)["gain_db"].mean()
+    gains = over_bicubic(quality, bicubic).groupby("model", sort=False)["gain_db"].mean()
     told = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in gains.sort_values(ascending=False).items())
     return (
         f"Above bicubic enlargement ({bicubic['psnr_y'].mean():.2f} dB, {count(len(bicubic), 'image')}) networks end "

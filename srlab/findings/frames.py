@@ -55,6 +55,13 @@ def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFra
     return pd.concat(frames, ignore_index=True)
 
 
+def over_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `quality` with `gain_db`: psnr_y less that of the bicubic enlargement of the same image."""
+    keys = ["benchmark", "name"]
+    both = quality.merge(bicubic[[*keys, "psnr_y"]], on=keys, suffixes=("", "_bicubic"))
+    return both.assign(gain_db=both["psnr_y"] - both["psnr_y_bicubic"])
+
+
 def elsewhere(record: Record, other: Record) -> pd.DataFrame:
     """What networks cost by a timing run, and by that of another machine: equal networks on equal inputs.
 

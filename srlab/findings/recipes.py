@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from srlab.findings.frames import count
+from srlab.findings.frames import count, over_bicubic
 from srlab.study.records import Record
 
 
@@ -30,11 +30,11 @@ def by_recipe(sweep: Mapping[str, Sequence[Record]], bicubic: pd.DataFrame) -> p
     for recipe, records in sweep.items():
         for record in records:
             run, budget = record.run, record.run.budget
-            both = record.images.merge(bicubic, on=["benchmark", "name"], suffixes=("", "_bicubic"))
+            gains = over_bicubic(record.images, bicubic)["gain_db"]
             row = {"recipe": recipe, "model": run.network.model, "seed": run.seed, "run": run.hash}
-            row |= {"gain_db": (both["psnr_y"] - both["psnr_y_bicubic"]).mean()}
+            row |= {"gain_db": gains.mean()}
             row |= {"steps": budget.steps, "batch": budget.batch, "patch": budget.patch}
-            rows.append(row | {"seconds": record.facts["seconds"], "images": len(both)})
+            rows.append(row | {"seconds": record.facts["seconds"], "images": len(gains)})
     frame = pd.DataFrame(rows)
     first = frame[frame["recipe"] == frame["recipe"].iloc[0]].set_index(["model", "seed"])["gain_db"]
     by = pd.MultiIndex.from_frame(frame[["model", "seed"]])

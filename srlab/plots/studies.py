@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count, images_in, late_gains, pareto
+from srlab.findings.frames import count, images_in, late_gains, over_bicubic, pareto
 from srlab.findings.tables import NAMES
 from srlab.plots.marks import (
     conditions,
@@ -267,10 +267,7 @@ def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame
     bicubic : DataFrame
         benchmark, name, psnr_y.
     """
-    keys = ["benchmark", "name"]
-    gain = quality.merge(bicubic[[*keys, "psnr_y"]], on=keys, suffixes=("", "_bicubic"))
-    gain = gain.assign(gain_db=gain["psnr_y"] - gain["psnr_y_bicubic"])
-    seeds = gain.groupby(["model", "seed"], sort=False)["gain_db"].mean().unstack()
+    seeds = over_bicubic(quality, bicubic).groupby(["model", "seed"], sort=False)["gain_db"].mean().unstack()
     whole = costs[costs["part"] == "network"].set_index("model").loc[seeds.index]
     whole = whole.assign(parameters=whole["parameters"] / 1e3, gain_db=seeds.mean(axis=1))
     figure = blank(DOUBLE, 3.3)

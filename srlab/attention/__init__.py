@@ -7,6 +7,7 @@ from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
 from srlab.attention.kmeans import SphericalKMeans
+from srlab.attention.local import LocalConvolution
 from srlab.attention.lsp import LSP
 from srlab.attention.nla import NLA
 from srlab.attention.nlsa import NLSA
@@ -29,6 +30,7 @@ __all__ = [
     "DecomposedKernel",
     "ImplicitPosition",
     "LargeKernel",
+    "LocalConvolution",
     "Pattern",
     "PositionTable",
     "RoutedWindows",

@@ -32,6 +32,8 @@ class Patches:
         Not negative.
     lr : sequence of UInt8[Tensor, "3 h w"], optional
         The LR images, if they are made already; `images` are multiples of the scale then.
+    after : int
+        Steps to pass over: those of the run that this one goes on from.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Patches:
         batch: int,
         seed: int,
         lr: Sequence[UInt8[Tensor, "3 _h _w"]] | None = None,
+        after: int = 0,
     ):
         if not images:
             raise InputError("images: none given; training needs at least one")
@@ -59,7 +62,7 @@ class Patches:
                     f"training image {number} of {width}×{height} pixels: "
                     f"patch {patch} at scale {scale} needs at least {scale * patch}×{scale * patch}"
                 )
-        self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
+        self.scale, self.patch, self.batch, self.seed, self.after = scale, patch, batch, seed, after
         self._hr = [modcrop(image, scale) for image in images]
         self._lr = lr or [
             downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)
@@ -92,7 +95,7 @@ class Patches:
                 f"batch {self.batch}: a multiple of the number of processes, {world_size}, is expected"
             )
         # Row i of these draws is the same for every batch size.
-        draws = np.random.Generator(np.random.PCG64([self.seed, step])).random((self.batch, 4))
+        draws = np.random.Generator(np.random.PCG64([self.seed, self.after + step])).random((self.batch, 4))
         pairs = [self._pair(*row) for row in draws[rank::world_size]]
         lr, hr = (torch.stack(patches).float().div_(255) for patches in zip(*pairs, strict=True))
         return lr, hr

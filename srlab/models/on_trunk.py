@@ -20,6 +20,7 @@ from srlab.attention import (
     ConvAttn,
     ImplicitPosition,
     LargeKernel,
+    LocalConvolution,
     PositionTable,
     WindowAttention,
 )
@@ -134,6 +135,17 @@ def edsr_like(
     scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
 ) -> Trunk:
     return Trunk(lambda i: None, scale, channels, groups, blocks)
+
+
+@register("localn", "a 7×7 convolution in every layer: the control that looks no further", "a control of ours")
+def localn(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    kernel_size: PositiveInt = 7,
+) -> Trunk:
+    return Trunk(lambda i: LocalConvolution(channels, kernel_size), scale, channels, groups, blocks)
 
 
 @register("nlsn", "NLSA in every layer: sparse by hashing, four rounds", "Mei et al., CVPR 2021")

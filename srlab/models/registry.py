@@ -13,6 +13,7 @@ from torch import nn
 
 from srlab.errors import InputError, explain
 from srlab.models.skip import First, Skip, add_to_bicubic, see_details
+from srlab.models.trunk import Gates, Trunk, close_gates
 
 SCALES = (2, 3, 4, 8)
 
@@ -28,7 +29,7 @@ class Entry:
 
     @property
     def options(self) -> dict[str, object]:
-        """Configuration keys and their defaults; beside them all have `skip` and `first`: see :func:`build`."""
+        """Configuration keys and their defaults; beside them all have `skip`, `first` and `gates`: see :func:`build`."""
         parameters = inspect.signature(self.make).parameters.values()
         return {p.name: p.default for p in parameters if p.name != "scale"}
 
@@ -73,6 +74,7 @@ def build(
     seed: int | None = None,
     skip: str = "published",
     first: str = "published",
+    gates: str = "published",
     **config: object,
 ) -> nn.Module:
     """Build a network.
@@ -90,6 +92,8 @@ def build(
         convolution that is zero at first.
     first : {"published", "details"}
         What the filters of the first convolution begin as: as drawn, or so that they see details only.
+    gates : {"published", "closed"}
+        Of a network on the trunk: whether what its non-local layers change passes gates that training has to open.
     **config
         Options of that network, e.g. `channels=24`; those not given have the papers' values.
 
@@ -100,7 +104,7 @@ def build(
     """
     chosen = entry(name)
     check_scale(scale)
-    for option, value, kind in (("skip", skip, Skip), ("first", first, First)):
+    for option, value, kind in (("skip", skip, Skip), ("first", first, First), ("gates", gates, Gates)):
         if value not in get_args(kind):
             raise InputError(f"{option} is '{value}'; allowed are {', '.join(get_args(kind))}")
     for key in config:
@@ -117,4 +121,8 @@ def build(
             raise InputError(explain(error, f"model '{name}'")) from None
     if first == "details":
         see_details(network)
+    if gates == "closed":
+        if not isinstance(network, Trunk):
+            raise InputError(f"gates is 'closed'; model '{name}' is not on the trunk and has none")
+        close_gates(network)
     return add_to_bicubic(network) if skip == "bicubic" else network

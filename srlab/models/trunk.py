@@ -8,13 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import Attention, Pattern
 from srlab.models.skip import MeanColour
 from srlab.models.streams import stream
+
+#: What `build` asks for: no gates, or gates that are closed at first.
+Gates = Literal["published", "closed"]
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -33,7 +38,12 @@ class ResidualBlock(nn.Module):
 
 
 class FeatureAggregationUnit(nn.Module):
-    """Residual blocks, a non-local layer (or none), conv3×3, times 0.1, + input."""
+    """Residual blocks, a non-local layer (or none), conv3×3, times 0.1, + input.
+
+    A unit whose `gate` is no longer None lets through, of each channel, that part of what its non-local layer changes.
+    """
+
+    gate: Float[Tensor, "c 1 1"] | None
 
     residual_scale = 0.1
 
@@ -41,6 +51,7 @@ class FeatureAggregationUnit(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.attention = attention
+        self.register_parameter("gate", None)
         self.merge = conv3x3(channels, channels)
 
     def forward(
@@ -48,7 +59,8 @@ class FeatureAggregationUnit(nn.Module):
     ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
         y = self.blocks(x)
         if self.attention is not None:
-            y, shared = self.attention(y, shared)
+            attended, shared = self.attention(y, shared)
+            y = attended if self.gate is None else y + self.gate * (attended - y)
         return x + self.residual_scale * self.merge(y), shared
 
 
@@ -142,3 +154,23 @@ class Trunk(nn.Module):
         for layer in self.non_local_layers():
             features, shared = layer(features, shared)
         return features
+
+
+def close_gates(trunk: Trunk) -> Trunk:
+    """Give each non-local layer a gate, closed at first: what it changes reaches the trunk as far as training opens it.
+
+    With closed gates the output is, bit for bit, that of the trunk without such layers; open, all of it is as published.
+    """
+    for unit in trunk.groups:
+        if unit.attention is not None:
+            unit.gate = nn.Parameter(torch.zeros(trunk.channels, 1, 1))
+    return trunk
+
+
+def gates_of(network: nn.Module) -> dict[str, float]:
+    """How far each gate of a network is open: the mean over channels of its absolute value, by layer."""
+    return {
+        name: unit.gate.abs().mean().item()
+        for name, unit in network.named_modules()
+        if getattr(unit, "gate", None) is not None
+    }

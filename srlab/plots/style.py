@@ -45,6 +45,7 @@ class Appearance(NamedTuple):
 STYLE = {
     "bicubic": Appearance("#999999", "x"),
     "edsr_like": Appearance("#000000", "D"),
+    "localn": Appearance("#666666", "1"),
     "lcoan": Appearance("#0072B2", "o"),
     "lspn": Appearance("#56B4E9", "s"),
     "nlan": Appearance("#D55E00", "^"),

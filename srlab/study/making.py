@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import time
@@ -25,10 +26,11 @@ from srlab.measure.profiling import (
     ceilings,
     count_parameters,
 )
-from srlab.study.records import Record
+from srlab.models.trunk import gates_of
+from srlab.study.records import BEGUN, Record
 from srlab.study.runs import LimitsRun, TimingRun, TrainingRun
 from srlab.training import Batch, first_process, train
-from srlab.weights.checkpoints import save_network, save_tensors
+from srlab.weights.checkpoints import save_network, save_tensors, start_from
 
 #: Counts the trainings that this process began.
 _begun = itertools.count()
@@ -40,15 +42,18 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def _finish(record: Record, device: torch.device, **facts: object) -> None:
     """Write `run.json`, which makes the record count."""
+    begun = record.folder / BEGUN
     content = {
         "name": record.run.name,
         "hash": record.run.hash,
         "config": record.run.model_dump(mode="json"),
         "environment": describe_device(device),
+        **json.loads(begun.read_text()),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **facts,
     }
     write_text(record.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    begun.unlink()
 
 
 def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch:
@@ -64,7 +69,12 @@ def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch
 
 
 def make_training(
-    record: Record, data: DataSource, device: torch.device, processes: int, deadline: float | None
+    record: Record,
+    data: DataSource,
+    device: torch.device,
+    processes: int,
+    deadline: float | None,
+    start: Record | None,
 ) -> None:
     """Train and evaluate the network of a :class:`~srlab.study.runs.TrainingRun`; write its record.
 
@@ -77,6 +87,8 @@ def make_training(
     device : torch.device
     processes, deadline
         See :func:`srlab.training.train`.
+    start : Record, optional
+        The finished record of the run that this one goes on from.
     """
     run: TrainingRun = record.run
     budget, side = run.budget, run.scale * run.budget.patch
@@ -89,10 +101,16 @@ def make_training(
     hr, lr = load_pairs([*refs, *data.train], run.scale, side)
     validation = _validation(hr[: min(16, len(refs))], run.scale, budget.patch)
     hr, lr = hr[len(refs) :], lr[len(refs) :]
-    patches = Patches(hr, run.scale, budget.patch, budget.batch, run.seed, lr)
+    network, after, began = run.network.build(run.scale, run.seed), 0, {}
+    if start is not None:
+        weights = start.folder / "weights.safetensors"
+        start_from(network, weights)
+        after = start.run.budget.steps
+        began = {"start": {"run": start.run.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}}
+    patches = Patches(hr, run.scale, budget.patch, budget.batch, run.seed, lr, after)
     loading = time.perf_counter() - started
     network, curve, facts, snapshots = train(
-        run.network.build(run.scale, run.seed),
+        network,
         patches,
         validation,
         budget,
@@ -126,12 +144,14 @@ def make_training(
         device,
         parameters=count_parameters(network),
         convolutions_see=getattr(network, "sees", None),
+        gates=gates_of(network),
         data=data.name,
         convention=convention(run.scale),
         processes=processes,
         loading_seconds=loading,
         evaluation_seconds=time.perf_counter() - started,
         steps_per_second=budget.steps / facts["seconds"],
+        **began,
         **facts,
     )
     (record.folder / "checkpoint.safetensors").unlink()

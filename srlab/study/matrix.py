@@ -129,6 +129,32 @@ class Matrix:
             for run in self._over_seeds(model, photographs=photographs)
         ]
 
+    def trunks(self) -> list[TrainingRun]:
+        """Trunks without attention, trained long: what branches go on from."""
+        if self.profile.branch is None:
+            return []
+        budget = self.profile.budget(**self.profile.branch.trunk)
+        return [run.model_copy(update={"budget": budget}) for run in self._over_seeds("edsr_like")]
+
+    def branches(self) -> list[TrainingRun]:
+        """Each arm gone on with from the trunk of each seed, behind gates that are closed at first."""
+        branch = self.profile.branch
+        if branch is None:
+            return []
+        budget = self.profile.budget(**branch.training)
+        arms = [(model, {}) for model in branch.models] + [("windown", {"side": side}) for side in branch.sides]
+        return [
+            self.training(model, trunk.seed, gates="closed", **options).model_copy(
+                update={"budget": budget, "start_from": trunk.hash}
+            )
+            for model, options in arms
+            for trunk in self.trunks()
+        ]
+
+    def start_of(self, run: TrainingRun) -> TrainingRun:
+        """The run that a branch goes on from."""
+        return next(trunk for trunk in self.trunks() if trunk.hash == run.start_from)
+
     def recipe_sweep(self) -> dict[str, list[TrainingRun]]:
         """The comparison by the profile's own recipe, named `CHOSEN`, and by each of its others."""
         sweep = {CHOSEN: self.comparison()}
@@ -155,14 +181,14 @@ class Matrix:
 
     def costs(self) -> TimingRun:
         """The networks that the profile trains by its own recipe, measured in turn on one size of input."""
-        networks = {self._label(run.network): run.network for run in self.trained()}
+        networks = {self.label(run): run.network for run in self.trained()}
         return self._timing("trained", networks, (TRAINED_SIDE,))
 
-    def _label(self, network: Network) -> str:
-        """The model, and what is not as the profile has it by default."""
-        default = self.network(network.model).options
-        own = [f"{key}={value}" for key, value in network.options.items() if value != default[key]]
-        return " ".join([network.model, *own])
+    def label(self, run: TrainingRun) -> str:
+        """The model of a run, and what of it is not as the profile has it, e.g. "windown side=8"."""
+        default = self.network(run.network.model).options | {"gates": "closed"}
+        own = [f"{key}={value}" for key, value in run.network.options.items() if value != default[key]]
+        return " ".join([run.network.model, *own])
 
     def timing(self) -> TimingRun:
         """The networks measured in turn; those that share weights both ways, recomputing and storing them."""
@@ -255,9 +281,10 @@ class Matrix:
         return {key: value for key, value in self.profile.timing.network.items() if key in known}
 
     def runs(self) -> list[Run]:
-        """Every run of the profile, those that measure time first."""
+        """Every run of the profile: those that measure time first, then seed by seed."""
         by_recipe = [run for runs in self.recipe_sweep().values() for run in runs]
-        training = list({run.hash: run for run in [*self.trained(), *by_recipe]}.values())
+        every = [*self.trunks(), *self.branches(), *self.trained(), *by_recipe]
+        training = sorted({run.hash: run for run in every}.values(), key=lambda run: run.seed)
         if self.profile.timing is None:
             return training
         timings = [

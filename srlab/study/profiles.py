@@ -97,9 +97,38 @@ class Recipe(BaseModel):
                 "skip": self.skip or profile.skip,
                 "first": self.first or profile.first,
                 "network": profile.network | self.network,
-                "training": Budget(**profile.training.model_dump() | self.training),
+                "training": profile.budget(**self.training),
             }
         )
+
+
+class Branch(BaseModel):
+    """The branched experiment: trunks without attention are trained long, and every arm goes on from one of them.
+
+    Attributes
+    ----------
+    trunk, training : dict
+        Fields of :class:`~srlab.training.Budget` that are not the profile's: of the trunks, and of what follows.
+    models : tuple of str
+        Networks on the trunk, of which `edsr_like` is the control that goes on without attention.
+    sides : tuple of int
+        Also `windown` with windows of these sides.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trunk: dict[str, int | float | str | tuple[float, ...]]
+    training: dict[str, int | float | str | tuple[float, ...]]
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    sides: tuple[PositiveInt, ...] = ()
+
+    @field_validator("models")
+    @classmethod
+    def _on_the_trunk(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        others = [model for model in models if model not in REGISTRY or "groups" not in REGISTRY[model].options]
+        if others:
+            raise ValueError(f"networks on the trunk, not {', '.join(others)}")
+        return models
 
 
 class Profile(BaseModel):
@@ -132,6 +161,10 @@ class Profile(BaseModel):
     training : Budget
     models : tuple of str
         The comparison.
+    branch : Branch, optional
+        Beside the comparison, which is from scratch: what goes on from trained trunks.
+    committed : bool
+        Refuse to begin a run while tracked files differ from the last commit.
     recipes : dict of str to Recipe
         Other recipes, by what is changed, with which networks of the comparison are trained too.
     clusters, windows : tuple of int
@@ -170,6 +203,8 @@ class Profile(BaseModel):
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
     training: Budget
     models: Annotated[tuple[str, ...], Field(min_length=1)]
+    branch: Branch | None = None
+    committed: bool = False
     recipes: dict[str, Recipe] = {}
     clusters: tuple[PositiveInt, ...] = ()
     windows: tuple[PositiveInt, ...] = ()
@@ -189,6 +224,26 @@ class Profile(BaseModel):
         if unknown:
             raise ValueError(f"models of `srlab models`, not {', '.join(unknown)}")
         return models
+
+    def budget(self, **other: object) -> Budget:
+        """That of training, with these fields other than they are.
+
+        Raises
+        ------
+        ValidationError
+            If there is no such field, or a value is not allowed.
+        """
+        return Budget(**self.training.model_dump() | other)
+
+    @model_validator(mode="after")
+    def _branch_applies(self) -> Profile:
+        if self.branch is not None:
+            for name in ("trunk", "training"):
+                try:
+                    self.budget(**getattr(self.branch, name))
+                except ValidationError as error:
+                    raise ValueError(explain(error, f"branch.{name}")) from None
+        return self
 
     @model_validator(mode="after")
     def _recipes_apply(self) -> Profile:

@@ -6,6 +6,7 @@ A record counts when `run.json`, written last, and everything it names are there
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,15 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from srlab.errors import InputError
+from srlab.files import write_text
+from srlab.measure.devices import code_commit
+from srlab.study.rules import rules
 from srlab.study.runs import Run, TrainingRun
 from srlab.training import Snapshots
 from srlab.weights.checkpoints import load_network, load_tensors
 
+#: What a record's folder holds until it is finished: by what rules and code its run began.
+BEGUN = "begun.json"
 #: Of weights: that this very study trained them.
 HERE = "trained here"
 
@@ -65,6 +71,13 @@ class Record:
     @property
     def finished(self) -> bool:
         return all(file.is_file() for file in self.files)
+
+    def begin(self) -> None:
+        """Make the folder, and keep by what rules and code the run began; of one that goes on that stays as it is."""
+        file = self.folder / BEGUN
+        if not file.exists():
+            began = {"commit": code_commit(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            write_text(file, json.dumps({"rules": rules().hashes(), "began": began}))
 
     @cached_property
     def facts(self) -> dict:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 from torch import nn
 
 from srlab.models import build
@@ -62,6 +63,8 @@ class TrainingRun(_Run):
     seed : int
     photographs : int, optional
         How many of the images to train on; all of them if None.
+    start_from : str, optional
+        Hash of the run whose trunk this one goes on from; None for a run from scratch.
     device : str
         As in the results folder's name, e.g. "amd-epyc".
     """
@@ -73,10 +76,18 @@ class TrainingRun(_Run):
     budget: Budget
     seed: int
     photographs: int | None = None
+    start_from: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: Callable) -> dict[str, object]:
+        """Without `start_from` where a run is from scratch, as earlier ones were: their hashes stand."""
+        content = dump(self)
+        return content if self.start_from else {key: content[key] for key in content if key != "start_from"}
 
     @property
     def slug(self) -> str:
-        return f"{self.network.model}-x{self.scale}-seed{self.seed}"
+        branch = "-branch" if self.start_from else ""
+        return f"{self.network.model}{branch}-x{self.scale}-seed{self.seed}"
 
 
 class TimingRun(_Run):

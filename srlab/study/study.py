@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm.auto import tqdm
 from srlab.data.layouts import ImageRef, held_out
 from srlab.data.sources import DataSource, embedded, open_data
 from srlab.errors import InputError, OutOfTime
-from srlab.measure.devices import choose_device, device_slug
+from srlab.measure.devices import choose_device, code_commit, device_slug
 from srlab.study.making import make_limits, make_timing, make_training
 from srlab.study.matrix import Matrix
 from srlab.study.profiles import Profile, load_profile
@@ -116,9 +117,17 @@ class Study(Matrix):
             )
         if time_is_up(deadline):
             raise OutOfTime(f"{run.name} was not begun")
-        record.folder.mkdir(parents=True, exist_ok=True)
+        if self.profile.committed and not re.fullmatch("[0-9a-f]+", commit := code_commit()):
+            raise InputError(
+                f"profile '{self.profile.name}' begins no run of code that is not committed, and this is '{commit}': "
+                f"commit your changes, or set them aside"
+            )
+        start = None
+        if run.kind == "training" and run.start_from:
+            start = self.obtain(self.start_of(run), processes, deadline)
+        record.begin()
         if run.kind == "training":
-            make_training(record, self.data.fewer(run.photographs), device, processes, deadline)
+            make_training(record, self.data.fewer(run.photographs), device, processes, deadline, start)
         elif run.kind == "timing":
             make_timing(record, device)
         else:

@@ -203,6 +203,30 @@ def fit(module: nn.Module, weights: StateDict, source: str) -> nn.Module:
     return module.eval()
 
 
+def start_from(network: nn.Module, path: Path) -> nn.Module:
+    """Give a network on the trunk the weights of another run's trunk; its attention and gates stay as they were built.
+
+    Parameters
+    ----------
+    network : Trunk
+        With closed gates it computes, bit for bit, what the other network computes.
+    path : Path
+        A file of :func:`save_network`, of the trunk without attention.
+
+    Raises
+    ------
+    InputError
+        If the trunks differ.
+    """
+    tensors, _ = load_tensors(path)
+    own = {
+        key: tensor
+        for key, tensor in network.state_dict().items()
+        if ".attention." in key or key.endswith(".gate")
+    }
+    return fit(network, own | tensors, f"weights {path}")
+
+
 def read_pth(path: str | Path) -> dict[str, Tensor]:
     """The state dict of a foreign .pth file; nothing in the file is run.
 

@@ -151,15 +151,16 @@ class Study(Matrix):
     def weights(self, run: TrainingRun) -> Weights | None:
         """What a network learnt by a run of this study or, until that is finished, by the reference's.
 
-        The reference has the networks of the comparison, from the first seed. The run is the same there but
-        for the images and the processor.
+        The reference has what `export_weights` writes. The run is the same there but for the images and the
+        processor.
         """
         record = self.record(run)
         if record.finished:
             return Weights(run, record.folder / "weights.safetensors", HERE)
-        if self.reference is None or run != self.training(run.network.model):
+        name = next((name for name, exported in self._exported().items() if exported == run), None)
+        if self.reference is None or name is None:
             return None
-        file = self.reference / "weights" / f"{run.network.model}.safetensors"
+        file = self.reference / "weights" / f"{name}.safetensors"
         for kept in records_in(self.reference, f"{run.slug}-*") if file.is_file() else ():
             elsewhere = {name: getattr(kept.run, name) for name in ("data", "benchmarks", "device")}
             if kept.run == run.model_copy(update=elsewhere):
@@ -191,20 +192,28 @@ class Study(Matrix):
         check_one_processor(records)
         return records
 
+    def _exported(self) -> dict[str, TrainingRun]:
+        """The runs of the first seed whose weights are kept, by the file's name: the comparison, and the branches."""
+        runs = [*self.comparison(), *self.branches()]
+        first = [run for run in runs if run.seed == self.profile.seeds[0]]
+        return {
+            re.sub("[ =]", "-", self.label(run)) + ("-branch" if run.start_from else ""): run for run in first
+        }
+
     def export_weights(self) -> list[Path]:
-        """Write what the networks of the comparison learnt from the first seed, to use and to keep.
+        """Write what the networks of the comparison, and the branches, learnt from the first seed, to use and to keep.
 
         Returns
         -------
         list of Path
-            `weights/MODEL.safetensors`, in half precision, which `srlab.weights.open_network` reads.
+            `weights/MODEL.safetensors` and `weights/ARM-branch.safetensors`, in half precision, which
+            `srlab.weights.open_network` reads.
         """
         written = []
-        for model in self.profile.models:
-            run = self.training(model)
-            path = self.folder / "weights" / f"{model}.safetensors"
+        for name, run in self._exported().items():
+            path = self.folder / "weights" / f"{name}.safetensors"
             network = self.record(run).network().half()
-            save_network(path, network, model, run.scale, run.network.options)
+            save_network(path, network, run.network.model, run.scale, run.network.options)
             written.append(path)
         return written
 

@@ -179,3 +179,19 @@ def test_profiles_for_verdicts_have_what_the_rules_compare(name):
             trained = arms if contrast.experiment == "branched" else profile.models
             assert {contrast.arm, contrast.against} <= set(trained)
             assert contrast.benchmark in ("all", *profile.benchmarks)
+
+
+def test_weights_of_the_first_seed_are_kept_for_a_clone_branches_too(study, tmp_path, monkeypatch):
+    """In half precision, under names that tell a branch from a run from scratch."""
+    for run in study.runs():
+        study.obtain(run)
+    names = [path.stem for path in study.export_weights()]
+    arms = ["edsr_like", "localn", "lspn", "windown-side-8"]
+    assert names == ["edsr_like", *(f"{arm}-branch" for arm in arms)]
+    (tmp_path / "results" / "reference").mkdir()
+    study.folder.rename(tmp_path / "results" / "reference" / study.folder.name)
+    clone = Study("branched", tmp_path)
+    branch = clone.branches()[4]
+    assert clone.weights(branch).source.startswith("reference: ")
+    trained = clone.weights(branch).network().state_dict()
+    assert "groups.0.gate" in trained and clone.weights(clone.branches()[5]) is None

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
+from srlab.attention.contract import Pattern, ResidualAttention, gather_rows, to_tokens
 from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b 1 l d"]
@@ -116,7 +116,8 @@ def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"])
     """How far each query's closest keys (ranks 0 to 14) fail to outweigh the middling ones (50 to 64).
 
     relu(1 − log(positive / (negative + 10⁻⁶))) on mean weights exp(q·k), averaged over queries. Queries go in
-    blocks, so that no [L, L] matrix is held, forward or backward.
+    blocks, so that no [L, L] matrix is held. Gradients flow through the thirty scores that count, not through
+    those they were chosen from.
 
     Raises
     ------
@@ -131,7 +132,11 @@ def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"])
     losses = []
     with torch.autocast(query.device.type, enabled=False):
         for block in query.split(1024, dim=1):
-            closest = (block @ key.mT).topk(65).values.exp()
-            positive, negative = closest[..., :15].mean(-1), closest[..., 50:].mean(-1)
+            with torch.no_grad():
+                ranked = (block @ key.mT).topk(65).indices
+            chosen = torch.cat([ranked[..., :15], ranked[..., 50:]], -1)
+            keys = gather_rows(key, chosen.flatten(1)).unflatten(1, chosen.shape[1:])
+            weights = (keys * block[:, :, None]).sum(-1).exp()
+            positive, negative = weights[..., :15].mean(-1), weights[..., 15:].mean(-1)
             losses.append((1 - (positive / (negative + 1e-6)).log()).relu())
         return torch.cat(losses, 1).mean()

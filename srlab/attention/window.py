@@ -18,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map
 from srlab.attention.from_weights import FromWeights
+from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
@@ -128,9 +129,12 @@ class BiasedAttention(torch.autograd.Function):
         bias: Float[Tensor, "heads p p"],
     ) -> Float[Tensor, "n heads p c"]:
         # Heads go first, so that a head's windows follow each other while its bias is in the cache. With a
-        # mask of three dimensions the CPU would take a kernel that holds all scores.
-        by_head = (tokens.transpose(0, 1) for tokens in (queries, keys, values))
-        out = scaled_dot_product_attention(*by_head, attn_mask=bias[:, None], scale=1.0).transpose(0, 1)
+        # mask of three dimensions, or one that asks for gradients, the CPU would take a kernel that holds all
+        # scores.
+        by_head = (tokens.transpose(0, 1) for tokens in fit(queries, keys, values))
+        mask = bias.detach()[:, None]
+        out = scaled_dot_product_attention(*by_head, attn_mask=mask, scale=1.0).transpose(0, 1)
+        out = out[..., : values.shape[-1]]
         context.save_for_backward(queries, keys, values, bias, out)
         return out
 
@@ -141,10 +145,11 @@ class BiasedAttention(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         queries, keys, values, bias, out = context.saved_tensors
         weights = (queries @ keys.mT).add_(bias).softmax(-1)
-        of_values = weights.mT @ gradient
         of_scores = gradient @ values.mT
         of_scores.sub_((gradient * out).sum(-1, keepdim=True)).mul_(weights)
-        return of_scores @ keys, of_scores.mT @ queries, of_values, of_scores.sum(0)
+        # Made transposed: matrices of few rows and many columns are multiplied several times faster.
+        of_queries, of_keys = keys.mT @ of_scores.mT, queries.mT @ of_scores
+        return of_queries.mT, of_keys.mT, (gradient.mT @ weights).mT, of_scores.sum(0)
 
 
 class WindowPattern(Pattern):

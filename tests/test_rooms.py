@@ -13,6 +13,7 @@ PACKAGE = ROOT / "srlab"
 LONG = 350
 REASONS = {
     "looking/centroids.py": "one subject: what k-means learnt, from snapshots to typical patches",
+    "weights/checkpoints.py": "weights in and out, and every check of what a file says",
     "training.py": "the loop and its checkpoint, read top to bottom",
 }
 

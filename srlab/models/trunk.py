@@ -18,6 +18,8 @@ from srlab.attention.contract import Attention, Pattern
 from srlab.models.skip import MeanColour
 from srlab.models.streams import stream
 
+#: Which part of what it attended every mechanism on the trunk adds to its input.
+ADDED = 0.1
 #: What `build` asks for: no gates, or gates that are closed at first.
 Gates = Literal["published", "closed"]
 
@@ -40,10 +42,8 @@ class ResidualBlock(nn.Module):
 class FeatureAggregationUnit(nn.Module):
     """Residual blocks, a non-local layer (or none), conv3×3, times 0.1, + input.
 
-    A unit whose `gate` is no longer None lets through, of each channel, that part of what its non-local layer changes.
+    What its non-local layer adds passes a `gate`, a 1×1 convolution, where it has one.
     """
-
-    gate: Float[Tensor, "c 1 1"] | None
 
     residual_scale = 0.1
 
@@ -51,7 +51,7 @@ class FeatureAggregationUnit(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.attention = attention
-        self.register_parameter("gate", None)
+        self.gate: nn.Conv2d | None = None
         self.merge = conv3x3(channels, channels)
 
     def forward(
@@ -60,7 +60,7 @@ class FeatureAggregationUnit(nn.Module):
         y = self.blocks(x)
         if self.attention is not None:
             attended, shared = self.attention(y, shared)
-            y = attended if self.gate is None else y + self.gate * (attended - y)
+            y = attended if self.gate is None else y + self.gate((attended - y) / ADDED)
         return x + self.residual_scale * self.merge(y), shared
 
 
@@ -157,20 +157,25 @@ class Trunk(nn.Module):
 
 
 def close_gates(trunk: Trunk) -> Trunk:
-    """Give each non-local layer a gate, closed at first: what it changes reaches the trunk as far as training opens it.
+    """Give each non-local layer a gate that is zero at first: what it adds reaches the trunk as far as training lets it.
 
-    With closed gates the output is, bit for bit, that of the trunk without such layers; open, all of it is as published.
+    A gate mixes the channels of what was attended. With closed gates the output is, bit for bit, that of the trunk
+    without such layers; a gate of `ADDED` times the identity lets through what runs from scratch add.
     """
     for unit in trunk.groups:
         if unit.attention is not None:
-            unit.gate = nn.Parameter(torch.zeros(trunk.channels, 1, 1))
+            unit.gate = nn.Conv2d(trunk.channels, trunk.channels, 1, bias=False)
+            nn.init.zeros_(unit.gate.weight)
     return trunk
 
 
 def gates_of(network: nn.Module) -> dict[str, float]:
-    """How far each gate of a network is open: the mean over channels of its absolute value, by layer."""
+    """How far each gate of a network is open, by unit: the root mean square of its singular values, over `ADDED`.
+
+    0 is closed; 1 adds as much of what was attended as runs from scratch do.
+    """
     return {
-        name: unit.gate.abs().mean().item()
+        name: (unit.gate.weight.float().square().sum() / unit.gate.out_channels).sqrt().item() / ADDED
         for name, unit in network.named_modules()
-        if getattr(unit, "gate", None) is not None
+        if isinstance(unit, FeatureAggregationUnit) and unit.gate is not None
     }

@@ -222,7 +222,7 @@ def start_from(network: nn.Module, path: Path) -> nn.Module:
     own = {
         key: tensor
         for key, tensor in network.state_dict().items()
-        if ".attention." in key or key.endswith(".gate")
+        if ".attention." in key or ".gate." in key
     }
     return fit(network, own | tensors, f"weights {path}")
 

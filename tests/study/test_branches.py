@@ -9,7 +9,7 @@ from kept import ROOT
 
 from srlab.errors import InputError
 from srlab.models import REGISTRY, build
-from srlab.models.trunk import gates_of
+from srlab.models.trunk import ADDED, gates_of
 from srlab.study.profiles import load_profile
 from srlab.study.rules import rules
 from srlab.study.study import Study
@@ -57,11 +57,11 @@ def test_its_gates_learn_from_the_first_step_on_and_open_they_let_all_through(tr
     _, file = trunk
     arm = start_from(build(name, 2, 5, skip="bicubic", gates="closed", **options_of(name)), file).train()
     arm(torch.rand(2, 3, 17, 14)).square().sum().backward()
-    gates = [unit.gate for unit in arm.groups]
+    gates = [unit.gate.weight for unit in arm.groups]
     assert all(gate.grad.abs().max() > 0 for gate in gates)
     published = stirred(build(name, 2, 5, **options_of(name)))
     opened = build(name, 2, 5, gates="closed", **options_of(name))
-    opened.load_state_dict(published.state_dict() | {f"groups.{i}.gate": torch.ones(12, 1, 1) for i in range(2)})
+    opened.load_state_dict(published.state_dict() | {f"groups.{i}.gate.weight": ADDED * torch.eye(12)[..., None, None] for i in range(2)})
     lr = torch.rand(1, 3, 17, 14)
     torch.testing.assert_close(opened.eval()(lr), published(lr), rtol=1e-4, atol=1e-4)
 
@@ -194,4 +194,4 @@ def test_weights_of_the_first_seed_are_kept_for_a_clone_branches_too(study, tmp_
     branch = clone.branches()[4]
     assert clone.weights(branch).source.startswith("reference: ")
     trained = clone.weights(branch).network().state_dict()
-    assert "groups.0.gate" in trained and clone.weights(clone.branches()[5]) is None
+    assert "groups.0.gate.weight" in trained and clone.weights(clone.branches()[5]) is None

@@ -25,6 +25,7 @@ for command in (
     study.train,
     study.trace,
     study.claims,
+    study.plan,
     measure.evaluate,
     measure.table,
     pictures.upscale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import Annotated
@@ -123,6 +124,29 @@ def claims(profile: ProfileName = "cpu") -> None:
         raise InputError(f"{paths[0]}: no such table; `srlab notebook claims --profile {profile}` writes it")
     typer.echo(f"From {path}:\n", err=True)
     typer.echo(claims_markdown(pd.read_csv(path)), nl=False)
+
+
+def plan(
+    profile: ProfileName = "cpu",
+    half_width: Annotated[
+        float, typer.Option(min=0.001, help="Of the intervals that are wanted, all at once, dB.")
+    ] = 0.05,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Of the machine that trains; this one's by default.")
+    ] = None,
+) -> None:
+    """Print how many seeds tell a profile's networks apart, and how long they take, as a Markdown table.
+
+    From the runs that it has; where it has none, from those of its networks in the reference.
+    """
+    from srlab.findings import power
+    from srlab.study.study import Study
+
+    study = Study(profile)
+    records = power.pilot(study)
+    table = power.plan(records, study.profile, half_width)
+    told = power.markdown(table, records, study.profile, half_width, cores or os.cpu_count() or 1)
+    typer.echo(told, nl=False)
 
 
 def train(

@@ -11,8 +11,16 @@ from IPython.display import Markdown
 
 from srlab.files import write_text
 from srlab.findings.frames import ALL, count, differences, growth, over_bicubic, pareto
-from srlab.findings.sentences import verdict
-from srlab.findings.statistics import SEEDS, matrix, paired_difference, rank_correlation, ratio_of_medians
+from srlab.findings.sentences import signed, verdict
+from srlab.findings.statistics import (
+    SEEDS,
+    Estimate,
+    matrix,
+    over_seeds,
+    rank_correlation,
+    ratio_of_medians,
+    seed_difference,
+)
 from srlab.measure.limits import MEASURED
 from srlab.study.records import Record
 
@@ -98,17 +106,14 @@ def units(quality: pd.DataFrame, costs: pd.DataFrame) -> str:
     network = costs[costs["part"] == "network"].set_index(["model", "groups"])["median_ms"]
     numbers = sorted(quality["groups"].unique())
     told = []
-    for model, own in quality.groupby("model", sort=False):
-        found = _pooled(differences(own, "groups", numbers[0])).set_index("groups").loc[numbers[-1]]
+    gains = _pooled(differences(quality, "groups", numbers[0], within="model"))
+    for row in gains[gains["groups"] == numbers[-1]].itertuples():
         told.append(
-            f"`{model}` with {numbers[-1]} units instead of {numbers[0]}: {_interval(found)} dB at "
-            f"{network[model, numbers[-1]] / network[model, numbers[0]]:.1f} times the latency"
+            f"`{row.model}` with {numbers[-1]} units instead of {numbers[0]}: {signed(row)} dB at "
+            f"{network[row.model, numbers[-1]] / network[row.model, numbers[0]]:.1f} times the latency"
         )
-    attention = []
-    for number in numbers:
-        own = quality[quality["groups"] == number]
-        found = _pooled(differences(own)).iloc[0]
-        attention.append(f"{number}: {_interval(found)}")
+    gains = _pooled(differences(quality, within="groups")).sort_values("groups")
+    attention = [f"{row.groups}: {signed(row)}" for row in gains.itertuples()]
     return (
         f"{'; '.join(told)}. What attention (`lcoan` − `edsr_like`) gains at each number of units: "
         f"{', '.join(attention)} dB. {_seeds(quality)}"
@@ -169,21 +174,40 @@ def limits(found: pd.DataFrame) -> str:
 
 
 def kinds(gains: pd.DataFrame) -> str:
-    """What attention gains on each kind of image, and whether self-similarity tells where."""
+    """What attention gains on each kind of image, and whether self-similarity tells where.
+
+    Rank correlations are of each seed, so that seeds can differ, and apart for what is alike within a kind and
+    what tells kinds apart.
+    """
+    family = gains[["model", "kind"]].drop_duplicates().shape[0]
     told = []
-    seeds = gains["seed"].nunique()
     for model, own in gains.groupby("model", sort=False):
         each = []
         for kind, part in own.groupby("kind", sort=False):
-            gain = paired_difference(matrix(part.assign(benchmark=kind)))
+            gain = seed_difference(matrix(part.assign(benchmark=kind)), family)
             each.append(f"{kind} {gain:+.3f}")
-        images = own.groupby(["kind", "name"])[["self_similarity", "gain_db"]].mean()
-        rho = rank_correlation(images["self_similarity"], images["gain_db"])
+        within, between = _with_self_similarity(own)
         told.append(
-            f"`{model}`: {', '.join(each)} dB; rank correlation of gain and self-similarity {rho:+.2f}"
+            f"`{model}`: {', '.join(each)} dB; rank correlation of gain and self-similarity {within:+.2f} within "
+            f"kinds and {between:+.2f} between them"
         )
+    seeds = gains["seed"].nunique()
     judged = "" if seeds >= SEEDS else f" With {count(seeds, 'seed')} no verdict is drawn."
-    return f"Gain over `edsr_like` with 95 % interval. {'. '.join(told)}.{judged}"
+    return (
+        f"Gain over `edsr_like`; in brackets 95 % intervals over seeds, of gains simultaneous. {'. '.join(told)}."
+        f"{judged}"
+    )
+
+
+def _with_self_similarity(gains: pd.DataFrame) -> tuple[Estimate, Estimate]:
+    """Spearman's ρ of gain and self-similarity, mean over seeds: within kinds (their mean), and of kinds' means."""
+    within, between = [], []
+    for _, own in gains.groupby("seed"):
+        by_kind = own.groupby("kind")[["self_similarity", "gain_db"]]
+        within.append(rank_correlation([part.to_numpy() for _, part in by_kind]))
+        between.append(rank_correlation([by_kind.mean().to_numpy()]))
+    found = [over_seeds(np.array(each)) for each in (within, between)]
+    return tuple(Estimate(*np.clip(each, -1, 1)) if np.isfinite(each.low) else each for each in found)
 
 
 def fronts(quality: pd.DataFrame, costs: pd.DataFrame) -> str:
@@ -220,10 +244,9 @@ def attribution(found: pd.DataFrame) -> str:
 def photographs(quality: pd.DataFrame) -> str:
     """What each network gains from more photographs."""
     counts = sorted(quality["photographs"].unique())
-    told = []
-    for model, own in quality.groupby("model", sort=False):
-        found = _pooled(differences(own, "photographs", counts[0])).set_index("photographs").loc[counts[-1]]
-        told.append(f"`{model}` {_interval(found)} dB")
+    gains = _pooled(differences(quality, "photographs", counts[0], within="model"))
+    most = gains[gains["photographs"] == counts[-1]]
+    told = [f"`{row.model}` {signed(row)} dB" for row in most.itertuples()]
     return (
         f"From {counts[0]} to {counts[-1]} photographs: {'; '.join(told)}. {_seeds(quality)} Each set was "
         f"drawn once: what is peculiar to its photographs is in the difference and not in the interval."
@@ -246,6 +269,49 @@ def above_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> str:
     )
 
 
+def pairing(spreads: pd.DataFrame) -> str:
+    """What it is worth that networks of one seed begin with one trunk.
+
+    Parameters
+    ----------
+    spreads : DataFrame
+        Of :func:`srlab.findings.pairing.spreads`.
+    """
+    median = spreads[["spread_db", "paired_spread_db"]].median()
+    if median.isna().any():
+        return "How results differ between seeds shows with more than one."
+    return (
+        f"From seed to seed a network's mean PSNR differs by {median['spread_db']:.3f} dB (standard deviation, median "
+        f"over networks), its difference to the trunk without attention by {median['paired_spread_db']:.3f} dB "
+        f"({spreads['paired_spread_db'].min():.3f} to {spreads['paired_spread_db'].max():.3f})."
+    )
+
+
+def recipes(changes: pd.DataFrame) -> str:
+    """What the chosen recipe reaches, which change of it costs most, and which cost nothing that can be seen.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Of :func:`srlab.findings.recipes.by_recipe`.
+    """
+    names = list(changes["recipe"].unique())
+    chosen = changes[changes["recipe"] == names[0]].groupby("model", sort=False)["gain_db"].mean()
+    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]].sort_values()
+    told = ", ".join(f"{name} {change:+.2f} dB" for name, change in means.items())
+    worst = changes.loc[changes["gain_db"].idxmin()]
+    fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
+    by_model = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in chosen.items())
+    images, seeds = int(changes["images"].iloc[0]), changes["seed"].nunique()
+    return (
+        f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
+        f"above bicubic ({by_model}; {count(images, 'image')}, {count(seeds, 'seed')}). "
+        f"With one thing changed at a time their mean changes by: {told}. The lowest of all, `{worst['model']}` "
+        f"with “{worst['recipe']}”, ends {worst['gain_db']:+.2f} dB from bicubic."
+        + (" With one seed, differences of a tenth of a dB may be chance." if seeds == 1 else "")
+    )
+
+
 def _rounds(timing: Record, label: str) -> pd.Series:
     times = timing.times[(timing.times["label"] == label) & (timing.times["part"] == LAYERS)]
     return times.sort_values("repeat")["ms"]
@@ -258,17 +324,11 @@ def _pooled(gains: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['gain_db']:+.3f} [{row['low_db']:+.3f}, {row['high_db']:+.3f}]"
-
-
 def _seeds(quality: pd.DataFrame) -> str:
     seeds = quality["seed"].nunique()
     if seeds < SEEDS:
         return f"With {count(seeds, 'seed')} no verdict is drawn."
-    return (
-        "Where an interval (95 %, over images and seeds) holds zero, this budget cannot tell the two apart."
-    )
+    return "Where an interval (95 %, over seeds, simultaneous) holds zero, this budget cannot tell the two apart."
 
 
 def answer(text: str, study_folder: Path, name: str) -> Markdown:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from srlab.errors import InputError
-from srlab.findings.statistics import SEEDS, growth_exponent, matrix, paired_difference
+from srlab.findings.statistics import SEEDS, equivalent, growth_exponent, matrix, seed_difference
 from srlab.study.records import Record
+from srlab.study.rules import rules
 
 #: The `run` of rows that no run made: bicubic enlargement.
 NO_RUN = "none"
@@ -193,15 +194,20 @@ def means(quality: pd.DataFrame, by: str = "model") -> pd.DataFrame:
     )
 
 
-def paired(quality: pd.DataFrame, by: str, reference: object) -> pd.DataFrame:
+def paired(quality: pd.DataFrame, by: str, reference: object, within: str | None = None) -> pd.DataFrame:
     """What each image gains against the reference trained from the same seed.
+
+    Parameters
+    ----------
+    within : str, optional
+        A column, each value of which has a reference of its own.
 
     Returns
     -------
     DataFrame
         The rows of `quality` that are not the reference's, with `gain_db`, the difference in psnr_y.
     """
-    keys = ["benchmark", "name", "seed"]
+    keys = ["benchmark", "name", "seed", *([within] if within else [])]
     others, own = quality[quality[by] != reference], quality[quality[by] == reference]
     joined = others.merge(own[[*keys, "psnr_y"]], on=keys, suffixes=("", "_reference"))
     return joined.assign(gain_db=joined["psnr_y"] - joined["psnr_y_reference"])
@@ -209,41 +215,64 @@ def paired(quality: pd.DataFrame, by: str, reference: object) -> pd.DataFrame:
 
 #: The name of all benchmarks together.
 ALL = "all"
+#: Differences within ± this are no effect, dB.
+MARGIN = rules().quality.margin_db
 
 
-def differences(quality: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> pd.DataFrame:
-    """Mean gains against a reference with their 95 % intervals: paired by image and seed, both resampled.
+def differences(
+    quality: pd.DataFrame,
+    by: str = "model",
+    reference: object = "edsr_like",
+    within: str | None = None,
+    margin: float = MARGIN,
+) -> pd.DataFrame:
+    """Mean gains against a reference, paired by image and seed, with 95 % intervals over seeds.
+
+    The intervals of one benchmark hold all at once; see `srlab.findings.statistics.seed_difference`.
+
+    Parameters
+    ----------
+    within : str, optional
+        A column, each value of which has a reference of its own.
+    margin : float
+        dB; gains within ± this are no effect.
 
     Returns
     -------
     DataFrame
-        benchmark (and, of several, "all"), `by`, gain_db (mean over images and seeds), low_db, high_db (its
-        interval, `srlab.findings.statistics.paired_difference`), images, images_higher (images whose mean over seeds
-        is higher), seeds, told_apart, run. `told_apart` needs an interval without zero and `SEEDS` seeds or
-        more.
+        benchmark (and, of several, "all"), `within`, `by`, gain_db (mean over images and seeds), low_db, high_db
+        (its interval; infinite of one seed), spread_db (standard deviation over seeds of the mean over images;
+        NaN of one seed), images, images_higher (images whose mean over seeds is higher), seeds, told_apart
+        (the interval leaves out zero), equal (it lies within ±margin), run. `told_apart` and `equal` need
+        `SEEDS` seeds or more; a gain may be both.
     """
-    gains = paired(quality, by, reference)
+    gains = paired(quality, by, reference, within)
     if gains["benchmark"].nunique() > 1:
         gains = pd.concat([gains, gains.assign(name=gains["benchmark"] + " " + gains["name"], benchmark=ALL)])
+    arm = [within, by] if within else [by]
     rows = []
-    for (benchmark, value), own in gains.groupby(["benchmark", by], sort=False):
-        gain = paired_difference(matrix(own))
-        seeds = own["seed"].nunique()
-        image = own.groupby("name")["gain_db"].mean()
-        rows.append(
-            {
-                "benchmark": benchmark,
-                by: value,
-                "gain_db": gain.value,
-                "low_db": gain.low,
-                "high_db": gain.high,
-                "images": len(image),
-                "images_higher": int((image > 0).sum()),
-                "seeds": seeds,
-                "told_apart": gain.excludes_zero and seeds >= SEEDS,
-                "run": " ".join(own["run"].unique()),
-            }
-        )
+    for benchmark, all_arms in gains.groupby("benchmark", sort=False):
+        arms = list(all_arms.groupby(arm, sort=False))
+        for values, own in arms:
+            found = matrix(own)
+            gain, seeds = seed_difference(found, len(arms)), len(found)
+            image = own.groupby("name")["gain_db"].mean()
+            rows.append(
+                {
+                    "benchmark": benchmark,
+                    **dict(zip(arm, values, strict=True)),
+                    "gain_db": gain.value,
+                    "low_db": gain.low,
+                    "high_db": gain.high,
+                    "spread_db": found.mean(1).std(ddof=1) if seeds > 1 else np.nan,
+                    "images": len(image),
+                    "images_higher": int((image > 0).sum()),
+                    "seeds": seeds,
+                    "told_apart": gain.excludes_zero and seeds >= SEEDS,
+                    "equal": equivalent(gain, margin) and seeds >= SEEDS,
+                    "run": " ".join(own["run"].unique()),
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -27,15 +27,3 @@ def spreads(quality: pd.DataFrame, reference: str = "edsr_like") -> pd.DataFrame
         facts = {"model": model, "seeds": own["seed"].nunique(), **spread}
         rows.append(facts | {"run": " ".join(own["run"].unique())})
     return pd.DataFrame(rows)
-
-
-def answer(spreads: pd.DataFrame) -> str:
-    """What it is worth that networks of one seed begin with one trunk."""
-    median = spreads[["spread_db", "paired_spread_db"]].median()
-    if median.isna().any():
-        return "How results differ between seeds shows with more than one."
-    return (
-        f"From seed to seed a network's mean PSNR differs by {median['spread_db']:.3f} dB (standard deviation, median "
-        f"over networks), its difference to the trunk without attention by {median['paired_spread_db']:.3f} dB "
-        f"({spreads['paired_spread_db'].min():.3f} to {spreads['paired_spread_db'].max():.3f})."
-    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from srlab.findings.frames import count, over_bicubic
+from srlab.findings.frames import over_bicubic
 from srlab.study.records import Record
 
 
@@ -65,28 +65,3 @@ def changes(frame: pd.DataFrame) -> pd.DataFrame:
     facts["seconds"] = facts["seconds"].round().astype(int)
     left, right = facts[["steps", "batch", "patch"]], facts[["change_db", "seconds", "run"]]
     return left.join(gains).join(right).reset_index()
-
-
-def answer(changes: pd.DataFrame) -> str:
-    """What the chosen recipe reaches, which change of it costs most, and which cost nothing that can be seen.
-
-    Parameters
-    ----------
-    changes : DataFrame
-        Of :func:`by_recipe`.
-    """
-    names = list(changes["recipe"].unique())
-    chosen = changes[changes["recipe"] == names[0]].groupby("model", sort=False)["gain_db"].mean()
-    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]].sort_values()
-    told = ", ".join(f"{name} {change:+.2f} dB" for name, change in means.items())
-    worst = changes.loc[changes["gain_db"].idxmin()]
-    fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
-    by_model = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in chosen.items())
-    images, seeds = int(changes["images"].iloc[0]), changes["seed"].nunique()
-    return (
-        f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
-        f"above bicubic ({by_model}; {count(images, 'image')}, {count(seeds, 'seed')}). "
-        f"With one thing changed at a time their mean changes by: {told}. The lowest of all, `{worst['model']}` "
-        f"with “{worst['recipe']}”, ends {worst['gain_db']:+.2f} dB from bicubic."
-        + (" With one seed, differences of a tenth of a dB may be chance." if seeds == 1 else "")
-    )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from srlab.findings.frames import ALL, count, images_in, late_gains
-from srlab.findings.statistics import SEEDS
+from srlab.findings.statistics import SEEDS, Estimate
 from srlab.looking.centroids import (
     ClusterMap,
     ClusterView,
@@ -54,7 +54,7 @@ WORDS = {
 
 
 def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "edsr_like") -> str:
-    """What may be said about mean gains: only those whose interval leaves out zero, and of enough seeds.
+    """What may be said about mean gains: which intervals leave out zero, and how far the others reach.
 
     Of several benchmarks, about all of them together.
     """
@@ -69,30 +69,30 @@ def verdict(differences: pd.DataFrame, by: str = "model", reference: object = "e
             f"**No verdict.** The {found}, but {count(seeds, 'seed')} cannot tell a network from its luck: "
             f"{SEEDS} or more can."
         )
-    sentence = f"The {found}, over {seeds} seeds. "
     apart = differences[differences["told_apart"]]
-    if apart.empty:
-        return (
-            sentence + "**No verdict:** every 95 % interval holds zero: this budget cannot tell them apart."
+    others = differences[~differences["told_apart"]]
+    told = [f"The {found}, over {seeds} seeds."]
+    if len(apart):
+        each = "; ".join(
+            f"`{getattr(row, by)}` is {'better' if row.gain_db > 0 else 'worse'} {_on(row.benchmark)}, {signed(row)} dB"
+            for row in apart.itertuples()
         )
-    told = "; ".join(
-        f"`{row[by]}` {_on(row['benchmark'])} {signed(row['gain_db'], row['low_db'], row['high_db'])} dB"
-        for _, row in apart.iterrows()
-    )
-    chance = f"of {len(differences)} such intervals, one in twenty leaves out zero by chance"
-    return (
-        f"{sentence}**Told apart** (95 % interval over images and seeds without zero; {chance}): {told}. "
-        f"**Not told apart:** the other {len(differences) - len(apart)} of {len(differences)}."
-    )
+        family = count(len(differences), "comparison")
+        told.append(f"**Told apart** (95 % intervals over seeds, simultaneous for {family}): {each}.")
+    if len(others):
+        names = ", ".join(f"`{value}`" for value in others[by])
+        widest = np.ceil(1000 * others[["low_db", "high_db"]].abs().to_numpy().max()) / 1000
+        told.append(f"**Not told apart** within ±{widest:.3f} dB: {names}.")
+    return " ".join(told)
 
 
 def _on(benchmark: str) -> str:
     return "on all benchmarks" if benchmark == ALL else f"on {benchmark}"
 
 
-def signed(value: float, low: float, high: float) -> str:
-    """A difference with its interval."""
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+def signed(row: object) -> str:
+    """The gain of a row of `srlab.findings.differences` with its interval, where it has one."""
+    return f"{Estimate(row.gain_db, row.low_db, row.high_db):+.3f}"
 
 
 def settled(curves: pd.DataFrame) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ SEEDS = 3
 
 
 class Estimate(NamedTuple):
-    """A number and its 95 % interval, in the number's unit."""
+    """A number and its 95 % interval, in the number's unit; the ends are infinite where there is none."""
 
     value: float
     low: float
@@ -30,20 +32,31 @@ class Estimate(NamedTuple):
         return self.low > 0 or self.high < 0
 
     def __format__(self, form: str) -> str:
+        """The number as `form` has it and, where there is one, its interval."""
+        if not np.isfinite(self.high - self.low):
+            return f"{self.value:{form}}"
         return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
-def paired_difference(differences: Float[np.ndarray, "seeds images"]) -> Estimate:
+def seed_difference(differences: Float[np.ndarray, "seeds images"], family: int = 1) -> Estimate:
     """The mean difference of two networks that were trained from the same seeds and met the same images.
 
-    Both are resampled with replacement, seeds and, independently, images, since either would be others next
-    time; the interval is that of percentiles. Of few seeds such an interval is rather too narrow than too
-    wide. With one seed it is that of the images alone (scipy's, bias-corrected and accelerated).
+    The unit is the seed: of each the mean over images, then Student's t over seeds, with the spread of these
+    differences alone, for networks differ in how much seeds change them. The interval is about these images;
+    they are not resampled, since what another image adds is not what another training would. Intervals of a
+    family hold all at once with 95 % or more, by Šidák.
 
     Parameters
     ----------
     differences : Float[np.ndarray, "seeds images"]
         dB.
+    family : int
+        How many comparisons are looked at together.
+
+    Returns
+    -------
+    Estimate
+        Of one seed without ends, -inf and inf.
 
     Raises
     ------
@@ -54,21 +67,54 @@ def paired_difference(differences: Float[np.ndarray, "seeds images"]) -> Estimat
         raise InputError(
             "differences hold numbers that are not finite: an interval needs every seed and image"
         )
-    seeds, images = differences.shape
-    mean = float(differences.mean())
-    if images == 1 or np.ptp(differences) == 0:
-        return Estimate(mean, -np.inf, np.inf) if images == 1 else Estimate(mean, mean, mean)
-    generator = np.random.default_rng(0)
-    if seeds == 1:
-        found = scipy.stats.bootstrap(
-            (differences[0],), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, rng=generator
-        ).confidence_interval
-        return Estimate(mean, float(found.low), float(found.high))
-    of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
-    of_images = generator.multinomial(images, np.full(images, 1 / images), RESAMPLES) / images
-    means = np.einsum("rs,si,ri->r", of_seeds, differences, of_images)
-    low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return Estimate(mean, float(low), float(high))
+    return over_seeds(differences.mean(1), family)
+
+
+def over_seeds(found: Float[np.ndarray, " seeds"], family: int = 1) -> Estimate:
+    """The mean of what each seed found, and its interval by Student's t; see `seed_difference`."""
+    mean, seeds = float(found.mean()), len(found)
+    spread = float(found.std(ddof=1)) if seeds > 1 else np.nan
+    half = half_width(spread, seeds, family)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def equivalent(estimate: Estimate, margin: float) -> bool:
+    """Whether an estimate lies wholly within ±margin: two one-sided tests, read off its interval.
+
+    Each of the two has half the error of the interval: 2.5 % by an interval of 95 %, where the two tests are
+    usually made at 5 % each. Of a family the error of all together is that of its simultaneous intervals.
+    """
+    return -margin < estimate.low and estimate.high < margin
+
+
+@cache
+def _quantile(seeds: int, family: int) -> float:
+    level = LEVEL ** (1 / family)
+    return float(scipy.stats.t.ppf((1 + level) / 2, seeds - 1))
+
+
+def half_width(spread: float, seeds: int, family: int) -> float:
+    """Half of a simultaneous interval of `seed_difference`; infinite of one seed.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation over seeds of the mean difference, dB.
+    seeds, family : int
+        How many there are, and how many comparisons are looked at together.
+    """
+    if seeds < 2:
+        return np.inf
+    return _quantile(seeds, family) * spread / seeds**0.5
+
+
+def seeds_needed(spread: float, half_width: float, family: int, most: int = 100) -> int | None:
+    """The fewest seeds, `SEEDS` or more, whose interval has this half-width, if the spread stays as it is.
+
+    None if more than `most` are needed. A spread of few seeds is itself uncertain, and so is this number.
+    """
+    enough = (n for n in range(SEEDS, most + 1) if _quantile(n, family) * spread / n**0.5 <= half_width)
+    return next(enough, None)
 
 
 def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
@@ -134,26 +180,20 @@ def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
     return Estimate(float(line.slope), float(line.slope - margin), float(line.slope + margin))
 
 
-def rank_correlation(x: ArrayLike, y: ArrayLike) -> Estimate:
-    """Spearman's ρ by scipy, with a bootstrap over pairs (percentiles)."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    value = float(scipy.stats.spearmanr(x, y).statistic)
-    if len(x) < 4 or not np.isfinite(value):
-        return Estimate(value, -np.inf, np.inf)
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(len(x), size=(RESAMPLES, len(x)))
-    rank_x, rank_y = (scipy.stats.rankdata(side[drawn], axis=1) for side in (x, y))
-    with np.errstate(invalid="ignore"):  # a resample of one pair alone has no correlation
-        found = _correlations(rank_x, rank_y)
-    low, high = np.nanpercentile(found, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return Estimate(value, float(low), float(high))
+def rank_correlation(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+    """Spearman's ρ within groups: that of each by scipy, then their mean.
 
-
-def _correlations(x: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n m"]) -> Float[np.ndarray, " n"]:
-    x, y = (side - side.mean(1, keepdims=True) for side in (x, y))
-    return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    Groups of fewer than three pairs, or in which one side is all alike, have none and are left out; NaN if
+    all are.
+    """
+    found = [
+        scipy.stats.spearmanr(x, y).statistic
+        for x, y in groups
+        if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
+    ]
+    return float(np.mean(found)) if found else float("nan")
 
 
 def matrix(gains: pd.DataFrame, column: str = "gain_db") -> Float[np.ndarray, "seeds images"]:
-    """A column of a tidy frame with seed, benchmark and name, as `paired_difference` wants it."""
+    """A column of a tidy frame with seed, benchmark and name, as `seed_difference` wants it."""
     return gains.pivot_table(index="seed", columns=["benchmark", "name"], values=column).to_numpy()

@@ -34,7 +34,7 @@ NAMES = {
 #: Decimals of columns of numbers; two where nothing is said.
 DIGITS = {
     "ssim_y": 4,
-    **dict.fromkeys(("gain_db", "spread_db", "paired_spread_db"), 3),
+    **dict.fromkeys(("gain_db", "low_db", "high_db", "spread_db", "paired_spread_db"), 3),
     "Mparameters": 3,
     "median_ms": 1,
     "q25_ms": 1,
@@ -64,7 +64,7 @@ def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[s
         Without `run`. Of `BETTER`'s columns the best values, as they are printed, are bold.
     """
     write_text(study_folder / "tables" / f"{name}.csv", frame.to_csv(index=False))
-    shown = frame.drop(columns="run").reset_index(drop=True)
+    shown = frame.drop(columns="run").reset_index(drop=True).replace([np.inf, -np.inf], np.nan)
     groups = shown[list(within)].agg(tuple, axis=1) if within else pd.Series("all", shown.index)
 
     def bold(column: pd.Series) -> list[str]:

@@ -201,7 +201,9 @@ def claims(rows: pd.DataFrame) -> Figure:
         inside = np.clip(row["share"], *SHARES)
         if inside != row["share"]:
             marker = ">" if inside > 0 else "<"
-        ax.plot(np.clip([row["share_low"], row["share_high"]], *SHARES), [y, y], color=colour, linewidth=2)
+        ends = row["share_low"], row["share_high"]
+        if np.isfinite(ends).any():
+            ax.plot(np.clip(ends, *SHARES), [y, y], color=colour, linewidth=2)
         ax.plot(inside, y, marker=marker, color=colour, linestyle="none", clip_on=False)
     ax.axvline(1, color=INK, linewidth=0.9)
     ax.axvline(0, color=INK, linewidth=0.6, linestyle=":")

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from srlab.findings.frames import count, paired
-from srlab.findings.statistics import matrix, paired_difference
+from srlab.findings.statistics import matrix, seed_difference
 from srlab.findings.tables import NAMES
 from srlab.plots.style import INK, look
 
@@ -33,7 +33,9 @@ def draw_gains(
     by: str = "model",
     like: str | None = None,
 ) -> None:
-    """A dot an image (mean over seeds), a large marker their mean, a bar for its 95 % interval.
+    """A dot an image (mean over seeds), a large marker their mean, a bar for its 95 % interval over seeds.
+
+    The intervals of one panel hold all at once. Of one seed there is none, and the panel says so.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def draw_gains(
         style = look(like or value)
         own = each[each[by] == value]
         images = own.groupby(["benchmark", "name"], sort=False)["gain_db"].mean()
-        gain = paired_difference(matrix(own))
+        gain = seed_difference(matrix(own), len(values))
         places = x + np.linspace(-0.1, 0.35, len(images) + 2)[1:-1]
         ax.scatter(places, images, s=6, color=style["color"], alpha=0.4, linewidths=0)
         left, face = x - 0.22, {"color": style["color"], "markeredgecolor": INK, "markersize": 6}
@@ -59,10 +61,17 @@ def draw_gains(
     categories(ax, [str(value) for value in values])
     ax.set_ylabel(f"Y-PSNR − {reference} (dB)" if by == "model" else f"Y-PSNR − that of {reference} (dB)")
     ax.set_title(images_and_seeds(quality))
+    if quality["seed"].nunique() == 1:
+        say_no_interval(ax)
     # A few images gain or lose much; they must not squeeze the rest into a line.
     low, high = np.percentile(each["gain_db"], [1, 99])
     room = 0.15 * (high - low) + 0.02
     ax.set_ylim(min(low, 0) - room, max(high, 0) + room)
+
+
+def say_no_interval(ax: Axes) -> None:
+    """Where bars for intervals would be."""
+    ax.text(0.99, 0.99, "one seed: no interval", transform=ax.transAxes, ha="right", va="top", fontsize=7)
 
 
 def draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:

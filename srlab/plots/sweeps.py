@@ -21,6 +21,7 @@ from srlab.plots.marks import (
     key,
     points,
     powers,
+    say_no_interval,
 )
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
@@ -183,6 +184,10 @@ def photographs(quality: pd.DataFrame) -> Figure:
     figure = blank(DOUBLE, 2.7)
     psnr, gain = figure.subplots(1, 2)
     counts = sorted(quality["photographs"].unique().tolist())
+    gains = differences(quality, "photographs", counts[0], within="model")
+    gains = gains[gains["benchmark"] == (ALL if (gains["benchmark"] == ALL).any() else gains["benchmark"][0])]
+    if one_seed := quality["seed"].nunique() == 1:
+        say_no_interval(gain)
     for number, (model, own) in enumerate(quality.groupby("model", sort=False)):
         style = look(model)
         seeds = own.groupby(["photographs", "seed"])["psnr_y"].mean().unstack()
@@ -190,11 +195,8 @@ def photographs(quality: pd.DataFrame) -> Figure:
         psnr.plot(seeds.index * shift, seeds.mean(axis=1), **style)
         bars = {"color": style["color"], "linewidth": 2, "alpha": 0.5}
         psnr.vlines(seeds.index * shift, seeds.min(axis=1), seeds.max(axis=1), **bars)
-        found = differences(own, "photographs", counts[0])
-        found = found[
-            found["benchmark"] == (ALL if (found["benchmark"] == ALL).any() else found["benchmark"][0])
-        ]
-        spread = [found["gain_db"] - found["low_db"], found["high_db"] - found["gain_db"]]
+        found = gains[gains["model"] == model]
+        spread = None if one_seed else found["high_db"] - found["gain_db"]
         gain.errorbar(found["photographs"] * shift, found["gain_db"], yerr=spread, capsize=2, **style)
     for ax in (psnr, gain):
         powers(ax, counts)

@@ -50,8 +50,10 @@ def test_the_table_has_a_row_a_recipe_and_a_column_a_network():
 
 
 def test_the_answer_names_what_costs_most_first_and_who_ends_lowest():
-    told = recipes.answer(recipes.by_recipe(SWEEP, BICUBIC))
-    assert "2 networks end 1.50 to 2.00 dB above bicubic (`lcoan` +2.00, `esc` +1.50; 2 images, 1 seed)" in told
+    told = answers.recipes(recipes.by_recipe(SWEEP, BICUBIC))
+    assert (
+        "2 networks end 1.50 to 2.00 dB above bicubic (`lcoan` +2.00, `esc` +1.50; 2 images, 1 seed)" in told
+    )
     assert "no skip -1.50 dB, half +0.05 dB" in told
     assert "The lowest of all, `esc` with “no skip”, ends -0.50 dB from bicubic" in told
     assert "may be chance" in told
@@ -69,13 +71,13 @@ def test_pairing_takes_what_seeds_share_out_of_the_difference():
     assert found["model"].tolist() == ["lcoan"] and found["run"].tolist() == ["lcoan0 lcoan1"]
     assert found["spread_db"].item() == pytest.approx(1.2 / 2**0.5)
     assert found["paired_spread_db"].item() == pytest.approx(0.2 / 2**0.5)
-    assert "differs by 0.849 dB" in pairing.answer(found) and "by 0.141 dB" in pairing.answer(found)
+    assert "differs by 0.849 dB" in answers.pairing(found) and "by 0.141 dB" in answers.pairing(found)
 
 
 def test_of_one_seed_no_spread_is_told():
     found = pairing.spreads(quality().query("seed == 0"))
     assert found["paired_spread_db"].isna().all()
-    assert pairing.answer(found) == "How results differ between seeds shows with more than one."
+    assert answers.pairing(found) == "How results differ between seeds shows with more than one."
 
 
 def test_how_far_networks_end_above_bicubic():

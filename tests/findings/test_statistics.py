@@ -3,16 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from srlab.errors import InputError
 from srlab.findings.statistics import (
     Estimate,
+    equivalent,
     growth_exponent,
+    half_width,
     matrix,
-    paired_difference,
+    over_seeds,
     rank_correlation,
     ratio_of_medians,
+    seed_difference,
+    seeds_needed,
 )
 
 
@@ -31,49 +38,95 @@ def width(estimate):
     return estimate.high - estimate.low
 
 
-class TestPairedDifference:
-    def test_intervals_cover_the_truth_in_most_studies(self):
-        """A little under 95 %, as the docstring says, and never far under it."""
-        found = [paired_difference(simulated(study=number)) for number in range(100)]
-        assert 85 <= sum(estimate.low <= 0.1 <= estimate.high for estimate in found) <= 99
-        assert (
-            sum(estimate.low <= 0.4 <= estimate.high for estimate in found) <= 5
-        )  # nor because they are wide
-        assert all(estimate.low < estimate.value < estimate.high for estimate in found)
+class TestSeedDifference:
+    def test_it_is_students_interval_of_the_seeds_means(self):
+        differences = simulated()
+        means = differences.mean(1)
+        found = seed_difference(differences)
+        oracle = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+        assert found == pytest.approx((means.mean(), oracle.low, oracle.high))
 
-    def test_both_seeds_and_images_widen_it(self):
-        none = dict.fromkeys(("of_seeds", "of_images"), 0.0)
-        neither, seeds, images = (
-            width(paired_difference(simulated(**none | more)))
-            for more in ({}, {"of_seeds": 0.2}, {"of_images": 0.5})
-        )
-        assert seeds > 4 * neither and images > 4 * neither
+    @pytest.mark.parametrize("family", [2, 13])
+    def test_of_a_family_each_is_so_wide_that_independent_ones_hold_at_once(self, family):
+        differences = simulated()
+        oracle = stats.ttest_1samp(differences.mean(1), 0).confidence_interval(0.95 ** (1 / family))
+        assert seed_difference(differences, family)[1:] == pytest.approx(tuple(oracle))
 
-    def test_the_same_differences_give_the_same_interval(self):
-        assert paired_difference(simulated()) == paired_difference(simulated())
-        assert paired_difference(simulated()).value == pytest.approx(simulated().mean())
+    @given(hnp.arrays(float, (4, 6), elements=st.floats(-1, 1)), st.floats(-9, 9))
+    def test_what_images_add_to_every_seed_only_moves_it(self, differences, shift):
+        """Images are not replicates: that they differ widens nothing, and another order of them changes nothing."""
+        found = seed_difference(differences)
+        images = np.linspace(-5, 5, 6)
+        moved = seed_difference(differences + images + shift)
+        assert moved == pytest.approx(tuple(np.array(found) + shift), abs=1e-9)
+        assert seed_difference(differences[:, ::-1].copy()) == pytest.approx(found)
+        assert seed_difference(differences[::-1].copy()) == pytest.approx(found)
 
-    def test_one_seed_has_the_interval_of_scipys_bootstrap_over_images(self):
+    def test_one_seed_tells_nothing(self):
         one = simulated(seeds=1)
-        found = paired_difference(one)
-        oracle = stats.bootstrap((one[0],), np.mean, method="BCa", rng=np.random.default_rng(1))
-        assert found.value == pytest.approx(one.mean())
-        assert found[1:] == pytest.approx(oracle.confidence_interval, abs=0.05 * width(found))
+        assert seed_difference(one) == (pytest.approx(one.mean()), -np.inf, np.inf)
+        assert not seed_difference(one).excludes_zero and not equivalent(seed_difference(one), 1e9)
+
+    def test_one_image_is_enough(self):
+        found = seed_difference(np.array([[0.5], [0.7]]))
+        assert found[1:] == pytest.approx(tuple(stats.ttest_1samp([0.5, 0.7], 0).confidence_interval()))
 
     def test_equal_differences_leave_nothing_open(self):
-        assert paired_difference(np.full((3, 4), 0.5)) == (0.5, 0.5, 0.5)
-        assert paired_difference(np.full((3, 4), 0.5)).excludes_zero
-        assert not paired_difference(np.zeros((3, 4))).excludes_zero
-
-    def test_one_image_tells_nothing(self):
-        assert paired_difference(np.array([[0.5], [0.7]])) == (pytest.approx(0.6), -np.inf, np.inf)
+        assert seed_difference(np.full((3, 4), 0.5)) == (0.5, 0.5, 0.5)
+        assert seed_difference(np.full((3, 4), 0.5)).excludes_zero
+        assert not seed_difference(np.zeros((3, 4))).excludes_zero
 
     @pytest.mark.parametrize("hole", [np.nan, np.inf])
     def test_a_hole_is_told(self, hole):
         differences = simulated()
         differences[1, 2] = hole
         with pytest.raises(InputError, match="not finite"):
-            paired_difference(differences)
+            seed_difference(differences)
+
+
+class TestEquivalence:
+    @pytest.mark.parametrize(
+        ("low", "high", "is_equal"),
+        [
+            (-0.04, 0.03, True),
+            (0.01, 0.04, True),
+            (-0.05, 0.03, False),
+            (-0.04, 0.06, False),
+            (0.06, 0.07, False),
+        ],
+    )
+    def test_only_what_lies_wholly_within_the_margin(self, low, high, is_equal):
+        assert equivalent(Estimate((low + high) / 2, low, high), 0.05) is is_equal
+
+    @pytest.mark.parametrize("mean", [-0.06, -0.01, 0.0, 0.02])
+    def test_it_is_two_one_sided_tests_at_half_the_intervals_error(self, mean):
+        means = mean + np.array([-0.012, 0.001, 0.011, 0.0])
+        above, below = (
+            stats.ttest_1samp(means, side * 0.05, alternative=way).pvalue
+            for side, way in ((-1, "greater"), (1, "less"))
+        )
+        assert equivalent(over_seeds(means), 0.05) == (max(above, below) < 0.025)
+
+
+class TestPower:
+    def test_the_half_width_is_that_of_the_interval(self):
+        found = seed_difference(simulated(), family=7)
+        spread = float(simulated().mean(1).std(ddof=1))
+        assert half_width(spread, 5, 7) == pytest.approx(width(found) / 2)
+        assert half_width(spread, 1, 7) == np.inf
+
+    @given(st.floats(0.001, 0.5), st.floats(0.01, 0.2), st.integers(1, 20))
+    def test_one_seed_less_would_be_too_few(self, spread, wanted, family):
+        needed = seeds_needed(spread, wanted, family)
+        if needed is None:
+            assert half_width(spread, 100, family) > wanted
+        else:
+            assert half_width(spread, needed, family) <= wanted
+            assert needed == 3 or half_width(spread, needed - 1, family) > wanted
+
+    def test_no_spread_still_needs_as_many_as_give_a_verdict(self):
+        assert seeds_needed(0.0, 0.05, 13) == 3
+        assert seeds_needed(10.0, 0.05, 13) is None
 
 
 class TestRatioOfMedians:
@@ -128,22 +181,21 @@ class TestGrowthExponent:
 
 
 class TestRankCorrelation:
-    def test_whatever_rises_together_correlates_fully(self):
-        x = np.linspace(0, 5, 20)
-        assert rank_correlation(x.tolist(), np.exp(x).tolist()) == pytest.approx((1, 1, 1))
-        assert rank_correlation(x.tolist(), (-(x**3)).tolist()) == pytest.approx((-1, -1, -1))
+    X = np.arange(8.0)
 
-    def test_the_interval_tells_noise_from_a_relation(self):
-        draw = np.random.default_rng(0).normal
-        x, noise = draw(size=(2, 60))
-        related, unrelated = rank_correlation(x, x + noise), rank_correlation(x, noise)
-        for found, y in ((related, x + noise), (unrelated, noise)):
-            assert found.value == pytest.approx(stats.spearmanr(x, y).statistic)
-            assert -1 <= found.low < found.value < found.high <= 1
-        assert related.excludes_zero and not unrelated.excludes_zero
+    def test_of_one_group_it_is_scipys(self):
+        y = np.random.default_rng(0).normal(size=8)
+        assert rank_correlation([(self.X, y)]) == pytest.approx(stats.spearmanr(self.X, y).statistic)
 
-    def test_three_pairs_or_no_spread_have_no_interval(self):
-        assert rank_correlation([1, 2, 3], [1, 2, 3]) == (pytest.approx(1), -np.inf, np.inf)
+    def test_what_tells_groups_apart_is_not_in_it(self):
+        """All together rise, and within each group they fall."""
+        groups = [(self.X + 100 * i, 1000 * i - self.X) for i in range(5)]
+        together = stats.spearmanr(*(np.concatenate(side) for side in zip(*groups, strict=True))).statistic
+        assert together > 0.9 and rank_correlation(groups) == pytest.approx(-1)
+
+    def test_two_pairs_or_no_spread_have_none(self):
+        assert np.isnan(rank_correlation([([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [4, 4, 4])]))
+        assert rank_correlation([([1, 2], [2, 1]), ([1, 2, 3], [1, 2, 3])]) == pytest.approx(1)
 
 
 def test_a_matrix_has_seeds_in_rows_and_images_in_columns():
@@ -156,8 +208,9 @@ def test_a_matrix_has_seeds_in_rows_and_images_in_columns():
     frame = pd.DataFrame(rows).sample(frac=1, random_state=1)
     assert np.array_equal(matrix(frame), [[0, 1, 2], [100, 101, 102]])
     with pytest.raises(InputError, match="not finite"):  # an image that one seed has not met
-        paired_difference(matrix(frame.iloc[1:]))
+        seed_difference(matrix(frame.iloc[1:]))
 
 
 def test_an_estimate_in_words():
     assert f"{Estimate(0.1234, -0.05, 0.3):+.2f}" == "+0.12 [-0.05, +0.30]"
+    assert f"{Estimate(0.1234, -np.inf, np.inf):+.2f}" == "+0.12"

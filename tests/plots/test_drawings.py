@@ -181,8 +181,7 @@ def gains_of(study, name):
     if callable(reference):
         reference = reference(quality[by])
     if name == "photographs":
-        each = quality.groupby("model", sort=False)
-        return pd.concat(findings.differences(own, by, reference).assign(model=model) for model, own in each)
+        return findings.differences(quality, by, reference, within="model")
     return findings.differences(quality, by, reference)
 
 

@@ -7,6 +7,7 @@ import pytest
 from kept import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy import stats
 
 from srlab import findings, plots
 from srlab.errors import InputError
@@ -336,7 +337,7 @@ def test_one_seed_tells_nothing_apart():
 
 def test_two_seeds_tell_nothing_apart_either():
     differences = findings.differences(quality({"edsr_like": [30.0, 30.1], "lcoan": [35.0, 35.1]}))
-    assert (differences["low_db"] > 0).all() and not differences["told_apart"].any()
+    assert not differences["told_apart"].any() and not differences["equal"].any()
     said = findings.verdict(differences)
     assert "No verdict" in said and "2 seeds cannot tell a network from its luck: 3 or more can" in said
 
@@ -347,19 +348,84 @@ def test_an_interval_that_holds_zero_tells_nothing_apart():
     )
     assert (differences["low_db"] < 0).all() and (differences["high_db"] > 0).all()
     assert not differences["told_apart"].any()
-    assert "No verdict" in findings.verdict(differences) and "cannot tell" in findings.verdict(differences)
+    said = findings.verdict(differences)
+    ends = differences.loc[differences["benchmark"] == findings.ALL, ["low_db", "high_db"]].abs()
+    [told] = re.findall(r"\*\*Not told apart\*\* within ±([\d.]+) dB: `lcoan`\.", said)
+    assert ends.to_numpy().max() <= float(told) < ends.to_numpy().max() + 0.001
+    assert not {"better", "worse", "Told"} & set(re.findall(r"\w+", said))
 
 
 def test_an_interval_without_zero_is_told_apart():
-    differences = findings.differences(quality(TRAINED)).set_index(["benchmark", "model"])
+    trained = TRAINED | {"lcoan": [30.4, 30.52, 30.46], "enlcn": [29.4, 29.52, 29.46]}
+    differences = findings.differences(quality(trained)).set_index(["benchmark", "model"])
     for benchmark in ("Set5", "Set14", findings.ALL):
-        lcoan, nlan = (differences.loc[benchmark, model] for model in ("lcoan", "nlan"))
-        assert lcoan["low_db"] > 0 and lcoan["told_apart"]
+        lcoan, nlan, enlcn = (differences.loc[benchmark, model] for model in ("lcoan", "nlan", "enlcn"))
+        assert lcoan["low_db"] > 0 and lcoan["told_apart"] and not lcoan["equal"]
         assert nlan["low_db"] < 0 < nlan["high_db"] and not nlan["told_apart"]
+        assert enlcn["high_db"] < 0 and enlcn["told_apart"]
         assert lcoan["run"] == "lcoan-0 lcoan-1 lcoan-2"
     said = findings.verdict(differences.reset_index())
-    assert "`lcoan` on all benchmarks +0.300 [+0.200, +0.400] dB" in said
-    assert "other 1 of 2" in said and "No verdict" not in said
+    assert "`lcoan` is better on all benchmarks, +0.410 [+0." in said
+    assert "`enlcn` is worse on all benchmarks, -0.590 [-0." in said
+    assert "simultaneous for 3 comparisons" in said and re.search(r"within ±[\d.]+ dB: `nlan`\.$", said)
+
+
+def test_intervals_are_simultaneous_over_the_arms_of_a_benchmark_whatever_their_reference():
+    trained = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
+    alone = findings.differences(quality({m: trained[m] for m in ("edsr_like", "lcoan")}))
+    lone, together = (
+        (rows["high_db"] - rows["low_db"])[rows["model"] == "lcoan"].iloc[0]
+        for rows in (alone, findings.differences(quality(trained)))
+    )
+    t = stats.t(2)
+    assert together / lone == pytest.approx(t.ppf((1 + 0.95**0.5) / 2) / t.ppf(0.975))
+    images, _ = varied("photographs", [5, 20], ["edsr_like", "lcoan"])
+    each = findings.differences(images, "photographs", 5, within="model")
+    [own] = (
+        findings.differences(images[images["model"] == "lcoan"], "photographs", 5)
+        .query("benchmark == 'all'")
+        .itertuples()
+    )
+    both = each.query("benchmark == 'all'").set_index("model")
+    assert both.index.tolist() == ["edsr_like", "lcoan"] and both.loc["lcoan", "gain_db"] == pytest.approx(
+        own.gain_db
+    )
+    assert both.loc["lcoan", "high_db"] > own.high_db
+
+
+def test_a_gain_within_the_margin_is_equal_and_may_be_told_apart():
+    gains = {"edsr_like": [30.0, 31.0, 32.0], "lcoan": [30.02, 31.021, 32.019], "nlan": [30.1, 30.9, 32.0]}
+    rows = findings.differences(quality(gains)).query("benchmark == 'all'").set_index("model")
+    assert rows.loc["lcoan", ["told_apart", "equal"]].tolist() == [True, True]
+    assert rows.loc["nlan", ["told_apart", "equal"]].tolist() == [False, False]
+    assert rows["spread_db"].tolist() == pytest.approx([0.001, 0.1])
+    strict = findings.differences(quality(gains), margin=0.01).query("benchmark == 'all'").set_index("model")
+    assert not strict["equal"].any() and strict.loc["lcoan", "told_apart"]
+
+
+def test_of_one_seed_figures_have_no_intervals_and_say_so():
+    one = {model: seeds[:1] for model, seeds in TRAINED.items()}
+    photographs = varied("photographs", [5, 20], ["edsr_like", "lcoan"])[0].query("seed == 0")
+    for figure in (
+        plots.gains(quality(one)),
+        plots.sharing(quality(one), costs({"nlan": 9.0, "lcoan": 2.0})),
+        plots.DRAWINGS["photographs"].draw(photographs),
+    ):
+        FigureCanvasAgg(figure).draw()
+        assert "one seed: no interval" in {text.get_text() for ax in figure.axes for text in ax.texts}
+        ends = [path.vertices for ax in figure.axes for lines in ax.collections for path in lines.get_paths()]
+        assert all(np.isfinite(each).all() for each in ends)
+    for figure in (
+        plots.gains(quality(TRAINED)),
+        plots.DRAWINGS["photographs"].draw(varied("photographs", [5, 20])[0]),
+    ):
+        assert not any("no interval" in text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):
+    rows = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
+    assert "inf" not in findings.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
+    assert np.isinf(pd.read_csv(tmp_path / "tables" / "gains.csv")["low_db"]).all()
 
 
 def test_all_benchmarks_weigh_every_image_alike():

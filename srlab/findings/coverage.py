@@ -219,4 +219,4 @@ if __name__ == "__main__":
     study = Study("cpu")
     known = spreads(quality(pilot(study)))
     for name, frame in (("intervals_spreads", known), ("intervals", coverage(known))):
-        write_text(study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False))
+        write_text(study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))

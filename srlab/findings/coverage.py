@@ -128,16 +128,16 @@ def simulated(
 ) -> tuple[
     Float[np.ndarray, "studies networks seeds"],
     Float[np.ndarray, "studies arms seeds images"],
-    Float[np.ndarray, "studies arms"] | float,
+    Float[np.ndarray, " arms"],
 ]:
-    """Studies without any true difference, normally distributed.
+    """Studies of networks that differ from image to image alone, normally distributed.
 
     Returns
     -------
     tuple
-        Of each study the mean of each network and seed, the reference first; the gain of each arm over it, seed
-        and image; the true mean gain: of the images, which have it in every study, or with `other_images` of
-        the images that might have been drawn.
+        Of each study the mean of each network and seed, the reference first, and the gain over it of each arm,
+        seed and image; the true mean gain of each arm: of the images, which are the same in every study, or
+        with `other_images` of all that might have been drawn.
     """
     draw = np.random.default_rng(0).normal
     images = int(spreads["images"].iloc[0])
@@ -148,7 +148,8 @@ def simulated(
     each = of_seeds[..., None] + interaction * draw(size=(studies, len(spreads), seeds, images))
     of_images = image * draw(size=(studies if other_images else 1, len(spreads), 1, images))
     gains = each[:, 1:] - each[:, :1] + of_images[:, 1:]
-    return each.mean(3), gains, 0.0 if other_images else of_images[:, 1:].mean((2, 3))
+    truth = np.zeros(gains.shape[1]) if other_images else of_images[0, 1:].mean((1, 2))
+    return each.mean(3), gains, truth
 
 
 def _intervals(
@@ -219,4 +220,6 @@ if __name__ == "__main__":
     study = Study("cpu")
     known = spreads(quality(pilot(study)))
     for name, frame in (("intervals_spreads", known), ("intervals", coverage(known))):
-        write_text(study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))
+        write_text(
+            study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g")
+        )

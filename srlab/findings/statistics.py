@@ -180,16 +180,16 @@ def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
     return Estimate(float(line.slope), float(line.slope - margin), float(line.slope + margin))
 
 
-def rank_correlation(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
     """Spearman's ρ within groups: that of each by scipy, then their mean.
 
     Groups of fewer than three pairs, or in which one side is all alike, have none and are left out; NaN if
     all are.
     """
     found = [
-        scipy.stats.spearmanr(x, y).statistic
-        for x, y in groups
-        if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
+        scipy.stats.spearmanr(pairs).statistic
+        for pairs in groups
+        if len(pairs) > 2 and (np.ptp(pairs, axis=0) > 0).all()
     ]
     return float(np.mean(found)) if found else float("nan")
 

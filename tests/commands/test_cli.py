@@ -49,6 +49,13 @@ def test_models_lists_the_registry(srlab):
     assert "lcoan" in done.stdout and "14.34" in done.stdout and "arXiv:2404.04922" in done.stdout
 
 
+def test_plan_prints_a_table_and_hours(srlab):
+    done = srlab("plan", "--profile", "cpu", "--half-width", "0.1", "--cores", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("| network ") and "| seeds for ±0.1 dB " in done.stdout
+    assert "| edsr_like " in done.stdout and "On 3 cores, a run each" in done.stdout
+
+
 def test_evaluate_bicubic_writes_records(srlab, tmp_path):
     done = srlab("evaluate", "--scale", "2", "--json", str(tmp_path / "out.json"))
     assert done.returncode == 0, done.stderr

@@ -135,18 +135,16 @@ def plan(
         int | None, typer.Option(min=1, help="Of the machine that trains; this one's by default.")
     ] = None,
 ) -> None:
-    """Print how many seeds tell a profile's networks apart, and how long they take, as a Markdown table.
+    """Print how many seeds tell a profile's networks apart, and how long they take, as Markdown tables.
 
     From the runs that it has; where it has none, from those of its networks in the reference.
     """
-    from srlab.findings import power
+    from srlab.findings.power import markdown, plans
     from srlab.study.study import Study
 
-    study = Study(profile)
-    records = power.pilot(study)
-    table = power.plan(records, study.profile, half_width)
-    told = power.markdown(table, records, study.profile, half_width, cores or os.cpu_count() or 1)
-    typer.echo(told, nl=False)
+    cores = cores or os.cpu_count() or 1
+    found = plans(Study(profile), half_width)
+    typer.echo("\n".join(markdown(plan, half_width, cores) for plan in found), nl=False)
 
 
 def train(

@@ -218,7 +218,7 @@ if __name__ == "__main__":
     from srlab.study.study import Study
 
     study = Study("cpu")
-    known = spreads(quality(pilot(study)))
+    known = spreads(quality(pilot(study, study.comparison())))
     for name, frame in (("intervals_spreads", known), ("intervals", coverage(known))):
         write_text(
             study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g")

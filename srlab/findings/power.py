@@ -102,7 +102,7 @@ def pilot(study: Study, runs: Sequence[TrainingRun], folders: Sequence[Path] | N
     Returns
     -------
     list of Record
-        Empty if no folder has any, or none of what the others are compared with.
+        In the order of `runs`, by seed; empty if no folder has any, or none of what the others are compared with.
     """
     if folders is None:
         references = sorted((study.root / "results" / "reference").glob("*-*"))
@@ -126,7 +126,8 @@ def pilot(study: Study, runs: Sequence[TrainingRun], folders: Sequence[Path] | N
             known = [record.run.network for record in records]
             there = [label for label, network in networks.items() if network in known]
             if _reference(networks) in there and len(there) >= min(2, len(networks)):
-                return records
+                order = list(networks.values())
+                return sorted(records, key=lambda record: (order.index(record.run.network), record.run.seed))
     return []
 
 

@@ -47,6 +47,7 @@ def draw_gains(
     each = paired(quality, by, reference)
     values = [value for value in quality[by].unique() if value != reference]
     ax.axhline(0, color=INK, linewidth=0.8)
+    ends = []
     for x, value in enumerate(values):
         style = look(like or value)
         own = each[each[by] == value]
@@ -57,21 +58,19 @@ def draw_gains(
         left, face = x - 0.22, {"color": style["color"], "markeredgecolor": INK, "markersize": 6}
         if np.isfinite(gain.low):
             ax.vlines(left, gain.low, gain.high, color=INK, linewidth=2)
+            ends += [gain.low, gain.high]
         ax.plot(left, gain.value, marker=style["marker"], linestyle="none", **face)
     categories(ax, [str(value) for value in values])
     ax.set_ylabel(f"Y-PSNR − {reference} (dB)" if by == "model" else f"Y-PSNR − that of {reference} (dB)")
     ax.set_title(images_and_seeds(quality))
     if quality["seed"].nunique() == 1:
-        say_no_interval(ax)
+        corner = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 7}
+        ax.text(0.99, 0.99, "one seed: no interval", **corner)
     # A few images gain or lose much; they must not squeeze the rest into a line.
     low, high = np.percentile(each["gain_db"], [1, 99])
+    low, high = min([low, *ends]), max([high, *ends])
     room = 0.15 * (high - low) + 0.02
     ax.set_ylim(min(low, 0) - room, max(high, 0) + room)
-
-
-def say_no_interval(ax: Axes) -> None:
-    """Where bars for intervals would be."""
-    ax.text(0.99, 0.99, "one seed: no interval", transform=ax.transAxes, ha="right", va="top", fontsize=7)
 
 
 def draw_costs(ax: Axes, costs: pd.DataFrame, column: str) -> None:

@@ -21,7 +21,6 @@ from srlab.plots.marks import (
     key,
     points,
     powers,
-    say_no_interval,
 )
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
@@ -186,8 +185,7 @@ def photographs(quality: pd.DataFrame) -> Figure:
     counts = sorted(quality["photographs"].unique().tolist())
     gains = differences(quality, "photographs", counts[0], within="model")
     gains = gains[gains["benchmark"] == (ALL if (gains["benchmark"] == ALL).any() else gains["benchmark"][0])]
-    if one_seed := quality["seed"].nunique() == 1:
-        say_no_interval(gain)
+    one_seed = quality["seed"].nunique() == 1
     for number, (model, own) in enumerate(quality.groupby("model", sort=False)):
         style = look(model)
         seeds = own.groupby(["photographs", "seed"])["psnr_y"].mean().unstack()
@@ -203,7 +201,8 @@ def photographs(quality: pd.DataFrame) -> Figure:
         ax.set_xlabel("photographs trained on")
     gain.axhline(0, color=INK, linewidth=0.8)
     psnr.set(ylabel=NAMES["psnr_y"], title=f"{images_and_seeds(quality)}, bars: seeds")
-    gain.set(ylabel=f"Y-PSNR − that of {counts[0]} photographs (dB)", title="bars: 95 % interval")
+    gain.set_ylabel(f"Y-PSNR − that of {counts[0]} photographs (dB)")
+    gain.set_title("one seed: no interval" if one_seed else "bars: 95 % interval, over seeds")
     figure.legend(handles=key(quality["model"]), loc="outside lower center", ncols=4)
     return figure
 

@@ -412,14 +412,16 @@ def test_of_one_seed_figures_have_no_intervals_and_say_so():
         plots.DRAWINGS["photographs"].draw(photographs),
     ):
         FigureCanvasAgg(figure).draw()
-        assert "one seed: no interval" in {text.get_text() for ax in figure.axes for text in ax.texts}
+        told = {text.get_text() for ax in figure.axes for text in [*ax.texts, ax.title]}
+        assert "one seed: no interval" in told
         ends = [path.vertices for ax in figure.axes for lines in ax.collections for path in lines.get_paths()]
         assert all(np.isfinite(each).all() for each in ends)
     for figure in (
         plots.gains(quality(TRAINED)),
         plots.DRAWINGS["photographs"].draw(varied("photographs", [5, 20])[0]),
     ):
-        assert not any("no interval" in text.get_text() for ax in figure.axes for text in ax.texts)
+        told = [text.get_text() for ax in figure.axes for text in [*ax.texts, ax.title]]
+        assert not any("no interval" in words for words in told)
 
 
 def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):

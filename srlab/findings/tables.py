@@ -28,6 +28,7 @@ NAMES = {
     "spread_db": "spread between seeds (dB)",
     "paired_spread_db": "spread of the difference (dB)",
     "change_db": "change of their mean (dB)",
+    "uniform_cost_db": "uniform weights cost (dB)",
     "gini": "Gini coefficient of cluster sizes",
     "pure_windows": "share of windows of one cluster",
 }
@@ -35,6 +36,7 @@ NAMES = {
 DIGITS = {
     "ssim_y": 4,
     **dict.fromkeys(("gain_db", "low_db", "high_db", "spread_db", "paired_spread_db"), 3),
+    **dict.fromkeys(("drop_db", "uniform_cost_db", "uniform_low_db", "uniform_high_db"), 3),
     "Mparameters": 3,
     "median_ms": 1,
     "q25_ms": 1,

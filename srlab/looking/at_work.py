@@ -9,11 +9,11 @@ attends with; no mechanism knows of it. Three changes:
 - "own 7×7 only": of the keys that a query sees only those in its own neighbourhood are left, their weights scaled to
   sum to one again. A query that sees none of its neighbours, as windows that choose others may, attends to nothing.
 
-Two mechanisms know no softmax, and no sum of weights to keep. *A kernel* (ConvAttn): the weights are its taps, large
-and dynamic kernel added up. They become their mean for each pair of channels; they change places, alike for all
-channels; or those outside the middle 7×7 are zero. *Correlations* (SCC): both of its halves are sums over the pixels j
-of a window with signed weights: (q_i·r_g/d + bias) times j's share of its group's token r_g, and v_i·v_j/p times q_j.
-Those weights are altered as others are, and what lies outside 7×7 is dropped.
+Some mechanisms know no softmax, and no sum of weights to keep. *A kernel* (ConvAttn, a local convolution): the weights
+are its taps, large and dynamic kernel added up. For each pair of channels they become their mean; they change places,
+alike for all pairs; or those outside the middle 7×7 become zero. *Correlations* (SCC): both of its halves are sums over
+the pixels j of a window with signed weights, (q_i·r_g/d + bias) for j's share of its group's token r_g, and v_i·v_j/p
+for q_j. They become their mean over the window, or change places as other keys do; what lies outside 7×7 is dropped.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 from tqdm.auto import tqdm
 
-from srlab.attention import SCC, Attention, ConvAttn, Pattern
+from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
 from srlab.attention.contract import to_map
-from srlab.attention.conv_attn import KernelPattern
+from srlab.attention.conv_attn import KernelPattern, depthwise
 from srlab.attention.routed_windows import by_head
 from srlab.attention.scc import CorrelationPattern
 from srlab.data.layouts import ImageRef
 from srlab.data.sources import evenly
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate
-from srlab.study.records import Record
+from srlab.study.runs import TrainingRun
+from srlab.study.study import Study
 
 #: What can be done to the weights; nothing, by the plain formula all the same, for tests.
 NOTHING = "nothing"
@@ -49,16 +50,15 @@ UNIFORM, SHUFFLED, OWN = CHANGES = ("uniform weights", "shuffled keys", "own 7×
 REACH = 3
 #: How many queries' weights are held at a time.
 QUERIES = 256
-#: How many benchmark images are measured, and the side in HR pixels of the middle that is taken of each.
-IMAGES, SIDE = 8, 96
-#: Columns of `measure`.
-COLUMNS = ["model", "seed", "run", "benchmark", "name", "change", "psnr_y", "drop_db"]
+#: How many benchmark images are measured, and the side in LR pixels of the middle that is taken of each. Weights by the
+#: plain formula take the square of its area: 13 networks of three seeds take a minute and a half of one core.
+IMAGES, SIDE = 8, 32
 
 Map = Float[Tensor, "b c h w"]
 
 
 class Altered(Pattern):
-    """A pattern with altered weights, attended with by the plain formula, some queries at a time.
+    """A pattern with altered weights, attended with by the plain formula; where only values move, by its own way.
 
     Parameters
     ----------
@@ -75,9 +75,8 @@ class Altered(Pattern):
 
     def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
         if self.change == SHUFFLED:
-            value = value[:, :, shuffled(value.shape[2])]
-        queries = torch.arange(self.query.shape[2], device=value.device)
-        return torch.cat([self.weights(some) @ value for some in queries.split(QUERIES)], 2)
+            return self.pattern.attend(value[:, :, shuffled(value.shape[2])])
+        return plain(self, value)
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
         seen = self.pattern.multiplicity(queries)
@@ -132,6 +131,9 @@ class Correlations(Pattern):
         self.grid, self.device = pattern.grid, pattern.device
         self.multiplicity, self.pixels = pattern.multiplicity, pattern.pixels
 
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        return plain(self, value)
+
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
         if self.position is None:
             return 0.0
@@ -143,6 +145,12 @@ class Correlations(Pattern):
         return (query @ self.key.mT + self.bias(queries)) * self.multiplicity(queries)
 
 
+def plain(pattern: Pattern, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+    """Attend by the plain formula, holding the weights of `QUERIES` queries at a time."""
+    queries = torch.arange(pattern.query.shape[2], device=value.device)
+    return torch.cat([pattern.weights(some) @ value for some in queries.split(QUERIES)], 2)
+
+
 @singledispatch
 def output(pattern: Pattern, layer: Attention, x: Map, change: str) -> Map:
     """What a layer makes of `x` when the weights of the pattern that it attends with are altered."""
@@ -150,17 +158,19 @@ def output(pattern: Pattern, layer: Attention, x: Map, change: str) -> Map:
 
 
 @output.register
-def _(pattern: KernelPattern, layer: Attention, x: Map, change: str) -> Map:
-    """The layer itself, with another kernel; one image at a time, since each has a dynamic kernel of its own."""
-    kernel, twin = pattern.weight, copy(layer)
-    if isinstance(layer, ConvAttn):
-        [dynamic] = layer.small_kernels(x)
-        placed = pad(dynamic, [kernel.shape[-1] // 2 - 1] * 4)
-        across = torch.diag_embed(placed.permute(1, 2, 0)).permute(2, 3, 0, 1)
-        kernel = kernel + (across if pattern.mix is None else placed[:, None])
-        twin.small_kernels = lambda x: torch.zeros_like(dynamic)[None]
-    altered = replace(pattern, weight=_with_taps(kernel, change))
+def _(pattern: KernelPattern, layer: ConvAttn | LocalConvolution, x: Map, change: str) -> Map:
+    """The layer with another kernel; of ConvAttn one image at a time, since each has a dynamic kernel of its own."""
+    kernel = pattern.weight
+    if isinstance(layer, LocalConvolution):
+        taps = _with_taps(kernel, change)[:, 0]
+        return x + layer.residual_scale * layer.merge(depthwise(x, taps.expand(len(x), *taps.shape)))
+    [dynamic] = layer.small_kernels(x)
+    placed = pad(dynamic, [kernel.shape[-1] // 2 - 1] * 4)
+    across = torch.diag_embed(placed.permute(1, 2, 0)).permute(2, 3, 0, 1)
+    altered = replace(pattern, weight=_with_taps(kernel + (across if pattern.mix is None else placed[:, None]), change))
+    twin = copy(layer)
     twin.pattern = lambda x, shared=None: altered
+    twin.small_kernels = lambda x: torch.zeros_like(dynamic)[None]
     return twin.forward(x)[0]
 
 
@@ -247,41 +257,61 @@ def altered(network: nn.Module, change: str) -> Iterator[None]:
             each.remove()
 
 
-def crops(benchmarks: Mapping[str, Sequence[ImageRef]]) -> dict[str, list[ImageRef]]:
-    """The middles of at most `IMAGES` images, evenly spaced over all benchmarks."""
-    chosen: dict[str, list[ImageRef]] = {}
-    for benchmark, ref in evenly([(name, ref) for name, refs in benchmarks.items() for ref in refs], IMAGES):
-        chosen.setdefault(benchmark, []).append(ref.middle(SIDE))
-    return chosen
+def crops(benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> dict[str, list[ImageRef]]:
+    """The middles, `SIDE` LR pixels a side, of at most `IMAGES` HR images evenly spaced over all benchmarks."""
+    chosen = set(evenly([ref for refs in benchmarks.values() for ref in refs], IMAGES))
+    found = {name: [ref.middle(scale * SIDE) for ref in refs if ref in chosen] for name, refs in benchmarks.items()}
+    return {name: refs for name, refs in found.items() if refs}
 
 
-def measure(records: Sequence[Record], benchmarks: Mapping[str, Sequence[ImageRef]]) -> pd.DataFrame:
-    """What trained networks lose by each change, a network, image and change a row.
+def lost(network: nn.Module, benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> pd.DataFrame:
+    """What a network loses by each change, an image and change a row.
 
     Parameters
     ----------
-    records : sequence of Record
-        Of training runs. Networks without attention have no rows.
+    network : nn.Module
+        With attention.
     benchmarks : mapping of str to sequence of ImageRef
         HR images, by benchmark.
+    scale : int
 
     Returns
     -------
     DataFrame
-        model, seed, run, benchmark, name, change, psnr_y (dB, of the network as it is), drop_db (how much less it is
-        with altered weights).
+        benchmark, name, change, psnr_y (dB, of the network as it is; see `srlab.measure.evaluation`), drop_db (how
+        much less it is with altered weights).
     """
     rows = []
-    for record in tqdm(records, desc="attention at work", unit="network"):
-        network, scale = record.network(), record.run.scale
-        if not attention_layers(network):
-            continue
-        who = {"model": record.run.network.model, "seed": record.run.seed, "run": record.run.hash}
-        for benchmark, refs in benchmarks.items():
-            whole = evaluate(network, refs, scale)
-            for change in CHANGES:
-                with altered(network, change):
-                    lost = whole["psnr_y"] - evaluate(network, refs, scale)["psnr_y"]
-                of_change = {**who, "benchmark": benchmark, "change": change}
-                rows.append(whole[["name", "psnr_y"]].assign(**of_change, drop_db=lost))
-    return pd.concat(rows, ignore_index=True)[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)
+    for benchmark, refs in benchmarks.items():
+        whole = evaluate(network, refs, scale)[["name", "psnr_y"]].assign(benchmark=benchmark)
+        for change in CHANGES:
+            with altered(network, change):
+                changed = evaluate(network, refs, scale)
+            rows.append(whole.assign(change=change, drop_db=whole["psnr_y"] - changed["psnr_y"]))
+    return pd.concat(rows, ignore_index=True)[["benchmark", "name", "change", "psnr_y", "drop_db"]]
+
+
+def experiments(study: Study) -> dict[str, list[TrainingRun]]:
+    """The runs whose networks are asked, by experiment; those that a profile has."""
+    found = {"from scratch": study.comparison(), "branched": study.branches()}
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def measure(study: Study) -> pd.DataFrame:
+    """The same of every trained network with attention, on `crops` of the study's benchmarks.
+
+    Returns
+    -------
+    DataFrame
+        experiment ("from scratch" or "branched"), model (its label, e.g. "windown side=8"), seed, run, and the
+        columns of :func:`lost`.
+    """
+    images, tables = crops(study.data.benchmarks, study.profile.scale), []
+    for experiment, runs in experiments(study).items():
+        for run in tqdm(runs, desc=f"attention at work, {experiment}", unit="network"):
+            network = study.obtain(run).network()
+            if attention_layers(network):
+                who = {"experiment": experiment, "model": study.label(run), "seed": run.seed, "run": run.hash}
+                found = lost(network, images, run.scale)
+                tables.append(pd.DataFrame(who, index=found.index).join(found))
+    return pd.concat(tables, ignore_index=True)

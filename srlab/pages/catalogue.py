@@ -249,6 +249,14 @@ PAGES = (
         asked=lambda profile: bool(profile.recipes),
     ),
     Page(
+        "17_at_work",
+        "Is attention at work?",
+        lambda study: [*study.comparison(), *study.branches()],
+        {"at_work": "What each network loses when its attention weights are altered."},
+        ("at_work_losses", "at_work_gains"),
+        asked=lambda profile: len(profile.seeds) >= 3,
+    ),
+    Page(
         "claims",
         "The papers' claims",
         lambda study: [

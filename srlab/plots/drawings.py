@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import latency, studies, sweeps, ways
+from srlab.plots import at_work, latency, studies, sweeps, ways
 from srlab.plots.output import save
 
 
@@ -52,6 +52,7 @@ DRAWINGS = {
     "scales": Drawing(latency.scales, ("scales",)),
     "limits": Drawing(latency.limits, ("limits",)),
     "roofline": Drawing(latency.roofline, ("roofline",)),
+    "at_work": Drawing(at_work.at_work, ("at_work",)),
     "claims": Drawing(latency.claims, ("claims",)),
 }
 

@@ -7,9 +7,12 @@ import pytest
 from kept import ROOT
 
 from srlab.pages.catalogue import PAGES
+from srlab.study.profiles import load_profile
 from srlab.study.study import Study
 
-ANSWERED = [page for page in PAGES if page.answered]
+#: What the smoke study answers: with one seed it is not asked whether attention is at work.
+SMOKE = load_profile(ROOT / "profiles" / "smoke.yaml")
+ANSWERED = [page for page in PAGES if page.answered and page.asked(SMOKE)]
 #: The smallest PNG, for pages that a browser opens.
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

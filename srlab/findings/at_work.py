@@ -99,32 +99,30 @@ def gains(study: Study, drops: pd.DataFrame) -> pd.DataFrame:
 
 def answer(losses: pd.DataFrame) -> str:
     """Which networks lose something when their weights become uniform, which nothing, and which are undecided."""
-    lines = []
+    parts = ["Y-PSNR that networks lose at test time, in dB; in brackets 95 % intervals over seeds, simultaneous."]
     for experiment, own in losses.groupby("experiment", sort=False):
         seeds, images = int(own["seeds"].min()), int(own["images"].iloc[0])
-        over = f"**{experiment.capitalize()}** ({count(images, 'crop')}, {count(seeds, 'seed')})"
         uniform = own[own["change"] == UNIFORM]
+        over = f"{count(images, 'crop')}, {count(seeds, 'seed')}"
+        lines = [f"**{experiment.capitalize()}**, {over}. What altered weights cost:", ""]
         if seeds < SEEDS:
-            found = f"weights made uniform cost {_span(uniform)}. With {count(seeds, 'seed')} no verdict is drawn."
+            lines.append(f"- {UNIFORM}: {_span(uniform)}. With {count(seeds, 'seed')} no verdict is drawn.")
         else:
-            found = f"when their weights are made uniform, {_verdicts(uniform)}"
-        others = "; ".join(f"{change} {_span(own[own['change'] == change])}" for change in CHANGES if change != UNIFORM)
-        lines.append(f"{over}: {found} What the other changes cost: {others}.")
-    return (
-        "Y-PSNR that networks lose at test time, in dB; in brackets 95 % intervals over seeds, those of one experiment "
-        "at once.\n\n" + "\n\n".join(lines)
-    )
+            lines += _verdicts(uniform)
+        lines += [f"- {change}: {_span(own[own['change'] == change])}." for change in CHANGES if change != UNIFORM]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
 
 
-def _verdicts(uniform: pd.DataFrame) -> str:
+def _verdicts(uniform: pd.DataFrame) -> list[str]:
     apart, equal, drop = uniform["told_apart"], uniform["equal"], uniform["drop_db"]
     parts = {
-        "these lose something": apart & ~equal & (drop > 0),
-        "these gain": apart & ~equal & (drop < 0),
-        f"these lose nothing beyond ±{MARGIN:g} dB": equal,
-        "these are undecided": ~apart & ~equal,
+        "something is lost": apart & ~equal & (drop > 0),
+        "something is gained": apart & ~equal & (drop < 0),
+        f"nothing is lost beyond ±{MARGIN:g} dB": equal,
+        "undecided": ~apart & ~equal,
     }
-    return "; ".join(f"{words}: {_listed(uniform[chosen])}" for words, chosen in parts.items() if chosen.any()) + "."
+    return [f"- {UNIFORM}, {words}: {_listed(uniform[chosen])}." for words, chosen in parts.items() if chosen.any()]
 
 
 def _listed(rows: pd.DataFrame) -> str:

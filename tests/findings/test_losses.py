@@ -45,14 +45,14 @@ def test_verdicts_lose_gain_nothing_or_undecided():
     assert uniform["told_apart"].to_dict() == {"nlan": True, "lcoan": False, "esc": False, "bran": True}
     assert uniform["equal"].to_dict() == {"nlan": False, "lcoan": True, "esc": False, "bran": False}
     words = at_work.answer(found)
-    assert "**From scratch** (4 crops, 3 seeds): when their weights are made uniform" in words
     for part in (
-        "these lose something: `nlan` +0.400 [",
-        "these gain: `bran` -0.200 [",
-        "these lose nothing beyond ±0.05 dB: `lcoan` +0.002 [",
-        "these are undecided: `esc` +0.100 [",
-        "shuffled keys -0.400 (`bran`) to +0.800 dB (`nlan`)",
-        "own 7×7 only -0.100 (`bran`) to +0.200 dB (`nlan`)",
+        "**From scratch**, 4 crops, 3 seeds.",
+        "- uniform weights, something is lost: `nlan` +0.400 [",
+        "- uniform weights, something is gained: `bran` -0.200 [",
+        "- uniform weights, nothing is lost beyond ±0.05 dB: `lcoan` +0.002 [",
+        "- uniform weights, undecided: `esc` +0.100 [",
+        "- shuffled keys: -0.400 (`bran`) to +0.800 dB (`nlan`).",
+        "- own 7×7 only: -0.100 (`bran`) to +0.200 dB (`nlan`).",
     ):
         assert part in words
 
@@ -61,8 +61,8 @@ def test_one_seed_draws_no_verdict():
     found = at_work.losses(drops(seeds=1))
     assert not found["told_apart"].any() and not found["equal"].any() and np.isinf(found["high_db"]).all()
     words = at_work.answer(found)
-    assert "weights made uniform cost -0.200 (`bran`) to +0.400 dB (`nlan`). With 1 seed no verdict is drawn." in words
-    assert "lose" not in words.split("\n\n")[1] and "[" not in words
+    assert "- uniform weights: -0.200 (`bran`) to +0.400 dB (`nlan`). With 1 seed no verdict is drawn." in words
+    assert "lost" not in words and "[" not in words
 
 
 def test_experiments_are_told_apart():
@@ -70,7 +70,7 @@ def test_experiments_are_told_apart():
     found = at_work.losses(both)
     assert found.groupby("experiment")["seeds"].unique().to_dict() == {"branched": [6], "from scratch": [3]}
     words = at_work.answer(found)
-    assert "**From scratch** (4 crops, 3 seeds)" in words and "**Branched** (4 crops, 6 seeds)" in words
+    assert "**From scratch**, 4 crops, 3 seeds." in words and "**Branched**, 4 crops, 6 seeds." in words
 
 
 @pytest.mark.parametrize("by", ["model", "arm"])

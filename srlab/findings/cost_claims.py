@@ -32,7 +32,7 @@ def curves(study: Study) -> pd.DataFrame:
 
 
 def slopes(study: Study) -> pd.DataFrame:
-    """How time grows between successive sizes, from the rules' `grown` on: cost ∝ pixels^slope.
+    """How time grows between successive ones of the rules' `growth_sides`: cost ∝ pixels^slope.
 
     Returns
     -------

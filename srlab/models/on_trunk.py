@@ -87,6 +87,7 @@ def lspn(
     ema_decay: UnitInterval = 0.999,
     centroid_start: Start = "points",
     empty_clusters: EmptyClusters = "stay",
+    sharing: Literal["recomputed", "plain"] = "recomputed",
 ) -> Trunk:
     def attention(i: int) -> LSP:
         return LSP(
@@ -95,6 +96,7 @@ def lspn(
             window,
             reduction,
             rounds,
+            sharing=sharing,
             centroid_update=centroid_update,
             ema_decay=ema_decay,
             centroid_start=centroid_start,
@@ -111,8 +113,9 @@ def nlan(
     groups: PositiveInt = 10,
     blocks: PositiveInt = 4,
     reduction: PositiveInt = 2,
+    sharing: Sharing = "recomputed",
 ) -> Trunk:
-    return Trunk(lambda i: NLA(channels, reduction), scale, channels, groups, blocks)
+    return Trunk(lambda i: NLA(channels, reduction, sharing=sharing), scale, channels, groups, blocks)
 
 
 @register("nlan_shared", "plain non-local weights computed once, shared by all later layers: CoA alone", LCOA)
@@ -157,8 +160,12 @@ def nlsn(
     window: PositiveInt = 144,
     reduction: PositiveInt = 4,
     rounds: PositiveInt = 4,
+    backend: Literal["fused", "reference"] = "fused",
 ) -> Trunk:
-    return Trunk(lambda i: NLSA(channels, window, reduction, rounds), scale, channels, groups, blocks)
+    def attention(i: int) -> NLSA:
+        return NLSA(channels, window, reduction, rounds, backend=backend)
+
+    return Trunk(attention, scale, channels, groups, blocks)
 
 
 @register("enlcn", "ENLA in every layer: linear, trained with its contrastive loss", "Xia et al., AAAI 2022")
@@ -186,9 +193,10 @@ def fgcan(
     heads: PositiveInt = 4,
     side: PositiveInt = 8,
     top: PositiveInt = 16,
+    backend: Literal["fused", "reference"] = "fused",
 ) -> Trunk:
     def attention(i: int) -> FGCA:
-        return FGCA(channels, heads, side, top, residual_scale=0.1)
+        return FGCA(channels, heads, side, top, residual_scale=0.1, backend=backend)
 
     return Trunk(attention, scale, channels, groups, blocks)
 
@@ -202,9 +210,10 @@ def bran(
     heads: PositiveInt = 4,
     windows: PositiveInt = 8,
     top: PositiveInt = 16,
+    backend: Literal["fused", "reference"] = "fused",
 ) -> Trunk:
     def attention(i: int) -> BRA:
-        return BRA(channels, heads, windows, top, residual_scale=0.1)
+        return BRA(channels, heads, windows, top, residual_scale=0.1, backend=backend)
 
     return Trunk(attention, scale, channels, groups, blocks)
 

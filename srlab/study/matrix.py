@@ -8,7 +8,7 @@ from srlab.data.sources import DataSource
 from srlab.measure.costs import height_and_width
 from srlab.models import entry
 from srlab.study.profiles import Profile, Size
-from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun
+from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun, options_of
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
@@ -16,14 +16,6 @@ TRAINED_SIDE = 64
 CHOSEN = "as chosen"
 #: Sides M of FGCA's windows that are timed.
 ROUTED_SIDES = (4, 8, 16)
-#: Options that earlier versions did not know. Where they are as it was then runs do not name them, so that
-#: hashes of earlier runs stand.
-LATER = ("centroid_start", "empty_clusters")
-
-
-def _options(model: str) -> dict[str, object]:
-    """The options of a network and their defaults, but for those of `LATER`."""
-    return {key: value for key, value in entry(model).options.items() if key not in LATER}
 
 
 class Matrix:
@@ -45,7 +37,7 @@ class Matrix:
 
     def network(self, model: str, **options: object) -> Network:
         """A network with the profile's sizes where it has such options, its own, and these on top."""
-        known = _options(model)
+        known = options_of(model)
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         own = self.profile.options.get(model, {})
         start = {"skip": self.profile.skip, "first": self.profile.first}
@@ -234,7 +226,7 @@ class Matrix:
         """LCoAN's ten non-local layers, and its rivals', as wide as published; one block before each."""
         models = ("nlan", "nlan_shared", "nlsn", "enlcn", "lspn", "lcoan")
         networks = {
-            model: Network(model=model, options={**_options(model), "blocks": 1}) for model in models
+            model: Network(model=model, options={**options_of(model), "blocks": 1}) for model in models
         }
         return self._timing("layers", networks, self.profile.timing.sizes[-2:-1])
 

@@ -78,6 +78,23 @@ class QualityRules(_Part):
     claims: dict[str, QualityClaim]
 
 
+class CostClaim(Claim):
+    """A claim about time or memory.
+
+    Attributes
+    ----------
+    arm : str
+    against : tuple of str
+        What is compared with each of what, by their labels in the runs that measure for claims.
+    size : (int, int), optional
+        Height and width of the LR input that the paper names.
+    """
+
+    arm: str
+    against: tuple[str, ...]
+    size: tuple[PositiveInt, PositiveInt] | None = None
+
+
 class CostRules(_Part):
     """How claims about time and memory are judged; claims.yaml says what each number means."""
 
@@ -87,8 +104,10 @@ class CostRules(_Part):
     growth_margin: Share
     processes: PositiveInt
     sides: tuple[PositiveInt, ...]
-    grown: PositiveInt
-    claims: dict[str, Claim]
+    growth_sides: tuple[PositiveInt, ...]
+    limit_s: PositiveFloat
+    limit_mib: PositiveInt
+    claims: dict[str, CostClaim]
 
 
 class Rules(_Part):

@@ -10,9 +10,26 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_serializer
 from torch import nn
 
-from srlab.models import build
+from srlab.models import build, entry
 from srlab.study.profiles import Size
 from srlab.training import Budget
+
+
+#: Options of networks that earlier versions did not know. Where they are as it was then runs do not name them, so that
+#: hashes of earlier runs stand.
+LATER = {
+    "lcoan": ("centroid_start", "empty_clusters"),
+    "lspn": ("centroid_start", "empty_clusters", "sharing"),
+    "nlan": ("sharing",),
+    "nlsn": ("backend",),
+    "fgcan": ("backend",),
+    "bran": ("backend",),
+}
+
+
+def options_of(model: str) -> dict[str, object]:
+    """The options of a network and their defaults, but for those of `LATER`."""
+    return {key: value for key, value in entry(model).options.items() if key not in LATER.get(model, ())}
 
 
 class Network(BaseModel):
@@ -102,6 +119,11 @@ class TimingRun(_Run):
     sizes : tuple of int or pair of int
         LR inputs: sides in pixels, or (height, width).
     repeats, warmup : int
+    processes : int, optional
+        Measure in so many fresh processes (:func:`srlab.measure.processes.measure_in_processes`), of networks on the
+        trunk their non-local layers alone; None: in this one, the whole networks too.
+    limit_s, limit_mib : float, int, optional
+        Of fresh processes: what ends the series of a network.
     """
 
     kind: Literal["timing"] = "timing"
@@ -110,6 +132,15 @@ class TimingRun(_Run):
     sizes: tuple[Size, ...]
     repeats: int
     warmup: int
+    processes: int | None = None
+    limit_s: float | None = None
+    limit_mib: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: Callable[[object], dict]) -> dict:
+        """What earlier versions did not know is left out where there is none, so that hashes of their runs stand."""
+        later = ("processes", "limit_s", "limit_mib")
+        return {key: value for key, value in dump(self).items() if key not in later or value is not None}
 
     @property
     def slug(self) -> str:

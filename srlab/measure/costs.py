@@ -46,6 +46,11 @@ def _parts(network: nn.Module, size: Size, device: torch.device) -> dict:
     return {part: torch.inference_mode()(call) for part, call in calls.items()}
 
 
+def alone(network: nn.Module, size: Size, device: torch.device) -> tuple[str, Callable[[], object]]:
+    """The call that matters on one input, and its part: the non-local layers of a trunk, else the whole network."""
+    return list(_parts(network, size, device).items())[-1]
+
+
 def _moved(network: nn.Module, part: str, size: Size) -> float | None:
     """The least that the non-local layers must read and write, in MiB: input, output, parameters of each."""
     if part == "network":
@@ -56,7 +61,7 @@ def _moved(network: nn.Module, part: str, size: Size) -> float | None:
     return 4 * (maps + sum(count_parameters(layer) for layer in layers)) / MIB
 
 
-def _place(size: Size) -> dict[str, float | int]:
+def place(size: Size) -> dict[str, float | int]:
     """The columns that say on what input: the side of a square, or of the square of as many pixels."""
     height, width = height_and_width(size)
     return {"size": height if height == width else (height * width) ** 0.5, "height": height, "width": width}
@@ -78,7 +83,7 @@ def profile_network(
     for part, call in _parts(network, size, device).items():
         cost = profile_call(call, device, repeats, warmup)
         bytes_and_energy = {"moved_mib": _moved(network, part, size), "energy_j": energy(call, device)}
-        rows.append({"part": part, **_place(size), **cost, **bytes_and_energy})
+        rows.append({"part": part, **place(size), **cost, **bytes_and_energy})
     return pd.DataFrame(rows)
 
 
@@ -125,14 +130,14 @@ def measure_networks(
             if not calls:
                 continue
             measured = measure(calls, repeats, warmup, device).rename(columns={"name": "label"})
-            times.append(measured.assign(part=part, **_place(size)))
+            times.append(measured.assign(part=part, **place(size)))
             summary = summarise_times(measured.rename(columns={"label": "name"}))
             for label, call in calls.items():
                 costs.append(
                     {
                         "label": label,
                         "part": part,
-                        **_place(size),
+                        **place(size),
                         **summary.loc[label],
                         "warmup": warmup,
                         "peak_mib": peak_memory(call, device),

@@ -128,12 +128,12 @@ def _work(
     torch.set_num_threads(threads)
     network = network.to(device, memory_format=torch.channels_last).eval()
     _measure(network, *FIRST, limit_s, device, lambda: None)
-    _bound_memory(limit_mib, device)
+    bound_memory(limit_mib, device)
     for height, width in sizes:
         try:
             answer = _measure(network, height, width, limit_s, device, lambda: answers.send(None))
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) and not any(words in str(error) for words in TOLD):
+            if not found_no_memory(error):
                 raise
             answer = {"state": MEMORY}
         answers.send(answer)
@@ -141,7 +141,13 @@ def _work(
             return
 
 
-def _bound_memory(limit_mib: int, device: torch.device) -> None:
+def found_no_memory(error: Exception) -> bool:
+    """Whether a call failed for want of memory, as PyTorch or a library below it says so."""
+    return out_of_memory(error) or any(words in str(error) for words in TOLD)
+
+
+def bound_memory(limit_mib: int, device: torch.device) -> None:
+    """Let this process hold so many MiB more than it holds now."""
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, limit_mib * MIB / whole), device)

@@ -22,10 +22,8 @@ from srlab.measure.costs import measure_networks
 from srlab.measure.devices import describe_device
 from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.limits import find_limits
-from srlab.measure.profiling import (
-    ceilings,
-    count_parameters,
-)
+from srlab.measure.processes import measure_in_processes
+from srlab.measure.profiling import ceilings, count_parameters
 from srlab.models.trunk import gates_of
 from srlab.study.records import BEGUN, Record
 from srlab.study.runs import LimitsRun, TimingRun, TrainingRun
@@ -161,8 +159,13 @@ def make_timing(record: Record, device: torch.device) -> None:
     """Build and measure the networks of a :class:`~srlab.study.runs.TimingRun`, and write its record."""
     run: TimingRun = record.run
     networks = {label: network.build(run.scale, seed=0) for label, network in run.networks.items()}
-    roofs = ceilings(device)
-    times, costs = measure_networks(networks, run.sizes, device, run.repeats, run.warmup)
+    if run.processes is None:
+        roofs = ceilings(device)
+        times, costs = measure_networks(networks, run.sizes, device, run.repeats, run.warmup)
+    else:
+        times, costs, roofs = measure_in_processes(
+            networks, run.sizes, device, run.processes, run.repeats, run.limit_s, run.limit_mib
+        )
     _write_csv(record.folder / "times.csv", times)
     _write_csv(record.folder / "profile.csv", costs)
     parameters = {label: count_parameters(network) for label, network in networks.items()}

@@ -7,11 +7,15 @@ from copy import copy
 from srlab.data.sources import DataSource
 from srlab.measure.costs import height_and_width
 from srlab.models import entry
+from srlab.study.claims_timing import measured
 from srlab.study.profiles import Profile, Size
+from srlab.study.rules import rules
 from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun, options_of
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
+#: Rounds of quick calls in each fresh process.
+CLAIMS_ROUNDS = 3
 #: The profile's own recipe among others.
 CHOSEN = "as chosen"
 #: Sides M of FGCA's windows that are timed.
@@ -235,6 +239,27 @@ class Matrix:
         networks = {model: Network(model=model, options=entry(model).options) for model in ("esc", "hit_srf")}
         return self._timing("published", networks, (self.profile.timing.published,), 4)
 
+    def claims_timing(self) -> list[TimingRun]:
+        """What the papers' claims about time and memory are judged on, in fresh processes; none if not asked for."""
+        timing, law = self.profile.timing, rules().costs
+        if timing is None or timing.claims is None:
+            return []
+        return [
+            TimingRun(
+                about=f"claims-{about}",
+                networks=networks,
+                scale=4 if about == "networks" else self.profile.scale,
+                sizes=sizes,
+                repeats=CLAIMS_ROUNDS,
+                warmup=1,
+                processes=timing.claims.processes or law.processes,
+                limit_s=law.limit_s,
+                limit_mib=law.limit_mib,
+                device=self.device,
+            )
+            for about, (networks, sizes) in measured(timing.claims).items()
+        ]
+
     def limits(self) -> LimitsRun:
         """How large a map one layer of each timed mechanism can take."""
         timing = self.profile.timing
@@ -285,7 +310,6 @@ class Matrix:
             self.windows_timing(),
             self.routing_timing(),
             *self.scale_timing(),
-            self.layers_timing(),
-            self.published_timing(),
+            *self.claims_timing(),
         ]
         return [*timings, self.limits(), *training]

@@ -27,6 +27,33 @@ Seed = Annotated[int, Field(ge=0)]
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 
 
+class ClaimsTiming(BaseModel):
+    """What of the papers' claims about time and memory is measured otherwise than srlab/study/claims.yaml says.
+
+    Attributes
+    ----------
+    sides, growth_sides : tuple of int
+        Sides of the maps in pixels; those of the rules if empty.
+    networks : tuple of int or pair of int
+        LR inputs of the published networks, sides or (height, width).
+    processes : int, optional
+        Fresh processes; as many as the rules say by default. Fewer give no verdict.
+    compiled : bool
+        Whether the fused windows of ESC are compiled, as published, which on a CPU needs a C++ compiler.
+    options : dict of str to dict
+        Options of networks, by name, in place of the published ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sides: tuple[PositiveInt, ...] = ()
+    growth_sides: tuple[PositiveInt, ...] = ()
+    networks: tuple[Size, ...] = (64, 96, (180, 320))
+    processes: PositiveInt | None = None
+    compiled: bool = True
+    options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
+
+
 class Timing(BaseModel):
     """How time and memory are measured, networks in turn.
 
@@ -51,6 +78,8 @@ class Timing(BaseModel):
         Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib`
         MiB.
     repeats, warmup : int
+    claims : ClaimsTiming, optional
+        Measure what the papers' claims about time and memory are judged on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,6 +97,7 @@ class Timing(BaseModel):
     limit_mib: PositiveInt = 1024
     repeats: PositiveInt = 10
     warmup: PositiveInt = 2
+    claims: ClaimsTiming | None = None
 
 
 class Recipe(BaseModel):

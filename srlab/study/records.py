@@ -96,12 +96,13 @@ class Record:
 
     @cached_property
     def profile(self) -> pd.DataFrame:
-        """Timing runs: cost, a network, part and size a row: see :func:`srlab.measure.measure_networks`."""
+        """Timing runs: cost, a network, part and size a row: see :func:`srlab.measure.measure_networks` and, of runs in
+        fresh processes, :func:`srlab.measure.processes.measure_in_processes`."""
         return pd.read_csv(self.folder / "profile.csv")
 
     @cached_property
     def times(self) -> pd.DataFrame:
-        """Timing runs: label, part, size, repeat, ms, a timed call a row."""
+        """Timing runs: label, part, size, repeat, ms, a timed call a row; of fresh processes also which."""
         return pd.read_csv(self.folder / "times.csv")
 
     @cached_property

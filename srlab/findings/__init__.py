@@ -4,7 +4,17 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"answers", "at_work", "claims", "coverage", "pairing", "power", "recipes", "statistics"},
+    submodules={
+        "answers",
+        "at_work",
+        "claims",
+        "cost_claims",
+        "coverage",
+        "pairing",
+        "power",
+        "recipes",
+        "statistics",
+    },
     submod_attrs={
         "answers": ["answer"],
         "claims": ["examine", "summary"],

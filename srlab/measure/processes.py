@@ -37,10 +37,9 @@ class Ended(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What one process measured: rows of both tables, roofs, and where series ended."""
+    """What one process measured: a row for each timed call, roofs, and where series ended."""
 
     times: list[dict]
-    costs: list[dict]
     roofs: dict[str, float]
     ended: dict[str, Ended]
 
@@ -76,7 +75,7 @@ def measure_in_processes(
     Returns
     -------
     times : DataFrame
-        process, label, part, size, repeat, ms, a timed call a row.
+        process, label, part, size, repeat, ms, peak_mib (what a call held in that process), a timed call a row.
     costs : DataFrame
         label, part, size, height, width (px), state ("measured", "out of memory", "too slow": the last row of a series
         that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median of processes).
@@ -112,15 +111,11 @@ def _tables(
     told: list[Told], sizes: Sequence[Size], ended: dict[str, Ended]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables, of what was measured in every process."""
-    times, costs = (
-        pd.concat(
-            pd.DataFrame(getattr(each, table)).assign(process=number) for number, each in enumerate(told)
-        )
-        for table in ("times", "costs")
-    )
+    times = pd.concat(pd.DataFrame(each.times).assign(process=number) for number, each in enumerate(told))
     keys = ["label", "part", "size", "height", "width"]
-    each = times.groupby([*keys, "process"], sort=False)["ms"].median()
-    each = each.to_frame().join(costs.set_index([*keys, "process"])).groupby(keys, sort=False)
+    each = (
+        times.groupby([*keys, "process"], sort=False)[["ms", "peak_mib"]].median().groupby(keys, sort=False)
+    )
     rows = pd.DataFrame(
         {
             "state": MEASURED,
@@ -140,7 +135,7 @@ def _tables(
     ]
     rows = pd.concat([rows, pd.DataFrame(failed)], ignore_index=True)
     kept = times.merge(rows[rows["state"] == MEASURED][["label", "size"]], on=["label", "size"])
-    return kept[["process", "label", "part", "size", "repeat", "ms"]], rows
+    return kept[["process", "label", "part", "size", "repeat", "ms", "peak_mib"]], rows
 
 
 def _begin(
@@ -196,7 +191,7 @@ def _work(
     networks = {
         label: network.to(device, memory_format=torch.channels_last) for label, network in networks.items()
     }
-    told = Told([], [], ceilings(device, ROOF_ROUNDS), {})
+    told = Told([], ceilings(device, ROOF_ROUNDS), {})
     bound_memory(limit_mib, device)
     expected = dict.fromkeys(networks, 0.0)
     for number, size in enumerate(sizes):
@@ -219,7 +214,7 @@ def _work(
             if seconds > limit_s:
                 told.ended[label] = Ended(number, TIME)
                 continue
-            told.costs.append({**facts, "peak_mib": peak})
+            facts["peak_mib"] = peak
             if seconds < QUICK_S:
                 quick[label] = facts, call
             else:

@@ -262,10 +262,9 @@ PAGES = (
         lambda study: [
             *study.comparison(),
             *study.side_sweep(),
-            study.layers_timing(),
+            *study.claims_timing(),
             study.windows_timing(),
             study.routing_timing(),
-            study.published_timing(),
             study.limits(),
         ],
         {"claims": "What was measured of each claim, in units of what is claimed."},

@@ -25,6 +25,8 @@ COLUMNS = 3
 def cost_claims(curves: pd.DataFrame) -> Figure:
     """How many times as much time or memory each rival takes, over the size of the map; a panel a claim and rival.
 
+    Bars are intervals over processes.
+
     Parameters
     ----------
     curves : DataFrame
@@ -33,12 +35,14 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
     panels = curves.groupby(["id", "against"], sort=False)
     rows = -(-len(panels) // COLUMNS)
     figure = blank(DOUBLE, 1.75 * rows + 0.5)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
     for ax, ((name, against), own) in zip(axes, panels, strict=False):
         _panel(ax, own)
         ax.set_title(f"{name}: {against}")
-    for ax in list(axes)[len(panels) :]:
+    for ax in axes[len(panels) :]:
         ax.remove()
+    for ax in axes[max(0, len(panels) - COLUMNS) : len(panels)]:
+        ax.set_xlabel("√(height × width) of the map (px)")
     entries = [
         Line2D([], [], color=colour, linestyle=line, marker=marker, label=code)
         for code, (colour, line, marker) in CODES.items()
@@ -47,11 +51,8 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
         Line2D(
             [], [], color=INK, marker="s", markerfacecolor=INK, linestyle="none", label="filled: judged here"
         ),
-        Line2D([], [], color=INK, marker="x", linestyle="none", label="from here on"),
+        Line2D([], [], color=INK, marker="x", linestyle="none", label="from here on (interpolated)"),
     ]
-    figure.supxlabel(
-        "side of the map or LR image, or of the square of as many pixels (px); bars: interval", fontsize=8
-    )
     figure.legend(handles=entries, loc="outside lower center", ncols=4)
     return figure
 
@@ -61,6 +62,7 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     quantity, claimed = rows["quantity"].iloc[0], rows["claimed"].iloc[0]
     sides = np.sqrt(rows["height"] * rows["width"])
     goals = {"from_no_effect": 1.0}
+    ax.margins(y=0.12)
     ax.axhline(1, color=INK, linewidth=0.7, linestyle=":")
     _words(ax, 1.0, "no effect")
     if np.isfinite(claimed):
@@ -84,7 +86,7 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     powers(ax, sorted(sides.round().astype(int).unique().tolist()))
     ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45)
     logarithmic(ax)
-    ax.set_ylabel(f"times the {COSTS[quantity]}")
+    ax.set_ylabel(f"rival's {COSTS[quantity]} ÷ own")
 
 
 def _words(ax: Axes, y: float, words: str) -> None:

@@ -253,7 +253,7 @@ class Matrix:
                 repeats=CLAIMS_ROUNDS,
                 warmup=1,
                 processes=timing.claims.processes or law.processes,
-                limit_s=law.limit_s,
+                limit_s=law.network_limit_s if about == "networks" else law.limit_s,
                 limit_mib=law.limit_mib,
                 device=self.device,
             )

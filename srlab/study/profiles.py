@@ -48,7 +48,7 @@ class ClaimsTiming(BaseModel):
 
     sides: tuple[PositiveInt, ...] = ()
     growth_sides: tuple[PositiveInt, ...] = ()
-    networks: tuple[Size, ...] = (64, 96, (180, 320))
+    networks: tuple[Size, ...] = (64, 128, (180, 320))
     processes: PositiveInt | None = None
     compiled: bool = True
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}

@@ -106,6 +106,7 @@ class CostRules(_Part):
     sides: tuple[PositiveInt, ...]
     growth_sides: tuple[PositiveInt, ...]
     limit_s: PositiveFloat
+    network_limit_s: PositiveFloat
     limit_mib: PositiveInt
     claims: dict[str, CostClaim]
 

@@ -15,6 +15,7 @@ from srlab.cli import app
 from srlab.commands.study import seconds
 from srlab.errors import InputError
 from srlab.study.profiles import load_profile
+from srlab.study.rules import rules
 from srlab.study.runs import LimitsRun, Run, TimingRun, TrainingRun
 from srlab.study.study import Study, find_root
 
@@ -126,9 +127,10 @@ def test_what_measures_comes_before_what_trains_and_each_is_told_apart(study):
     kinds = [run.kind for run in runs]
     assert kinds == sorted(kinds, key=["timing", "limits", "training"].index)
     assert {run.about for run in runs if run.kind == "timing"} == {
-        "trained", "growth", "windows", "routing", "scale", "layers", "published",
+        "trained", "growth", "windows", "routing", "scale",
+        "claims-layers", "claims-windows", "claims-networks", "claims-routing",
     }  # fmt: skip
-    assert kinds.count("timing") == 6 + len(study.profile.timing.scales)
+    assert kinds.count("timing") == 8 + len(study.profile.timing.scales)
     growth = study.timing()
     assert growth.hash != growth.model_copy(update={"about": "other"}).hash
     assert growth.hash != growth.model_copy(update={"sizes": ((16, 24),)}).hash
@@ -333,9 +335,42 @@ def test_options_that_earlier_versions_did_not_know_are_named_only_where_they_ar
     """So that runs of the paper's k-means have the hash that they had before there was another."""
     assert not {"centroid_start", "empty_clusters"} & set(study.network("lcoan").options)
     assert not {"centroid_start", "empty_clusters"} & set(study.layers_timing().networks["lcoan"].options)
+    assert "sharing" not in study.network("nlan").options and "sharing" in study.network("lcoan").options
+    assert not {"processes", "limit_s", "limit_mib"} & set(study.timing().model_dump())
     run = study.training("lcoan", empty_clusters="reseed")
     assert run.hash != study.training("lcoan").hash
     assert run.network.build(2, 0).groups[0].attention.kmeans.empty_clusters == "reseed"
+
+
+def test_claims_are_measured_in_fresh_processes_on_what_their_authors_publish_and_on_ours(study):
+    runs = {run.about: run for run in study.claims_timing()}
+    assert {run.processes for run in runs.values()} == {study.profile.timing.claims.processes} == {1}
+    built = {label: each.build(2, 0) for run in runs.values() for label, each in run.networks.items()}
+    layers = {label: network.non_local_layers() for label, network in built.items()}
+    assert [len(layers[label]) for label in ("lcoan", "lcoan (as published)", "nlan", "lspn")] == [10, 10, 1, 1]
+    for label in ("nlan", "lcoan"):
+        own, published = layers[label][0], layers[f"{label} (as published)"][0]
+        assert (own.sharing, published.sharing) == ("recomputed", "stored")
+    assert layers["lspn (as published)"][0].sharing == "plain"
+    for label in ("nlsn", "fgcan", "bran", "hit_srf"):
+        published = {layer.backend for layer in layers[f"{label} (as published)"]}
+        assert published == {"reference"} != {layer.backend for layer in layers[label]}
+    assert layers["plain windows"][0].backend == "reference"
+    for run in Study("night", ROOT).claims_timing():
+        assert run.processes == rules().costs.processes
+        assert (180, 320) in run.sizes or set(rules().costs.sides) <= set(run.sizes)
+        for label in {"esc (as published)", "fused windows (as published)"} & set(run.networks):
+            assert run.networks[label].options["backend"] == "flex"
+
+
+@pytest.mark.slow
+def test_a_claims_record_has_every_network_on_every_size(study):
+    run = next(run for run in study.claims_timing() if run.about == "claims-routing")
+    record = study.obtain(run)
+    assert TypeAdapter(Run).validate_python(record.facts["config"]) == run
+    assert len(record.profile) == len(run.networks) * len(run.sizes)
+    assert set(record.times["process"]) == {0} and set(record.times["label"]) == set(run.networks)
+    assert record.facts["ceilings"]["gib_per_s"] > 0
 
 
 def test_networks_are_timed_in_turn_under_names_that_tell_them_apart(study):

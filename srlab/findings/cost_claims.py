@@ -83,7 +83,7 @@ def slopes(study: Study) -> pd.DataFrame:
     for name, claim, record in _measured(study):
         if claim.quantity != GROWTH:
             continue
-        sides = study.profile.timing.claims.growth_sides or law.growth_sides
+        sides = study.profile.claims.growth_sides or law.growth_sides
         for model in (claim.arm, *claim.against):
             for code in (PUBLISHED, OURS):
                 medians = _medians(record, model, code, "ms")

@@ -241,8 +241,8 @@ class Matrix:
 
     def claims_timing(self) -> list[TimingRun]:
         """What the papers' claims about time and memory are judged on, in fresh processes; none if not asked for."""
-        timing, law = self.profile.timing, rules().costs
-        if timing is None or timing.claims is None:
+        claims, law = self.profile.claims, rules().costs
+        if claims is None:
             return []
         return [
             TimingRun(
@@ -252,12 +252,12 @@ class Matrix:
                 sizes=sizes,
                 repeats=CLAIMS_ROUNDS,
                 warmup=1,
-                processes=timing.claims.processes or law.processes,
+                processes=claims.processes or law.processes,
                 limit_s=law.network_limit_s if about == "networks" else law.limit_s,
                 limit_mib=law.limit_mib,
                 device=self.device,
             )
-            for about, (networks, sizes) in measured(timing.claims).items()
+            for about, (networks, sizes) in measured(claims).items()
         ]
 
     def limits(self) -> LimitsRun:
@@ -303,7 +303,7 @@ class Matrix:
         every = [*self.trunks(), *self.branches(), *self.trained(), *by_recipe]
         training = sorted({run.hash: run for run in every}.values(), key=lambda run: run.seed)
         if self.profile.timing is None:
-            return training
+            return [*self.claims_timing(), *training]
         timings = [
             self.costs(),
             self.timing(),

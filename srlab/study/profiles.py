@@ -78,8 +78,6 @@ class Timing(BaseModel):
         Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib`
         MiB.
     repeats, warmup : int
-    claims : ClaimsTiming, optional
-        Measure what the papers' claims about time and memory are judged on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,7 +95,6 @@ class Timing(BaseModel):
     limit_mib: PositiveInt = 1024
     repeats: PositiveInt = 10
     warmup: PositiveInt = 2
-    claims: ClaimsTiming | None = None
 
 
 class Recipe(BaseModel):
@@ -211,7 +208,9 @@ class Profile(BaseModel):
         How many training images, for each of `photograph_models`; a smaller set is part of the larger.
     photograph_models : tuple of str
     timing : Timing, optional
-        Nothing is timed without.
+        Nothing is timed without, but for claims.
+    claims : ClaimsTiming, optional
+        Measure what the papers' claims about time and memory are judged on.
     pages : tuple of str
         The notebooks to execute; all that this profile has something for, if empty.
     """
@@ -245,6 +244,7 @@ class Profile(BaseModel):
     photographs: tuple[PositiveInt, ...] = ()
     photograph_models: tuple[str, ...] = ()
     timing: Timing | None = None
+    claims: ClaimsTiming | None = None
     pages: tuple[str, ...] = ()
 
     @field_validator("models", "photograph_models")

@@ -25,8 +25,7 @@ def study(tmp_path, monkeypatch) -> Study:
     monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
     monkeypatch.delenv("SRLAB_DATA", raising=False)
     study = Study("smoke", ROOT)
-    timing = study.profile.timing.model_copy(update={"claims": ClaimsTiming()})
-    study.profile = study.profile.model_copy(update={"timing": timing})
+    study.profile = study.profile.model_copy(update={"claims": ClaimsTiming()})
     return study
 
 

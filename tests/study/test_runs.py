@@ -344,7 +344,7 @@ def test_options_that_earlier_versions_did_not_know_are_named_only_where_they_ar
 
 def test_claims_are_measured_in_fresh_processes_on_what_their_authors_publish_and_on_ours(study):
     runs = {run.about: run for run in study.claims_timing()}
-    assert {run.processes for run in runs.values()} == {study.profile.timing.claims.processes} == {1}
+    assert {run.processes for run in runs.values()} == {study.profile.claims.processes} == {1}
     built = {label: each.build(2, 0) for run in runs.values() for label, each in run.networks.items()}
     layers = {label: network.non_local_layers() for label, network in built.items()}
     assert [len(layers[label]) for label in ("lcoan", "lcoan (as published)", "nlan", "lspn")] == [10, 10, 1, 1]
@@ -393,7 +393,8 @@ def test_every_profile_that_times_anything_times_and_limits_networks(path, monke
     monkeypatch.delenv("SRLAB_DATA", raising=False)
     study = Study(path.stem, ROOT)
     if study.profile.timing is None:
-        assert {run.kind for run in study.runs()} == {"training"}
+        assert study.runs()[: len(study.claims_timing())] == study.claims_timing()
+        assert {run.kind for run in study.runs()[len(study.claims_timing()) :]} == {"training"}
         return
     measured = [study.costs(), study.timing(), *study.scale_timing(), study.layers_timing(), study.limits()]
     assert all(run.networks for run in measured)

@@ -267,7 +267,11 @@ PAGES = (
             study.routing_timing(),
             study.limits(),
         ],
-        {"claims": "What was measured of each claim, in units of what is claimed."},
+        {
+            "claims": "What was measured of each claim, in units of what is claimed.",
+            "cost_claims": "Time and memory over the size of the map, on the code as published and on ours.",
+        },
+        ("cost_slopes",),
     ),
 )
 

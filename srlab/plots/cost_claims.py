@@ -33,7 +33,7 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
         As of `srlab.findings.cost_claims.curves`.
     """
     panels = curves.groupby(["id", "against"], sort=False)
-    rows = -(-len(panels) // COLUMNS)
+    rows = max(1, -(-len(panels) // COLUMNS))  # one that says so where nothing was measured
     figure = blank(DOUBLE, 1.75 * rows + 0.5)
     axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
     for ax, ((name, against), own) in zip(axes, panels, strict=False):
@@ -43,6 +43,8 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
         ax.remove()
     for ax in axes[max(0, len(panels) - COLUMNS) : len(panels)]:
         ax.set_xlabel("√(height × width) of the map (px)")
+    if curves.empty:
+        figure.suptitle("This profile measures nothing for claims about time and memory.")
     entries = [
         Line2D([], [], color=colour, linestyle=line, marker=marker, label=code)
         for code, (colour, line, marker) in CODES.items()

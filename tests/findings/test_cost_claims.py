@@ -199,6 +199,7 @@ def test_a_profile_without_claims_has_no_rows(tmp_path, monkeypatch):
     assert study.claims_timing() == []
     for frame, column in ((cost_claims.curves(study), "judged"), (cost_claims.slopes(study), "within")):
         assert frame.empty and column in frame
+    plots.draw("cost_claims", tmp_path, cost_claims.curves(study))
 
 
 def test_the_figure_is_drawn_from_its_table_and_shows_it(study, tmp_path):

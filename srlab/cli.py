@@ -26,6 +26,7 @@ for command in (
     study.trace,
     study.claims,
     study.plan,
+    study.readme,
     measure.evaluate,
     measure.table,
     pictures.upscale,

@@ -147,6 +147,15 @@ def plan(
     typer.echo("\n".join(markdown(plan, half_width, cores) for plan in found), nl=False)
 
 
+def readme(profile: ProfileName = "cpu") -> None:
+    """Print the findings of a profile as README shows them: those of the reference, or else your own."""
+    from srlab.pages.readme import findings_block
+    from srlab.study.study import Study
+
+    study = Study(profile)
+    typer.echo(findings_block(study.reference or study.folder, study.root, profile), nl=False)
+
+
 def train(
     model: ModelName = "lcoan",
     profile: ProfileName = "quick",

@@ -65,12 +65,20 @@ def seconds(duration: str) -> float:
 
 
 def trace(
-    digits: Annotated[str, typer.Argument(metavar="HASH", help="Of a run; its first four digits may do.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="HASH|NUMBER|TABLE:ROW",
+            help="A run's hash, of which four digits may do; a number as printed, e.g. +0.053, 36.85, '83 %', 5.71×; "
+            "or a row of a table, e.g. comparison_gains:3.",
+        ),
+    ],
+    profile: Annotated[str | None, typer.Option(help="Look only in the results of this profile.")] = None,
 ) -> None:
-    """Print where a number came from: the run of a hash, what went into it, which tables show it."""
-    from srlab.pages.tracing import describe, find_runs
+    """Print where something came from: tables and rows, runs, what went into them, code and machine."""
+    from srlab.pages import tracing
 
-    typer.echo("\n\n".join(describe(folder) for folder in find_runs(digits)))
+    typer.echo(tracing.trace(what, profile))
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from srlab.findings.frames import ALL, count, late_gains
+from srlab.findings.frames import ALL, MARGIN, count, late_gains
 from srlab.findings.statistics import SEEDS
-from srlab.study.rules import rules
+from srlab.looking.at_work import UNIFORM
 
 #: Networks as their papers build them: more than attention parts them from the trunk.
 OWN = ("esc", "sscan", "hit_srf")
@@ -63,14 +63,18 @@ def attention(gains: pd.DataFrame) -> str:
     )
 
 
-def choice(reach: pd.DataFrame) -> str:
-    """Whether layers choose among the keys that they see, or average them."""
-    share = reach["keys_effective"] / reach["keys_seen"]
-    middle = share.groupby([reach["model"], reach["layer"]], sort=False).median()
+def at_work(losses: pd.DataFrame) -> str:
+    """Whether networks lose anything when their attention weights choose nothing."""
+    uniform = losses[losses["change"] == UNIFORM]
+    changed = uniform.assign(
+        benchmark=ALL, gain_db=-uniform["drop_db"], low_db=-uniform["high_db"], high_db=-uniform["low_db"]
+    )
+    told = [
+        f"{experiment.capitalize()}: {judged(own, 'model')}."
+        for experiment, own in changed.groupby("experiment", sort=False)
+    ]
     return (
-        f"**Do layers choose?** {(middle > 0.95).sum()} of {count(len(middle), 'layer')} weigh the keys that they see "
-        f"almost evenly, so that they average; effective keys are {middle.min():.0%} "
-        f"(`{middle.idxmin()[0]}`) to {middle.max():.0%} (`{middle.idxmax()[0]}`) of those seen."
+        f"**Is attention at work?** What {UNIFORM} make of networks, in place of their own. {' '.join(told)}"
     )
 
 
@@ -161,7 +165,7 @@ def kinds(gains: pd.DataFrame) -> str:
 HEADLINES = (
     Headline(("06_comparison",), ("comparison", "comparison_curves"), reached),
     Headline(("06_comparison",), ("comparison_gains",), attention),
-    Headline(("07_attention_maps",), ("reach",), choice),
+    Headline(("17_at_work",), ("at_work_losses",), at_work),
     Headline(("02_lsp_and_coa", "05_time_and_memory"), ("timing",), pattern),
     Headline(
         ("03_clusters", "04_window", "08_centroids", "09_depth_of_sharing"),
@@ -193,14 +197,13 @@ def judged(gains: pd.DataFrame, by: str) -> str:
     if seeds < SEEDS:
         span = _span(*(f"{gain:+.3f}" for gain in gains["gain_db"].agg(["min", "max"])))
         return f"{span}, of {count(seeds, 'seed')}, which gives no verdict"
-    margin = rules().quality.margin_db
-    none = (gains["low_db"] >= -margin) & (gains["high_db"] <= margin)
+    none = (gains["low_db"] >= -MARGIN) & (gains["high_db"] <= MARGIN)
     apart = gains["told_apart"] & ~none
     better, worse = gains[apart & (gains["gain_db"] > 0)], gains[apart & (gains["gain_db"] < 0)]
     open_ = gains[~none & ~apart]
     told = [_found(own, by, word) for own, word in ((better, "better"), (worse, "worse")) if len(own)]
     if none.any():
-        told.append(f"{_named(gains[none], by)}: no effect beyond ±{margin:.2f} dB")
+        told.append(f"{_named(gains[none], by)}: no effect beyond ±{MARGIN:g} dB")
     if len(open_):
         widest = open_[["low_db", "high_db"]].abs().to_numpy().max()
         told.append(f"{len(open_)} of {len(gains)} not told apart (95 % intervals within ±{widest:.2f} dB)")

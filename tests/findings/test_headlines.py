@@ -76,10 +76,20 @@ def test_how_far_networks_get_counts_images_and_not_benchmarks():
     assert "end 0.00 (`sscan`) to 0.80 dB (`lcoan`) above" in told and "rose by 0.50 to 0.50 dB" in told
 
 
-def test_layers_that_average_are_counted():
-    rows = [("lcoan", "a", 100, 99), ("lcoan", "a", 100, 97), ("nlan", "a", 400, 100), ("nlan", "b", 400, 40)]
-    told = headlines.choice(pd.DataFrame(rows, columns=["model", "layer", "keys_seen", "keys_effective"]))
-    assert "1 of 3 layers weigh" in told and "10% (`nlan`) to 98% (`lcoan`)" in told
+def test_attention_is_at_work_where_uniform_weights_make_networks_worse():
+    def losses(experiment, change, *rows):
+        table = pd.DataFrame(rows, columns=["model", "drop_db", "low_db", "high_db"])
+        apart = (table["low_db"] > 0) | (table["high_db"] < 0)
+        return table.assign(experiment=experiment, change=change, seeds=3, told_apart=apart)
+
+    scratch = losses("from scratch", "uniform weights", ("nlan", 0.4, 0.3, 0.5), ("lcoan", 0.0, -0.02, 0.03))
+    branched = losses("branched", "uniform weights", ("nlan", 0.1, -0.02, 0.22))
+    other = losses("branched", "shuffled keys", ("bran", 0.7, 0.6, 0.8))
+    told = headlines.at_work(pd.concat([scratch, branched, other]))
+    assert told.endswith(
+        "From scratch: `nlan` worse, by 0.400 dB; `lcoan`: no effect beyond ±0.05 dB. Branched: 1 of 1 not "
+        "told apart (95 % intervals within ±0.22 dB)."
+    )
 
 
 def test_ratios_of_time_are_of_the_layers_alone_on_the_largest_input():

@@ -90,11 +90,11 @@ def test_it_links_only_to_what_the_study_leaves_beside_it_and_to_papers(page, fi
 
 
 def test_it_opens_with_the_findings_that_tables_hold(finished):
-    reach = pd.DataFrame({"model": ["nlan"], "layer": ["a"], "keys_seen": [100], "keys_effective": [40]})
-    reach.to_csv(finished.folder / "tables" / "reach.csv", index=False)
+    gains = pd.DataFrame({"benchmark": ["Set5"], "model": ["nlan"], "gain_db": [0.1], "seeds": [1]})
+    gains.to_csv(finished.folder / "tables" / "comparison_gains.csv", index=False)
     html = write_report(finished).read_text(encoding="utf-8")
     opening, _ = html.split("<nav>")
-    assert "0 of 1 layer weigh" in opening and '<a href="#07_attention_maps">' in opening
+    assert "+0.100 dB, of 1 seed" in opening and '<a href="#06_comparison">' in opening
 
 
 def test_what_is_said_of_the_study_and_the_claims(page):

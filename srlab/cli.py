@@ -23,9 +23,9 @@ for command in (
     study.notebook,
     study.index,
     study.train,
-    study.trace,
     study.claims,
     study.plan,
+    study.readme,
     measure.evaluate,
     measure.table,
     pictures.upscale,
@@ -34,6 +34,7 @@ for command in (
     measure.models,
 ):
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(study.trace)  # -0.05 is a number
 app.add_typer(data.app, name="data")
 
 

@@ -169,7 +169,7 @@ def test_the_notebook_of_maps_opens_in_a_fresh_clone_without_training(study, roo
     told = set(pd.read_csv(study.folder / "tables" / "reach.csv")["run"])
     assert told == {study.weights(study.training(model)).run.hash for model in ("lcoan", "lspn", "nlan")}
     for run in told:  # the table's numbers can be traced
-        assert [folder.parents[1] for folder in find_runs(run)] == [study.reference]
+        assert [folder.parents[1] for folder in find_runs(run, study.folder.parent)] == [study.reference]
 
 
 @pytest.fixture

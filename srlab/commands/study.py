@@ -65,12 +65,20 @@ def seconds(duration: str) -> float:
 
 
 def trace(
-    digits: Annotated[str, typer.Argument(metavar="HASH", help="Of a run; its first four digits may do.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="HASH|NUMBER|TABLE:ROW",
+            help="A run's hash, of which four digits may do; a number as printed, e.g. +0.053, 36.85, '83 %', 5.71×; "
+            "or a row of a table, e.g. comparison_gains:3.",
+        ),
+    ],
+    profile: Annotated[str | None, typer.Option(help="Look only in the results of this profile.")] = None,
 ) -> None:
-    """Print where a number came from: the run of a hash, what went into it, which tables show it."""
-    from srlab.pages.tracing import describe, find_runs
+    """Print where something came from: tables and rows, runs, what went into them, code and machine."""
+    from srlab.pages import tracing
 
-    typer.echo("\n\n".join(describe(folder) for folder in find_runs(digits)))
+    typer.echo(tracing.trace(what, profile))
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:
@@ -145,6 +153,15 @@ def plan(
     cores = cores or os.cpu_count() or 1
     found = plans(Study(profile), half_width)
     typer.echo("\n".join(markdown(plan, half_width, cores) for plan in found), nl=False)
+
+
+def readme(profile: ProfileName = "cpu") -> None:
+    """Print the findings of a profile as README shows them: those of the reference, or else your own."""
+    from srlab.pages.readme import findings_block
+    from srlab.study.study import Study
+
+    study = Study(profile)
+    typer.echo(findings_block(study.reference or study.folder, study.root, profile), nl=False)
 
 
 def train(

@@ -205,11 +205,12 @@ def paired(quality: pd.DataFrame, by: str, reference: object, within: str | None
     Returns
     -------
     DataFrame
-        The rows of `quality` that are not the reference's, with `gain_db`, the difference in psnr_y.
+        The rows of `quality` that are not the reference's, with `gain_db`, the difference in psnr_y, and
+        run_reference.
     """
     keys = ["benchmark", "name", "seed", *([within] if within else [])]
     others, own = quality[quality[by] != reference], quality[quality[by] == reference]
-    joined = others.merge(own[[*keys, "psnr_y"]], on=keys, suffixes=("", "_reference"))
+    joined = others.merge(own[[*keys, "psnr_y", "run"]], on=keys, suffixes=("", "_reference"))
     return joined.assign(gain_db=joined["psnr_y"] - joined["psnr_y_reference"])
 
 
@@ -243,7 +244,7 @@ def differences(
         benchmark (and, of several, "all"), `within`, `by`, gain_db (mean over images and seeds), low_db, high_db
         (its interval; infinite of one seed), spread_db (standard deviation over seeds of the mean over images;
         NaN of one seed), images, images_higher (images whose mean over seeds is higher), seeds, told_apart
-        (the interval leaves out zero), equal (it lies within ±margin), run. `told_apart` and `equal` need
+        (the interval leaves out zero), equal (it lies within ±margin), run_reference, run. `told_apart` and `equal` need
         `SEEDS` seeds or more; a gain may be both.
     """
     gains = paired(quality, by, reference, within)
@@ -270,6 +271,7 @@ def differences(
                     "seeds": seeds,
                     "told_apart": gain.excludes_zero and seeds >= SEEDS,
                     "equal": equivalent(gain, margin) and seeds >= SEEDS,
+                    "run_reference": " ".join(own["run_reference"].unique()),
                     "run": " ".join(own["run"].unique()),
                 }
             )

@@ -54,7 +54,8 @@ def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[s
     Parameters
     ----------
     frame : DataFrame
-        With a column `run`: the hash of the run, or of the runs, that a row comes from.
+        With a column `run`: the hash of the run, or of the runs, that a row comes from; of differences with
+        `run_reference` too, of those compared with.
     study_folder : Path
     name : str
     within : sequence of str
@@ -63,10 +64,10 @@ def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[s
     Returns
     -------
     Styler
-        Without `run`. Of `BETTER`'s columns the best values, as they are printed, are bold.
+        Without these. Of `BETTER`'s columns the best values, as they are printed, are bold.
     """
     write_text(study_folder / "tables" / f"{name}.csv", frame.to_csv(index=False))
-    shown = frame.drop(columns="run").reset_index(drop=True).replace([np.inf, -np.inf], np.nan)
+    shown = frame.drop(columns=["run", "run_reference"], errors="ignore").reset_index(drop=True).replace([np.inf, -np.inf], np.nan)
     groups = shown[list(within)].agg(tuple, axis=1) if within else pd.Series("all", shown.index)
 
     def bold(column: pd.Series) -> list[str]:

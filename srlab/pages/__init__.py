@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "index": ["write_index"],
         "notebooks": ["execute"],
         "report": ["write_report"],
-        "tracing": ["describe", "find_runs"],
+        "tracing": ["describe", "find_runs", "trace"],
     },
 )

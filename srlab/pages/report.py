@@ -9,13 +9,14 @@ import pandas as pd
 
 from srlab import findings, plots
 from srlab.files import write_text
+from srlab.findings.headlines import headlines
 from srlab.pages.catalogue import Page, pages_of
 from srlab.pages.templates import fill
 from srlab.study.study import Study
 
 
 def write_report(study: Study) -> Path:
-    """Write the page that answers the study's questions, claims first.
+    """Write the page that answers the study's questions: the findings in short, then claims, then page by page.
 
     Figures are inside it; links lead to the notebooks and tables beside it.
 
@@ -45,15 +46,14 @@ def write_report(study: Study) -> Path:
     }
     order = sorted((page for page in pages_of(study) if page.answered), key=lambda page: page.name != "claims")
     sections = [_section(study, page) for page in order]
+    found = [(_html(sentences), pages) for sentences, pages in headlines(study.folder)]
     path = study.folder / "report.html"
-    write_text(path, fill("report.html", study=study, facts=facts, sections=sections))
+    write_text(path, fill("report.html", study=study, facts=facts, found=found, sections=sections))
     return path
 
 
 def _section(study: Study, page: Page) -> dict:
     """A page's figures of numbers, its answer, and of the claims their table."""
-    from nbconvert.filters import markdown2html
-
     figures = []
     for name, caption in page.figures.items():
         if name in plots.DRAWINGS or name in page.in_report:
@@ -61,8 +61,14 @@ def _section(study: Study, page: Page) -> dict:
             source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
             tables = plots.DRAWINGS[name].tables if name in plots.DRAWINGS else ()
             figures.append({"source": source, "caption": caption, "tables": tables})
-    answer = markdown2html(page.answer(study).read_text(encoding="utf-8"))
+    answer = _html(page.answer(study).read_text(encoding="utf-8"))
     table = None
     if page.name == "claims":
         table = findings.claims_table(pd.read_csv(study.folder / "tables" / "claims.csv")).to_html()
     return {"page": page, "figures": figures, "answer": answer, "table": table}
+
+
+def _html(markdown: str) -> str:
+    from nbconvert.filters import markdown2html
+
+    return markdown2html(markdown)

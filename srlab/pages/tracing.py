@@ -1,4 +1,4 @@
-"""Where a number came from: the run that a hash names, what went into it, and which tables show it."""
+"""Where a number came from: by the hash of its run, by the number as printed, or by its row in a table."""
 
 from __future__ import annotations
 
@@ -11,28 +11,62 @@ import pandas as pd
 
 from srlab.errors import InputError
 from srlab.pages.catalogue import PAGES
+from srlab.pages.printed import PRINTED, trace_number, trace_row
 from srlab.study.study import find_root
 
+HASH = re.compile(r"[0-9a-f]{4,10}")
 
-def find_runs(digits: str, results: Path | None = None) -> list[Path]:
-    """The folders of the finished runs of a hash; several if several results folders hold it.
+
+def trace(what: str, profile: str | None = None, results: Path | None = None) -> str:
+    """Where something came from.
 
     Parameters
     ----------
-    digits : str
-        The hash, or its first digits: four or more.
+    what : str
+        The first digits of a run's hash, four or more; a number as it is printed, of which a whole one of four
+        digits or more needs its comma or unit; or TABLE:ROW, a table's name and a row, counted from 1.
+    profile : str, optional
+        Only in the results of this one.
     results : Path, optional
         The folder of all results folders; SRLAB_RESULTS, or else results/, if not given.
 
     Raises
     ------
     InputError
+        If it is none of these, or nothing is found.
+    """
+    results = results or find_root() / (os.environ.get("SRLAB_RESULTS") or "results")
+    printed = what.strip().replace("−", "-")
+    if row := re.fullmatch(r"(\w+):(\d+)", printed):
+        return trace_row(row[1], int(row[2]), results, profile)
+    if PRINTED.fullmatch(printed) and not HASH.fullmatch(printed):
+        return trace_number(printed, results, profile)
+    return "\n\n".join(describe(folder) for folder in find_runs(printed, results, profile))
+
+
+def find_runs(digits: str, results: Path, profile: str | None = None) -> list[Path]:
+    """The folders of the finished runs of a hash; several if several results folders hold it.
+
+    Parameters
+    ----------
+    digits : str
+        The hash, or its first digits: four or more.
+    results : Path
+        The folder of all results folders.
+    profile : str, optional
+        Only in the results of this one.
+
+    Raises
+    ------
+    InputError
         If these are no such digits, no finished run has them, or runs of different hashes do.
     """
-    if not re.fullmatch(r"[0-9a-f]{4,10}", digits):
-        raise InputError(f"hash '{digits}': 4 to 10 of the digits 0-9 and a-f are expected")
-    results = results or find_root() / (os.environ.get("SRLAB_RESULTS") or "results")
-    folders = (*results.glob("*/runs"), *results.glob("reference/*/runs"))
+    if not HASH.fullmatch(digits):
+        raise InputError(
+            f"'{digits}': the first 4 to 10 digits of a run's hash, a number as it is printed, or TABLE:ROW are expected"
+        )
+    studies = f"{profile}-*" if profile else "*"
+    folders = (*results.glob(f"{studies}/runs"), *results.glob(f"reference/{studies}/runs"))
     files = sorted(file for folder in folders for file in folder.glob(f"*-{digits}*/run.json"))
     found = {file.parent: _hash(file.parent) for file in files if _hash(file.parent).startswith(digits)}
     if not found:
@@ -120,7 +154,8 @@ def _tables(study: Path, digits: str) -> list[str]:
     told = []
     for file in sorted((study / "tables").glob("*.csv")):
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        rows = sum(digits in hashes.split() for hashes in table.get("run", ()))
+        named = table.reindex(columns=["run", "run_reference"], fill_value="").agg(" ".join, axis=1)
+        rows = sum(digits in hashes.split() for hashes in named)
         if rows:
             pages = [page for page in PAGES if file.stem in page.tables]
             drawn = "".join(f"; notebook {page.name}, figures {', '.join(page.figures)}" for page in pages)

@@ -75,6 +75,7 @@ def test_executing_writes_what_the_page_declares(page, study):
         assert pd.read_csv(study.folder / "tables" / f"{table}.csv")["run"].notna().all()
     assert all(path.stat().st_size > 50 for path in page.outputs(study))
     assert str(ROOT) not in page.executed(study).read_text()
+    assert "%|" not in page.executed(study).read_text()  # no bar of progress
     shown = outputs(study, page)
     assert not [out for out in shown if out.output_type == "error" or out.get("name") == "stderr"]
     assert sum("image/png" in out.get("data", {}) for out in shown) == len(page.figures)

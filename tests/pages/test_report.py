@@ -4,6 +4,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from faked import ANSWERED, finish, new_study, pages_left
 
@@ -86,6 +87,14 @@ def test_it_links_only_to_what_the_study_leaves_beside_it_and_to_papers(page, fi
     drawn = [name for page in ANSWERED for name in page.figures if name in plots.DRAWINGS]
     tables = {f"tables/{table}.csv" for name in drawn for table in plots.DRAWINGS[name].tables}
     assert tables <= set(links)
+
+
+def test_it_opens_with_the_findings_that_tables_hold(finished):
+    gains = pd.DataFrame({"benchmark": ["Set5"], "model": ["nlan"], "gain_db": [0.1], "seeds": [1]})
+    gains.to_csv(finished.folder / "tables" / "comparison_gains.csv", index=False)
+    html = write_report(finished).read_text(encoding="utf-8")
+    opening, _ = html.split("<nav>")
+    assert "+0.100 dB, of 1 seed" in opening and '<a href="#06_comparison">' in opening
 
 
 def test_what_is_said_of_the_study_and_the_claims(page):

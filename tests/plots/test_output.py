@@ -1,0 +1,77 @@
+"""What a figure weighs, and what that takes from it: nothing that an eye sees."""
+
+import re
+from base64 import b64decode
+from functools import partial
+from io import BytesIO
+
+import numpy as np
+import pytest
+from kept import reference, results
+from matplotlib.figure import Figure
+from PIL import Image
+
+from srlab import plots
+from srlab.plots.output import small
+
+
+def png(pixels):
+    written = BytesIO()
+    Image.fromarray(pixels).save(written, "png")
+    return written.getvalue()
+
+
+def pixels(content):
+    with Image.open(BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGBA"))
+
+
+@pytest.mark.parametrize("kind", ["grey", "scale of colours"])
+def test_greys_and_scales_of_colours_stay_as_they_are(kind):
+    levels = np.random.default_rng(0).integers(0, 256, (96, 96))
+    scale = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    if kind != "grey":
+        scale[:, 1], scale[:, 2] = scale[::-1, 1], scale[:, 2] // 2
+    picture = png(scale[levels])
+    smaller = small(picture)
+    assert np.array_equal(pixels(smaller), pixels(picture)) and len(smaller) < len(picture)
+
+
+def test_what_is_partly_transparent_keeps_its_colours():
+    colours = np.random.default_rng(0).integers(0, 256, (40, 40, 4), dtype=np.uint8)
+    picture = png(colours)
+    assert np.array_equal(pixels(small(picture)), colours)
+
+
+def photograph():
+    figure = Figure(figsize=(7, 4))
+    with Image.open(results() / "released-weights" / "rocket.png") as picture:
+        figure.subplots().imshow(picture.convert("RGB"), interpolation="nearest")
+    return figure
+
+
+DRAWN = {name: partial(plots.redraw, name, reference("quick")) for name in ("comparison", "kinds", "limits")}
+
+
+@pytest.mark.parametrize("name", [*DRAWN, "photograph"])
+def test_figures_are_less_than_half_without_a_loss_to_see(name):
+    written = BytesIO()
+    DRAWN.get(name, photograph)().savefig(written, format="png", dpi=150)
+    picture = written.getvalue()
+    smaller = small(picture)
+    assert len(smaller) < len(picture) / 2
+    moved = np.abs(pixels(smaller).astype(int) - pixels(picture))
+    assert moved.max() < 32 and np.sqrt((moved**2.0).mean()) < 2.5
+    assert np.mean(moved.max(axis=2) > 12) < 1e-3
+
+
+def test_pictures_in_an_svg_are_small_too(tmp_path):
+    figure = Figure(figsize=(2, 2))
+    colours = np.random.default_rng(0).uniform(0, 1, (60, 60, 3))
+    figure.subplots().imshow(colours, interpolation="nearest")
+    plots.save(figure, tmp_path, "noise")
+    [embedded] = re.findall(rb"base64,([^\"]+)", (tmp_path / "figures" / "noise.svg").read_bytes())
+    with Image.open(BytesIO(b64decode(embedded))) as picture:
+        assert picture.mode == "P"
+    with Image.open(tmp_path / "figures" / "noise.png") as picture:
+        assert picture.mode == "P" and picture.size == (300, 300)

@@ -1,0 +1,331 @@
+"""Printed numbers, computed again from the records by pandas, numpy and scipy alone.
+
+Nothing of `srlab.findings` is used here: what it makes of runs, this makes another way. Tables say which runs a row is
+of; every number is taken from those runs' own files (`bicubic_images.csv` stands for the enlargement, which no run
+makes).
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy
+from kept import ROOT, references
+
+LAYERS = "non-local layers"
+#: What tables of gains compare: by which column, and with which of its values.
+GAINS = {
+    "sharing": ("model", lambda values: "edsr_like"),
+    "comparison": ("model", lambda values: "edsr_like"),
+    "clusters": ("clusters", min),
+    "window": ("window", min),
+    "centroids": ("update", lambda values: values[-1]),
+    "depth": ("renewed", min),
+    "sides": ("side", min),
+}
+
+
+def table(study: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(study / "tables" / f"{name}.csv", dtype={"run": str})
+
+
+@cache
+def folder(study: Path, digits: str) -> Path:
+    [found] = study.glob(f"runs/*-{digits}")
+    return found
+
+
+@cache
+def read(study: Path, digits: str, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder(study, digits) / name)
+
+
+@cache
+def config(study: Path, digits: str) -> dict:
+    return json.loads((folder(study, digits) / "run.json").read_text(encoding="utf-8"))["config"]
+
+
+def psnr(study: Path, digits: str) -> pd.Series:
+    """Y-PSNR by benchmark and image."""
+    return read(study, digits, "images.csv").set_index(["benchmark", "name"])["psnr_y"]
+
+
+def profile(study: Path, digits: str, part: str = LAYERS) -> pd.DataFrame:
+    """Of a timing run's largest input: what each label costs."""
+    rows = read(study, digits, "profile.csv")
+    rows = rows[rows["part"] == part]
+    return rows[rows["size"] == rows["size"].max()].set_index("label")
+
+
+def timing(study: Path, kind: str) -> str:
+    """The hash of the timing run of that kind that tables name."""
+    [digits] = set(table(study, kind)["run"])
+    return digits
+
+
+# Each of these gives (what, printed, computed again) of a study; the tables that it needs stand beside it below.
+
+
+def qualities(study):
+    for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
+        runs = [psnr(study, digits)[row.benchmark] for digits in row.run.split()]
+        means = [run.mean() for run in runs]
+        again = (np.mean(means), min(means), max(means), len(means), len(runs[0]))
+        printed = (row.psnr_y, row.lowest_db, row.highest_db, row.seeds, row.images)
+        yield f"{row.model} on {row.benchmark}", printed, again
+
+
+def costs(study):
+    [digits] = set(table(study, "comparison_costs")["run"])
+    whole = profile(study, digits, "network")
+    for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
+        own = whole.loc[row.model]
+        yield row.model, (row.median_ms, row.peak_mib, row.gflops), own[["median_ms", "peak_mib", "gflops"]]
+
+
+def medians(study):
+    """Of all timing runs whose times are kept."""
+    for file in sorted(study.glob("runs/timing-*/times.csv")):
+        times = (
+            pd.read_csv(file).groupby(["label", "part", "size"])["ms"].quantile([0.25, 0.5, 0.75]).unstack()
+        )
+        rows = pd.read_csv(file.with_name("profile.csv")).set_index(["label", "part", "size"])
+        for place, own in rows.iterrows():
+            yield f"{file.parent.name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
+
+
+def gains(study):
+    for name, (by, reference) in GAINS.items():
+        if not (study / "tables" / f"{name}_gains.csv").is_file():
+            continue
+        kept = table(study, f"{name}_gains")
+        runs = table(study, f"{name}_images")[["run", "seed", by]].drop_duplicates()
+        basis = runs[runs[by] == reference(list(runs[by]))].set_index("seed")["run"]
+        for row in kept.to_dict("records"):
+            own = runs[runs[by] == row[by]].set_index("seed")["run"]
+            apart = pd.DataFrame(
+                {seed: psnr(study, own[seed]) - psnr(study, basis[seed]) for seed in own.index}
+            )
+            if row["benchmark"] != "all":
+                apart = apart.loc[[row["benchmark"]]]
+            over_seeds = apart.mean()
+            printed = [row["gain_db"], row["images_higher"], row["images"], row["seeds"]]
+            again = [over_seeds.mean(), (apart.mean(axis=1) > 0).sum(), *apart.shape]
+            if row["seeds"] > 1 and "spread_db" in row:
+                family = (kept["benchmark"] == row["benchmark"]).sum()
+                level = 0.95 ** (1 / family)
+                half = scipy.stats.t.ppf((1 + level) / 2, len(own) - 1) * scipy.stats.sem(over_seeds)
+                printed += [row["spread_db"], row["low_db"], row["high_db"]]
+                again += [over_seeds.std(), again[0] - half, again[0] + half]
+            yield f"{name} {row[by]} on {row['benchmark']}", printed, again
+
+
+def images(study):
+    """Every image of every table of images is the record's."""
+    for file in sorted(study.glob("tables/*_images.csv")):
+        kept = table(study, file.stem)
+        if "run" not in kept or file.stem == "kinds_images":  # of kinds, images are cut and evaluated anew
+            continue
+        for digits, own in kept.groupby("run"):
+            again = read(study, digits, "images.csv").set_index(["benchmark", "name"])
+            own = own.set_index(["benchmark", "name"])
+            yield f"{file.stem} {digits}", own["psnr_y"], again.loc[own.index, "psnr_y"]
+            yield f"{file.stem} {digits}", own["ssim_y"], again.loc[own.index, "ssim_y"]
+
+
+def exponents(study):
+    for name, file in (("limits_growth", "limits.csv"), ("growth", "profile.csv")):
+        for row in table(study, name).itertuples():
+            own = read(study, row.run, file)
+            own = own[own["label"] == row.model]
+            if file == "limits.csv":
+                own = own[(own["state"] == "measured") & (own["height"] * own["width"] >= 64**2)]
+            else:
+                own = own[own["part"] == row.part]
+            for cost, value, low in (
+                ("median_ms", row.time_exponent, row.time_low),
+                ("peak_mib", row.memory_exponent, row.memory_low),
+            ):
+                line = scipy.stats.linregress(np.log(own["height"] * own["width"]), np.log(own[cost]))
+                yield f"{name} {row.model} {row.part} {cost}", value, line.slope
+                if len(own) > 2:
+                    again = line.slope - line.stderr * scipy.stats.t.ppf(0.975, len(own) - 2)
+                    yield f"{name} {row.model} {row.part} {cost}, low", low, again
+
+
+def windows(study):
+    for row in table(study, "backends_costs").itertuples():
+        own = profile(study, row.run).loc[f"{row.side} {row.backend}"]
+        yield f"{row.side} {row.backend}", (row.median_ms, row.peak_mib), own[["median_ms", "peak_mib"]]
+
+
+def recipes(study):
+    kept = table(study, "recipes")
+    chosen = kept[kept["recipe"] == "as chosen"].set_index("model")["run"]
+    bicubic = []
+    for row in kept.itertuples():
+        own = psnr(study, row.run)
+        facts = json.loads((folder(study, row.run) / "run.json").read_text(encoding="utf-8"))
+        budget = facts["config"]["budget"]
+        printed = (row.change_db, row.images, row.steps, row.patch, row.seconds)
+        change = (own - psnr(study, chosen[row.model])).mean()
+        yield row.recipe, printed, (change, len(own), budget["steps"], budget["patch"], facts["seconds"])
+        bicubic.append(own.mean() - row.gain_db)
+    yield "bicubic is the same for all", bicubic, np.full(len(bicubic), bicubic[0])
+    assert bicubic[0] == pytest.approx(33.65, abs=0.005)  # the known baseline of Set5 ×2, Y rounded
+
+
+CHECKS = {
+    qualities: ("comparison",),
+    costs: ("comparison", "comparison_costs"),
+    medians: ("timing",),
+    gains: ("comparison_gains",),
+    images: ("comparison_images",),
+    exponents: ("growth", "limits_growth"),
+    windows: ("backends_costs",),
+    recipes: ("recipes",),
+}
+
+
+def has(study: Path, *tables: str) -> bool:
+    return all((study / "tables" / f"{name}.csv").is_file() for name in tables)
+
+
+COMPUTED = [
+    pytest.param(study, check, id=f"{study.name}-{check.__name__}")
+    for study in references()
+    for check, tables in CHECKS.items()
+    if has(study, *tables) and (check is not medians or any(study.glob("runs/*/times.csv")))
+]
+
+
+@pytest.mark.parametrize(("study", "check"), COMPUTED)
+def test_tables_hold_what_records_say(study, check):
+    found = list(check(study))
+    assert found
+    for what, printed, again in found:
+        np.testing.assert_allclose(
+            np.asarray(printed, float), np.asarray(again, float), rtol=1e-9, atol=1e-9, err_msg=what
+        )
+
+
+def test_every_reference_is_computed_again_and_more_than_twenty_numbers_of_it():
+    for study in references():
+        checks = [param.values[1] for param in COMPUTED if param.values[0] == study]
+        assert sum(np.size(printed) for check in checks for _, printed, _ in check(study)) > 20, study
+
+
+# Answers print what no table holds: their words are read, their numbers made again and rounded as they print them.
+
+
+def pairs_of_layers(study, answer):
+    """`a` takes … times as long as `b` and … times its memory."""
+    layers = profile(study, timing(study, "timing"))
+    said = re.findall(
+        r"`([^`]+)` takes (\S+) (?:\[.*?\] )?times as long as `([^`]+)` and (\S+) times its mem", answer
+    )
+    for first, time, second, memory in said:
+        one, other = layers.loc[first], layers.loc[second]
+        yield f"{first} / {second}", time, one["median_ms"] / other["median_ms"]
+        yield f"{first} / {second}", memory, one["peak_mib"] / other["peak_mib"]
+
+
+def fused(study, answer):
+    layers = profile(study, timing(study, "backends_costs"))
+    for side, time, memory in re.findall(
+        r"(\d+)×\d+: (\S+) \[.*?\] times as long, (\S+) times the memory", answer
+    ):
+        plain, fast = (layers.loc[f"{side} {backend}"] for backend in ("reference", "sdpa"))
+        yield side, time, plain["median_ms"] / fast["median_ms"]
+        yield side, memory, plain["peak_mib"] / fast["peak_mib"]
+
+
+def late(study, answer):
+    [(low, worst, high, best)] = re.findall(r"rose by (\S+) \(`(\w+)`\) to (\S+) dB \(`(\w+)`\)", answer)
+    rose = {}
+    for digits in set(table(study, "comparison_curves")["run"]):
+        curve = read(study, digits, "curve.csv").set_index("step")["validation_psnr"]
+        before = curve[curve.index <= 0.75 * curve.index[-1]].iloc[-1]
+        rose.setdefault(config(study, digits)["network"]["model"], []).append(curve.iloc[-1] - before)
+    means = {model: np.mean(each) for model, each in rose.items()}
+    yield worst, low, means[worst]
+    yield best, high, means[best]
+    yield "lowest", low, min(means.values())
+    yield "highest", high, max(means.values())
+
+
+def above_bicubic(study, answer):
+    """Where the answer says it: not all that are kept do yet."""
+    bicubic = table(study, "bicubic_images").set_index(["benchmark", "name"])["psnr_y"]
+    runs = {}
+    for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
+        runs.setdefault(row.model, row.run.split())
+    [said] = re.findall(r"networks end by .*? dB: (.*)\.", answer) or [""]
+    for model, gain in re.findall(r"`(\w+)` ([+-][\d.]+)", said):
+        yield model, gain, np.mean([(psnr(study, digits) - bicubic).mean() for digits in runs[model]])
+
+
+ANSWERS = {
+    "02_lsp_and_coa": (pairs_of_layers,),
+    "05_time_and_memory": (pairs_of_layers,),
+    "06_comparison": (late, above_bicubic),
+    "11_windows_and_routing": (fused,),
+}
+SAID = [
+    pytest.param(study, name, id=f"{study.name}-{name}")
+    for study in references()
+    for name in ANSWERS
+    if (study / "answers" / f"{name}.md").is_file()
+]
+
+
+def rounded(number: float, printed: str) -> str:
+    """As it is printed: with its decimals, and its sign if it has one."""
+    decimals = len(printed.partition(".")[2])
+    return f"{number:{'+' if printed[0] == '+' else ''}.{decimals}f}"
+
+
+@pytest.mark.parametrize(("study", "name"), SAID)
+def test_answers_say_what_records_say(study, name):
+    answer = (study / "answers" / f"{name}.md").read_text(encoding="utf-8")
+    found = [each for check in ANSWERS[name] for each in check(study, answer)]
+    assert len(found) >= 4
+    assert [(what, printed) for what, printed, _ in found] == [
+        (what, rounded(again, printed)) for what, printed, again in found
+    ]
+
+
+def test_readme_says_what_records_say():
+    """Its first finding: how far above bicubic enlargement networks end."""
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    [(place, low, worst, high, best)] = re.findall(
+        r"tables of \[`(\S+)`\].*?Networks end (\S+) \(`(\w+)`\) to (\S+) dB \(`(\w+)`\) above bicubic",
+        readme,
+    )
+    study = next(each for each in references() if each.name == Path(place).name)
+    bicubic = table(study, "bicubic_images").set_index(["benchmark", "name"])["psnr_y"]
+    gain = {}
+    for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
+        gain[row.model] = np.mean([(psnr(study, digits) - bicubic).mean() for digits in row.run.split()])
+    assert (worst, best) == (min(gain, key=gain.get), max(gain, key=gain.get))
+    assert (low, high) == (rounded(gain[worst], low), rounded(gain[best], high))
+
+
+def test_a_number_that_is_not_of_its_runs_is_found(tmp_path):
+    study = next(each for each in references() if has(each, "comparison_gains"))
+    copy = tmp_path / study.name
+    copy.mkdir()
+    (copy / "runs").symlink_to(study / "runs")
+    (copy / "tables").mkdir()
+    for file in study.glob("tables/comparison*.csv"):
+        (copy / "tables" / file.name).write_bytes(file.read_bytes())
+    test_tables_hold_what_records_say(copy, gains)
+    changed = table(copy, "comparison_gains")
+    changed.loc[len(changed) - 1, "gain_db"] += 1e-6
+    changed.to_csv(copy / "tables" / "comparison_gains.csv", index=False)
+    with pytest.raises(AssertionError):
+        test_tables_hold_what_records_say(copy, gains)

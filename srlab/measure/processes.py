@@ -160,6 +160,7 @@ def _begin(
         while ours.poll(START_S + 3 * limit_s):
             answer = ours.recv()
             if isinstance(answer, Told):
+                process.join(START_S)  # it stops what compiled for it
                 return answer
             label, number = answer
         return {label: Ended(number, TIME)}

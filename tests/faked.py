@@ -6,8 +6,21 @@ import pandas as pd
 import pytest
 from kept import ROOT
 
+from srlab.findings.claims import COLUMNS, claim_row
+from srlab.findings.statistics import Estimate
+from srlab.findings.verdicts import (
+    CONFIRMED,
+    CONTRADICTED,
+    NO_EFFECT,
+    NO_SHARE,
+    SMALLER,
+    UNDECIDED,
+    Verdict,
+    unmeasured,
+)
 from srlab.pages.catalogue import PAGES
 from srlab.study.profiles import load_profile
+from srlab.study.rules import rules
 from srlab.study.study import Study
 
 #: What the smoke study answers: with one seed it is not asked whether attention is at work.
@@ -20,31 +33,30 @@ PIXEL = base64.b64decode(
 
 
 def claims(device: str = "a CPU") -> pd.DataFrame:
-    """Two rows of the table of claims: one measured, one not."""
-    known = {
-        "id": "lcoa-time",
-        "claim": "LCoA is fast",
-        "claimed": 83.0,
-        "quantity": "time_reduction_percent",
-    }
-    known |= {"source": "https://arxiv.org/abs/2404.04922", "against": "nlan", "run": "aa"}
-    measured = {
-        "measured": 50.0,
-        "low": 40.0,
-        "high": 60.0,
-        "share": 0.6,
-        "share_low": 0.5,
-        "share_high": 0.7,
-    }
-    on = {
-        "spread": "9 rounds",
-        "device": device,
-        "workload": "ten layers",
-        "verdict": "holds in direction",
-    }
-    absent = dict.fromkeys([*measured, "spread", "device", "workload"])
-    untested = {"against": "lspn", "verdict": "not testable at this budget, because of something"}
-    return pd.DataFrame([known | measured | on, known | absent | untested])
+    """A table of claims, made by hand: every verdict, every kind of claim, and one that was not measured."""
+    law = rules()
+    time, gain = law.costs.claims["lcoa-time"], law.quality.claims["sscan-psnr"]
+    linear, memory = law.costs.claims["sscan-linear"], law.costs.claims["sscan-memory"]
+    facts = {"device": device, "margin": 5.0, "basis": "as published", "spread": "5 processes", "run": "aa"}
+    facts |= {"workload": "ten layers", "arm": "lcoan"}
+    half = Verdict(SMALLER, Estimate(0.6, 0.5, 0.7), "60 % [50 to 70 %] of what is claimed")
+    other = Verdict(CONTRADICTED, Estimate(-9.0, -9.5, -8.5), "the effect is the other way")
+    rows = [
+        claim_row("lcoa-time", time, half, Estimate(50.0, 40.0, 60.0), **facts, against="nlan"),
+        claim_row("lcoa-time", time, other, Estimate(-747.0, -790.0, -705.0), **facts, against="enlcn"),
+    ]
+    facts |= {"basis": "branched", "margin": 0.05, "arm": "fgcan", "spread": "5 seeds, 65 images"}
+    for kind, value in ((CONFIRMED, 0.2), (NO_EFFECT, 0.01), (UNDECIDED, 0.05)):
+        found = Estimate(value, value - 0.03, value + 0.03)
+        verdict = Verdict(kind, Estimate(*(end / gain.claimed for end in found)), "so it is")
+        rows.append(claim_row("sscan-psnr", gain, verdict, found, **facts, against=f"a {kind} network"))
+    networks = {"arm": "sscan", "against": "nlsn", "basis": ""}
+    rows.append(claim_row("sscan-psnr", gain, unmeasured("something lacks"), None, **networks))
+    facts |= {"basis": "ours", "margin": 0.1, "spread": "5 processes"}
+    for name, claim in (("sscan-linear", linear), ("sscan-memory", memory)):
+        verdict = Verdict(CONFIRMED, NO_SHARE, "so it is")
+        rows.append(claim_row(name, claim, verdict, Estimate(1.1, 1.0, 1.2), **facts, against="bran"))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def pages_left(study: Study, device: str = "a CPU", png: bytes | None = None) -> None:

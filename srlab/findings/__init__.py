@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={
         "answers",
         "at_work",
+        "branched",
         "claims",
         "cost_claims",
         "coverage",

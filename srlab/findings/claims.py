@@ -1,286 +1,301 @@
-"""The papers' headline claims against what this study measured, by rules that are written down here.
+"""The papers' headline claims against what this study measured, by rules that are older than its runs.
 
-A claim **holds** where the 95 % interval reaches the claimed value; it **holds in direction** where the
-interval leaves out "no effect" but falls short of the claimed value; it **does not hold** where the interval
-lies on the other side; and it is **not testable at this budget** where the interval has "no effect" inside,
-where fewer than three seeds were trained, or where training had so little settled that what its last quarter
-still gained is more than what is claimed. Differences in quality are those of small networks after an equal,
-small number of steps: never the papers' fully trained results.
+What is claimed and on what it is judged: srlab/study/claims.yaml. The five verdicts: srlab/findings/verdicts.py.
+Differences in quality are those of small networks after a small budget; what released networks of full size show stands
+beside them where there are any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
-from srlab.findings.frames import ALL, curves, differences, late_gains, quality
-from srlab.findings.statistics import SEEDS, Estimate, growth_exponent, ratio_of_medians
-from srlab.measure.limits import MEASURED
-from srlab.study.records import Record
+from srlab.findings import cost_claims
+from srlab.findings.cost_claims import GROWTH
+from srlab.findings.frames import ALL, NO_RUN, count, paired
+from srlab.findings.statistics import Estimate, matrix, seed_difference, seeds_needed
+from srlab.findings.tables import compared
+from srlab.findings.verdicts import (
+    LOOKS,
+    NOTHING,
+    UNDECIDED,
+    Verdict,
+    deciding_half_width,
+    in_words,
+    judge,
+    judge_growth,
+    unmeasured,
+)
+from srlab.measure.published import PUBLISHED_AS, published, read_records
+from srlab.study.records import Record, check_rules
+from srlab.study.rules import Claim, Contrast, CostClaim, rules
+from srlab.study.runs import TrainingRun
 from srlab.study.study import Study
 
-HOLDS, DIRECTION, NOT = "holds", "holds in direction", "does not hold"
-UNTESTED = "not testable at this budget, because"
-
-#: The baselines of LCoA's claims; its paper's summary names none.
-RIVALS = ("nlan", "nlsn", "enlcn", "lspn")
-LAYERS = "non-local layers"
-#: Ratios of memory nearer to 1 than this are no difference: allocators round.
-SAME = 0.05
-#: Maps smaller than this, in pixels, are left out of growth: there fixed costs hide it.
-LARGE = 128**2
+#: Where more seeds than this would be needed, it is not said how many.
+MANY = 100
+#: Columns of what `examine` returns.
+COLUMNS = (
+    *("id", "claim", "claimed", "quantity", "arm", "against", "basis", "measured", "low", "high", "spread", "device"),
+    *("workload", "margin", "verdict", "sentence", "share", "share_low", "share_high", "full_size", "source", "run"),
+)
 
 
-def published_claims() -> pd.DataFrame:
-    """The claims as the papers print them: id, source, claim, quantity, claimed, compared_with, workload."""
-    return pd.read_csv(files("srlab.findings") / "claims.csv")
+def published_claims() -> dict[str, Claim]:
+    """Every claim of the rules by its id, paper by paper."""
+    both = {**rules().quality.claims, **rules().costs.claims}
+    return dict(sorted(both.items(), key=lambda named: named[1].source))
 
 
 def examine(study: Study) -> pd.DataFrame:
-    """Every claim against every plausible baseline.
+    """Every claim by each of its contrasts, or against each rival on each code, and the verdict.
 
     Returns
     -------
     DataFrame
-        id, claim, claimed, against (the baseline), quantity, measured, low, high (95 % interval), spread
-        (what it is over), device, workload, verdict, source, share, share_low, share_high (measured in units
-        of the claim, where it is a number), run (hashes). The ratio to the baseline of a time is that of
-        medians of calls made in turn in one process.
+        id, claim, claimed (NaN where the paper names a direction only), quantity, arm and against (what is compared),
+        basis (the experiment, "branched" or "from scratch", or the code, "as published" or "ours"), measured, low, high
+        (95 % interval; of growth the median of local slopes, and how far their intervals reach; NaN where nothing was
+        measured), spread (over what: seeds or processes), device, workload, margin (within which there is no effect),
+        verdict (a key of `srlab.findings.verdicts.LOOKS`), sentence, share, share_low, share_high (0 is no effect, 1
+        the claim; NaN without a number), full_size (what released networks show), source, run (hashes).
+
+    Raises
+    ------
+    InputError
+        If a run began under other rules than those in force.
     """
-    claims = published_claims().set_index("id")
-    rows = []
-    for name, found in [
-        *_times(study),
-        *_memory(study),
-        *_growth(study),
-        *_quality(study, claims["claimed"]),
-    ]:
-        claim = claims.loc[name]
-        row = {
-            "id": name,
-            "claim": claim["claim"],
-            "claimed": claim["claimed"],
-            "quantity": claim["quantity"],
-            "source": f"https://arxiv.org/abs/{claim['source'].removeprefix('arXiv:')}",
-            **found,
-        }
-        # A ratio of 1 is no effect, and so are 0 % and 0 dB. Growth has no such point.
-        nothing = 1.0 if claim["quantity"].endswith("ratio") else 0.0
-        for share, end in (("share", "measured"), ("share_low", "low"), ("share_high", "high")):
-            row[share] = (row[end] - nothing) / (claim["claimed"] - nothing)
-            if claim["quantity"] == "growth_exponent":
-                row[share] = None
-        rows.append({"verdict": judge(row), **row})
-    order = {name: number for number, name in enumerate(claims.index)}
-    table = pd.DataFrame(rows).sort_values("id", key=lambda ids: ids.map(order), kind="stable")
-    columns = ["id", "claim", "claimed", "against", "quantity", "measured", "low", "high", "spread", "device"]
-    columns += ["workload", "verdict", "source", "share", "share_low", "share_high", "run"]
-    return table[columns].reset_index(drop=True)
-
-
-def judge(row: dict) -> str:
-    """The verdict on one measured claim, by the rules above.
-
-    Parameters
-    ----------
-    row : dict
-        quantity, claimed, measured, low, high; untested (a reason, or None); for growth also other, the
-        baseline's exponent.
-    """
-    if row.get("untested"):
-        return f"{UNTESTED} {row['untested']}"
-    low, high, claimed = row["low"], row["high"], row["claimed"]
-    if row["quantity"] == "growth_exponent":
-        if low <= claimed:
-            return HOLDS
-        return DIRECTION if high < row["other"] else NOT
-    nothing = 1.0 if row["quantity"].endswith("ratio") else 0.0
-    if low <= nothing <= high and low < high:
-        return f"{UNTESTED} the interval holds no effect"
-    if high <= nothing or (low == high and abs(high - nothing) < SAME):
-        return NOT
-    return HOLDS if high >= claimed else DIRECTION
+    rows = [*_quality(study), *_costs(study)]
+    order = {name: number for number, name in enumerate(published_claims())}
+    rows.sort(key=lambda row: order[row["id"]])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """How many claims hold, and against whom each one's verdict is what."""
-    told = []
-    for name, own in rows.groupby("id", sort=False):
-        verdicts = "; ".join(f"{row.verdict} (against {row.against})" for row in own.itertuples())
-        told.append(f"- **{name}**, {own['claim'].iloc[0]}: {verdicts}.")
-    kinds = rows["verdict"].where(~rows["verdict"].str.startswith(UNTESTED), "not testable at this budget")
-    counts = ", ".join(f"{number} {kind}" for kind, number in kinds.value_counts().items())
-    return f"{len(rows)} comparisons of {rows['id'].nunique()} claims: {counts}.\n\n" + "\n".join(told)
+    """How many comparisons got which verdict, and of each claim which; sentences and numbers are in the table."""
+    words = [in_words(row.verdict, row.margin, row.quantity) for row in rows.itertuples()]
+    rows = rows.assign(words=np.where(rows["run"] == NO_RUN, "not measured", words))
+    counts = rows["verdict"].where(rows["run"] != NO_RUN, "not measured").value_counts()
+    told = [f"{counts[kind]} {kind}" for kind in (*LOOKS, "not measured") if kind in counts]
+    lines = [f"{count(len(rows), 'comparison')} of {count(rows['id'].nunique(), 'claim')}: {', '.join(told)}.", ""]
+    for _, own in rows.groupby("id", sort=False):
+        each = own.groupby("words", sort=False)
+        found = [f"**{words}** {'; '.join(map(compared, alike.itertuples()))}" for words, alike in each]
+        lines.append(f"- {own['claim'].iloc[0]}: {'. '.join(found)}.")
+    return "\n".join(lines)
 
 
-def _row(against: str, found: Estimate, **facts: object) -> dict:
-    return {"against": against, "measured": found.value, "low": found.low, "high": found.high, **facts}
-
-
-def _on(record: Record) -> str:
-    on = record.facts["environment"]
-    return f"{on['name']}, {on['threads']} threads" if on["kind"] == "cpu" else on["name"]
-
-
-def _work(record: Record, part: str) -> str:
-    """What was timed, in words, on the largest input."""
-    place = record.profile.sort_values("size").iloc[-1]
-    return f"{part}, input of {place['width']:.0f}×{place['height']:.0f} px, float32, batch 1"
-
-
-def _rounds(record: Record, label: str, part: str) -> pd.Series:
-    """Times on the largest input, round by round."""
-    times = record.times[(record.times["label"] == label) & (record.times["part"] == part)]
-    return times[times["size"] == times["size"].max()].sort_values("repeat")["ms"]
-
-
-def _ratio(record: Record, slow: str, fast: str, part: str) -> Estimate:
-    return ratio_of_medians(_rounds(record, slow, part), _rounds(record, fast, part))
-
-
-def _peak(record: Record, label: str, part: str) -> float:
-    costs = record.profile[(record.profile["label"] == label) & (record.profile["part"] == part)]
-    return costs.sort_values("size")["peak_mib"].iloc[-1]
-
-
-def _times(study: Study) -> Iterator[tuple[str, dict]]:
-    """LCoA's ten layers, 32×32 windows by two back-ends, ESC against HiT-SRF."""
-    layers = study.obtain(study.layers_timing())
-    work = f"10 {_work(layers, LAYERS)}, 128 channels"
-    for rival in RIVALS:
-        found = _ratio(layers, "lcoan", rival, LAYERS)
-        # A reduction turns the interval round.
-        less = Estimate(100 * (1 - found.value), 100 * (1 - found.high), 100 * (1 - found.low))
-        yield "lcoa-time", _timed_row(layers, rival, less, work)
-    windows = study.obtain(study.windows_timing())
-    if {"32 reference", "32 sdpa"} <= set(windows.run.networks):
-        found = _ratio(windows, "32 reference", "32 sdpa", LAYERS)
-        work = f"one layer of 32×32 windows, {_work(windows, LAYERS)}"
-        yield "esc-flash-latency", _timed_row(windows, "plain formula, position table", found, work)
-    else:
-        yield "esc-flash-latency", _absent("plain formula", "this profile times no 32×32 windows", windows)
-    both = study.obtain(study.published_timing())
-    found = _ratio(both, "hit_srf", "esc", "network")
-    work = f"published sizes, ×4, {_work(both, 'whole network')}"
-    yield "esc-hit-latency", _timed_row(both, "hit_srf", found, work)
-
-
-def _timed_row(record: Record, against: str, found: Estimate, workload: str) -> dict:
-    spread = f"{record.run.repeats} rounds in turn"
-    return _row(against, found, spread=spread, device=_on(record), workload=workload, run=record.run.hash)
-
-
-def _memory(study: Study) -> Iterator[tuple[str, dict]]:
-    """Peak memory, which does not vary from call to call."""
-    windows = study.obtain(study.windows_timing())
-    routing = study.obtain(study.routing_timing())
-    both = study.obtain(study.published_timing())
-    top = max(study.profile.timing.tops)
-    asked = [
-        ("esc-flash-memory", windows, "32 reference", "32 sdpa", LAYERS, "plain formula, position table"),
-        ("esc-hit-memory", both, "hit_srf", "esc", "network", "hit_srf"),
-        ("sscan-memory", routing, f"bran top={top}", f"fgcan M=8 top={top}", LAYERS, "bran"),
-    ]
-    for name, record, other, own, part, against in asked:
-        if not {other, own} <= set(record.run.networks):
-            yield name, _absent(against, f"this profile does not time `{other}`", record)
-            continue
-        ratio = _peak(record, other, part) / _peak(record, own, part)
-        facts = {"spread": "none: the same in each call", "device": _on(record), "run": record.run.hash}
-        yield name, _row(against, Estimate(ratio, ratio, ratio), workload=_work(record, part), **facts)
-
-
-def _growth(study: Study) -> Iterator[tuple[str, dict]]:
-    """How the time of one FGCA layer grows with the map, and BRA's."""
-    record = study.obtain(study.limits())
-    done = record.limits[record.limits["state"] == MEASURED]
-    done = done.assign(pixels=done["height"] * done["width"])
-    large = {label: own[own["pixels"] >= LARGE] for label, own in done.groupby("label")}
-    if "fgcan" not in large or large["fgcan"]["pixels"].nunique() < 3:
-        few = f"fewer than three maps of {LARGE:,} px or more were measured"
-        yield "sscan-linear", _absent("bran", few, record)
-        return
-    own = growth_exponent(large["fgcan"]["pixels"], large["fgcan"]["median_ms"])
-    other, against = None, "bran, which took too few sizes for an exponent"
-    if "bran" in large and large["bran"]["pixels"].nunique() > 1:
-        other = growth_exponent(large["bran"]["pixels"], large["bran"]["median_ms"])
-        against = f"bran, whose exponent is {other.value:.2f} over {len(large['bran'])} sizes"
-    sizes = large["fgcan"]["pixels"]
-    yield (
-        "sscan-linear",
-        _row(
-            against,
-            own,
-            other=other.value if other else -np.inf,
-            spread=f"{len(sizes)} sizes",
-            device=_on(record),
-            workload=f"one layer, maps of {sizes.min():,} to {sizes.max():,} px, float32, batch 1",
-            run=record.run.hash,
-        ),
-    )
-
-
-def _quality(study: Study, claimed: pd.Series) -> Iterator[tuple[str, dict]]:
-    """Differences in Y-PSNR at equal budget."""
-    trained = study.comparison()
-    sides = study.side_sweep()
-    for rival in RIVALS[:3]:
-        for name in ("lcoa-psnr-low", "lcoa-psnr-high"):
-            yield name, _gain(study, trained, "model", "lcoan", rival, ALL, claimed[name])
-    name = "esc-flash-psnr"
-    yield name, _gain(study, sides, "side", 32, 8, "Urban100", claimed[name])
-    name = "esc-hit-psnr"
-    yield name, _gain(study, trained, "model", "esc", "hit_srf", "Urban100", claimed[name])
-    name = "sscan-psnr"
-    yield name, _gain(study, trained, "model", "sscan", "nlsn", "Urban100", claimed[name])
-    on_trunk = _gain(study, trained, "model", "fgcan", "bran", "Urban100", claimed[name])
-    yield name, on_trunk | {"against": "bran, by fgcan on the trunk"}
-
-
-def _gain(
-    study: Study, runs: list, by: str, own: object, rival: object, benchmark: str, claimed: float
-) -> dict:
-    """The difference of two trained networks on a benchmark, or on all where the study has not that one."""
-
-    def value(run: object) -> object:
-        return run.network.model if by == "model" else run.network.options[by]
-
-    chosen = [run for run in runs if value(run) in (own, rival)]
-    against = f"{rival}" if by == "model" else f"windows of {rival}×{rival}"
-    if {value(run) for run in chosen} != {own, rival}:
-        return _absent(against, f"this profile does not train both {own} and {rival}")
-    records = [study.obtain(run) for run in chosen]
-    table = differences(quality(records, *([] if by == "model" else [by])), by, rival)
-    benchmark = benchmark if (table["benchmark"] == benchmark).any() else table["benchmark"].iloc[-1]
-    row = table[table["benchmark"] == benchmark].iloc[0]
-    late = late_gains(curves(records)).groupby("run")["late_db"].mean().max()
-    untested = None
-    if row["seeds"] < SEEDS:
-        untested = f"{row['seeds']} seed tells nothing of the spread between seeds"
-    elif late >= claimed:
-        untested = (
-            f"training had not settled: the last quarter of its steps still gained up to {late:.2f} dB, more "
-            f"than the claim"
-        )
-    budget, facts = runs[0].budget, records[0].facts
+def claim_row(name: str, claim: Claim, verdict: Verdict, found: Estimate | None, **facts: object) -> dict:
+    none = {"spread": "", "device": "", "workload": "", "full_size": "", "run": NO_RUN, "margin": np.nan}
     return {
-        **_row(against, Estimate(row["gain_db"], row["low_db"], row["high_db"])),
-        "untested": untested,
-        "spread": f"{row['images']} images, {row['seeds']} seeds",
-        "device": _on(records[0]),
-        "workload": (
-            f"{own if by == 'model' else f'windows of {own}×{own}'} at equal budget: ×{study.profile.scale}, "
-            f"{budget.steps} steps of {budget.batch} patches, about {facts['parameters'] / 1e3:.0f} thousand "
-            f"parameters; {'all benchmarks' if benchmark == ALL else benchmark}"
-        ),
-        "run": " ".join(record.run.hash for record in records),
+        **none,
+        "id": name,
+        "claim": claim.claim,
+        "claimed": np.nan if claim.claimed is None else claim.claimed,
+        "quantity": claim.quantity,
+        "source": f"https://arxiv.org/abs/{claim.source.removeprefix('arXiv:')}",
+        **dict(zip(("measured", "low", "high"), found or 3 * [np.nan], strict=True)),
+        "verdict": verdict.kind,
+        "sentence": verdict.sentence,
+        **dict(zip(("share", "share_low", "share_high"), verdict.share, strict=True)),
+        **facts,
     }
 
 
-def _absent(against: str, why: str, record: Record | None = None) -> dict:
-    nothing = Estimate(float("nan"), float("nan"), float("nan"))
-    facts = {"device": _on(record), "run": record.run.hash} if record else {"device": "", "run": "none"}
-    return {**_row(against, nothing), "untested": why, "spread": "", "workload": "", **facts}
+def on(record: Record) -> str:
+    """The machine of a record, in words."""
+    machine = record.facts["environment"]
+    if machine["kind"] != "cpu":
+        return machine["name"]
+    return f"CPU {machine['name']}, {count(machine['threads'], 'thread')}"
+
+
+# --- quality --------------------------------------------------------------------------------------------------------
+
+
+def _quality(study: Study) -> Iterator[dict]:
+    claims = rules().quality.claims
+    family = len({contrast for claim in claims.values() for contrast in claim.contrasts})
+    trained: dict[tuple[str, str], list[TrainingRun]] = {}
+    for experiment, runs in (("from scratch", study.comparison()), ("branched", study.branches())):
+        for run in runs:
+            trained.setdefault((experiment, study.label(run)), []).append(run)
+    for name, claim in claims.items():
+        for contrast in claim.contrasts:
+            networks = {"arm": contrast.arm, "against": contrast.against, "basis": contrast.experiment}
+            facts = networks | {"margin": rules().quality.margin_db, "full_size": full_size(study.root, contrast)}
+            labels = (contrast.arm, contrast.against)
+            lacking = [label for label in labels if (contrast.experiment, label) not in trained]
+            if lacking or contrast.benchmark not in (ALL, *study.data.benchmarks):
+                why = f"this profile trains no {lacking[0]}, {contrast.experiment}" if lacking else ""
+                verdict = unmeasured(why or f"this study has no {contrast.benchmark}")
+                yield claim_row(name, claim, verdict, None, **facts)
+                continue
+            sides = [[study.obtain(run) for run in trained[contrast.experiment, label]] for label in labels]
+            records = sides[0] + sides[1]
+            check_rules(records, "quality")
+            gains = _gains(sides, contrast.benchmark)
+            found = seed_difference(gains, family)
+            facts |= {
+                "spread": f"{count(gains.shape[0], 'seed')}, {count(gains.shape[1], 'image')}",
+                "device": on(records[0]),
+                "workload": _training(study, contrast, sides),
+                "run": " ".join(record.run.hash for record in records),
+            }
+            yield claim_row(name, claim, _of_quality(claim, found, gains, family), found, **facts)
+
+
+def _gains(sides: list[list[Record]], benchmark: str) -> Float[np.ndarray, "seeds images"]:
+    """By how many dB the networks of the first side are better than those of the second, seed by seed."""
+    images = pd.concat(
+        record.images.assign(seed=record.run.seed, side=side) for side, own in enumerate(sides) for record in own
+    )
+    return matrix(paired(images if benchmark == ALL else images[images["benchmark"] == benchmark], "side", 1))
+
+
+def _of_quality(
+    claim: Claim, found: Estimate, gains: Float[np.ndarray, "seeds images"], family: int
+) -> Verdict:
+    """The verdict, and where it is undecided how many seeds would decide."""
+    law, seeds = rules().quality, len(gains)
+    measures = (claim.claimed, NOTHING[claim.quantity], law.margin_db, law.margin_db)
+    verdict = judge(*found, *measures)
+    if seeds >= law.seeds and verdict.kind == UNDECIDED:
+        half = deciding_half_width(found.value, *measures)
+        needed = seeds_needed(gains.mean(1).std(ddof=1), half, family, MANY)
+        told = f"even {MANY} seeds would not decide" if needed is None else f"{needed} seeds would decide"
+        return verdict._replace(sentence=f"{verdict.sentence}; {told} if mean and spread stay as they are")
+    return _enough(verdict, seeds, law.seeds, "seeds")
+
+
+def _enough(verdict: Verdict, number: int, needed: int, what: str) -> Verdict:
+    """The verdict, or undecided if it rests on too few."""
+    if number >= needed:
+        return verdict
+    return verdict._replace(kind=UNDECIDED, sentence=f"{number} of the {needed} {what} that a verdict needs")
+
+
+def _training(study: Study, contrast: Contrast, sides: list[list[Record]]) -> str:
+    """What was trained and tested, in words."""
+    run = sides[0][0].run
+    sizes = " and ".join(f"{own[0].facts['parameters'] / 1e3:.0f}" for own in sides)
+    photographs, steps = run.photographs or len(study.data.train), f"{run.budget.steps:,} steps"
+    if run.start_from:
+        steps += f" after {study.start_of(run).budget.steps:,} of the trunk alone"
+    tested = "all benchmarks" if contrast.benchmark == ALL else contrast.benchmark
+    return (
+        f"×{run.scale}, networks of {sizes} thousand parameters, {photographs} photographs, {steps}, each of "
+        f"{run.budget.batch} patches of {run.budget.patch}×{run.budget.patch}; {tested}"
+    )
+
+
+def full_size(root: Path, contrast: Contrast) -> str:
+    """What a contrast comes to with networks of the papers' size: one as released and tested here, one as published.
+
+    Returns
+    -------
+    str
+        Empty where no released network of the rival was tested.
+    """
+    if not {contrast.arm, contrast.against} <= set(PUBLISHED_AS):
+        return ""
+    own, rival, told = PUBLISHED_AS[contrast.arm], PUBLISHED_AS[contrast.against], []
+    for record in read_records(sorted(root.glob("results/released-weights/*.json"))):
+        if (record["model"], record["dataset"]) == (contrast.against, contrast.benchmark):
+            known = published().set_index(["dataset", "scale", "method"])["psnr_y"].sort_index()
+            known, here = known[record["dataset"].lower(), record["scale"]], record["psnr_y"]
+            told.append(
+                f"of full size, ×{record['scale']}: {rival} as released reaches {here:.2f} dB here ({known[rival]:.2f} "
+                f"published), {own} {known[own]:.2f} dB as published, {known[own] - here:+.2f} dB"
+            )
+    return "; ".join(told)
+
+
+# --- time and memory ------------------------------------------------------------------------------------------------
+
+
+def _costs(study: Study) -> Iterator[dict]:
+    law, why = rules().costs, _why_not(study)
+    curves, slopes = cost_claims.curves(study), cost_claims.slopes(study)
+    for name, claim in law.claims.items():
+        for rival in claim.against:
+            growth = claim.quantity == GROWTH
+            rows = list(_growth(name, claim, slopes) if growth else _curves(name, claim, rival, curves))
+            yield from rows or [claim_row(name, claim, unmeasured(why), None, arm=claim.arm, against=rival, basis="")]
+
+
+def _why_not(study: Study) -> str:
+    """Why a claim about costs has no row; refuse measurements that began under other rules than those in force."""
+    runs = study.claims_timing()
+    check_rules([study.obtain(run) for run in runs], "costs")
+    return "the limits of time or memory came first" if runs else "this profile measures no costs for claims"
+
+
+def _curves(name: str, claim: CostClaim, rival: str, curves: pd.DataFrame) -> Iterator[dict]:
+    """A row for each code, judged on one size; the sentence tells from which on there is an effect."""
+    law, nothing = rules().costs, NOTHING[claim.quantity]
+    margin = law.margin * (100 if claim.quantity == "time_reduction_percent" else 1)
+    within = 0.0 if claim.claimed is None else law.within * (claim.claimed - nothing)
+    for code, sizes in curves[(curves["id"] == name) & (curves["against"] == rival)].groupby("code", sort=False):
+        [row] = sizes[sizes["judged"]].itertuples()
+        found = Estimate(row.value, row.low, row.high)
+        verdict = judge(*found, claim.claimed, nothing, margin, within)
+        verdict = _enough(verdict, row.processes, law.processes, "processes")
+        yield claim_row(
+            name,
+            claim,
+            verdict._replace(sentence=f"{verdict.sentence}; {_crossings(row, claim, sizes)}"),
+            found,
+            arm=claim.arm,
+            against=rival,
+            basis=code,
+            spread=f"{row.processes} processes",
+            device=row.device,
+            workload=f"{row.workload}, input of {row.width}×{row.height} px",
+            margin=margin,
+            run=row.run,
+        )
+
+
+def _crossings(row: object, claim: CostClaim, sizes: pd.DataFrame) -> str:
+    """From which size on there is an effect, and from which as much as claimed."""
+    pixels, told = sizes["height"] * sizes["width"], []
+    starts = {"ahead": row.from_no_effect} | ({} if claim.claimed is None else {"as claimed": row.from_claim})
+    for words, start in starts.items():
+        if np.isnan(start):
+            told.append(f"not {words} at the largest size, {pixels.max():,} px")
+            break
+        always = start <= pixels.min()
+        told.append(f"{words} at every size" if always else f"{words} from about {start:,.0f} px on")
+    return ", ".join(told)
+
+
+def _growth(name: str, claim: CostClaim, slopes: pd.DataFrame) -> Iterator[dict]:
+    """A row for each code: the median of local slopes, and how far their intervals reach."""
+    law, [rival] = rules().costs, claim.against
+    slopes = slopes[slopes["id"] == name]
+    for code, own in slopes[slopes["model"] == claim.arm].groupby("code", sort=False):
+        local = [Estimate(row.slope, row.low, row.high) for row in own.itertuples()]
+        processes = int(own["processes"].min())
+        verdict = judge_growth(local, claim.claimed, law.growth_margin)
+        verdict = _enough(verdict, processes, law.processes, "processes")
+        other = slopes.loc[(slopes["model"] == rival) & (slopes["code"] == code), "slope"]
+        told = f"; those of {rival} are {other.min():.2f} to {other.max():.2f}" if len(other) else ""
+        yield claim_row(
+            name,
+            claim,
+            verdict._replace(sentence=f"{verdict.sentence}{told}"),
+            Estimate(own["slope"].median(), own["low"].min(), own["high"].max()),
+            arm=claim.arm,
+            against=rival,
+            basis=code,
+            spread=f"{processes} processes",
+            device=own["device"].iloc[0],
+            workload=f"{own['workload'].iloc[0]}, maps of {own['from_px'].min():,} to {own['to_px'].max():,} px",
+            margin=law.growth_margin,
+            run=" ".join(own["run"].unique()),
+        )

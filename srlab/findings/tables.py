@@ -11,6 +11,7 @@ from pandas.io.formats.style import Styler
 
 from srlab.files import write_text
 from srlab.findings.frames import NO_RUN, means
+from srlab.findings.verdicts import in_words
 
 #: What numbers are called on axes and in tables, with units.
 NAMES = {
@@ -117,35 +118,52 @@ def swept(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame, op
 
 
 def claims_table(rows: pd.DataFrame) -> Styler:
-    """The claims to look at: what is claimed, against what, what was measured where, and the verdict.
+    """The claims to look at: what is claimed, what compared, what was measured on what work, and the verdict.
 
     Parameters
     ----------
     rows : DataFrame
         As of `srlab.findings.claims.examine`.
     """
-    shown = _told(rows, [f'<a href="{row.source}">{row.claim}</a>' for row in rows.itertuples()])
+    shown = _told(rows, '<a href="{}">{}</a>', "<b>{}</b>: {}")
     shown = shown.assign(over=rows["spread"], work=rows["workload"], device=rows["device"])
     style = shown.style.hide(axis="index").format(na_rep="–")
     return style.set_properties(**{"text-align": "left", "vertical-align": "top"})
 
 
 def claims_markdown(rows: pd.DataFrame) -> str:
-    """The same, shorter, as Markdown."""
-    shown = _told(rows, [f"[{row.claim}]({row.source})" for row in rows.itertuples()])
-    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+    """The same as Markdown; what was done on which work, and what full-size networks show, stands below in a list."""
+    works = (rows["spread"] + "; " + rows["workload"] + "; " + rows["device"]).where(rows["run"] != NO_RUN)
+    numbers = {work: number for number, work in enumerate(works.dropna().unique(), start=1)}
+    on = works.map(numbers).map("{:.0f}".format, na_action="ignore")
+    shown = _told(rows, "[{1}]({0})", "**{}**: {}").assign(on=on)
+    table = shown.fillna("–").to_markdown(index=False, disable_numparse=True)
+    lists = [f"{number}. {work}." for work, number in numbers.items()]
+    full = rows[rows["full_size"].notna() & (rows["full_size"] != "")]
+    notes = [f"- {row.claim}, {row.full_size}." for row in full.itertuples()]
+    return "\n\n".join([table, "On what:", "\n".join(lists), *(["\n".join(notes)] if notes else [])]) + "\n"
 
 
-def _told(rows: pd.DataFrame, claims: Sequence[str]) -> pd.DataFrame:
+def _told(rows: pd.DataFrame, link: str, verdict: str) -> pd.DataFrame:
+    """The columns of both, by how links and verdicts are written."""
+    each = list(rows.itertuples())
     return pd.DataFrame(
         {
-            "claim": claims,
-            "claimed": [with_unit(row.claimed, row.quantity) for row in rows.itertuples()],
-            "against": rows["against"],
-            "measured [95 % interval]": [measured_claim(row) for row in rows.itertuples()],
-            "verdict": rows["verdict"],
+            "claim": [link.format(row.source, row.claim) for row in each],
+            "claimed": [with_unit(row.claimed, row.quantity) for row in each],
+            "compared": [compared(row) for row in each],
+            "measured [95 % interval]": [measured_claim(row) for row in each],
+            "verdict": [
+                verdict.format(in_words(row.verdict, row.margin, row.quantity), row.sentence) for row in each
+            ],
         }
     )
+
+
+def compared(row: object) -> str:
+    """What a row compares and, where it was measured, on which experiment or code."""
+    basis = f", {row.basis}" if row.basis and row.basis == row.basis else ""  # a file has NaN for ""
+    return f"{row.arm} against {row.against}{basis}"
 
 
 def with_unit(number: float, quantity: str) -> str:
@@ -162,6 +180,6 @@ def with_unit(number: float, quantity: str) -> str:
 def measured_claim(row: object) -> str:
     """What was measured of a claim, with its interval where it has one."""
     value = with_unit(row.measured, row.quantity)
-    if not np.isfinite(row.low) or row.low == row.high:
+    if not np.isfinite(row.high - row.low) or row.low == row.high:
         return value
     return f"{value} [{with_unit(row.low, row.quantity)}, {with_unit(row.high, row.quantity)}]"

@@ -257,21 +257,22 @@ PAGES = (
         asked=lambda profile: len(profile.seeds) >= 3,
     ),
     Page(
+        "18_branched",
+        "What does attention add to a trained trunk?",
+        lambda study: study.branches(),
+        {"branched": "What each arm adds to a trained trunk, and how far it opened its gates."},
+        asked=lambda profile: profile.branch is not None,
+    ),
+    Page(
         "claims",
         "The papers' claims",
-        lambda study: [
-            *study.comparison(),
-            *study.side_sweep(),
-            *study.claims_timing(),
-            study.windows_timing(),
-            study.routing_timing(),
-            study.limits(),
-        ],
+        lambda study: [*study.comparison(), *study.branches(), *study.claims_timing()],
         {
-            "claims": "What was measured of each claim, in units of what is claimed.",
+            "claims": "What was measured of each claim, beside what is claimed, in the colour of its verdict.",
             "cost_claims": "Time and memory over the size of the map, on the code as published and on ours.",
         },
         ("cost_slopes",),
+        asked=lambda profile: profile.branch is not None,
     ),
 )
 

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import at_work, cost_claims, latency, studies, sweeps, ways
+from srlab.plots import at_work, branched, claims, cost_claims, latency, studies, sweeps, ways
 from srlab.plots.output import save
 
 
@@ -54,7 +54,8 @@ DRAWINGS = {
     "roofline": Drawing(latency.roofline, ("roofline",)),
     "at_work": Drawing(at_work.at_work, ("at_work",)),
     "cost_claims": Drawing(cost_claims.cost_claims, ("cost_claims",)),
-    "claims": Drawing(latency.claims, ("claims",)),
+    "branched": Drawing(branched.branched, ("branched_gains", "branched_seeds", "branched_gates")),
+    "claims": Drawing(claims.claims, ("claims",)),
 }
 
 

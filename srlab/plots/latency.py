@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from srlab.findings.tables import NAMES, with_unit
+from srlab.findings.tables import NAMES
 from srlab.measure.limits import MEASURED, MEMORY
 from srlab.plots.marks import conditions, key, logarithmic, points, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
@@ -176,57 +176,4 @@ def roofline(costs: pd.DataFrame) -> Figure:
     times.set(xlabel="ms: floor (bar) and measured median (marker)")
     logarithmic(times, "x")
     times.set_title(f"non-local layers, {conditions(costs)}")
-    return figure
-
-
-#: Shares of a claim that are drawn; what lies beyond stands at the edge as an arrow.
-SHARES = (-1.5, 2.5)
-
-
-@rc_context(HOUSE)
-def claims(rows: pd.DataFrame) -> Figure:
-    """What was measured of each claim, as a share of what was claimed: 1 is the claim itself.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As of `srlab.findings.claims.examine`.
-    """
-    known = rows[rows["share"].notna()].reset_index(drop=True)
-    figure = blank(DOUBLE, 0.24 * len(known) + 0.9)
-    ax = figure.subplots()
-    styles = {"holds": ("#0072B2", "o"), "does not hold": ("#D55E00", "X"), "not testable": ("#999999", "D")}
-    for y, row in known.iterrows():
-        colour, marker = next(style for start, style in styles.items() if row["verdict"].startswith(start))
-        inside = np.clip(row["share"], *SHARES)
-        if inside != row["share"]:
-            marker = ">" if inside > 0 else "<"
-        ends = row["share_low"], row["share_high"]
-        if np.isfinite(ends).any():
-            ax.plot(np.clip(ends, *SHARES), [y, y], color=colour, linewidth=2)
-        ax.plot(inside, y, marker=marker, color=colour, linestyle="none", clip_on=False)
-    ax.axvline(1, color=INK, linewidth=0.9)
-    ax.axvline(0, color=INK, linewidth=0.6, linestyle=":")
-    ax.set_xlim(*SHARES)
-    ax.set_yticks(range(len(known)), known["id"] + ": against " + known["against"].str.split(",").str[0])
-    values = ax.twinx()
-    told = [
-        f"{with_unit(row.measured, row.quantity)} of {with_unit(row.claimed, row.quantity)}"
-        for row in known.itertuples()
-    ]
-    values.set_yticks(range(len(known)), told)
-    values.grid(visible=False)
-    for each in (ax, values):
-        each.set_ylim(len(known) - 0.4, -0.6)
-        each.tick_params(length=0, axis="y")
-    ax.set_xlabel("measured in units of the claim (0: no effect); bars: 95 % interval; arrows: beyond")
-    entries = [
-        Line2D([], [], color=colour, marker=marker, label=label)
-        for (colour, marker), label in zip(
-            styles.values(),
-            ("holds, or in direction", "does not hold", "not testable at this budget"),
-            strict=True,
-        )
-    ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=3)
     return figure

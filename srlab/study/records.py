@@ -18,7 +18,7 @@ from torch import nn
 from srlab.errors import InputError
 from srlab.files import write_text
 from srlab.measure.devices import code_commit
-from srlab.study.rules import rules
+from srlab.study.rules import Part, rules
 from srlab.study.runs import Run, TrainingRun
 from srlab.training import Snapshots
 from srlab.weights.checkpoints import load_network, load_tensors
@@ -169,4 +169,32 @@ def check_one_processor(records: list[Record]) -> None:
         raise InputError(
             f"results {measured[0].folder.parents[1]}: times were measured on {processors}, which no table "
             f"may mix: delete the older records ({', '.join(older)}), or move the folder, and run again"
+        )
+
+
+def check_rules(records: list[Record], part: Part) -> None:
+    """Refuse to judge, by the rules in force, runs that began under others or before there were any.
+
+    Parameters
+    ----------
+    records : list of Record
+        Finished, of one study.
+    part : {"quality", "costs"}
+        Which rules judge them.
+
+    Raises
+    ------
+    InputError
+        Naming the runs, both rules by their hashes, and how to make the runs anew.
+    """
+    now = rules().hash(part)
+    found = {record.run.name: record.facts.get("rules", {}).get(part, "none") for record in records}
+    older = {name: then for name, then in found.items() if then != now}
+    if older:
+        runs = records[0].folder.parent
+        profile = runs.parent.name.removesuffix(f"-{records[0].run.device}")
+        raise InputError(
+            f"rules of {part} are {now} now, and judge no run that began under others "
+            f"({', '.join(dict.fromkeys(older.values()))}): delete {', '.join(older)} in {runs} and make them anew by "
+            f"`srlab run --profile {profile}`"
         )

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import faked
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,12 +198,15 @@ def roofs():
     return rows.assign(gflops_per_s=90.0, gib_per_s=9.0, floor_ms=0.3)
 
 
-def claimed():
-    verdicts = ("holds", "holds in direction", "does not hold", "not testable at this budget, because …")
-    rows = pd.DataFrame({"id": "lcoa-psnr-high", "against": "nlan_shared", "verdict": verdicts})
-    rows = rows.assign(quantity="psnr_gain_db", claimed=0.4, measured=0.1)
-    share = pd.Series([1.1, 0.4, -9.0, 0.1])
-    return rows.assign(share=share, share_low=share - 0.2, share_high=[1.3, 0.6, -8.0, np.inf])
+def branched():
+    """Gains of some arms with their intervals, of each trunk, and gates; one of them known from one trunk only."""
+    arms = ["windown side=32", "lcoan", "localn"]
+    gain = np.array([0.2, 0.04, -0.1])
+    gains = pd.DataFrame({"arm": arms, "gain_db": gain, "low_db": gain - 0.03, "high_db": gain + 0.03})
+    gains.loc[2, ["low_db", "high_db"]] = -np.inf, np.inf
+    seeds = gains[["arm", "gain_db"]].merge(pd.DataFrame({"seed": range(4)}), how="cross")
+    gates = seeds.assign(layer="groups.0", open=0.1 + 0.1 * seeds["seed"])
+    return gains.assign(margin_db=0.05, seeds=4, images=65), seeds, gates
 
 
 def training_curves():
@@ -279,7 +283,8 @@ FIGURES = {
     "scales": lambda: plots.DRAWINGS["scales"].draw(layer_costs(model=list(TRAINED), scale=[2, 3, 4, 16])),
     "limits": lambda: plots.DRAWINGS["limits"].draw(limited()),
     "roofline": lambda: plots.DRAWINGS["roofline"].draw(roofs()),
-    "claims": lambda: plots.DRAWINGS["claims"].draw(claimed()),
+    "branched": lambda: plots.DRAWINGS["branched"].draw(*branched()),
+    "claims": lambda: plots.DRAWINGS["claims"].draw(faked.claims()),
 }
 
 

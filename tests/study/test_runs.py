@@ -176,12 +176,12 @@ def at_the_root(study, monkeypatch):
 def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, monkeypatch):
     study, only = at_the_root, ("--only", "edsr_like-*")
     names = [run.name for run in study.runs() if run.name.startswith("edsr_like-")]
-    assert len(names) == 4
+    assert len(names) == 5
     with monkeypatch.context() as patch:  # the time ends while the first trains
         patch.setattr(srlab.study.study, "time_is_up", lambda deadline: False)
         done = run_command(*only, "--budget", "0.001")
     assert done.exit_code == 0
-    sentence = "time is up: 0 of 4 runs are finished; the same command goes on from here\n"
+    sentence = "time is up: 0 of 5 runs are finished; the same command goes on from here\n"
     assert done.stdout == sentence
     [checkpoint] = study.folder.glob("runs/*/checkpoint.safetensors")
     assert checkpoint.parent.name == names[0]
@@ -193,8 +193,8 @@ def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, mon
     assert done.exit_code == 0 and done.stdout.startswith("1 records in ")
     assert not checkpoint.exists()
     assert run_command(*only, "--budget", "0.001").stdout == sentence.replace("0 of", "1 of")
-    assert run_command(*only).stdout.startswith("4 records in ")
-    assert run_command(*only, "--budget", "0.001").stdout.startswith("4 records in ")  # nothing is left to do
+    assert run_command(*only).stdout.startswith("5 records in ")
+    assert run_command(*only, "--budget", "0.001").stdout.startswith("5 records in ")  # nothing is left to do
 
 
 def test_no_measurement_is_begun_without_time(at_the_root, monkeypatch):

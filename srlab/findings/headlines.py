@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from srlab.findings.frames import ALL, MARGIN, count, late_gains
 from srlab.findings.statistics import SEEDS
+from srlab.findings.verdicts import LOOKS
 from srlab.looking.at_work import UNIFORM
+from srlab.study.claims_timing import OURS
 
 #: Networks as their papers build them: more than attention parts them from the trunk.
 OWN = ("esc", "sscan", "hit_srf")
@@ -61,6 +64,42 @@ def attention(gains: pd.DataFrame) -> str:
         f"**Does attention buy quality?** On the trunk, against the same trunk without attention: "
         f"{judged(trunk, 'model')}."
     )
+
+
+def branched(gains: pd.DataFrame) -> str:
+    """What attention adds to a trained trunk."""
+    return (
+        f"**Does attention add to a trained trunk?** Attached to {count(int(gains['seeds'].min()), 'trunk')}, against going "
+        f"on without it: {judged(gains, 'arm')}."
+    )
+
+
+def claimed(rows: pd.DataFrame) -> str:
+    """Which verdict the papers' claims got."""
+    told = []
+    for kind in LOOKS:
+        own = rows[rows["verdict"] == kind]
+        if len(own):
+            told.append(f"{len(own)} {kind}")
+    return (
+        f"**Do the papers' claims hold here?** Of {count(len(rows), 'comparison')} for {count(rows['id'].nunique(), 'claim')}: "
+        f"{', '.join(told)}."
+    )
+
+
+def crossings(curves: pd.DataFrame) -> str:
+    """From which size of map on LCoA's layers are faster than their rivals', and as much faster as claimed."""
+    judged_at = curves[(curves["id"] == "lcoa-time") & (curves["code"] == OURS) & curves["judged"]]
+    told = []
+    for row in judged_at.itertuples():
+        first, claim = (
+            "never" if np.isnan(pixels) else f"from {round(pixels**0.5)}² px on"
+            for pixels in (row.from_no_effect, row.from_claim)
+        )
+        told.append(f"`{row.against}` faster {first}, by the claimed {row.claimed:.0f} % {claim}")
+    if not told:
+        return ""
+    return f"**From which size on does LCoA save time?** By our code, its ten layers against ten of {'; '.join(told)}."
 
 
 def at_work(losses: pd.DataFrame) -> str:
@@ -163,6 +202,9 @@ def kinds(gains: pd.DataFrame) -> str:
 
 
 HEADLINES = (
+    Headline(("18_branched",), ("branched_gains",), branched),
+    Headline(("claims",), ("claims",), claimed),
+    Headline(("claims",), ("cost_claims",), crossings),
     Headline(("06_comparison",), ("comparison", "comparison_curves"), reached),
     Headline(("06_comparison",), ("comparison_gains",), attention),
     Headline(("17_at_work",), ("at_work_losses",), at_work),

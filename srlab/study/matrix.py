@@ -226,19 +226,6 @@ class Matrix:
             for scale in timing.scales
         ]
 
-    def layers_timing(self) -> TimingRun:
-        """LCoAN's ten non-local layers, and its rivals', as wide as published; one block before each."""
-        models = ("nlan", "nlan_shared", "nlsn", "enlcn", "lspn", "lcoan")
-        networks = {
-            model: Network(model=model, options={**options_of(model), "blocks": 1}) for model in models
-        }
-        return self._timing("layers", networks, self.profile.timing.sizes[-2:-1])
-
-    def published_timing(self) -> TimingRun:
-        """ESC and HiT-SRF as published, ×4."""
-        networks = {model: Network(model=model, options=entry(model).options) for model in ("esc", "hit_srf")}
-        return self._timing("published", networks, (self.profile.timing.published,), 4)
-
     def claims_timing(self) -> list[TimingRun]:
         """What the papers' claims about time and memory are judged on, in fresh processes; none if not asked for."""
         claims, law = self.profile.claims, rules().costs

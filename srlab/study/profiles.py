@@ -72,8 +72,6 @@ class Timing(BaseModel):
         How many windows a window of FGCA and BRA chooses, on the same map.
     scales : tuple of int
         Each on the smallest input, ×4 also on what ×4 makes of it.
-    published : int or pair of int
-        LR input, side or (height, width), of the published networks that claims compare.
     limits : tuple of int or pair of int
         Inputs, ever larger, of one layer alone, until it takes more than `limit_s` seconds or `limit_mib`
         MiB.
@@ -89,7 +87,6 @@ class Timing(BaseModel):
     backends: tuple[Literal["reference", "sdpa", "flex", "rib"], ...] = ("reference", "sdpa", "rib")
     tops: tuple[PositiveInt, ...] = (4,)
     scales: tuple[Literal[2, 3, 4, 8], ...] = (2, 4)
-    published: Size = 24
     limits: tuple[Size, ...] = (16, 32)
     limit_s: PositiveFloat = 1.0
     limit_mib: PositiveInt = 1024

@@ -334,7 +334,6 @@ def test_a_networks_own_options_go_before_those_of_all(study):
 def test_options_that_earlier_versions_did_not_know_are_named_only_where_they_are_set(study):
     """So that runs of the paper's k-means have the hash that they had before there was another."""
     assert not {"centroid_start", "empty_clusters"} & set(study.network("lcoan").options)
-    assert not {"centroid_start", "empty_clusters"} & set(study.layers_timing().networks["lcoan"].options)
     assert "sharing" not in study.network("nlan").options and "sharing" in study.network("lcoan").options
     assert not {"processes", "limit_s", "limit_mib"} & set(study.timing().model_dump())
     run = study.training("lcoan", empty_clusters="reseed")
@@ -396,7 +395,7 @@ def test_every_profile_that_times_anything_times_and_limits_networks(path, monke
         assert study.runs()[: len(study.claims_timing())] == study.claims_timing()
         assert {run.kind for run in study.runs()[len(study.claims_timing()) :]} == {"training"}
         return
-    measured = [study.costs(), study.timing(), *study.scale_timing(), study.layers_timing(), study.limits()]
+    measured = [study.costs(), study.timing(), *study.scale_timing(), study.limits()]
     assert all(run.networks for run in measured)
     # One non-local layer is what limits are asked of, so only of networks on the trunk.
     assert all("groups" in network.options for network in study.limits().networks.values())

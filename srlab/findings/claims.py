@@ -152,7 +152,9 @@ def _quality(study: Study) -> Iterator[dict]:
 def _gains(sides: list[list[Record]], benchmark: str) -> Float[np.ndarray, "seeds images"]:
     """By how many dB the networks of the first side are better than those of the second, seed by seed."""
     images = pd.concat(
-        record.images.assign(seed=record.run.seed, side=side) for side, own in enumerate(sides) for record in own
+        record.images.assign(run=record.run.hash, seed=record.run.seed, side=side)
+        for side, own in enumerate(sides)
+        for record in own
     )
     return matrix(paired(images if benchmark == ALL else images[images["benchmark"] == benchmark], "side", 1))
 

@@ -97,7 +97,8 @@ def depth(similarity: pd.DataFrame, gains: pd.DataFrame, reference: object) -> s
     return (
         f"{'; '.join(told)} (means over {count(similarity['image'].nunique(), 'image')} and "
         f"{count(similarity['seed'].nunique(), 'seed')}; where a network shares its weights the cosine is 1 "
-        f"by construction, and where weights are nearly even it is near 1 whatever they say). {verdict(gains, 'renewed', reference)}"
+        f"by construction, and where weights are nearly even it is near 1 whatever they say). "
+        f"{verdict(gains, 'renewed', reference)}"
     )
 
 

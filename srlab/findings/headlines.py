@@ -69,8 +69,8 @@ def attention(gains: pd.DataFrame) -> str:
 def branched(gains: pd.DataFrame) -> str:
     """What attention adds to a trained trunk."""
     return (
-        f"**Does attention add to a trained trunk?** Attached to {count(int(gains['seeds'].min()), 'trunk')}, against going "
-        f"on without it: {judged(gains, 'arm')}."
+        f"**Does attention add to a trained trunk?** Attached to {count(int(gains['seeds'].min()), 'trunk')}, "
+        f"against going on without it: {judged(gains, 'arm')}."
     )
 
 
@@ -82,8 +82,8 @@ def claimed(rows: pd.DataFrame) -> str:
         if len(own):
             told.append(f"{len(own)} {kind}")
     return (
-        f"**Do the papers' claims hold here?** Of {count(len(rows), 'comparison')} for {count(rows['id'].nunique(), 'claim')}: "
-        f"{', '.join(told)}."
+        f"**Do the papers' claims hold here?** Of {count(len(rows), 'comparison')} for "
+        f"{count(rows['id'].nunique(), 'claim')}: {', '.join(told)}."
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 

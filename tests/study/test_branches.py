@@ -61,7 +61,8 @@ def test_its_gates_learn_from_the_first_step_on_and_open_they_let_all_through(tr
     assert all(gate.grad.abs().max() > 0 for gate in gates)
     published = stirred(build(name, 2, 5, **options_of(name)))
     opened = build(name, 2, 5, gates="closed", **options_of(name))
-    opened.load_state_dict(published.state_dict() | {f"groups.{i}.gate.weight": ADDED * torch.eye(12)[..., None, None] for i in range(2)})
+    identity = ADDED * torch.eye(12)[..., None, None]
+    opened.load_state_dict(published.state_dict() | {f"groups.{i}.gate.weight": identity for i in range(2)})
     lr = torch.rand(1, 3, 17, 14)
     torch.testing.assert_close(opened.eval()(lr), published(lr), rtol=1e-4, atol=1e-4)
 

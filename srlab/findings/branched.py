@@ -103,4 +103,4 @@ def answer(gains: pd.DataFrame, gates: pd.DataFrame) -> str:
 
 def _listed(arms: pd.DataFrame, column: str) -> str:
     """Arms with their gains; "none" of none."""
-    return ", ".join(f"`{arm}` {gain:+.2f}" for arm, gain in zip(arms["arm"], arms[column], strict=True)) or "none"
+    return ", ".join(f"`{arm}` {gain:+.3f}" for arm, gain in zip(arms["arm"], arms[column], strict=True)) or "none"

@@ -166,20 +166,20 @@ def compared(row: object) -> str:
     return f"{row.arm} against {row.against}{basis}"
 
 
-def with_unit(number: float, quantity: str) -> str:
-    """A claimed or measured number as people write it: "83 %", "+0.10 dB", "16×"."""
+def with_unit(number: float, quantity: str, decimals: int = 2) -> str:
+    """A claimed or measured number as people write it: "83 %", "+0.10 dB" with so many decimals, "16×"."""
     if not np.isfinite(number):
         return "–"
     return {
         "time_reduction_percent": f"{number:.0f} %",
-        "psnr_gain_db": f"{number:+.2f} dB",
+        "psnr_gain_db": f"{number:+.{decimals}f} dB",
         "growth_exponent": f"L^{number:.2f}",
     }.get(quantity, f"{number:.3g}×")
 
 
 def measured_claim(row: object) -> str:
     """What was measured of a claim, with its interval where it has one."""
-    value = with_unit(row.measured, row.quantity)
+    value, low, high = (with_unit(end, row.quantity, 3) for end in (row.measured, row.low, row.high))
     if not np.isfinite(row.high - row.low) or row.low == row.high:
         return value
-    return f"{value} [{with_unit(row.low, row.quantity)}, {with_unit(row.high, row.quantity)}]"
+    return f"{value} [{low}, {high}]"

@@ -325,7 +325,7 @@ def test_what_people_read_names_every_comparison_and_its_verdict(rows, read, tmp
     markdown, html = claims_markdown(rows), claims_table(rows).to_html()
     table = [line for line in markdown.splitlines() if line.startswith("| [")]
     assert len(table) == len(rows) == html.count("<tr>") - 1
-    assert "+0.20 dB [" in markdown and "**smaller**: 50 % [" in markdown
+    assert "+0.200 dB [" in markdown and "**smaller**: 50 % [" in markdown
     assert "**no effect beyond ±0.05 dB**: " in markdown and "<b>no effect beyond ±0.05 dB</b>" in html
     assert "lcoan against nlan, branched" in markdown and "| lcoan against nlan, as published" in markdown
     assert "nan" not in markdown.replace("nlan", "")
@@ -368,8 +368,8 @@ def test_its_notebooks_answer_from_the_records(study, name, monkeypatch):
     else:
         lines = answer.splitlines()
         assert "4 trunks, 6 images" in lines[0]
-        assert "- better: `windown side=32` +0.41, `bran` +0.40, `fgcan` +0.30, `lcoan` +0.20, " in answer
-        assert {"- worse: none", "- undecided: `enlcn` +0.10"} <= set(lines)
-        assert "- no effect beyond ±0.05 dB: `nlan` +0.00" in lines
-        assert "(`localn`): `windown side=32` +0.36, `bran` +0.35, " in answer
+        assert "- better: `windown side=32` +0.410, `bran` +0.400, `fgcan` +0.300, `lcoan` +0.200, " in answer
+        assert {"- worse: none", "- undecided: `enlcn` +0.100"} <= set(lines)
+        assert "- no effect beyond ±0.05 dB: `nlan` +0.000" in lines
+        assert "(`localn`): `windown side=32` +0.360, `bran` +0.350, " in answer
         assert lines[-1].startswith("Gates began at 0 and ended at 0.21 (`")

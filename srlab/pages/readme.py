@@ -42,7 +42,7 @@ def findings_block(study_folder: Path, root: Path, profile: str) -> str:
     )
     lines = [FIRST.format(profile=profile), _wrapped(said), ""]
     for sentences, pages in found:
-        links = ", ".join(f"[{page[:2]}]({place}/answers/{page}.md)" for page in pages)
+        links = ", ".join(f"[{page[:2] if page[:2].isdigit() else page}]({place}/answers/{page}.md)" for page in pages)
         lines.append(_wrapped(f"- {sentences} ({links})"))
     return "\n".join([*lines, LAST]) + "\n"
 

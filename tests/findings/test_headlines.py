@@ -10,6 +10,7 @@ from kept import ROOT, reference
 from srlab.errors import InputError
 from srlab.findings import headlines
 from srlab.findings.headlines import judged
+from srlab.findings.tables import claims_markdown
 from srlab.pages.readme import LAST, findings_block
 
 
@@ -210,3 +211,9 @@ def test_another_number_in_a_table_is_another_sentence(tmp_path):
     timing.loc[timing["model"] == "lspn", "median_ms"] *= 1.1
     timing.to_csv(copy / "tables" / "timing.csv", index=False)
     assert findings_block(copy, tmp_path, profile) != said
+
+
+def test_readme_shows_the_claims_that_the_committed_table_holds():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"<!-- claims: `srlab claims --profile evening`.*?-->\n(.*?)<!-- end of claims -->", text, re.S)
+    assert shown.strip() == claims_markdown(pd.read_csv(reference("evening") / "tables" / "claims.csv")).strip()

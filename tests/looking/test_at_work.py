@@ -46,6 +46,7 @@ NETWORKS = {
     "esc_rib": {"channels": 16, "heads": 2, "blocks": 1, "pairs": 2, "side": 8, "attended": 8, "kernel_size": 9},
     "sscan": {"channels": 16, "heads": 2, "blocks": 2, "depth": 1, "side": 4, "top": 2},
     "hit_srf": {"channels": 12, "heads": 2, "stages": 1, "base": (4, 4), "ratios": (0.5, 1.0, 2.0)},
+    "elan_light": {"channels": 12, "layers": 4, "sides": (2, 4, 8)},
     "lcoan": {"channels": 8, "groups": 3, "blocks": 1, "clusters": 4, "window": 20},
     "localn": {"channels": 8, "groups": 2, "blocks": 1},
 }

@@ -103,7 +103,6 @@ CASES = [
         "ELAN-light ×4",
         (1, 3, 128, 128),
         paths(partial(build, "elan_light", 4), plain="reference", fast="sdpa"),
-        2.5,
     ),
     Case(
         "HiT-SRF ×4",

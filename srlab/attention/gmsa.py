@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map
+from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
@@ -113,10 +114,11 @@ class MultiscalePattern(Pattern):
 
     def __init__(self, windows: Windows, embedding: Float[Tensor, "b heads m d"], backend: Backend = "sdpa"):
         self.windows, self.key = windows, embedding
-        self._embeddings = [
+        cut = (
             windows.cut(part.unflatten(1, windows.filled), side).flatten(0, 1)
             for part, side in zip(embedding.unbind(1), windows.sides, strict=True)
-        ]
+        )
+        self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in cut]
         self._stored = [
             (tokens @ tokens.mT).softmax(-1)
             if backend == "reference" or tokens.shape[1] <= tokens.shape[2]
@@ -156,7 +158,7 @@ class MultiscalePattern(Pattern):
 class SharedGMSA(Attention):
     """Values, BN(conv1×1(x)), weighted as an earlier layer weighted its own; conv1×1 of what was attended.
 
-    Each size of windows has channels // sizes channels. The earlier layer is :class:`GMSA` with the same windows.
+    Each size of windows has an equal part of the channels, rounded down. The earlier layer is :class:`GMSA` with the same windows.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class Shift(torch.autograd.Function):
     def forward(context: FunctionCtx, x: Map, back: bool = False) -> Map:
         context.back = back
         tokens, (height, width), fifth = x.permute(0, 2, 3, 1), x.shape[2:], x.shape[1] // 5
-        shifted = tokens.new_zeros(tokens.shape)
+        shifted = tokens.new_empty(tokens.shape)
         shifted[..., 4 * fifth :] = tokens[..., 4 * fifth :]
         for i, (down, right) in enumerate(SHIFTS):
             rows, columns = (-down, -right) if back else (down, right)
@@ -46,6 +46,7 @@ class Shift(torch.autograd.Function):
             shifted[:, _inside(height, -rows), _inside(width, -columns), part] = tokens[
                 :, _inside(height, rows), _inside(width, columns), part
             ]
+            shifted[:, _outside(height, -rows), _outside(width, -columns), part] = 0
         return shifted.permute(0, 3, 1, 2)
 
     @staticmethod
@@ -56,6 +57,11 @@ class Shift(torch.autograd.Function):
 def _inside(side: int, shift: int) -> slice:
     """The places from which `shift` less is inside as well."""
     return slice(max(0, shift), side + min(0, shift))
+
+
+def _outside(side: int, shift: int) -> slice:
+    """The others; all without a shift."""
+    return slice(0, shift) if shift > 0 else slice(side + shift if shift else 0, side)
 
 
 def plain_shift(x: Map) -> Map:

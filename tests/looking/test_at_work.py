@@ -39,6 +39,8 @@ KERNELS = {
     "scc-small": lambda c: [SCC(c, 2, (4, 4), (8, 8))],
 }
 LAYERS = MECHANISMS | KERNELS
+#: Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
+NEAR = ("window", "window-reference", "window-rib", "gmsa", "gmsa-reference", "local", "scc-small")
 #: Paper networks, and two on the trunk that share: small, but with every kind of layer.
 NETWORKS = {
     "esc": {"channels": 16, "heads": 2, "blocks": 2, "pairs": 2, "side": 8, "attended": 8, "kernel_size": 9},
@@ -115,7 +117,7 @@ def test_each_change_changes_something_and_leaves_no_trace(name):
     assert torch.equal(before, after)
     for change, y in zip(CHANGES, changed, strict=True):
         # Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
-        near = change == OWN and name in ("window", "window-reference", "window-rib", "local", "scc-small")
+        near = change == OWN and name in NEAR
         assert ((y - before).abs().max() < 1e-5) == near, change
     assert all(torch.equal(y, again) for y, again in zip(changed, outputs(network, x, *CHANGES), strict=True))
 

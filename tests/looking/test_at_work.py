@@ -13,12 +13,14 @@ from torch.nn.functional import conv2d, pad
 from srlab.attention import (
     ENLA,
     FGCA,
+    GMSA,
     NLA,
     SCC,
     ConvAttn,
     DecomposedKernel,
     LargeKernel,
     LocalConvolution,
+    SharedGMSA,
     WindowAttention,
     dense_attention,
 )
@@ -116,10 +118,14 @@ def test_each_change_changes_something_and_leaves_no_trace(name):
     before, *changed, after = outputs(network, x, None, *CHANGES, None)
     assert torch.equal(before, after)
     for change, y in zip(CHANGES, changed, strict=True):
-        # Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
         near = change == OWN and name in NEAR
         assert ((y - before).abs().max() < 1e-5) == near, change
     assert all(torch.equal(y, again) for y, again in zip(changed, outputs(network, x, *CHANGES), strict=True))
+
+
+def projections(layer):
+    """Weights of a GMSA for each size of windows: of embeddings, where it has some, and of values."""
+    return layer.project.weight.data.unflatten(0, (len(layer.sides), layer.projections, -1))
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
@@ -130,6 +136,9 @@ def test_where_all_scores_are_alike_uniform_weights_change_nothing(name):
             torch.nn.init.zeros_(parameter)
         if "qkv" in part:
             torch.nn.init.zeros_(parameter[:8])
+    for layer in network.layers:
+        if isinstance(layer, GMSA):
+            torch.nn.init.zeros_(projections(layer)[:, 0])
     same(*outputs(network, torch.randn(1, 8, 13, 14), None, UNIFORM))
 
 
@@ -192,6 +201,9 @@ def test_of_values_that_are_all_alike_no_change_is_seen(name):
             torch.nn.init.zeros_(parameter)
         if part.endswith("qkv.weight"):
             torch.nn.init.zeros_(parameter[16:])
+    for layer in network.layers:
+        if isinstance(layer, SharedGMSA):
+            torch.nn.init.zeros_(projections(layer)[:, -1])
     before, uniform, keys = outputs(network, torch.randn(1, 8, 13, 14), None, UNIFORM, SHUFFLED)
     same(before, uniform)
     same(before, keys)

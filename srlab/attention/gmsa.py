@@ -158,7 +158,8 @@ class MultiscalePattern(Pattern):
 class SharedGMSA(Attention):
     """Values, BN(conv1×1(x)), weighted as an earlier layer weighted its own; conv1×1 of what was attended.
 
-    Each size of windows has an equal part of the channels, rounded down. The earlier layer is :class:`GMSA` with the same windows.
+    Each size of windows has an equal part of the channels, rounded down. The earlier layer is
+    :class:`GMSA` with the same windows.
 
     Parameters
     ----------
@@ -199,7 +200,9 @@ class SharedGMSA(Attention):
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
         if shared is None:
-            raise ValueError("SharedGMSA reuses an earlier layer's pattern, but `shared` is None: put GMSA before it")
+            raise ValueError(
+                "SharedGMSA reuses an earlier layer's pattern, but `shared` is None: put GMSA before it"
+            )
         return shared
 
     def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:

@@ -1,4 +1,4 @@
-"""ELAN-light: equal to the released network, to the plain formulas, and to the published numbers with trained weights."""
+"""ELAN-light: equal to the released network, to the plain formulas, of the published size and quality."""
 
 import json
 from pathlib import Path

@@ -100,6 +100,11 @@ CASES = [
     Case("window 32×32, table", (1, 64, 128, 128), paths(partial(WindowAttention, 64), **WINDOWS), 5),
     Case("ESC ×4", (1, 3, 128, 128), paths(partial(build, "esc", 4), **WINDOWS), 2.5),
     Case(
+        "ELAN-light ×4",
+        (1, 3, 128, 128),
+        paths(partial(build, "elan_light", 4), plain="reference", fast="sdpa"),
+    ),
+    Case(
         "HiT-SRF ×4",
         (1, 3, 128, 128),
         paths(partial(build, "hit_srf", 4), plain="reference", fast="reassociated"),

@@ -6,12 +6,14 @@ from srlab.attention import (
     BRA,
     ENLA,
     FGCA,
+    GMSA,
     LSP,
     NLA,
     NLSA,
     Attention,
     CoA,
     ImplicitPosition,
+    SharedGMSA,
     WindowAttention,
 )
 
@@ -44,5 +46,13 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "window-no-bias": lambda c: [WindowAttention(c, 2, 8, None)],
     "window-rib": lambda c: [WindowAttention(c, 2, 4, ImplicitPosition, gate=True)],
     "window-on-trunk": lambda c: [WindowAttention(c, 2, 8, residual_scale=0.1)],
+    "gmsa": lambda c: [GMSA(c, (2, 4))],
+    "gmsa-reference": lambda c: [GMSA(c, (2, 4), backend="reference")],
+    "gmsa-shifted": lambda c: [GMSA(c, (2, 4, 8), shifted=True, residual_scale=0.1)],
+    "gmsa-shared": lambda c: [GMSA(c, (2, 4), shifted=True), SharedGMSA(c, (2, 4))],
+    "gmsa-shared-reference": lambda c: [
+        GMSA(c, (4, 8), backend="reference"),
+        SharedGMSA(c, (4, 8), residual_scale=0.1, backend="reference"),
+    ],
     "bra-reference": lambda c: [BRA(c, windows=3, top=4, backend="reference")],
 }

@@ -6,6 +6,7 @@ from srlab.attention.contract import Attention, Pattern, dense_attention
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
+from srlab.attention.gmsa import GMSA, SharedGMSA
 from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.local import LocalConvolution
 from srlab.attention.lsp import LSP
@@ -20,6 +21,7 @@ __all__ = [
     "BRA",
     "ENLA",
     "FGCA",
+    "GMSA",
     "LSP",
     "NLA",
     "NLSA",
@@ -34,6 +36,7 @@ __all__ = [
     "Pattern",
     "PositionTable",
     "RoutedWindows",
+    "SharedGMSA",
     "SortedWindows",
     "SphericalKMeans",
     "WindowAttention",

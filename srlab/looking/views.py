@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from itertools import product
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from srlab.attention import Pattern, RoutedWindows, SortedWindows
 from srlab.attention.conv_attn import KernelPattern
+from srlab.attention.gmsa import MultiscalePattern
 from srlab.attention.scc import CorrelationPattern
 from srlab.attention.window import WindowPattern
 from srlab.attention.window_grid import WindowGrid
@@ -176,6 +178,24 @@ def _box(grid: WindowGrid, window: int) -> Box:
 def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
     window, _ = pattern.grid.place(layer.query(row, col), pattern.device)
     return [Boxes("window", _box(pattern.grid, window.item()), ())]
+
+
+@panels.register
+def _(pattern: MultiscalePattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    return [_of_side(pattern, side, row, col) for side in pattern.windows.sides]
+
+
+def _of_side(pattern: MultiscalePattern, side: int, row: int, col: int) -> Boxes:
+    """The window of a pixel; where a shifted one goes on at the opposite edge, its part there as if chosen."""
+    spans = []
+    for place, length in zip((row, col), pattern.windows.filled, strict=True):
+        shift = side // 2 if pattern.windows.shifted else 0
+        start = ((place - shift) // side * side + shift) % length
+        across = start + side - length
+        parts = [(start, side)] if across <= 0 else [(start, side - across), (0, across)]
+        spans.append(sorted(parts, key=lambda part: not part[0] <= place < sum(part)))  # the pixel's own first
+    own, *others = ((top, left, height, width) for (top, height), (left, width) in product(*spans))
+    return Boxes(f"{side}×{side} window", own, tuple(others))
 
 
 @panels.register

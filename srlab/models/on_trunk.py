@@ -13,6 +13,7 @@ from srlab.attention import (
     BRA,
     ENLA,
     FGCA,
+    GMSA,
     LSP,
     NLA,
     NLSA,
@@ -22,14 +23,17 @@ from srlab.attention import (
     LargeKernel,
     LocalConvolution,
     PositionTable,
+    SharedGMSA,
     WindowAttention,
 )
+from srlab.attention.gmsa import Sides
 from srlab.attention.kmeans import EmptyClusters, Start
 from srlab.attention.window import Backend
 from srlab.models.registry import register
 from srlab.models.trunk import Trunk
 
 LCOA = "arXiv:2404.04922"
+ELAN = "arXiv:2203.06697"
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 Sharing = Literal["recomputed", "stored"]
 CentroidUpdate = Literal["ema", "frozen"]
@@ -253,5 +257,39 @@ def convattnn(
     def attention(i: int) -> ConvAttn:
         kernel = LargeKernel(attended, kernel_size) if i == 0 else None
         return ConvAttn(channels, attended, kernel=kernel, residual_scale=0.1)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register("elann", "ELAN's attention in three sizes of windows, its weights used again by every second layer", ELAN)
+def elann(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    sides: Sides = (8, 16, 32),  # not ELAN's 4, 8 and 16, so that operations match LCoAN's
+    backend: Literal["sdpa", "reference"] = "sdpa",
+) -> Trunk:
+    def attention(i: int) -> SharedGMSA:
+        if i % 2 > 0:
+            return SharedGMSA(channels, sides, residual_scale=0.1, backend=backend)
+        return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=0.1, backend=backend)
+
+    return Trunk(attention, scale, channels, groups, blocks)
+
+
+@register("elann_own", "ELAN's attention in three sizes of windows, in every layer: not shared", ELAN)
+def elann_own(
+    scale: int,
+    channels: PositiveInt = 128,
+    groups: PositiveInt = 10,
+    blocks: PositiveInt = 4,
+    sides: Sides = (8, 16, 32),
+    backend: Literal["sdpa", "reference"] = "sdpa",
+) -> Trunk:
+    """In each layer the same windows as in `elann`."""
+
+    def attention(i: int) -> GMSA:
+        return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=0.1, backend=backend)
 
     return Trunk(attention, scale, channels, groups, blocks)

@@ -151,6 +151,19 @@ def _hit_srf(config: Mapping[str, object]) -> nn.Module:
     )
 
 
+def _elan_light(config: Mapping[str, object]) -> nn.Module:
+    return build(
+        "elan_light",
+        config["scale"],
+        channels=config["c_elan"],
+        layers=config["m_elan"],
+        reuses=config["n_share"],
+        expansion=config["r_expand"],
+        sides=config["window_sizes"],
+        colours=config["rgb_range"],
+    )
+
+
 _ESC_KEYS: list[tuple[str, str | None]] = [
     (r"^proj\.", "head."),
     (r"^last\.", "body_end."),
@@ -260,5 +273,22 @@ RELEASED: dict[str, Released] = {
             (r"\.correlation\.proj\.", ".attention.out."),
         ],
         pointwise=r"\.ffn\.(widen|narrow)\.weight$",
+    ),
+    "elan_light": Released(
+        _elan_light,
+        [
+            # The authors' names, and after `|` or as an optional part those of Fried Rice Lab's code.
+            (r"^module\.", ""),
+            (r"^(sub|add)_mean\.|\.shift_conv\.weight$|\.mask$", None),  # fixed numbers
+            (r"^head\.0\.", "head."),
+            (r"^tail\.0\.", "to_image."),
+            (r"^body\.(\d+)\.modules_lfe\.(?:lfe_)?(\d+)\.", r"blocks.\1.local.\2."),
+            (r"\.(conv0\.shift_conv\.conv1x1|lfe\.0)\.", ".widen."),
+            (r"\.(conv1\.shift_conv\.conv1x1|lfe\.2)\.", ".narrow."),
+            (r"^body\.(\d+)\.modules_gmsa\.(?:gmsa_)?(\d+)\.", r"blocks.\1.attentions.\2."),
+            (r"\.project_inp\.0\.", ".project."),
+            (r"\.project_inp\.1\.", ".norm."),
+            (r"\.project_out\.", ".out."),
+        ],
     ),
 }

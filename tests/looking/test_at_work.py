@@ -13,12 +13,14 @@ from torch.nn.functional import conv2d, pad
 from srlab.attention import (
     ENLA,
     FGCA,
+    GMSA,
     NLA,
     SCC,
     ConvAttn,
     DecomposedKernel,
     LargeKernel,
     LocalConvolution,
+    SharedGMSA,
     WindowAttention,
     dense_attention,
 )
@@ -39,6 +41,8 @@ KERNELS = {
     "scc-small": lambda c: [SCC(c, 2, (4, 4), (8, 8))],
 }
 LAYERS = MECHANISMS | KERNELS
+#: Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
+NEAR = ("window", "window-reference", "window-rib", "gmsa", "gmsa-reference", "local", "scc-small")
 #: Paper networks, and two on the trunk that share: small, but with every kind of layer.
 NETWORKS = {
     "esc": {"channels": 16, "heads": 2, "blocks": 2, "pairs": 2, "side": 8, "attended": 8, "kernel_size": 9},
@@ -46,6 +50,7 @@ NETWORKS = {
     "esc_rib": {"channels": 16, "heads": 2, "blocks": 1, "pairs": 2, "side": 8, "attended": 8, "kernel_size": 9},
     "sscan": {"channels": 16, "heads": 2, "blocks": 2, "depth": 1, "side": 4, "top": 2},
     "hit_srf": {"channels": 12, "heads": 2, "stages": 1, "base": (4, 4), "ratios": (0.5, 1.0, 2.0)},
+    "elan_light": {"channels": 12, "layers": 4, "sides": (2, 4, 8)},
     "lcoan": {"channels": 8, "groups": 3, "blocks": 1, "clusters": 4, "window": 20},
     "localn": {"channels": 8, "groups": 2, "blocks": 1},
 }
@@ -113,10 +118,14 @@ def test_each_change_changes_something_and_leaves_no_trace(name):
     before, *changed, after = outputs(network, x, None, *CHANGES, None)
     assert torch.equal(before, after)
     for change, y in zip(CHANGES, changed, strict=True):
-        # Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
-        near = change == OWN and name in ("window", "window-reference", "window-rib", "local", "scc-small")
+        near = change == OWN and name in NEAR
         assert ((y - before).abs().max() < 1e-5) == near, change
     assert all(torch.equal(y, again) for y, again in zip(changed, outputs(network, x, *CHANGES), strict=True))
+
+
+def projections(layer):
+    """Weights of a GMSA for each size of windows: of embeddings, where it has some, and of values."""
+    return layer.project.weight.data.unflatten(0, (len(layer.sides), layer.projections, -1))
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
@@ -127,6 +136,9 @@ def test_where_all_scores_are_alike_uniform_weights_change_nothing(name):
             torch.nn.init.zeros_(parameter)
         if "qkv" in part:
             torch.nn.init.zeros_(parameter[:8])
+    for layer in network.layers:
+        if isinstance(layer, GMSA):
+            torch.nn.init.zeros_(projections(layer)[:, 0])
     same(*outputs(network, torch.randn(1, 8, 13, 14), None, UNIFORM))
 
 
@@ -189,6 +201,9 @@ def test_of_values_that_are_all_alike_no_change_is_seen(name):
             torch.nn.init.zeros_(parameter)
         if part.endswith("qkv.weight"):
             torch.nn.init.zeros_(parameter[16:])
+    for layer in network.layers:
+        if isinstance(layer, SharedGMSA):
+            torch.nn.init.zeros_(projections(layer)[:, -1])
     before, uniform, keys = outputs(network, torch.randn(1, 8, 13, 14), None, UNIFORM, SHUFFLED)
     same(before, uniform)
     same(before, keys)

@@ -128,7 +128,7 @@ def test_the_code_draws_the_same(scene, study, tmp_path):
 @pytest.mark.slow
 def test_every_network_can_be_drawn(scene):
     """A row of panels for every mechanism of the registry, untrained."""
-    for model in ("lcoan", "nlsn", "enlcn", "fgcan", "bran", "windown", "esc", "hit_srf"):
+    for model in ("lcoan", "nlsn", "enlcn", "fgcan", "bran", "windown", "esc", "hit_srf", "elan_light", "elann"):
         look = explore.look(scene, model, 10, 12, layer=0, weights="untrained")
         figure = plots.attention([look])
         figure.canvas.draw()

@@ -8,6 +8,7 @@ from mechanisms import MECHANISMS
 from srlab import looking
 from srlab.attention import (
     FGCA,
+    GMSA,
     NLSA,
     ConvAttn,
     DecomposedKernel,
@@ -232,6 +233,24 @@ def test_scc_has_a_window_but_no_weights():
     assert shown.seen[3, 4] > 0
     with pytest.raises(InputError, match="SCC has no attention weights"):
         attention_row(traced_layers[0], 3, 4)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("place", [(0, 0), (0, 9), (5, 6), (7, 15)])
+def test_windows_of_several_sizes_are_drawn_where_their_pixels_are_seen(shifted, place):
+    layer = GMSA(6, (2, 4, 8), shifted=shifted).eval()
+    with torch.no_grad():
+        pattern = layer.pattern(torch.randn(1, 6, 8, 16))
+    traced = LayerTrace("layer", "GMSA", pattern, 8, 16, layer)
+    boxes = view(traced, LR[:, :8, :16], *place).panels
+    assert [panel.title for panel in boxes] == ["2×2 window", "4×4 window", "8×8 window"]
+    for panel, seen_by_head in zip(boxes, pattern.multiplicity(traced.query(*place))[0, :, 0], strict=True):
+        drawn = np.zeros((8, 16), int)
+        for top, left, height, width in (panel.query, *panel.keys):
+            drawn[top : top + height, left : left + width] += 1
+        assert np.array_equal(drawn, seen_by_head.unflatten(0, (8, 16)).numpy())
+        top, left, height, width = panel.query
+        assert 0 <= place[0] - top < height and 0 <= place[1] - left < width
 
 
 def test_the_receptive_field_of_a_convolution_is_its_kernel():

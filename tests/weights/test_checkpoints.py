@@ -114,6 +114,7 @@ def published(golden, monkeypatch):
         "esc": golden("esc_tiny_x4"),
         "esc_fp": golden("esc_fp_tiny_x2"),
         "hit_srf": golden("hit_srf_tiny_x2"),
+        "elan_light": golden("elan_light"),
         "lcoan": golden("lcoan_tiny_x2"),
     }
 

@@ -1,0 +1,177 @@
+"""ELAN-light: shifts and 1×1 convolutions, and window attention whose weights the next layer uses again.
+
+References
+----------
+Zhang et al., Efficient Long-Range Attention Network for Image Super-resolution, ECCV 2022, arXiv 2203.06697.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+from torch.nn.functional import conv2d
+
+from srlab.attention.contract import Attention
+from srlab.attention.gmsa import GMSA, Backend, SharedGMSA, Sides
+from srlab.attention.window_grid import WindowGrid
+from srlab.models.layers import Map
+from srlab.models.registry import register
+from srlab.models.skip import MeanColour
+from srlab.models.trunk import conv3x3
+
+#: Rows and columns from which each fifth of the channels takes its pixels; the last keeps its own.
+SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+
+
+class Shift(torch.autograd.Function):
+    """Each fifth of the channels takes its pixels from the right, left, below, above, or its own; zero from outside.
+
+    A remainder of channels keeps its own. Its backward pass is the opposite shift.
+    """
+
+    @staticmethod
+    def forward(context: FunctionCtx, x: Map, back: bool = False) -> Map:
+        context.back = back
+        tokens, (height, width), fifth = x.permute(0, 2, 3, 1), x.shape[2:], x.shape[1] // 5
+        shifted = tokens.new_empty(tokens.shape)
+        shifted[..., 4 * fifth :] = tokens[..., 4 * fifth :]
+        for i, (down, right) in enumerate(SHIFTS):
+            rows, columns = (-down, -right) if back else (down, right)
+            part = slice(i * fifth, (i + 1) * fifth)
+            shifted[:, _inside(height, -rows), _inside(width, -columns), part] = tokens[
+                :, _inside(height, rows), _inside(width, columns), part
+            ]
+            shifted[:, _outside(height, -rows), _outside(width, -columns), part] = 0
+        return shifted.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Map) -> tuple[Map, None]:
+        return Shift.apply(gradient, not context.back), None
+
+
+def _inside(side: int, shift: int) -> slice:
+    """The places from which `shift` less is inside as well."""
+    return slice(max(0, shift), side + min(0, shift))
+
+
+def _outside(side: int, shift: int) -> slice:
+    """The others; all without a shift."""
+    return slice(0, shift) if shift > 0 else slice(side + shift if shift else 0, side)
+
+
+def plain_shift(x: Map) -> Map:
+    """The same as the released code has it: a depthwise 3×3 convolution with a single one in each kernel."""
+    fifth = x.shape[1] // 5
+    kernel = x.new_zeros(x.shape[1], 1, 3, 3)
+    kernel[4 * fifth :, 0, 1, 1] = 1
+    for i, (down, right) in enumerate(SHIFTS):
+        kernel[i * fifth : (i + 1) * fifth, 0, 1 + down, 1 + right] = 1
+    return conv2d(x, kernel, padding=1, groups=x.shape[1])
+
+
+class LocalFeatures(nn.Module):
+    """LFE: shift and conv1×1 to expansion · channels, ReLU, shift and conv1×1 back."""
+
+    def __init__(self, channels: int, expansion: int, backend: Backend):
+        super().__init__()
+        self.widen = nn.Conv2d(channels, expansion * channels, 1)
+        self.narrow = nn.Conv2d(expansion * channels, channels, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.backend = backend
+
+    def forward(self, x: Map) -> Map:
+        shift = plain_shift if self.backend == "reference" else Shift.apply
+        return self.narrow(shift(self.relu(self.widen(shift(x)))))
+
+
+class ELAB(nn.Module):
+    """Local features and attention in turn, each added to its input; the first attention's weights serve all.
+
+    Parameters
+    ----------
+    local : list of LocalFeatures
+    attentions : list of SharedGMSA
+        The first of them GMSA; as many.
+    """
+
+    def __init__(self, local: list[LocalFeatures], attentions: list[SharedGMSA]):
+        super().__init__()
+        self.local, self.attentions = nn.ModuleList(local), nn.ModuleList(attentions)
+
+    def forward(self, x: Map) -> Map:
+        shared = None
+        for local, attention in zip(self.local, self.attentions, strict=True):
+            x = local(x).add_(x)
+            y, shared = attention(x, shared)
+            x = y.add_(x)
+        return x
+
+
+class ELAN(nn.Module):
+    """Filled to whole windows; conv3×3; ELABs, + first feature; conv3×3 and pixel shuffle; images on [0, 1].
+
+    Parameters
+    ----------
+    scale, channels : int
+    blocks : list of ELAB
+    sides : tuple of int
+        Of the windows, in pixels.
+    colours : float
+        What images of [0, 1] are multiplied by before the first convolution, and divided by after the last.
+    """
+
+    def __init__(self, scale: int, channels: int, blocks: list[ELAB], sides: tuple[int, ...], colours: float):
+        super().__init__()
+        self.scale, self.colours = scale, colours
+        self.whole = math.lcm(*sides)
+        self.mean = MeanColour()
+        self.skip: nn.Module = self.mean
+        self.head = conv3x3(3, channels)
+        self.blocks = nn.Sequential(*blocks)
+        self.to_image = conv3x3(channels, 3 * scale**2)
+
+    def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+        height, width = lr.shape[2:]
+        filled = WindowGrid((height, width), (self.whole, self.whole)).pad(lr.permute(0, 2, 3, 1))
+        filled = filled.contiguous().permute(0, 3, 1, 2)  # channels-last
+        features = self.head(self.colours * (filled - self.mean.mean))
+        image = self.to_image(self.blocks(features).add_(features))
+        image = nn.functional.pixel_shuffle(image, self.scale) / self.colours
+        return self.skip(lr) + image[..., : self.scale * height, : self.scale * width]
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that makes the image."""
+        return self.to_image
+
+    def non_local_layers(self) -> list[Attention]:
+        """The attention layers, in order."""
+        return [attention for block in self.blocks for attention in block.attentions]
+
+
+@register("elan_light", "ELAN-light: attention in three sizes of windows, its weights used twice", "arXiv:2203.06697")
+def elan_light(
+    scale: int,
+    channels: PositiveInt = 60,
+    layers: PositiveInt = 24,
+    reuses: NonNegativeInt = 1,
+    expansion: PositiveInt = 2,
+    sides: Sides = (4, 8, 16),
+    colours: PositiveFloat = 255.0,
+    backend: Backend = "sdpa",
+) -> ELAN:
+    """Of `layers` pairs of local features and attention, `reuses` follow each that computes weights and use its."""
+
+    def block(i: int) -> ELAB:
+        first = GMSA(channels, sides, shifted=i % 2 == 1, backend=backend)
+        return ELAB(
+            [LocalFeatures(channels, expansion, backend) for _ in range(1 + reuses)],
+            [first, *(SharedGMSA(channels, sides, backend=backend) for _ in range(reuses))],
+        )
+
+    return ELAN(scale, channels, [block(i) for i in range(layers // (1 + reuses))], sides, colours)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from srlab.attention.contract import Pattern, ResidualAttention, gather_rows, to_tokens
+from srlab.attention.precision import without_autocast
 from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b 1 l d"]
@@ -35,7 +36,7 @@ class RandomFeatures(Pattern):
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
         """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them."""
-        with torch.autocast(value.device.type, enabled=False):
+        with without_autocast(value.device):
             query, key = self.features(self.query), self.features(self.key)
             out = query @ (key.mT @ value.to(key.dtype))
             return out / (query @ key.sum(-2).unsqueeze(-1))
@@ -130,7 +131,7 @@ def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"])
             "give patches of 9×9 pixels or more, or contrastive_weight 0"
         )
     losses = []
-    with torch.autocast(query.device.type, enabled=False):
+    with without_autocast(query.device):
         for block in query.split(1024, dim=1):
             with torch.no_grad():
                 ranked = (block @ key.mT).topk(65).indices

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from srlab.attention.precision import without_autocast
+
 
 class Held:
     """A result and the weights that it came from. Copies and pickles of it are empty."""
@@ -50,7 +52,6 @@ class FromWeights(nn.Module):
             return self.compute()
         if not self._held.is_of(weights):
             # Held across calls, so it must serve later ones that record gradients or have no autocast.
-            device = weights[0].device.type
-            with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False):
+            with torch.inference_mode(False), torch.no_grad(), without_autocast(weights[0].device):
                 self._held.hold(self.compute(), weights)
         return self._held.result

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from srlab.attention.precision import without_autocast
+
 Points = Float[Tensor, "b n d"]
 Centroids = Float[Tensor, "rounds k d"]
 Codes = Int[Tensor, "b rounds n"]
@@ -34,7 +36,7 @@ def cluster_sums(
     labels = (codes + clusters * torch.arange(rounds, device=codes.device)[:, None]).flatten()
     members = points[:, None].expand(-1, rounds, -1, -1).flatten(0, 2)
     sums = members.new_zeros(rounds * clusters, points.shape[-1]).index_add_(0, labels, members)
-    sizes = labels.bincount(minlength=rounds * clusters)
+    sizes = labels.new_zeros(rounds * clusters).index_add_(0, labels, torch.ones_like(labels))
     if dist.is_initialized():
         dist.all_reduce(sums)
         dist.all_reduce(sizes)
@@ -171,13 +173,18 @@ class SphericalKMeans(nn.Module):
         self.empty_clusters = empty_clusters
         self.register_buffer("means", normalize(torch.randn(rounds, clusters, channels), dim=-1))
         self.register_buffer("initialised", torch.tensor(False))
+        self._begun = False  # the same, known without waiting for the device in each step
+
+    def _load_from_state_dict(self, *arguments: object, **options: object) -> None:
+        super()._load_from_state_dict(*arguments, **options)
+        self._begun = bool(self.initialised)
 
     @torch.no_grad()
     def forward(self, points: Points) -> Codes:
         """Codes of the points; in training mode, learn from them too."""
         points = points.float() if points.dtype in (torch.bfloat16, torch.float16) else points
-        with torch.autocast(points.device.type, enabled=False):
-            if self.training and not self.initialised:
+        with without_autocast(points.device):
+            if self.training and not self._begun:
                 self._initialise(points)
                 return assign(points, self.means)
             codes = assign(points, self.means)
@@ -201,6 +208,7 @@ class SphericalKMeans(nn.Module):
             means = lloyd_step(points, means, self.empty_clusters)
         self.means.copy_(means)
         self.initialised.fill_(True)
+        self._begun = True
 
     def _follow(self, points: Points, codes: Codes) -> None:
         sums, sizes = cluster_sums(normalize(points, dim=-1), codes, self.means.shape[1])

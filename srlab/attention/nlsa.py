@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
+from srlab.attention.precision import without_autocast
 from srlab.attention.sorted_windows import SortedWindows
 
 Rotations = Float[Tensor, "1 d rounds half"]
@@ -85,6 +86,6 @@ class NLSA(ResidualAttention):
 @torch.no_grad()
 def hash_codes(tokens: Float[Tensor, "b l d"], rotations: Rotations) -> Int[Tensor, "b rounds l"]:
     """Spherical LSH: the direction, of those given and their opposites, that a token lies nearest to."""
-    with torch.autocast(tokens.device.type, enabled=False):
+    with without_autocast(tokens.device):
         along = torch.einsum("bld,drk->brlk", tokens.float(), rotations[0])
         return torch.cat([along, -along], -1).argmax(-1)

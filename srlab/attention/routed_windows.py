@@ -23,7 +23,7 @@ WindowsByHead = Float[Tensor, "_ p heads d"]
 Routes = Int[Tensor, "asking k"]
 
 #: Bytes of keys and values gathered at a time: few enough for a CPU's last cache, enough to fill a GPU.
-GATHERED = {"cpu": 2**25, "cuda": 2**28}
+GATHERED = {"cpu": 2**25, "other": 2**28}
 
 
 class RoutedWindows(Pattern):
@@ -126,7 +126,7 @@ class AttendInGroups(torch.autograd.Function):
         ctx: FunctionCtx, query: WindowsByHead, key: WindowsByHead, value: WindowsByHead, routes: Routes
     ) -> WindowsByHead:
         bytes_each = routes.shape[1] * (key[0].numel() + value[0].numel()) * value.element_size()
-        ctx.group = max(1, GATHERED[value.device.type] // bytes_each)
+        ctx.group = max(1, GATHERED["cpu" if value.is_cpu else "other"] // bytes_each)
         out = value.new_empty(*query.shape[:3], value.shape[3])
         masses = []
         for q, route, o in _groups(ctx.group, query, routes, out):

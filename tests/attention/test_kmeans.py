@@ -59,6 +59,14 @@ def test_the_first_training_batch_sets_the_centroids_and_already_uses_them():
     assert torch.equal(codes, assign(points, kmeans.means))
 
 
+def test_loaded_centroids_are_followed_and_not_set_anew():
+    first, loaded = SphericalKMeans(4, 6).train(), SphericalKMeans(4, 6).train()
+    first(torch.randn(2, 50, 6))
+    loaded.load_state_dict(first.state_dict())
+    points = torch.randn(2, 50, 6)
+    assert torch.equal(first(points), loaded(points)) and torch.equal(first.means, loaded.means)
+
+
 def moved_by(update: str, decay: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Means before and after a second batch, that batch, and the codes it got."""
     kmeans = SphericalKMeans(4, 6, centroid_update=update, ema_decay=decay).train()

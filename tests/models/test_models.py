@@ -4,22 +4,13 @@ import inspect
 
 import pytest
 import torch
+from networks import small
 
 from srlab.errors import InputError
 from srlab.measure.profiling import count_flops, count_parameters
 from srlab.models import REGISTRY, build
 from srlab.models.trunk import Trunk
 from srlab.weights.checkpoints import from_released
-
-SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
-SMALL |= {"heads": 2, "side": 8, "attended": 4}
-
-
-def small(name: str, scale: int = 2, **options: object) -> torch.nn.Module:
-    known = REGISTRY[name].options
-    return build(
-        name, scale, seed=0, **{key: value for key, value in SMALL.items() if key in known}, **options
-    )
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])

@@ -1,0 +1,36 @@
+"""Devices that this machine lacks: nothing is left on the CPU, and nothing waits for a number.
+
+On torch's meta device tensors have shapes and no numbers. An operation on such a tensor and one of the CPU fails,
+and so does reading a number, for which a GPU would be waited for.
+"""
+
+import pytest
+import torch
+from mechanisms import MECHANISMS
+from networks import small
+
+from srlab.models import REGISTRY
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_network_works_and_learns_on_any_device(name):
+    network, lr = small(name).to("meta"), torch.rand(2, 3, 16, 16, device="meta")
+    for _ in range(2):  # k-means begins with the first step, and follows in the second
+        network.zero_grad()
+        network.train()(lr).square().mean().backward()
+        assert all(parameter.grad.is_meta for parameter in network.parameters())
+    with torch.no_grad():
+        assert network.eval()(lr).is_meta
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_mechanism_works_and_learns_on_any_device(name):
+    layers = torch.nn.ModuleList(MECHANISMS[name](8)).to("meta").train()
+    x = torch.rand(2, 8, 13, 9, device="meta", requires_grad=True)
+    for _ in range(2):
+        y, shared, loss = x, None, 0.0
+        for layer in layers:
+            y, shared = layer(y, shared)
+            loss = loss + (0.0 if layer.auxiliary_loss is None else layer.auxiliary_loss)
+        (y.square().mean() + loss).backward()
+    assert x.grad.is_meta and all(parameter.grad.is_meta for parameter in layers.parameters())

@@ -185,14 +185,18 @@ def _training(study: Study, contrast: Contrast, sides: list[list[Record]]) -> st
     """What was trained and tested, in words."""
     run = sides[0][0].run
     sizes = " and ".join(f"{own[0].facts['parameters'] / 1e3:.0f}" for own in sides)
-    photographs, steps = run.photographs or len(study.data.train), f"{run.budget.steps:,} steps"
+    photographs, steps = run.photographs or len(study.data.train), _steps(run)
     if run.start_from:
-        steps += f" after {study.start_of(run).budget.steps:,} of the trunk alone"
+        steps += f" after the trunk's {_steps(study.start_of(run))}"
     tested = "all benchmarks" if contrast.benchmark == ALL else contrast.benchmark
     return (
-        f"×{run.scale}, networks of {sizes} thousand parameters, {photographs} photographs, {steps}, each of "
-        f"{run.budget.batch} patches of {run.budget.patch}×{run.budget.patch}; {tested}"
+        f"×{run.scale}, networks of {sizes} thousand parameters, {photographs} photographs, {steps}, of "
+        f"{run.budget.patch}×{run.budget.patch} px; {tested}"
     )
+
+
+def _steps(run: TrainingRun) -> str:
+    return f"{run.budget.steps:,} steps of {run.budget.batch} patches"
 
 
 def full_size(root: Path, contrast: Contrast) -> str:

@@ -60,7 +60,7 @@ def test_what_attention_adds_to_a_trunk_says_on_how_many():
     told = headlines.branched(gains(NONE, WORSE, by="arm", seeds=5))
     assert told.endswith(
         "Attached to 5 trunks, against going on without it: `bran` worse, by 0.200 dB; `fgcan`: no effect "
-        "beyond ±0.05 dB."
+        "beyond ±0.05 dB. All intervals lie within ±0.300 dB."
     )
 
 

@@ -81,7 +81,8 @@ class View:
     picture : UInt8[np.ndarray, "h w 3"]
         The LR image.
     weights : Float[np.ndarray, "h w"], optional
-        Weight of each key; they sum to one. None for SCC, which has no weights.
+        Weight of each key; they sum to one, less what lies beyond the image in a network that fills it up first. None
+        for SCC, which has no weights.
     seen : Int[np.ndarray, "h w"]
         How many times the query sees each key; 0 is never.
     panels : tuple of Panel
@@ -117,13 +118,14 @@ def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, turn
     if not 0 <= turn < layer.rounds:
         raise InputError(f"round {turn + 1}: {layer.mechanism} has rounds 1 to {layer.rounds}")
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
+    on_image = slice(lr.shape[1]), slice(lr.shape[2])
     return View(
         layer=f"{layer.mechanism}, {layer.name}",
         row=row,
         col=col,
         picture=picture(lr),
-        weights=attention_row(layer, row, col) if has_weights else None,
-        seen=seen(layer, row, col),
+        weights=attention_row(layer, row, col)[on_image] if has_weights else None,
+        seen=seen(layer, row, col)[on_image],
         panels=tuple(panels(layer.pattern, layer, row, col, turn)),
     )
 

@@ -319,7 +319,10 @@ def test_what_is_lost_is_the_difference_of_two_evaluations():
 @pytest.mark.slow
 def test_a_study_is_measured_network_by_network(smoke_study):
     found = measure(smoke_study)
-    assert set(found["experiment"]) == {"from scratch"}
+    assert set(found["experiment"]) == {"from scratch", "branched"}
+    arms = found[found["experiment"] == "branched"]
+    assert set(arms["model"]) == {"localn", "nlan", "lcoan", "windown side=16"} and len(arms) == 4 * 3 * 8
+    found = found[found["experiment"] == "from scratch"]
     assert set(found["model"]) == {"nlan", "nlan_shared", "lspn", "lcoan", "windown"}  # edsr_like has no attention
     assert len(found) == 5 * 3 * 8 and found["drop_db"].abs().max() < 1
     assert set(found["run"]) == {smoke_study.training(model).hash for model in found["model"]}

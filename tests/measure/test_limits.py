@@ -33,11 +33,11 @@ def test_time_and_memory_grow_with_the_input():
 @pytest.mark.slow
 def test_a_network_out_of_memory_ends_its_series_and_not_that_of_the_next():
     """At 96×96, enlcn needs 18 MiB and more."""
-    networks = {model: layer(model) for model in ("enlcn", "windown")}
+    networks = {model: layer(model) for model in ("enlcn", "localn")}
     found = find_limits(networks, [(32, 32), (96, 96), (97, 97)], 60.0, 12, CPU)
     states = {label: rows.state.tolist() for label, rows in found.groupby("label", sort=False)}
     assert states["enlcn"] == ["measured", "out of memory"]
-    assert states["windown"] == ["measured"] * 3
+    assert states["localn"] == ["measured"] * 3
     failed = found[found.state != "measured"]
     assert failed[["median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib"]].isna().all(axis=None)
 

@@ -208,7 +208,7 @@ def test_a_roof_is_the_best_of_several_times(monkeypatch):
     times = pd.DataFrame(
         {"name": ["product", "copy"] * 2, "repeat": [0, 0, 1, 1], "ms": [3.0, 2.0, 1.0, 4.0]}
     )
-    monkeypatch.setattr(profiling, "measure", lambda calls, **_: times)
+    monkeypatch.setattr(profiling, "measure", lambda calls, *_, **__: times)
     assert ceilings("cpu") == {"gflops_per_s": pytest.approx(2**34 / 1e6), "gib_per_s": pytest.approx(250)}
 
 

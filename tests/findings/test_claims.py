@@ -203,10 +203,10 @@ def test_an_undecided_one_says_how_many_seeds_would_decide(rows):
 
 def test_the_workload_tells_size_budget_and_data(rows):
     trained = found(rows, "lcoa-psnr-low", "nlan").workload
-    assert "networks of 43 and 43 thousand parameters, 3 photographs, 3,000 steps after 9,000 of the trunk" in trained
-    assert trained.endswith("2 patches of 16×16; all benchmarks")
+    assert "networks of 43 and 43 thousand parameters, 3 photographs, 3,000 steps of 2 patches after" in trained
+    assert trained.endswith("the trunk's 9,000 steps of 2 patches, of 16×16 px; all benchmarks")
     scratch = found(rows, "esc-hit-psnr").workload
-    assert "1,000 steps, each" in scratch and scratch.endswith("; Urban100")
+    assert "1,000 steps of 2 patches, of" in scratch and scratch.endswith("; Urban100")
     assert found(rows, "esc-hit-psnr").device == "CPU EPYC, 1 thread"
 
 

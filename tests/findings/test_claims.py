@@ -330,7 +330,7 @@ def test_what_people_read_names_every_comparison_and_its_verdict(rows, read, tmp
     assert "lcoan against nlan, branched" in markdown and "| lcoan against nlan, as published" in markdown
     assert "nan" not in markdown.replace("nlan", "")
     works = [line for line in markdown.splitlines() if line[:1].isdigit()]
-    assert len(works) == len(set(works)) and any("3,000 steps after 9,000" in work for work in works)
+    assert len(works) == len(set(works)) and any("the trunk's 9,000 steps" in work for work in works)
     assert "- ESC beats HiT-SRF, of full size, ×4: " in markdown
 
 

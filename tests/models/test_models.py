@@ -106,13 +106,13 @@ def test_trunk_networks_differ_in_attention_only():
 
 
 # What cannot be matched: no attention at all; every token sees every token; linear in the tokens by design; the control,
-# which has parameters instead.
-UNMATCHED = {"edsr_like", "nlan", "nlan_shared", "enlcn", "localn"}
+# which has parameters instead; windows in three sizes whose scores layers share, a hair below (0.89997).
+UNMATCHED = {"edsr_like", "nlan", "nlan_shared", "enlcn", "localn", "elann"}
 
 
 @pytest.mark.slow
 def test_trunk_networks_are_matched_in_parameters_and_operations():
-    """At published width on a 64×64 image, each within 12 % of LCoAN, where the mechanism allows."""
+    """At published width on a 64×64 image, each within 10 % of LCoAN, where the mechanism allows."""
     x = torch.randn(1, 128, 64, 64)
     with torch.device("meta"):
         plain = build("edsr_like", 2)
@@ -128,5 +128,5 @@ def test_trunk_networks_are_matched_in_parameters_and_operations():
         operations[name] = of_trunk + first + 9 * (both - first)
     for name in parameters:
         assert abs(parameters[name] / parameters["lcoan"] - 1) < 0.1, name
-        matched = abs(operations[name] / operations["lcoan"] - 1) < 0.12
+        matched = abs(operations[name] / operations["lcoan"] - 1) < 0.1
         assert matched == (name not in UNMATCHED), (name, operations[name] / operations["lcoan"])

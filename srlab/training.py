@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -28,11 +28,11 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from srlab.attention import SphericalKMeans
-from srlab.data.patches import Patches
 from srlab.errors import NonFiniteLoss, OutOfTime
 from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 
-Batch = tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"]]
+#: LR, HR, and more where an objective asks for it.
+Batch = tuple[Float[Tensor, "b _ _ _"], ...]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 #: Centroids by the name of the attention layer that learns them, e.g. "groups.0.attention".
 Centroids = dict[str, Float[Tensor, "rounds k d"]]
@@ -112,9 +112,18 @@ class Budget(BaseModel):
         return step in (1, self.steps) or step % every == 0
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """What a network is trained on: :class:`~srlab.data.patches.Patches`, for example."""
+
+    def batch_at(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """LR, HR and whatever else the objective takes, a function of the step alone; of N processes each its share."""
+        ...
+
+
 def train(
     network: nn.Module,
-    patches: Patches,
+    batches: Batches,
     validation: Batch,
     budget: Budget,
     folder: Path,
@@ -122,8 +131,9 @@ def train(
     device: torch.device,
     processes: int = 1,
     deadline: float | None = None,
+    objective: Callable[..., Float[Tensor, ""]] = nn.functional.l1_loss,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
-    """Train a network with L1 loss and Adam; go on from `folder`'s checkpoint if there is one.
+    """Train a network with Adam, by L1 loss unless told otherwise; go on from `folder`'s checkpoint if there is one.
 
     Interrupted or killed at any step, the same call goes on from the last checkpoint and, on a CPU, ends
     with bit-identical weights.
@@ -132,10 +142,10 @@ def train(
     ----------
     network : nn.Module
         Maps LR [b, 3, h, w] on [0, 1] to SR.
-    patches : Patches
+    batches : Batches
         Gives the batch of any step.
-    validation : pair of Tensor
-        LR and HR batches that are never trained on; their PSNR (RGB, dB) of the averaged weights is logged.
+    validation : tuple of Tensor
+        LR and HR, a batch that is never trained on; its PSNR (RGB, dB) of the averaged weights is logged.
     budget : Budget
     folder : Path
         Receives `checkpoint.safetensors` (removed by the caller when all is recorded) and `logs/`.
@@ -147,13 +157,15 @@ def train(
     deadline : float, optional
         Of `time.monotonic`, s. At the first step of the log after it a checkpoint is written, and training
         stops.
+    objective : callable
+        The loss of SR, HR and what else a batch holds.
 
     Returns
     -------
     averaged : nn.Module
         The network with its averaged weights, in evaluation mode.
     curve : DataFrame
-        step, loss (mean L1 since the last row), psnr (dB, of the training batches), validation_psnr (dB),
+        step, loss (the objective's mean since the last row), psnr (dB, of the training batches), validation_psnr (dB),
         learning_rate, images_per_s.
     facts : dict
         seconds (training), data_wait_seconds (of those, spent waiting for patches), log_seconds (validation,
@@ -206,13 +218,13 @@ def train(
     seen: list[Float[Tensor, " 3"]] = []
     since = time.perf_counter()
     facts["startup_seconds"] += since - entered
-    cut = partial(patches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
+    cut = partial(batches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
     for batch, waited in _prefetch(cut, range(step, budget.steps)):
-        lr, hr = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
+        lr, hr, *more = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * budget.learning_rate_at(step)
         sr = model(lr)
-        loss = nn.functional.l1_loss(sr, hr)
+        loss = objective(sr, hr, *more)
         fabric.backward(loss + auxiliary_loss(network))
         norm = fabric.clip_gradients(
             model, optimizer, max_norm=budget.gradient_clip, error_if_nonfinite=False
@@ -245,7 +257,7 @@ def train(
                 "step": step,
                 "loss": loss_each.mean().item(),
                 "psnr": -10 * error_each.mean().log10().item(),
-                "validation_psnr": _psnr(averaged, *validation),
+                "validation_psnr": _psnr(averaged, *validation[:2]),
                 "learning_rate": budget.learning_rate_at(step - 1),
                 "images_per_s": len(seen) * budget.batch / seconds,
             }

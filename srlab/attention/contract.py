@@ -7,6 +7,8 @@ multiplicity. From the latter follows the plain formula: a dense masked softmax,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -125,6 +127,38 @@ def dense_attention(
 ) -> Float[Tensor, "b c h w"]:
     """The oracle: the layer's output by a dense masked softmax over all keys. For small inputs only."""
     return layer.output(x, layer.pattern(x, shared).weights() @ layer.value(x))
+
+
+class Attended(NamedTuple):
+    """One attention layer in one forward pass: its name in the network, itself, its input and what it attended with."""
+
+    name: str
+    layer: Attention
+    x: Float[Tensor, "b c h w"]
+    pattern: Pattern
+
+
+def attended(
+    network: nn.Module, images: Float[Tensor, "b 3 h w"]
+) -> tuple[Float[Tensor, "b 3 sh sw"], list[Attended]]:
+    """A network's output, and what each of its attention layers did, in the order in which they ran."""
+    found: list[Attended] = []
+
+    def hook(name: str):
+        def keep(layer: Attention, inputs: tuple, outputs: tuple) -> None:
+            pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
+            found.append(Attended(name, layer, inputs[0], pattern))
+
+        return keep
+
+    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, Attention)]
+    hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers]
+    try:
+        output = network(images)
+    finally:
+        for each in hooks:
+            each.remove()
+    return output, found
 
 
 def softmax_attention(

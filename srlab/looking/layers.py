@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from srlab.attention import Attention, ConvAttn, Pattern, SortedWindows
+from srlab.attention.contract import attended
 from srlab.attention.conv_attn import KernelPattern
 from srlab.attention.scc import CorrelationPattern
 from srlab.errors import InputError
@@ -102,28 +103,15 @@ def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
     InputError
         If the network has no attention layer.
     """
-    layers: list[LayerTrace] = []
-
-    def record(name: str):
-        def hook(layer: Attention, inputs: tuple, outputs: tuple) -> None:
-            pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
-            small = layer.small_kernels(inputs[0])[0] if isinstance(layer, ConvAttn) else None
-            size = inputs[0].shape[2:]
-            layers.append(LayerTrace(name, type(layer).__name__, pattern, *size, layer, small))
-
-        return hook
-
-    attention = [(name, m) for name, m in network.named_modules() if isinstance(m, Attention)]
-    if not attention:
-        raise InputError("this network has no non-local layer, so there is no attention to show")
-    hooks = [layer.register_forward_hook(record(name)) for name, layer in attention]
     device = next(network.parameters()).device
-    try:
-        with torch.inference_mode():
-            network.eval()(lr[None].to(device).float() / 255)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.inference_mode():
+        _, found = attended(network.eval(), lr[None].to(device).float() / 255)
+        layers = []
+        for name, layer, x, pattern in found:
+            small = layer.small_kernels(x)[0] if isinstance(layer, ConvAttn) else None
+            layers.append(LayerTrace(name, type(layer).__name__, pattern, *x.shape[2:], layer, small))
+    if not layers:
+        raise InputError("this network has no non-local layer, so there is no attention to show")
     return layers
 
 

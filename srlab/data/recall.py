@@ -1,0 +1,257 @@
+"""Recall images: tiles whose detail is lost in the LR image and stands intact once more, far away.
+
+A tile of 2×2 LR pixels on grey has a colour (red, green), which is its address, and a lit side (blue): top, bottom, left
+or right, which is its detail. Of a *damaged* tile the LR image has the mean of its detail, as after too strong a blur; what
+its lit side was, only an intact tile of the same colour tells. All pairs of an image, damaged tile and intact copy, lie
+equally far apart in the same direction, but where a pair lies is anyone's guess, so that only content leads to a copy.
+
+It is associative recall (Arora et al., arXiv 2312.04927) as an image: finding one place by content among many.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from torch import Tensor
+
+from srlab.errors import InputError
+
+#: Sides in LR pixels of a tile, and of the grid's cells, in whose middle tiles lie.
+TILE, CELL = 2, 4
+GREY = 0.5
+#: How far detail lies above and below its mean.
+CONTRAST = 0.35
+#: Which LR pixels of a tile are lit (1) and which dark (−1), row by row: bottom, top, right, left.
+LIT = np.array([[-1, -1, 1, 1], [1, 1, -1, -1], [-1, 1, -1, 1], [1, -1, 1, -1]], np.float32)
+#: Mean squared error, over the three channels, of a damaged tile that stays as it is.
+LOST = CONTRAST**2 / 3
+#: What a cell holds.
+EMPTY, INTACT, DAMAGED, WITHOUT_COPY = range(4)
+
+Count = Annotated[int, Field(ge=0)]
+Range = tuple[Count, Count]
+
+
+class Scene(BaseModel):
+    """What recall images hold. Of ranges each image draws its own number, small ones more often (log-uniform).
+
+    Attributes
+    ----------
+    side : int
+        Of the LR image in pixels, a multiple of 4.
+    distance : pair of int
+        From damaged tile to copy, in LR pixels along rows or columns, multiples of 4.
+    pairs : pair of int
+        Damaged tiles with a copy, each of a colour of its own; fewer where the image has no room.
+    distractors : pair of int
+        Intact tiles of other colours.
+    copies : pair of int
+        Intact tiles of the colour of each pair: one at its distance, the others anywhere while there is room.
+    without_copy : int
+        Damaged tiles of whose colour no intact one is there.
+    colours : int
+        How many there are to choose from: a square number, of as many levels of red as of green.
+    apart : pair of float
+        Between neighbouring levels of red, or of green; from 0 to 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    side: PositiveInt = 24
+    distance: Range = (4, 20)
+    pairs: tuple[PositiveInt, PositiveInt] = (1, 8)
+    distractors: Range = (0, 8)
+    copies: tuple[PositiveInt, PositiveInt] = (1, 4)
+    without_copy: Count = 0
+    colours: PositiveInt = 16
+    apart: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.1, 0.26)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Scene:
+        levels = math.isqrt(self.colours)
+        most = self.pairs[1] + self.distractors[1] + self.without_copy
+        for name in ("distance", "pairs", "distractors", "copies", "apart"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} {low} to {high}: from less to more is expected")
+        if self.side % CELL or any(d % CELL for d in self.distance):
+            raise ValueError(f"side {self.side} and distance {self.distance}: multiples of {CELL} are expected")
+        if not CELL <= self.distance[0] <= self.distance[1] < self.side:
+            raise ValueError(f"distance {self.distance}: {CELL} to {self.side - CELL} fits into side {self.side}")
+        if levels**2 != self.colours or self.colours < most:
+            raise ValueError(f"colours {self.colours}: a square number is expected, at least {most} for so many tiles")
+        if (levels - 1) * self.apart[1] > 0.8 + 1e-9:
+            raise ValueError(f"apart {self.apart[1]:g}: {levels} levels fit if at most {0.8 / max(1, levels - 1):.3g}")
+        if (self.side // CELL) ** 2 < most + self.pairs[1]:
+            raise ValueError(f"side {self.side}: too small for {most + self.pairs[1]} tiles")
+        return self
+
+
+class RecallImages(NamedTuple):
+    """Some recall images.
+
+    Attributes
+    ----------
+    lr, hr : Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 sh sw"]
+        0 to 1. An LR pixel away from damage is the mean of its HR pixels.
+    damaged, without_copy : Bool[Tensor, "n h w"]
+        LR pixels of damaged tiles that have a copy, and of those that have none.
+    copy : Int[Tensor, "n h w"]
+        For each LR pixel of a damaged tile with a copy, the pixel (row by row) of the copy at the pair's distance; else −1.
+    """
+
+    lr: Float[Tensor, "n 3 h w"]
+    hr: Float[Tensor, "n 3 sh sw"]
+    damaged: Bool[Tensor, "n h w"]
+    without_copy: Bool[Tensor, "n h w"]
+    copy: Int[Tensor, "n h w"]
+
+
+def enlarge(images: Shaped[Tensor, "... h w"], scale: int) -> Shaped[Tensor, "... sh sw"]:
+    """Each pixel `scale` times in both directions."""
+    return images.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+
+
+def recall_images(scene: Scene, number: int, scale: int, seed: int | tuple[int, ...]) -> RecallImages:
+    """Make recall images; the same for the same seed.
+
+    Parameters
+    ----------
+    scene : Scene
+    number, scale : int
+    seed : int or tuple of int
+        Not negative.
+    """
+    rng = np.random.default_rng(seed)
+    cells = scene.side // CELL
+    state, key, copy_of = _arrange(scene, number, rng)
+
+    levels = math.isqrt(scene.colours)
+    apart = np.exp(rng.uniform(*np.log(scene.apart), number))[:, None]
+    lowest = 0.1 + rng.random((2, number, 1)) * (0.8 - (levels - 1) * apart)
+    colour = np.take_along_axis(rng.random((number, scene.colours)).argsort(1), key, 1)
+    lit = np.take_along_axis(rng.integers(len(LIT), size=(number, scene.colours)), key, 1)
+
+    tiles = np.empty((number, cells**2, 3, TILE, TILE), np.float32)
+    tiles[:, :, 0] = (lowest[0] + colour // levels * apart)[..., None, None]
+    tiles[:, :, 1] = (lowest[1] + colour % levels * apart)[..., None, None]
+    tiles[:, :, 2] = GREY + CONTRAST * LIT[lit].reshape(number, cells**2, TILE, TILE)
+    intact = np.where((state > EMPTY)[..., None, None, None], tiles, GREY)
+    seen = intact.copy()
+    seen[:, :, 2][state >= DAMAGED] = GREY
+
+    row, column = np.divmod(copy_of, cells)
+    inside = np.arange(TILE) + (CELL - TILE) // 2
+    pixel = (row[..., None, None] * CELL + inside[:, None]) * scene.side + column[..., None, None] * CELL + inside
+    pixel = np.where((state == DAMAGED)[..., None, None], pixel, -1)
+    of_tile = (
+        _image(seen, GREY),
+        _image(intact, GREY),
+        _image(_spread(state == DAMAGED), False)[:, 0],
+        _image(_spread(state == WITHOUT_COPY), False)[:, 0],
+        _image(pixel[:, :, None], -1)[:, 0],
+    )
+    # Pairs lie along rows; half of the images are turned, and half mirrored.
+    turned, mirrored = rng.random((2, number)) < 0.5
+    images = []
+    for image in of_tile:
+        image[mirrored] = image[mirrored][..., ::-1].copy()
+        image[turned] = image[turned].swapaxes(-1, -2).copy()
+        images.append(image)
+    *images, copies = images
+    there = copies >= 0
+    row, column = np.divmod(copies, scene.side)
+    column = np.where(mirrored[:, None, None], scene.side - 1 - column, column)
+    row, column = np.where(turned[:, None, None], (column, row), (row, column))
+    copies = np.where(there, row * scene.side + column, -1)
+    lr, hr, damaged, without = (torch.from_numpy(image) for image in images)
+    return RecallImages(lr, enlarge(hr, scale), damaged, without, torch.from_numpy(copies))
+
+
+def _arrange(scene: Scene, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """State, key (which tiles share a colour) and the copy's cell (0 but for damaged tiles), each [number, cells²]."""
+
+    def some(least: int, most: int) -> np.ndarray:
+        return np.exp(rng.uniform(np.log(least + 1), np.log(most + 2), number)).astype(int) - 1
+
+    cells = scene.side // CELL
+    column = np.arange(cells**2) % cells
+    distance = rng.integers(scene.distance[0] // CELL, scene.distance[1] // CELL + 1, number)[:, None]
+    # Damaged tiles and their copies stand in alternating strips as wide as the distance, so none is in another's way.
+    may_be_damaged = (column // distance % 2 == 0) & (column + distance < cells)
+    pairs = np.minimum(some(*scene.pairs), may_be_damaged.sum(1))
+    copies, distractors = some(*scene.copies), some(*scene.distractors)
+
+    state = np.zeros((number, cells**2), np.int8)
+    key, copy_of = np.zeros((2, number, cells**2), np.int64)
+    chosen = np.where(may_be_damaged, rng.random(state.shape), 2).argsort(1)[:, : scene.pairs[1]]
+    image, which = np.nonzero(np.arange(chosen.shape[1]) < pairs[:, None])
+    tile = chosen[image, which]
+    copy = tile + distance[image, 0]
+    state[image, tile], state[image, copy] = DAMAGED, INTACT
+    key[image, tile] = key[image, copy] = which
+    copy_of[image, tile] = copy
+
+    # On free cells in random order: damaged tiles without a copy, distractors, then further copies while there is room.
+    free = np.where(state == EMPTY, rng.random(state.shape), 2).argsort(1)
+    alone = scene.without_copy + distractors
+    wanted = np.minimum(alone + pairs * (copies - 1), (state == EMPTY).sum(1))
+    image, place = np.nonzero(np.arange(cells**2) < wanted[:, None])
+    cell, further = free[image, place], place - alone[image]
+    key[image, cell] = np.where(further < 0, pairs[image] + place, further % pairs[image])
+    state[image, cell] = np.where(place < scene.without_copy, WITHOUT_COPY, INTACT)
+    return state, key, copy_of
+
+
+def _spread(cells: Bool[np.ndarray, "n cells"]) -> Bool[np.ndarray, "n cells 1 t t"]:
+    return np.broadcast_to(cells[..., None, None, None], (*cells.shape, 1, TILE, TILE))
+
+
+def _image(tiles: np.ndarray, around: float | int | bool) -> np.ndarray:
+    """[n, cells², c, tile, tile] to [n, c, side, side]."""
+    number, cells, channels = tiles.shape[:3]
+    grid = math.isqrt(cells)
+    margin = (CELL - TILE) // 2
+    padded = np.full((number, grid, grid, channels, CELL, CELL), around, tiles.dtype)
+    padded[..., margin : margin + TILE, margin : margin + TILE] = tiles.reshape(number, grid, grid, *tiles.shape[2:])
+    return padded.transpose(0, 3, 1, 4, 2, 5).reshape(number, channels, grid * CELL, grid * CELL)
+
+
+class RecallBatches:
+    """Batches of recall images to train on; which ones a step sees is a function of seed and step alone.
+
+    Parameters
+    ----------
+    scene : Scene
+    scale, batch : int
+        Images a step, over all processes together.
+    seed : int
+        Not negative.
+    """
+
+    def __init__(self, scene: Scene, scale: int, batch: int, seed: int):
+        if seed < 0:
+            raise InputError(f"seed {seed}: at least 0 is expected")
+        self.scene, self.scale, self.batch, self.seed = scene, scale, batch, seed
+
+    def batch_at(
+        self, step: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], Float[Tensor, "b 1 sh sw"]]:
+        """LR, HR, and where HR is damaged, with a copy or without (1, else 0); of N processes each its share."""
+        images = recall_images(self.scene, self.batch, self.scale, (0, self.seed, step))
+        damaged = enlarge((images.damaged | images.without_copy)[:, None].float(), self.scale)
+        return tuple(part[rank::world_size] for part in (images.lr, images.hr, damaged))
+
+
+def recall_loss(
+    sr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b 3 h w"], damaged: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, ""]:
+    """1 − recall over damaged places, + 0.1 × the squared error everywhere in the same unit."""
+    error = (sr - hr).square()
+    inside = (error * damaged).sum() / (3 * damaged.sum()).clamp(min=1)
+    return (inside + 0.1 * error.mean()) / LOST

@@ -33,7 +33,7 @@ for run in STUDY.runs():
             STUDY.record(run).files,
         params:
             name=run.name,
-        threads: TRAINING_THREADS if run.kind == "training" else THREADS
+        threads: TRAINING_THREADS if run.kind in ("training", "recall") else THREADS
         priority: 1  # runs first, then notebooks side by side
         shell:
             "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import NamedTuple
 
 import pandas as pd
@@ -41,6 +43,12 @@ SETTINGS = (
     *(Setting("apart", a, _scene(colours=16, apart=(a, a))) for a in (0.02, 0.05, 0.1, 0.2)),
     *(Setting("copies", n, _scene(copies=(n, n))) for n in (1, 2, 4)),
 )
+
+
+def settings_hash(settings: tuple[Setting, ...] = SETTINGS) -> str:
+    """Ten hex digits of SHA-256 over the settings and the number of images, for a run to name what it was measured on."""
+    content = [(dial, value, scene.model_dump(mode="json")) for dial, value, scene in settings]
+    return hashlib.sha256(json.dumps([IMAGES, TEST, content], sort_keys=True).encode()).hexdigest()[:10]
 
 
 def recall_of(sr: Float[Tensor, "3 sh sw"], hr: Float[Tensor, "3 sh sw"], where: Bool[Tensor, "h w"]) -> float:

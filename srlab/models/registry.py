@@ -49,6 +49,11 @@ def register(
     return enter
 
 
+def trunk_networks() -> tuple[str, ...]:
+    """Every network that is the trunk with one attention or another, in the order in which they are written."""
+    return tuple(name for name, each in REGISTRY.items() if "groups" in each.options)
+
+
 def entry(name: str) -> Entry:
     """The entry of that name.
 

@@ -14,6 +14,7 @@ import torch
 
 from srlab.data.cache import load_pairs
 from srlab.data.patches import Patches
+from srlab.data.recall import RecallBatches, recall_loss
 from srlab.data.resize import downscale
 from srlab.data.sources import DataSource
 from srlab.errors import InputError
@@ -24,12 +25,15 @@ from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.limits import find_limits
 from srlab.measure.processes import measure_in_processes
 from srlab.measure.profiling import ceilings, count_parameters
+from srlab.measure.recall import measure_recall
 from srlab.models.trunk import gates_of
 from srlab.study.records import BEGUN, Record
-from srlab.study.runs import LimitsRun, TimingRun, TrainingRun
+from srlab.study.runs import LimitsRun, RecallRun, TimingRun, TrainingRun
 from srlab.training import Batch, first_process, train
 from srlab.weights.checkpoints import save_network, save_tensors, start_from
 
+#: Recall images that the curve of training is measured on.
+VALIDATION = 32
 #: Counts the trainings that this process began.
 _begun = itertools.count()
 
@@ -150,6 +154,46 @@ def make_training(
         evaluation_seconds=time.perf_counter() - started,
         steps_per_second=budget.steps / facts["seconds"],
         **began,
+        **facts,
+    )
+    (record.folder / "checkpoint.safetensors").unlink()
+
+
+def make_recall(record: Record, device: torch.device, processes: int, deadline: float | None) -> None:
+    """Train the network of a :class:`~srlab.study.runs.RecallRun`, measure what it finds, and write its record."""
+    run: RecallRun = record.run
+    batches = RecallBatches(run.scene, run.scale, run.budget.batch, run.seed)
+    # Images that no step of training sees, for the curve.
+    validation = RecallBatches(run.scene, run.scale, VALIDATION, run.seed).batch_at(run.budget.steps)
+    network = run.network.build(run.scale, run.seed)
+    network, curve, facts, _ = train(
+        network,
+        batches,
+        validation,
+        run.budget,
+        record.folder,
+        run.seed,
+        device,
+        processes,
+        deadline,
+        objective=recall_loss,
+    )
+    if not first_process():
+        return
+    started = time.perf_counter()
+    _write_csv(record.folder / "curve.csv", curve)
+    _write_csv(record.folder / "recall.csv", measure_recall(network, run.scale))
+    save_network(
+        record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
+    )
+    _finish(
+        record,
+        device,
+        parameters=count_parameters(network),
+        convolutions_see=network.sees,
+        processes=processes,
+        evaluation_seconds=time.perf_counter() - started,
+        steps_per_second=run.budget.steps / facts["seconds"],
         **facts,
     )
     (record.folder / "checkpoint.safetensors").unlink()

@@ -6,11 +6,12 @@ from copy import copy
 
 from srlab.data.sources import DataSource
 from srlab.measure.costs import height_and_width
-from srlab.models import entry
+from srlab.measure.recall import settings_hash
+from srlab.models import entry, trunk_networks
 from srlab.study.claims_timing import measured
 from srlab.study.profiles import Profile, Size
 from srlab.study.rules import rules
-from srlab.study.runs import LimitsRun, Network, Run, TimingRun, TrainingRun, options_of
+from srlab.study.runs import LimitsRun, Network, RecallRun, Run, TimingRun, TrainingRun, options_of
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
@@ -151,6 +152,29 @@ class Matrix:
         """The run that a branch goes on from."""
         return next(trunk for trunk in self.trunks() if trunk.hash == run.start_from)
 
+    def recalls(self) -> list[RecallRun]:
+        """Every network of the recall experiment, then the variants of some, each from every seed."""
+        recall = self.profile.recall
+        if recall is None:
+            return []
+        budget = self.profile.budget(**recall.training, patch=recall.scene.side)
+        arms = [(model, {}) for model in recall.models or trunk_networks()]
+        for model, options in recall.variants.items():
+            arms += [(model, {key: value}) for key, values in options.items() for value in values]
+        return [
+            RecallRun(
+                network=self.network(model, **options),
+                scale=self.profile.scale,
+                scene=recall.scene,
+                settings=settings_hash(),
+                budget=budget,
+                seed=seed,
+                device=self.device,
+            )
+            for model, options in arms
+            for seed in self.profile.seeds
+        ]
+
     def recipe_sweep(self) -> dict[str, list[TrainingRun]]:
         """The comparison by the profile's own recipe, named `CHOSEN`, and by each of its others."""
         sweep = {CHOSEN: self.comparison()}
@@ -180,7 +204,7 @@ class Matrix:
         networks = {self.label(run): run.network for run in self.trained()}
         return self._timing("trained", networks, (TRAINED_SIDE,))
 
-    def label(self, run: TrainingRun) -> str:
+    def label(self, run: TrainingRun | RecallRun) -> str:
         """The model of a run, and what of it is not as the profile has it, e.g. "windown side=8"."""
         default = self.network(run.network.model).options | {"gates": "closed"}
         own = [f"{key}={value}" for key, value in run.network.options.items() if value != default[key]]
@@ -250,7 +274,7 @@ class Matrix:
     def limits(self) -> LimitsRun:
         """How large a map one layer of each timed mechanism can take."""
         timing = self.profile.timing
-        on_trunk = [model for model in self._timed_models() if "groups" in entry(model).options]
+        on_trunk = [model for model in self._timed_models() if model in trunk_networks()]
         return LimitsRun(
             networks={model: self._one_layer(model) for model in on_trunk if model != "edsr_like"},
             scale=self.profile.scale,
@@ -287,7 +311,7 @@ class Matrix:
     def runs(self) -> list[Run]:
         """Every run of the profile: those that measure time first, then seed by seed."""
         by_recipe = [run for runs in self.recipe_sweep().values() for run in runs]
-        every = [*self.trunks(), *self.branches(), *self.trained(), *by_recipe]
+        every = [*self.trunks(), *self.branches(), *self.trained(), *by_recipe, *self.recalls()]
         training = sorted({run.hash: run for run in every}.values(), key=lambda run: run.seed)
         if self.profile.timing is None:
             return [*self.claims_timing(), *training]

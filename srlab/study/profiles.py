@@ -17,8 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from srlab.data.recall import Scene
 from srlab.errors import InputError, explain
-from srlab.models import REGISTRY
+from srlab.models import REGISTRY, trunk_networks
 from srlab.models.skip import First, Skip
 from srlab.training import Budget
 
@@ -149,10 +150,41 @@ class Branch(BaseModel):
     @field_validator("models")
     @classmethod
     def _on_the_trunk(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        others = [model for model in models if model not in REGISTRY or "groups" not in REGISTRY[model].options]
-        if others:
-            raise ValueError(f"networks on the trunk, not {', '.join(others)}")
-        return models
+        return _trunk_networks(models)
+
+
+class Recall(BaseModel):
+    """The recall experiment: networks trained on recall images, :mod:`srlab.data.recall`.
+
+    Attributes
+    ----------
+    training : dict
+        Fields of :class:`~srlab.training.Budget` that are not the profile's; `patch` is the scene's side.
+    models : tuple of str
+        Networks on the trunk; every one that there is, if empty.
+    variants : dict of str to dict
+        Of networks, by name, options each of which is also tried at these values: {lcoan: {window: [24, 48]}}.
+    scene : Scene
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    training: dict[str, int | float | str | tuple[float, ...]]
+    models: tuple[str, ...] = ()
+    variants: dict[str, dict[str, tuple[int | float | str, ...]]] = {}
+    scene: Scene = Scene()
+
+    @field_validator("models")
+    @classmethod
+    def _on_the_trunk(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return _trunk_networks(models)
+
+
+def _trunk_networks(models: tuple[str, ...]) -> tuple[str, ...]:
+    others = [model for model in models if model not in trunk_networks()]
+    if others:
+        raise ValueError(f"networks on the trunk, not {', '.join(others)}")
+    return models
 
 
 class Profile(BaseModel):
@@ -184,9 +216,11 @@ class Profile(BaseModel):
         Options of single networks, by name, on top of those.
     training : Budget
     models : tuple of str
-        The comparison.
+        The comparison; empty only where a profile is about recall alone.
     branch : Branch, optional
         Beside the comparison, which is from scratch: what goes on from trained trunks.
+    recall : Recall, optional
+        Who finds a copy that is far away?
     committed : bool
         Refuse to begin a run while tracked files differ from the last commit.
     recipes : dict of str to Recipe
@@ -228,8 +262,9 @@ class Profile(BaseModel):
     first: First = "published"
     options: dict[str, dict[str, int | float | str | tuple[int | float, ...]]] = {}
     training: Budget
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    models: tuple[str, ...] = ()
     branch: Branch | None = None
+    recall: Recall | None = None
     committed: bool = False
     recipes: dict[str, Recipe] = {}
     clusters: tuple[PositiveInt, ...] = ()
@@ -263,13 +298,20 @@ class Profile(BaseModel):
         return Budget(**self.training.model_dump() | other)
 
     @model_validator(mode="after")
-    def _branch_applies(self) -> Profile:
-        if self.branch is not None:
-            for name in ("trunk", "training"):
-                try:
-                    self.budget(**getattr(self.branch, name))
-                except ValidationError as error:
-                    raise ValueError(explain(error, f"branch.{name}")) from None
+    def _asks_something(self) -> Profile:
+        if not self.models and self.recall is None:
+            raise ValueError("models: at least one is expected")
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_apply(self) -> Profile:
+        budgets = {"branch.trunk": self.branch and self.branch.trunk, "branch.training": self.branch and self.branch.training}
+        budgets["recall.training"] = self.recall and self.recall.training
+        for name, other in budgets.items():
+            try:
+                self.budget(**other or {})
+            except ValidationError as error:
+                raise ValueError(explain(error, name)) from None
         return self
 
     @model_validator(mode="after")

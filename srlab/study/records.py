@@ -65,6 +65,7 @@ class Record:
             "training": ("curve.csv", "images.csv", "weights.safetensors"),
             "timing": ("times.csv", "profile.csv"),
             "limits": ("limits.csv",),
+            "recall": ("curve.csv", "recall.csv", "weights.safetensors"),
         }
         return tuple(self.folder / name for name in (*tables[self.run.kind], "run.json"))
 
@@ -104,6 +105,11 @@ class Record:
     def times(self) -> pd.DataFrame:
         """Timing runs: label, part, size, repeat, ms, a timed call a row; of fresh processes also which."""
         return pd.read_csv(self.folder / "times.csv")
+
+    @cached_property
+    def recall(self) -> pd.DataFrame:
+        """Recall runs: see :func:`srlab.measure.recall.measure_recall`."""
+        return pd.read_csv(self.folder / "recall.csv")
 
     @cached_property
     def limits(self) -> pd.DataFrame:
@@ -160,7 +166,7 @@ def check_one_processor(records: list[Record]) -> None:
     InputError
         Naming the processors, and the records of all but the one that measured last.
     """
-    measured = [record for record in records if record.run.kind != "training"]
+    measured = [record for record in records if record.run.kind in ("timing", "limits")]
     measured.sort(key=lambda record: record.facts["finished"], reverse=True)
     names = list(dict.fromkeys(record.facts["environment"]["name"] for record in measured))
     if len(names) > 1:

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_serializer
 from torch import nn
 
+from srlab.data.recall import Scene
 from srlab.models import build, entry
 from srlab.study.profiles import Size
 from srlab.training import Budget
@@ -175,4 +176,31 @@ class LimitsRun(_Run):
         return "limits"
 
 
-Run = TrainingRun | TimingRun | LimitsRun
+class RecallRun(_Run):
+    """Train one network on recall images, and measure what it finds; see :mod:`srlab.measure.recall`.
+
+    Attributes
+    ----------
+    network : Network
+    scene : Scene
+        What it is trained on.
+    settings : str
+        Hash of the settings that it is measured on.
+    budget : Budget
+        Its `patch` is the scene's side.
+    seed : int
+    """
+
+    kind: Literal["recall"] = "recall"
+    network: Network
+    scene: Scene
+    settings: str
+    budget: Budget
+    seed: int
+
+    @property
+    def slug(self) -> str:
+        return f"recall-{self.network.model}-x{self.scale}-seed{self.seed}"
+
+
+Run = TrainingRun | TimingRun | LimitsRun | RecallRun

@@ -19,7 +19,7 @@ from srlab.data.layouts import ImageRef, held_out
 from srlab.data.sources import DataSource, embedded, open_data
 from srlab.errors import InputError, OutOfTime
 from srlab.measure.devices import choose_device, code_commit, device_slug
-from srlab.study.making import make_limits, make_timing, make_training
+from srlab.study.making import make_limits, make_recall, make_timing, make_training
 from srlab.study.matrix import Matrix
 from srlab.study.profiles import Profile, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
@@ -128,6 +128,8 @@ class Study(Matrix):
         record.begin()
         if run.kind == "training":
             make_training(record, self.data.fewer(run.photographs), device, processes, deadline, start)
+        elif run.kind == "recall":
+            make_recall(record, device, processes, deadline)
         elif run.kind == "timing":
             make_timing(record, device)
         else:

@@ -114,7 +114,7 @@ def index(profile: ProfileName = "quick") -> None:
     typer.echo(write_index(study))
 
 
-def claims(profile: ProfileName = "evening") -> None:
+def claims(profile: ProfileName = "night") -> None:
     """Print the papers' claims and what a profile measured of them, as a Markdown table.
 
     Until it was run here, what the reference measured.

@@ -1,6 +1,7 @@
 """Records: what came of a run, read when asked for.
 
-A record counts when `run.json`, written last, and everything it names are there.
+A record counts when `run.json`, written last, and everything it names are there. One that came from elsewhere, as ours
+that are committed, may be without the weights that its network learnt, and tells its numbers all the same.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ class Record:
     def finished(self) -> bool:
         return all(file.is_file() for file in self.files)
 
+    @property
+    def readable(self) -> bool:
+        """Whether all of it is there but what was learnt."""
+        return all(file.is_file() for file in self.files if file.name != "weights.safetensors")
+
     def begin(self) -> None:
         """Make the folder, and keep by what rules and code the run began; of one that goes on that stays as it is."""
         file = self.folder / BEGUN
@@ -117,7 +123,13 @@ class Record:
         return pd.read_csv(self.folder / "limits.csv")
 
     def network(self) -> nn.Module:
-        """The trained network, in evaluation mode."""
+        """The trained network, in evaluation mode.
+
+        Raises
+        ------
+        InputError
+            If its weights are not there.
+        """
         return load_network(self.folder / "weights.safetensors")[0]
 
     @property

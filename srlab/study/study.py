@@ -88,6 +88,12 @@ class Study(Matrix):
         """Where the run's record is or will be."""
         return Record(run, self.folder / "runs" / run.name)
 
+    def has(self, record: Record) -> bool:
+        """Whether the record is there; of a run that cannot be made on this machine what it learnt may be missing."""
+        if record.finished or not record.readable:
+            return record.finished
+        return record.run.device != device_slug(choose_device(self.profile.device))
+
     def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
         """The run's record: read if it is there, else made.
 
@@ -108,7 +114,7 @@ class Study(Matrix):
             If the deadline came; the same call goes on.
         """
         record = self.record(run)
-        if record.finished:
+        if self.has(record):
             return record
         device = choose_device(self.profile.device)
         if run.device != device_slug(device):
@@ -186,7 +192,7 @@ class Study(Matrix):
             Naming those that are missing, or processors, if several measured times.
         """
         records = [self.record(run) for run in self.runs()]
-        missing = [record.run.name for record in records if not record.finished]
+        missing = [record.run.name for record in records if not self.has(record)]
         if missing:
             raise InputError(
                 f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}"
@@ -209,10 +215,12 @@ class Study(Matrix):
         -------
         list of Path
             `weights/MODEL.safetensors` and `weights/ARM-branch.safetensors`, in half precision, which
-            `srlab.weights.open_network` reads.
+            `srlab.weights.open_network` reads. Of records from elsewhere, of those that have theirs.
         """
         written = []
         for name, run in self._exported().items():
+            if not self.record(run).finished:
+                continue
             path = self.folder / "weights" / f"{name}.safetensors"
             network = self.record(run).network().half()
             save_network(path, network, run.network.model, run.scale, run.network.options)

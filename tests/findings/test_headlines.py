@@ -188,7 +188,7 @@ def of_readme() -> dict[str, str]:
 
 
 def test_readme_says_what_the_committed_tables_say():
-    assert {"evening", "quick"} <= of_readme().keys()
+    assert {"night", "quick"} <= of_readme().keys()
     for profile, said in of_readme().items():
         kept = reference(profile)
         assert said == findings_block(kept, kept.parents[2], profile)
@@ -215,5 +215,5 @@ def test_another_number_in_a_table_is_another_sentence(tmp_path):
 
 def test_readme_shows_the_claims_that_the_committed_table_holds():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [shown] = re.findall(r"<!-- claims: `srlab claims --profile evening`.*?-->\n(.*?)<!-- end of claims -->", text, re.S)
-    assert shown.strip() == claims_markdown(pd.read_csv(reference("evening") / "tables" / "claims.csv")).strip()
+    [shown] = re.findall(r"<!-- claims: `srlab claims --profile night`.*?-->\n(.*?)<!-- end of claims -->", text, re.S)
+    assert shown.strip() == claims_markdown(pd.read_csv(reference("night") / "tables" / "claims.csv")).strip()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -249,6 +250,25 @@ def test_a_record_without_its_weights_does_not_count(study):
     (record.folder / "weights.safetensors").unlink()
     assert not study.record(record.run).finished
     assert study.obtain(record.run).finished
+
+
+def test_a_record_from_elsewhere_tells_its_numbers_without_its_weights(study, monkeypatch):
+    """As one of ours that are committed does: it could not be made again on this machine."""
+    monkeypatch.setenv("SRLAB_DEVICE", "another-processor")
+    elsewhere = Study("smoke")
+    run = elsewhere.training("edsr_like")
+    made = study.obtain(study.training("edsr_like"))
+    shutil.copytree(made.folder, elsewhere.record(run).folder)
+    (elsewhere.record(run).folder / "weights.safetensors").unlink()
+    read = elsewhere.obtain(run)
+    assert not read.finished and elsewhere.has(read)
+    pd.testing.assert_frame_equal(read.images, made.images)
+    with pytest.raises(InputError, match="weights.safetensors"):
+        read.network()
+    assert elsewhere.weights(run) is None
+    (read.folder / "images.csv").unlink()
+    with pytest.raises(InputError, match="can only be made on 'another-processor'"):
+        elsewhere.obtain(run)
 
 
 def test_the_centroids_of_training_are_recorded(study):

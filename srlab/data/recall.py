@@ -134,7 +134,12 @@ def recall_images(scene: Scene, number: int, scale: int, seed: int | tuple[int, 
     levels = math.isqrt(scene.colours)
     apart = np.exp(rng.uniform(*np.log(scene.apart), number))[:, None]
     lowest = 0.1 + rng.random((2, number, 1)) * (0.8 - (levels - 1) * apart)
-    colour = np.take_along_axis(rng.random((number, scene.colours)).argsort(1), key, 1)
+    order = rng.random((number, scene.colours))
+    # The colour nearest to grey is taken last, since a damaged tile of it could not be seen.
+    level = np.arange(scene.colours)
+    red, green = lowest[0] + level // levels * apart, lowest[1] + level % levels * apart
+    order[np.arange(number), ((red - GREY) ** 2 + (green - GREY) ** 2).argmin(1)] = 1
+    colour = np.take_along_axis(order.argsort(1), key, 1)
     lit = np.take_along_axis(rng.integers(len(LIT), size=(number, scene.colours)), key, 1)
 
     tiles = np.empty((number, cells**2, 3, TILE, TILE), np.float32)

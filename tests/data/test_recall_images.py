@@ -28,6 +28,14 @@ def test_the_copy_tells_all_that_was_lost_and_leaving_it_scores_nothing(seed, sc
     assert left == pytest.approx(LOST, rel=1e-5)
 
 
+@pytest.mark.parametrize("scene", [SCENE, Scene(colours=81, apart=(0.1, 0.1)), Scene()])
+def test_no_damaged_tile_is_the_grey_around_it(scene):
+    images = recall_images(scene, 200, 2, 1)
+    damaged = images.damaged | images.without_copy
+    contrast = (images.lr[:, :2] - 0.5).abs().amax(1)[damaged]
+    assert contrast.min() > 0.45 * scene.apart[0]
+
+
 def test_everywhere_else_lr_is_hr_made_smaller():
     images = recall_images(SCENE, 8, 2, 0)
     smaller = torch.nn.functional.avg_pool2d(images.hr, 2)

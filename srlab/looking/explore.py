@@ -16,10 +16,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from srlab.data.layouts import ImageRef
-from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError
-from srlab.looking.images import SIDE, centre, picture
+from srlab.looking.images import SIDE, centre, corners, pair, picture
 from srlab.looking.layers import LayerTrace, receptive_field, trace
+from srlab.looking.recall import RecallRef, recall_refs
 from srlab.looking.views import Values, View, view
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality, luma
@@ -56,6 +56,8 @@ class Scene:
     scale : int
     cut : bool
         Whether this is only the middle of a larger image.
+    recall : RecallRef, optional
+        The recall image that this is: on it networks are as they learnt from such.
     traces : dict
         What `traced` has kept.
     """
@@ -66,12 +68,18 @@ class Scene:
     hr: UInt8[Tensor, "3 sh sw"]
     scale: int
     cut: bool
+    recall: RecallRef | None = None
     traces: dict[tuple[str, str], Traced] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def title(self) -> str:
         """What figures call the image: a file by its name, wherever it lies."""
         return self.name if self.name in images(self.study) else Path(self.name).name
+
+    @property
+    def start(self) -> tuple[int, int]:
+        """(row, column) to ask about first: the strongest corner, or the first damaged tile of a recall image."""
+        return self.recall.lost()[0] if self.recall else corners(self.lr, 1)[0]
 
     def traced(self, model: str, weights: str = TRAINED) -> Traced:
         """The network's layers on this image; run once, then kept.
@@ -83,7 +91,7 @@ class Scene:
         """
         key = (model, weights)
         if key not in self.traces:
-            network, source = open_model(self.study, model, self.scale, weights)
+            network, source = open_model(self.study, model, self.scale, weights, self.recall is not None)
             layers = trace(network, self.lr)
             sr = super_resolve(network, self.lr, self.scale)
             psnr = image_quality(sr, self.hr, self.scale)["psnr_y"]
@@ -142,9 +150,13 @@ class Look:
 
 
 def images(study: Study) -> dict[str, ImageRef]:
-    """The held-out photographs, and the images of a study's benchmarks, by "benchmark: name"."""
-    benchmarks = {"held-out": study.pictures, **study.data.benchmarks}
-    return {f"{name}: {ref.name}": ref for name, refs in benchmarks.items() for ref in refs}
+    """The held-out photographs, and the images of a study's benchmarks, by "benchmark: name"; recall images.
+
+    Each as far as the study trains networks for it.
+    """
+    benchmarks = {"held-out": study.pictures, **study.data.benchmarks} if study.profile.models else {}
+    photographs = {f"{name}: {ref.name}": ref for name, refs in benchmarks.items() for ref in refs}
+    return photographs | (recall_refs() if study.profile.recall else {})
 
 
 def open_scene(study: Study | str, image: str | Path, scale: int | None = None, side: int = SIDE) -> Scene:
@@ -169,17 +181,19 @@ def open_scene(study: Study | str, image: str | Path, scale: int | None = None, 
     study = Study(study) if isinstance(study, str) else study
     scale = scale or study.profile.scale
     ref = images(study).get(str(image)) or ImageRef(Path(image).stem, Path(image))
-    hr = modcrop(ref.read(), scale)
-    lr = downscale(hr, scale)
+    lr, hr = pair(ref, scale)
     middle = centre(lr, side)
     sides = zip(lr.shape[1:], middle.shape[1:], strict=True)
     top, left = ((whole - part) // 2 * scale for whole, part in sides)
     height, width = (scale * length for length in middle.shape[1:])
     part = hr[:, top : top + height, left : left + width]
-    return Scene(study, str(image), middle, part, scale, cut=middle.shape != lr.shape)
+    recall = ref if isinstance(ref, RecallRef) else None
+    return Scene(study, str(image), middle, part, scale, cut=middle.shape != lr.shape, recall=recall)
 
 
-def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> tuple[nn.Module, str]:
+def open_model(
+    study: Study, model: str, scale: int, weights: str = TRAINED, recall: bool = False
+) -> tuple[nn.Module, str]:
     """A network in evaluation mode, and whose weights it has.
 
     Parameters
@@ -193,6 +207,8 @@ def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> 
         `srlab.study.Study.weights`). "untrained": random weights, and the study's sizes, or those of the
         paper where these do not fit the network. Else a file: a checkpoint of srlab's, or one that the
         network's authors released.
+    recall : bool
+        Whether "trained" is on recall images.
 
     Returns
     -------
@@ -215,7 +231,7 @@ def open_model(study: Study, model: str, scale: int, weights: str = TRAINED) -> 
         return open_network(model, Path(weights), scale), Path(weights).name
     if scale != study.profile.scale:
         raise InputError(f"scale {scale}: the study trained its networks at ×{study.profile.scale}")
-    run = study.training(model)
+    run = study.recalled(model) if recall else study.training(model)
     if (kept := study.weights(run)) is None:
         raise InputError(
             f"run {run.name} is not finished: run the notebook's cells above first, or choose "

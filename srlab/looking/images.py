@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from srlab.data.resize import downscale, modcrop
 from srlab.data.sources import ImageRef
+from srlab.looking.recall import RecallRef
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality, luma
 
@@ -17,7 +18,9 @@ SIDE = 128
 
 
 def pair(ref: ImageRef, scale: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]]:
-    """LR and HR of an image, as `srlab.measure.evaluation.evaluate` makes them."""
+    """LR and HR of an image, as `srlab.measure.evaluation.evaluate` makes them; a recall image has its own LR."""
+    if isinstance(ref, RecallRef):
+        return ref.pair(scale)
     hr = modcrop(ref.read(), scale)
     return downscale(hr, scale), hr
 

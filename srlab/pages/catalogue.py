@@ -264,6 +264,21 @@ PAGES = (
         asked=lambda profile: profile.branch is not None,
     ),
     Page(
+        "19_recall",
+        "Who finds the other tile?",
+        lambda study: study.recalls(),
+        {
+            "recall": "Recall of a copy far away, and what the damaged tile's pixels see of it.",
+            "recall_images": "A recall image, and what networks make of it.",
+            "recall_look": "Where a pixel of a damaged tile looks, in networks that find its copy and that do not.",
+            "recall_dials": "Recall along each dial: distance, other tiles, size, likeness, copies.",
+            "recall_cost": "Recall against how many keys a query sees.",
+            "recall_curves": "Recall in training.",
+        },
+        in_report=("recall_images", "recall_look"),
+        asked=lambda profile: profile.recall is not None,
+    ),
+    Page(
         "claims",
         "The papers' claims",
         lambda study: [*study.comparison(), *study.branches(), *study.claims_timing()],

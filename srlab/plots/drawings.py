@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import at_work, branched, claims, cost_claims, latency, studies, sweeps, ways
+from srlab.plots import at_work, branched, claims, cost_claims, latency, recall, studies, sweeps, ways
 from srlab.plots.output import save
 
 
@@ -56,6 +56,10 @@ DRAWINGS = {
     "cost_claims": Drawing(cost_claims.cost_claims, ("cost_claims",)),
     "branched": Drawing(branched.branched, ("branched_gains", "branched_seeds", "branched_gates")),
     "claims": Drawing(claims.claims, ("claims",)),
+    "recall": Drawing(recall.recall, ("recall_groups", "recall_seeds")),
+    "recall_dials": Drawing(recall.recall_dials, ("recall",)),
+    "recall_cost": Drawing(recall.recall_cost, ("recall_costs",)),
+    "recall_curves": Drawing(recall.recall_curves, ("recall_curves",)),
 }
 
 

@@ -157,23 +157,23 @@ class Matrix:
         recall = self.profile.recall
         if recall is None:
             return []
-        budget = self.profile.budget(**recall.training, patch=recall.scene.side)
         arms = [(model, {}) for model in recall.models or trunk_networks()]
         for model, options in recall.variants.items():
             arms += [(model, {key: value}) for key, values in options.items() for value in values]
-        return [
-            RecallRun(
-                network=self.network(model, **options),
-                scale=self.profile.scale,
-                scene=recall.scene,
-                settings=settings_hash(),
-                budget=budget,
-                seed=seed,
-                device=self.device,
-            )
-            for model, options in arms
-            for seed in self.profile.seeds
-        ]
+        return [self.recalled(model, seed, **options) for model, options in arms for seed in self.profile.seeds]
+
+    def recalled(self, model: str, seed: int | None = None, **options: object) -> RecallRun:
+        """The run that trains `model` on recall images, as the profile does; the first seed by default."""
+        recall = self.profile.recall
+        return RecallRun(
+            network=self.network(model, **options),
+            scale=self.profile.scale,
+            scene=recall.scene,
+            settings=settings_hash(),
+            budget=self.profile.budget(**recall.training, patch=recall.scene.side),
+            seed=self.profile.seeds[0] if seed is None else seed,
+            device=self.device,
+        )
 
     def recipe_sweep(self) -> dict[str, list[TrainingRun]]:
         """The comparison by the profile's own recipe, named `CHOSEN`, and by each of its others."""

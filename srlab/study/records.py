@@ -20,7 +20,7 @@ from srlab.errors import InputError
 from srlab.files import write_text
 from srlab.measure.devices import code_commit
 from srlab.study.rules import Part, rules
-from srlab.study.runs import Run, TrainingRun
+from srlab.study.runs import RecallRun, Run, TrainingRun
 from srlab.training import Snapshots
 from srlab.weights.checkpoints import load_network, load_tensors
 
@@ -36,14 +36,14 @@ class Weights:
 
     Attributes
     ----------
-    run : TrainingRun
+    run : TrainingRun or RecallRun
         By which they came about.
     file : Path
     source : str
         Whose they are: `HERE`, or for instance "reference: amd-epyc".
     """
 
-    run: TrainingRun
+    run: TrainingRun | RecallRun
     file: Path
     source: str
 

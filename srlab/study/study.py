@@ -23,7 +23,7 @@ from srlab.study.making import make_limits, make_recall, make_timing, make_train
 from srlab.study.matrix import Matrix
 from srlab.study.profiles import Profile, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
-from srlab.study.runs import Run, TrainingRun
+from srlab.study.runs import RecallRun, Run, TrainingRun
 from srlab.training import time_is_up
 from srlab.weights.checkpoints import save_network
 
@@ -156,7 +156,7 @@ class Study(Matrix):
                 self.obtain(run, processes, deadline)
         return [self.record(run) for run in runs]
 
-    def weights(self, run: TrainingRun) -> Weights | None:
+    def weights(self, run: TrainingRun | RecallRun) -> Weights | None:
         """What a network learnt by a run of this study or, until that is finished, by the reference's.
 
         The reference has what `export_weights` writes. The run is the same there but for the images and the
@@ -170,7 +170,8 @@ class Study(Matrix):
             return None
         file = self.reference / "weights" / f"{name}.safetensors"
         for kept in records_in(self.reference, f"{run.slug}-*") if file.is_file() else ():
-            elsewhere = {name: getattr(kept.run, name) for name in ("data", "benchmarks", "device")}
+            images = ("data", "benchmarks") if run.kind == "training" else ()
+            elsewhere = {name: getattr(kept.run, name) for name in ("device", *images)}
             if kept.run == run.model_copy(update=elsewhere):
                 processor = self.reference.name.removeprefix(f"{self.profile.name}-")
                 return Weights(kept.run, file, f"reference: {processor}")
@@ -200,22 +201,24 @@ class Study(Matrix):
         check_one_processor(records)
         return records
 
-    def _exported(self) -> dict[str, TrainingRun]:
-        """The runs of the first seed whose weights are kept, by the file's name: the comparison, and the branches."""
-        runs = [*self.comparison(), *self.branches()]
-        first = [run for run in runs if run.seed == self.profile.seeds[0]]
+    def _exported(self) -> dict[str, TrainingRun | RecallRun]:
+        """The runs of the first seed whose weights are kept, by the file's name: the comparison, branches, recall."""
+        of = {"": self.comparison(), "-branch": self.branches(), "-recall": self.recalls()}
         return {
-            re.sub("[ =]", "-", self.label(run)) + ("-branch" if run.start_from else ""): run for run in first
+            re.sub("[ =]", "-", self.label(run)) + kind: run
+            for kind, runs in of.items()
+            for run in runs
+            if run.seed == self.profile.seeds[0]
         }
 
     def export_weights(self) -> list[Path]:
-        """Write what the networks of the comparison, and the branches, learnt from the first seed, to use and to keep.
+        """Write what networks learnt from the first seed, to use and to keep.
 
         Returns
         -------
         list of Path
-            `weights/MODEL.safetensors` and `weights/ARM-branch.safetensors`, in half precision, which
-            `srlab.weights.open_network` reads. Of records from elsewhere, of those that have theirs.
+            `weights/MODEL.safetensors` of the comparison, `weights/ARM-branch.safetensors`, and
+            `weights/ARM-recall.safetensors`, in half precision, which `srlab.weights.open_network` reads. Of records from elsewhere, of those that have theirs.
         """
         written = []
         for name, run in self._exported().items():

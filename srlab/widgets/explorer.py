@@ -196,7 +196,8 @@ class Explorer(ipywidgets.VBox):
         """Rows for four networks; at first the first two with trained weights, LCoA before others."""
         offered = [name for name in REGISTRY if name != "edsr_like"]
         preferred = [m for m in dict.fromkeys(("lcoan", "nlan", *self.study.profile.models)) if m in offered]
-        trained = [model for model in preferred if self.study.weights(self.study.training(model))]
+        run = self.study.training if self.study.profile.models else self.study.recalled
+        trained = [model for model in preferred if self.study.weights(run(model))]
         shown = trained[:2] or ["lcoan"]
         return tuple(
             NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1) for i in range(4)
@@ -216,7 +217,7 @@ class Explorer(ipywidgets.VBox):
 
     @in_turn
     def _choose_image(self, _change: object = None) -> None:
-        """Start at the image's strongest corner."""
+        """Show it from its first place on."""
         try:
             self.scene = explore.open_scene(self.study, self.image.value, self.scale.value)
         except InputError as error:
@@ -227,7 +228,7 @@ class Explorer(ipywidgets.VBox):
             _, height, width = self.scene.lr.shape
             self.row.value = self.col.value = 0
             self.row.max, self.col.max = height - 1, width - 1
-            self.row.value, self.col.value = corners(self.scene.lr, 1)[0]
+            self.row.value, self.col.value = self.scene.start
             self._offer_layers()
 
     @in_turn

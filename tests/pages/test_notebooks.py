@@ -37,7 +37,7 @@ def test_notebooks_are_kept_clean(name):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
     [parameters] = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    with_something = {"16_recipe": "recipe", "18_branched": "evening", "claims": "evening"}
+    with_something = {"16_recipe": "recipe", "18_branched": "evening", "19_recall": "recall", "claims": "evening"}
     profile = with_something.get(name, "quick")
     assert parameters is code[0] and f'profile = "{profile}"' in parameters.source
     assert notebook.cells[0].source.startswith("# ")

@@ -1,0 +1,54 @@
+"""Recall images to look at, as the explorers open them: HR, and LR in which some detail is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from srlab.data.layouts import ImageRef
+from srlab.data.recall import RecallImages, recall_images
+from srlab.measure.recall import SETTINGS, TEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallRef(ImageRef):
+    """The first test image of a setting of the recall experiment.
+
+    Attributes
+    ----------
+    number : int
+        Of the setting, in `srlab.measure.recall.SETTINGS`.
+    """
+
+    path: Path = Path("recall image")
+    number: int
+
+    def images(self, scale: int) -> RecallImages:
+        """It alone: LR and HR from 0 to 1, and where its damaged tiles and their copies are."""
+        return recall_images(SETTINGS[self.number].scene, 1, scale, (TEST, self.number))
+
+    def pair(self, scale: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]]:
+        """LR and HR."""
+        images = self.images(scale)
+        lr, hr = (image[0].mul(255).round().to(torch.uint8) for image in (images.lr, images.hr))
+        return lr, hr
+
+    def read(self) -> UInt8[Tensor, "3 h w"]:
+        """HR at ×2."""
+        return self.pair(2)[1]
+
+    def lost(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(row, column) of the first pixel of a damaged tile, and of its copy, in LR pixels."""
+        copy = self.images(2).copy[0]
+        row, column = torch.nonzero(copy >= 0)[0].tolist()
+        return (row, column), divmod(copy[row, column].item(), copy.shape[1])
+
+
+def recall_refs() -> dict[str, RecallRef]:
+    """An image for each distance, by the name that explorers show."""
+    names = {i: f"recall: copies {each.value:g} px away" for i, each in enumerate(SETTINGS) if each.dial == "distance"}
+    return {name: RecallRef(name=name, number=number) for number, name in names.items()}

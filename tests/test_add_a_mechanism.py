@@ -140,3 +140,16 @@ def test_the_command_line_lists_and_builds_it(python, checkout):
 def test_a_study_trains_it_and_the_explorer_shows_it(python):
     told = python("-c", FIRST_USE)
     assert "8 images" in told and "toyn, Toy" in told
+
+
+def test_recall_asks_it_with_no_further_line(python):
+    listed = python("-m", "srlab", "run", "--profile", "recall", "--list")
+    assert "recall-toyn-x2-seed0" in listed
+    found = python(
+        "-c",
+        "from srlab.models import build; from srlab.measure.recall import SETTINGS, measure_recall\n"
+        "network = build('toyn', 2, 0, channels=8, groups=1, blocks=1)\n"
+        "print(measure_recall(network, 2, SETTINGS[:1])[['found', 'seen']].mean().round(2).to_dict())",
+    )
+    # The copy lies in the next tile of the same row or column, and a query sees its row of 24 pixels.
+    assert "'seen': 24.0" in found and 0 < float(found.split("'found': ")[1].split(",")[0]) < 1

@@ -213,7 +213,7 @@ def test_another_number_in_a_table_is_another_sentence(tmp_path):
     assert findings_block(copy, tmp_path, profile) != said
 
 
-def test_readme_shows_the_claims_that_the_committed_table_holds():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_claims_shows_what_the_committed_table_holds():
+    text = (ROOT / "CLAIMS.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"<!-- claims: `srlab claims --profile night`.*?-->\n(.*?)<!-- end of claims -->", text, re.S)
     assert shown.strip() == claims_markdown(pd.read_csv(reference("night") / "tables" / "claims.csv")).strip()

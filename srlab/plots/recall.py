@@ -101,10 +101,9 @@ def recall_dials(recalled: pd.DataFrame) -> Figure:
         ax.spines[:].set_visible(False)
     axes[0].set_yticks(range(len(arms)), arms)
     axes[0].set_xticks([])
-    number = int(recalled["seeds"].min())
-    told = f"italics: 95 % interval over seeds wider than ±{WIDE:g}" if number > 1 else "no interval"
-    images = count(int(recalled["images"].max()), "image")
-    figure.suptitle(f"Recall, one dial at a time: {count(number, 'seed')}, {images} each; {told}", fontsize=8)
+    certain = recalled["seeds"].max() > 1
+    told = f"italics: 95 % interval over seeds wider than ±{WIDE:g}" if certain else "no interval"
+    figure.suptitle(f"Recall, one dial at a time: {_counted(recalled)}; {told}", fontsize=8)
     return figure
 
 
@@ -144,9 +143,8 @@ def recall_cost(costs: pd.DataFrame) -> Figure:
     axes[0].set_ylim(-0.15, 1.25)
     axes[0].set_ylabel(f"recall {VALUE:g} LR px away")
     figure.supxlabel("keys that a query sees in a layer (mean, each as often as it is seen)", fontsize=8)
-    number = int(costs["seeds"].min())
-    bars = "bars: 95 %, over seeds" if number > 1 else "no interval"
-    told = f"{count(number, 'seed')}, {count(int(costs['images'].iloc[0]), 'image')} each; {bars}"
+    bars = "bars: 95 %, over seeds" if costs["seeds"].max() > 1 else "no interval"
+    told = f"{_counted(costs)}; {bars}"
     told += "; grey: the others" if several else ""
     figure.suptitle(f"What a query must look at to find a copy ({told})", fontsize=8)
     return figure
@@ -177,6 +175,14 @@ def recall_curves(curves: pd.DataFrame) -> Figure:
     ax.set_ylabel("recall of training images (1 − loss)")
     ax.set_title(f"When networks begin to find: {count(curves['seed'].nunique(), 'seed')}, a line each")
     return figure
+
+
+def _counted(recalled: pd.DataFrame) -> str:
+    """How many seeds and images, and of variants, which have more than a network's name, how many if fewer."""
+    named = recalled["arm"] == recalled["model"]
+    seeds, fewer = int(recalled.loc[named, "seeds"].min()), recalled.loc[~named, "seeds"].min()
+    of_variants = f" ({fewer:g} of variants)" if fewer < seeds else ""
+    return f"{count(seeds, 'seed')}{of_variants}, {count(int(recalled['images'].max()), 'image')} each"
 
 
 def spread(values: pd.Series, apart: float) -> np.ndarray:

@@ -153,14 +153,18 @@ class Matrix:
         return next(trunk for trunk in self.trunks() if trunk.hash == run.start_from)
 
     def recalls(self) -> list[RecallRun]:
-        """Every network of the recall experiment, then the variants of some, each from every seed."""
+        """Every network of the recall experiment from every seed, then the variants of some from the first."""
         recall = self.profile.recall
         if recall is None:
             return []
-        arms = [(model, {}) for model in recall.models or trunk_networks()]
-        for model, options in recall.variants.items():
-            arms += [(model, {key: value}) for key, values in options.items() for value in values]
-        return [self.recalled(model, seed, **options) for model, options in arms for seed in self.profile.seeds]
+        variants = [
+            self.recalled(model, **{key: value})
+            for model, options in recall.variants.items()
+            for key, values in options.items()
+            for value in values
+        ]
+        models = recall.models or trunk_networks()
+        return [self.recalled(model, seed) for model in models for seed in self.profile.seeds] + variants
 
     def recalled(self, model: str, seed: int | None = None, **options: object) -> RecallRun:
         """The run that trains `model` on recall images, as the profile does; the first seed by default."""

@@ -163,7 +163,8 @@ class Recall(BaseModel):
     models : tuple of str
         Networks on the trunk; every one that there is, if empty.
     variants : dict of str to dict
-        Of networks, by name, options each of which is also tried at these values: {lcoan: {window: [24, 48]}}.
+        Of networks, by name, options each of which is also tried at these values, from the first seed:
+        {lcoan: {window: [24, 48]}}.
     scene : Scene
     """
 

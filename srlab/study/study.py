@@ -41,8 +41,9 @@ class Study(Matrix):
     Notes
     -----
     Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such
-    as "nvidia-h200", to draw on this machine what was measured on another; `SRLAB_RESULTS`, a folder instead
-    of results/. Relative folders, the profile's `data` too, are relative to `root`.
+    as "nvidia-h200", to draw on this machine what was measured on another, or to go on training there;
+    `SRLAB_RESULTS`, a folder instead of results/. Relative folders, the profile's `data` too, are relative to
+    `root`.
     """
 
     def __init__(self, profile: str, root: Path | None = None):
@@ -109,7 +110,8 @@ class Study(Matrix):
         Raises
         ------
         InputError
-            If it has to be made and is a run of another device than this machine's.
+            If it has to be made and is a run of another device than this machine's; but networks of a profile for
+            CPUs are trained on any, which the record names.
         OutOfTime
             If the deadline came; the same call goes on.
         """
@@ -117,7 +119,9 @@ class Study(Matrix):
         if self.has(record):
             return record
         device = choose_device(self.profile.device)
-        if run.device != device_slug(device):
+        # What a network learns on another processor differs by rounding; times are each one's own.
+        learns = self.profile.device == "cpu" and run.kind in ("training", "recall")
+        if run.device != device_slug(device) and not learns:
             raise InputError(
                 f"run {run.name} is missing and can only be made on '{run.device}', not on this machine"
             )
@@ -218,7 +222,8 @@ class Study(Matrix):
         -------
         list of Path
             `weights/MODEL.safetensors` of the comparison, `weights/ARM-branch.safetensors`, and
-            `weights/ARM-recall.safetensors`, in half precision, which `srlab.weights.open_network` reads. Of records from elsewhere, of those that have theirs.
+            `weights/ARM-recall.safetensors`, in half precision, which `srlab.weights.open_network` reads. Of records
+            from elsewhere, of those that have theirs.
         """
         written = []
         for name, run in self._exported().items():

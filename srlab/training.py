@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 
 from srlab.attention import SphericalKMeans
 from srlab.errors import NonFiniteLoss, OutOfTime
+from srlab.measure.precision import Precision
 from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 
 #: LR, HR, and more where an objective asks for it.
@@ -83,7 +84,7 @@ class Budget(BaseModel):
     halve_at: tuple[Fraction, ...] = ()
     ema_decay: Fraction = 0.999
     gradient_clip: PositiveFloat = 1.0
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 100
 

@@ -55,14 +55,16 @@ class NLSA(ResidualAttention):
         self.window, self.rounds, self.backend = window, rounds, backend
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
 
-    def draw_rotations(self, length: int, generator: torch.Generator | None = None) -> Rotations:
+    def draw_rotations(self, length: int) -> Rotations:
         """Random directions for maps of `length` tokens, one for each two buckets; a window holds a bucket.
 
-        Maps of fewer tokens than a window have two buckets; the paper leaves that open.
+        Maps of fewer tokens than a window have two buckets; the paper leaves that open. In training they are new at
+        each call, in evaluation always the same.
         """
         windows = length // self.window
         buckets = min(max(2, windows + windows % 2), 128)
-        return torch.randn(1, self.match.out_channels, self.rounds, buckets // 2, generator=generator)
+        shape = (1, self.match.out_channels, self.rounds, buckets // 2)
+        return torch.randn(shape) if self.training else draw_the_same(shape)
 
     def pattern(
         self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None, rotations: Rotations | None = None
@@ -70,8 +72,7 @@ class NLSA(ResidualAttention):
         query = to_tokens(self.match(x))
         key = nn.functional.normalize(query, dim=-1, eps=5e-5)
         if rotations is None:
-            generator = None if self.training else torch.Generator().manual_seed(0)
-            rotations = self.draw_rotations(query.shape[1], generator)
+            rotations = self.draw_rotations(query.shape[1])
         codes = hash_codes(query, rotations.to(query.device))
         return SortedWindows(query[:, None], key[:, None], codes, self.window, SHARING[self.backend])
 
@@ -81,6 +82,12 @@ class NLSA(ResidualAttention):
         """`rotations` replaces the drawn ones; see :meth:`draw_rotations`."""
         attended = self.pattern(x, rotations=rotations).attend(self.value(x))
         return self.output(x, attended), shared
+
+
+@torch.compiler.assume_constant_result  # no generator can be made in compiled code
+def draw_the_same(shape: tuple[int, ...]) -> Tensor:
+    """Normal numbers from one seed, whatever the state of torch's own generator."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 @torch.no_grad()

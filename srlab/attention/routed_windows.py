@@ -14,6 +14,7 @@ from torch.autograd.function import FunctionCtx
 
 from srlab.attention.contract import Attention, Pattern, to_map
 from srlab.attention.fused import attend, attend_backward, fit
+from srlab.attention.precision import without_autocast
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
@@ -57,10 +58,8 @@ class RoutedWindows(Pattern):
     ):
         self.grid, self.size, self.heads, self.backend = grid, size, heads, backend
         self._queries, self._keys = query, key
-        with torch.no_grad():
-            suits = query.mean(2) @ key.mean(2).mT
-            #: The windows that each window sees, the best first.
-            self.routes: Int[Tensor, "b n k"] = suits.topk(min(top, suits.shape[-1])).indices
+        #: The windows that each window sees, the best first.
+        self.routes: Int[Tensor, "b n k"] = choose_routes(query, key, top)
 
     @property
     def query(self) -> Float[Tensor, "b heads l d"]:
@@ -101,6 +100,15 @@ class RoutedWindows(Pattern):
     def pixels(self) -> Int[Tensor, " m"]:
         """As the contract says; zeros that fill the map have the pixel that reflection would put there."""
         return self.grid.pixels(self.size, self.routes.device)
+
+
+@torch.no_grad()
+def choose_routes(query: Windows, key: Windows, top: int) -> Int[Tensor, "b n k"]:
+    """The windows whose mean key suits a window's mean query best, in float32 at least, whatever autocast says."""
+    with without_autocast(query.device):
+        precise = torch.promote_types(query.dtype, torch.float32)
+        suits = query.mean(2, dtype=precise) @ key.mean(2, dtype=precise).mT
+        return suits.topk(min(top, suits.shape[-1])).indices
 
 
 def by_head(tokens: Float[Tensor, "b h w c"], heads: int) -> Float[Tensor, "b heads m d"]:

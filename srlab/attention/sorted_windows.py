@@ -5,7 +5,6 @@ The machinery that LSP, CoA and NLSA share; they differ in where codes come from
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -67,6 +66,7 @@ class SortedWindows(Pattern):
         self._ring = torch.cat(
             [self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1
         )
+        self._held: tuple[Windows, Float[Tensor, "b rounds n m d"]] | None = None
         self.stored, self.round_weights = self._weigh() if sharing == "stored" else (None, None)
 
     def own(self, tokens: Tokens, rounds: slice = ALL) -> Windows:
@@ -88,10 +88,12 @@ class SortedWindows(Pattern):
             1, slot_of.shape[1:]
         )
 
-    @cached_property
+    @property
     def _sorted(self) -> tuple[Windows, Float[Tensor, "b rounds n m d"]]:
         """Queries and keys of the windows, held for all layers that share the pattern."""
-        return self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
+        if self._held is None:  # by hand: torch.compile cannot enter the lock of a cached_property
+            self._held = self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
+        return self._held
 
     def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"]]:
         """Weights within each round, and each token's weights of the rounds."""

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from srlab.commands.options import DeviceName, ModelName, Options, Scale, parse, with_weights
+from srlab.commands.options import (
+    DeviceName,
+    ModelName,
+    Options,
+    PrecisionName,
+    Scale,
+    choose_precision,
+    parse,
+    with_weights,
+)
 
 
 def evaluate(
@@ -40,6 +49,7 @@ def evaluate(
         bool, typer.Option("--lr-files", help="Take the data set's own LR files, not bicubic ones.")
     ] = False,
     device: DeviceName = "auto",
+    precision: PrecisionName = "32-true",
     output: Annotated[
         Path | None, typer.Option("--json", help="Write records here, images included.")
     ] = None,
@@ -60,6 +70,7 @@ def evaluate(
         check_writable(output.parent)
     paired = with_weights(models, weights)
     place = choose_device(device)
+    computed = choose_precision(precision, place)
     benchmarks = [benchmark for name in data or [None] for benchmark in find_benchmarks(name)]
     records = []
     for model, file in paired:
@@ -68,7 +79,7 @@ def evaluate(
             network = open_network(model, file, scale).to(place)
             source = {"weights": {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}}
         for benchmark in benchmarks:
-            record = assess(network, benchmark, scale, y_rounding, place, ensemble, tile, lr_files)
+            record = assess(network, benchmark, scale, y_rounding, place, ensemble, tile, lr_files, computed)
             records.append({"model": model, "dataset": benchmark.name, "scale": scale, **record, **source})
 
     digits = {"psnr_y": 3, "ssim_y": 4, "psnr_rgb": 3, "ssim_rgb": 4}
@@ -107,18 +118,22 @@ def profile(
     warmup: Annotated[int, typer.Option(help="Calls before them.")] = 2,
     options: Options = None,
     device: DeviceName = "auto",
+    precision: PrecisionName = "32-true",
 ) -> None:
     """Time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers alone."""
     from srlab.measure.costs import profile_network
     from srlab.measure.devices import choose_device, describe_device
+    from srlab.measure.precision import TOLD
     from srlab.measure.profiling import count_parameters
     from srlab.models import build
 
     place = choose_device(device)
+    computed = choose_precision(precision, place)
     network = build(model, scale, seed=0, **parse(options))
-    table = profile_network(network, place, size, repeats, warmup)
+    table = profile_network(network, place, size, repeats, warmup, computed)
     on = describe_device(place)
-    typer.echo(f"{model} ×{scale}, {count_parameters(network):,} parameters, float32, LR 1×3×{size}×{size}")
+    typer.echo(f"{model} ×{scale}, {count_parameters(network):,} parameters, LR 1×3×{size}×{size}")
+    typer.echo(TOLD[computed])
     typer.echo(f"on {on['name']}, {on['threads']} threads, torch {on['torch']}")
     typer.echo(table.round(2).to_string(index=False))
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import torch
+
+    from srlab.measure.precision import Precision
 
 ProfileName = Annotated[str, typer.Option("--profile", help="A file in profiles/, without .yaml.")]
 ModelName = Annotated[str, typer.Option("--model", help="A network of `srlab models`.")]
 Scale = Annotated[int, typer.Option(help="2, 3, 4 or 8.")]
 Devices = Annotated[int, typer.Option(help="Processes that train together (GPUs, or processes on a CPU).")]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="Of the network: 32-true, or bf16-mixed (bf16 for short).")
+]
 Options = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the network, e.g. --set clusters=64; repeatable."),
@@ -33,6 +41,18 @@ def parse(settings: list[str] | None) -> dict[str, object]:
         except json.JSONDecodeError:
             parsed[key] = value
     return parsed
+
+
+def choose_precision(name: str, place: torch.device) -> Precision:
+    """The precision of that name; where the device gains nothing by it, that is told."""
+    from srlab.measure.devices import describe_device
+    from srlab.measure.precision import has_bf16_units, parse_precision
+
+    precision = parse_precision(name)
+    if precision != "32-true" and not has_bf16_units(place):
+        on = describe_device(place)["name"]
+        typer.echo(f"{precision} is slower than 32-true here: {on} has no units for bfloat16.", err=True)
+    return precision
 
 
 def with_weights(models: list[str], weights: list[Path] | None) -> list[tuple[str, Path | None]]:

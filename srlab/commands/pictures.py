@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from srlab.commands.options import DeviceName, ProfileName, Scale, with_weights
+from srlab.commands.options import DeviceName, PrecisionName, ProfileName, Scale, choose_precision, with_weights
 
 Tile = Annotated[
     int | None,
@@ -33,6 +33,7 @@ def upscale(
         str | None, typer.Option("--format", help="png, jpeg, webp or tiff; as its name says, by default.")
     ] = None,
     device: DeviceName = "auto",
+    precision: PrecisionName = "32-true",
 ) -> None:
     """Enlarge pictures: PNG, JPEG, WebP and TIFF of 8 and 16 bits, grey or colour, with what they carry.
 
@@ -48,10 +49,11 @@ def upscale(
 
     check_scale(scale)
     place = choose_device(device)
+    computed = choose_precision(precision, place)
     jobs = plan(find_pictures(inputs), output, form)
     [(_, file)] = with_weights([model], [weights] if weights else None)
     network = open_network(model, file, scale).to(place) if file else None
-    outcome = upscale_files(jobs, network, scale, place, ensemble, tile, overwrite)
+    outcome = upscale_files(jobs, network, scale, place, ensemble, tile, overwrite, computed)
 
     there = f", {len(outcome.skipped)} skipped that were there (--overwrite replaces them)"
     typer.echo(f"{len(outcome.written)} written to {output}{there if outcome.skipped else ''}")
@@ -84,6 +86,7 @@ def compare(
     tile: Tile = None,
     profile: ProfileName = "quick",
     device: DeviceName = "auto",
+    precision: PrecisionName = "32-true",
 ) -> None:
     """Write a sheet as papers show: the image, a crop of it, and what each model makes of it, with Y-PSNR."""
     from srlab.data.images import read_image
@@ -98,10 +101,11 @@ def compare(
     check_suffix(output)
     named = [model.strip() for model in models.split(",")]
     shown, place = parse_crop(crop) if crop else None, choose_device(device)
+    computed = choose_precision(precision, place)
     hr = read_image(image)
     files = with_weights(named, weights) if weights else [(model, None) for model in named]
     contenders = open_contenders(files, scale, profile)
     _, height, width = hr.shape
     tile = choose_tile(height // scale, width // scale, tile)
-    save(sheet(restore(image.name, hr, contenders, scale, shown, place, tile)), output)
+    save(sheet(restore(image.name, hr, contenders, scale, shown, place, tile, computed)), output)
     typer.echo(output)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from srlab.measure.precision import Precision, computing_in
 from srlab.measure.profiling import (
     MIB,
     count_flops,
@@ -24,13 +26,16 @@ from srlab.models.trunk import Trunk
 #: Side of a square LR input in pixels, or its height and width.
 Size = int | tuple[int, int]
 
+#: What features between layers are made of.
+FEATURES: dict[Precision, torch.dtype] = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+
 
 def height_and_width(size: Size) -> tuple[int, int]:
     """Of a square's side, or as given."""
     return size if isinstance(size, tuple) else (size, size)
 
 
-def _parts(network: nn.Module, size: Size, device: torch.device) -> dict:
+def _parts(network: nn.Module, size: Size, device: torch.device, precision: Precision = "32-true") -> dict:
     """The calls to measure: the whole network, and the non-local layers alone on features of their size."""
     generator = torch.Generator().manual_seed(0)
 
@@ -41,9 +46,14 @@ def _parts(network: nn.Module, size: Size, device: torch.device) -> dict:
     lr = image(3)
     calls = {"network": lambda: network(lr)}
     if isinstance(network, Trunk) and network.non_local_layers():
-        features = image(network.channels)
+        features = image(network.channels).to(FEATURES[precision])
         calls["non-local layers"] = lambda: network.attend(features)
-    return {part: torch.inference_mode()(call) for part, call in calls.items()}
+
+    def within(call: Callable[[], object]) -> object:
+        with torch.inference_mode(), computing_in(precision, device):
+            return call()
+
+    return {part: partial(within, call) for part, call in calls.items()}
 
 
 def alone(network: nn.Module, size: Size, device: torch.device) -> tuple[str, Callable[[], object]]:
@@ -51,14 +61,14 @@ def alone(network: nn.Module, size: Size, device: torch.device) -> tuple[str, Ca
     return list(_parts(network, size, device).items())[-1]
 
 
-def _moved(network: nn.Module, part: str, size: Size) -> float | None:
+def _moved(network: nn.Module, part: str, size: Size, precision: Precision = "32-true") -> float | None:
     """The least that the non-local layers must read and write, in MiB: input, output, parameters of each."""
     if part == "network":
         return None  # how much of the features must leave the caches is not known
     height, width = height_and_width(size)
     layers = network.non_local_layers()
     maps = 2 * len(layers) * network.channels * height * width
-    return 4 * (maps + sum(count_parameters(layer) for layer in layers)) / MIB
+    return (FEATURES[precision].itemsize * maps + 4 * sum(count_parameters(layer) for layer in layers)) / MIB
 
 
 def place(size: Size) -> dict[str, float | int]:
@@ -68,7 +78,12 @@ def place(size: Size) -> dict[str, float | int]:
 
 
 def profile_network(
-    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int
+    network: nn.Module,
+    device: torch.device,
+    size: Size,
+    repeats: int,
+    warmup: int,
+    precision: Precision = "32-true",
 ) -> pd.DataFrame:
     """Cost of a network, and of its non-local layers alone, on one LR image.
 
@@ -80,9 +95,10 @@ def profile_network(
     """
     network = network.to(device, memory_format=torch.channels_last).eval()
     rows = []
-    for part, call in _parts(network, size, device).items():
+    for part, call in _parts(network, size, device, precision).items():
         cost = profile_call(call, device, repeats, warmup)
-        bytes_and_energy = {"moved_mib": _moved(network, part, size), "energy_j": energy(call, device)}
+        moved = _moved(network, part, size, precision)
+        bytes_and_energy = {"moved_mib": moved, "energy_j": energy(call, device)}
         rows.append({"part": part, **place(size), **cost, **bytes_and_energy})
     return pd.DataFrame(rows)
 

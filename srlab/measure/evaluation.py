@@ -13,6 +13,7 @@ from srlab.data.layouts import Benchmark, ImageRef
 from srlab.data.resize import downscale, modcrop, upscale
 from srlab.errors import InputError
 from srlab.measure.metrics import image_quality
+from srlab.measure.precision import TOLD, Precision, computing_in
 from srlab.measure.tiling import OVERLAP, deviation, tiled
 
 Pixels = UInt8[Tensor, "3 _h _w"] | UInt16[Tensor, "3 _h _w"]
@@ -25,6 +26,7 @@ def super_resolve(
     device: str | torch.device = "cpu",
     ensemble: bool = False,
     tile: int | None = None,
+    precision: Precision = "32-true",
 ) -> Pixels:
     """Enlarge one image.
 
@@ -42,6 +44,8 @@ def super_resolve(
         Whether to average the model's outputs for the eight flips and rotations of the image.
     tile : int, optional
         Work on tiles of this side, in LR pixels, with `srlab.measure.tiling.OVERLAP` pixels around each.
+    precision : {"32-true", "bf16-mixed"}
+        Of the model.
 
     Returns
     -------
@@ -54,11 +58,13 @@ def super_resolve(
         If the model's output has another shape, or holds NaN or infinite values.
     """
     if tile is not None:
-        return tiled(lambda part: super_resolve(model, part, scale, device, ensemble), image, scale, tile)
+        return tiled(
+            lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision), image, scale, tile
+        )
     if model is None:
         return upscale(image, scale)
     largest = torch.iinfo(image.dtype).max
-    with torch.inference_mode(), _evaluation_mode(model):
+    with torch.inference_mode(), _evaluation_mode(model), computing_in(precision, device):
         lr = image[None].to(device).float() / largest
         output = (_over_flips_and_rotations(model, lr) if ensemble else model(lr)).float()
     _, height, width = image.shape
@@ -83,6 +89,7 @@ def evaluate(
     ensemble: bool = False,
     tile: int | None = None,
     lr_refs: Sequence[ImageRef] | None = None,
+    precision: Precision = "32-true",
 ) -> pd.DataFrame:
     """Measure a model on HR images: crop each to a multiple of `scale`, shrink it, super-resolve, compare.
 
@@ -99,6 +106,8 @@ def evaluate(
         As in `super_resolve`.
     lr_refs : sequence of ImageRef, optional
         LR images in the order of `refs`, to take instead of shrunk HR images.
+    precision
+        As in `super_resolve`.
 
     Returns
     -------
@@ -122,7 +131,7 @@ def evaluate(
                 f"{lr_refs[number].path}: {lr.shape[2]}×{lr.shape[1]} pixels; "
                 f"{hr.shape[2] // scale}×{hr.shape[1] // scale}, HR at 1/{scale}, is expected"
             )
-        sr = super_resolve(model, lr, scale, device, ensemble, tile)
+        sr = super_resolve(model, lr, scale, device, ensemble, tile, precision)
         rows.append({"name": ref.name, **_quality(ref, sr, hr, scale, y_rounding)})
     return pd.DataFrame(rows)
 
@@ -136,12 +145,13 @@ def assess(
     ensemble: bool = False,
     tile: int | None = None,
     lr_files: bool = False,
+    precision: Precision = "32-true",
 ) -> dict[str, object]:
     """Everything that a reader needs to believe a model's numbers on a benchmark.
 
     Parameters
     ----------
-    model, scale, y_rounding, device, ensemble, tile
+    model, scale, y_rounding, device, ensemble, tile, precision
         As in `evaluate`.
     benchmark : Benchmark
     lr_files : bool
@@ -161,14 +171,14 @@ def assess(
         As `evaluate` does, and if LR files are asked for and missing.
     """
     lr_refs = benchmark.lr(scale) if lr_files else None
-    images = evaluate(model, benchmark.hr, scale, y_rounding, device, ensemble, tile, lr_refs)
+    images = evaluate(model, benchmark.hr, scale, y_rounding, device, ensemble, tile, lr_refs, precision)
     record = {
         **summarise(images).to_dict(),
-        "convention": convention(scale, y_rounding, device, ensemble, tile, lr_files),
+        "convention": convention(scale, y_rounding, device, ensemble, tile, lr_files, precision),
         "images": images.to_dict("records"),
     }
     if tile is not None:
-        record["tiling"] = _tiling(model, benchmark.hr, scale, device, ensemble, tile)
+        record["tiling"] = _tiling(model, benchmark.hr, scale, device, ensemble, tile, precision)
     return record
 
 
@@ -194,12 +204,13 @@ def convention(
     ensemble: bool = False,
     tile: int | None = None,
     lr_files: bool = False,
+    precision: Precision = "32-true",
 ) -> dict[str, str | int]:
     """State how `evaluate` computes its numbers, to be kept beside them.
 
     Parameters
     ----------
-    scale, y_rounding, device, ensemble, tile
+    scale, y_rounding, device, ensemble, tile, precision
         As in `evaluate`.
     lr_files : bool
         Whether LR images were read from files.
@@ -219,7 +230,7 @@ def convention(
         "ssim": "11×11 Gaussian window, σ 1.5, valid region",
         "tiling": f"tiles of {tile}×{tile} LR pixels with {OVERLAP} around" if tile else "none: whole images",
         "ensemble": "mean of 8 flips and rotations" if ensemble else "none",
-        "dtype": "float32 network, float64 metrics of 8-bit images",
+        "dtype": f"{TOLD[precision]}, float64 metrics of 8-bit images",
         "device": f"network on {torch.device(device).type}, metrics on the CPU",
     }
 
@@ -231,12 +242,13 @@ def _tiling(
     device: str | torch.device,
     ensemble: bool,
     tile: int,
+    precision: Precision,
 ) -> dict[str, str | int | float | None] | None:
     for ref in refs:
         lr = downscale(_hr(ref, scale), scale)
         if max(lr.shape[1:]) > tile:
             (height, width), levels, psnr = deviation(
-                lambda part: super_resolve(model, part, scale, device, ensemble), lr, scale, tile
+                lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision), lr, scale, tile
             )
             where = {"image": ref.name, "width": width, "height": height}
             return {**where, "levels": levels, "psnr": psnr if levels else None}
@@ -261,12 +273,12 @@ def _quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, y_rounding: str)
 
 def _over_flips_and_rotations(model: nn.Module, lr: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _H _W"]:
     """Mean of the outputs for all eight, each turned back (self-ensemble: EDSR, arXiv 1707.02921, 3.4)."""
-    outputs = []
+    outputs = []  # of float32: a mean of bfloat16 would round once more
     for quarters in range(4):
         turned = lr.rot90(quarters, (-2, -1))
         outputs += [
-            model(turned).rot90(-quarters, (-2, -1)),
-            model(turned.flip(-1)).flip(-1).rot90(-quarters, (-2, -1)),
+            model(turned).float().rot90(-quarters, (-2, -1)),
+            model(turned.flip(-1)).float().flip(-1).rot90(-quarters, (-2, -1)),
         ]
     return torch.stack(outputs).mean(0)
 

@@ -15,6 +15,7 @@ from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError
 from srlab.measure.evaluation import convention, super_resolve
 from srlab.measure.metrics import luma, psnr
+from srlab.measure.precision import TOLD, Precision
 from srlab.models.registry import entry
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
@@ -137,6 +138,7 @@ def compare(
     crop: Crop | None = None,
     device: str | torch.device = "cpu",
     tile: int | None = None,
+    precision: Precision = "32-true",
 ) -> Comparison:
     """Shrink an HR image and restore it with each model.
 
@@ -150,7 +152,7 @@ def compare(
     scale : int
     crop : Crop, optional
         What to show; by default `most_disputed`.
-    device, tile
+    device, tile, precision
         As in `super_resolve`.
 
     Raises
@@ -167,7 +169,7 @@ def compare(
     lr, sr = downscale(hr, scale), {}
     for contender in contenders:
         network = contender.network.to(device) if contender.network else None
-        sr[contender.name] = super_resolve(network, lr, scale, device, tile=tile)
+        sr[contender.name] = super_resolve(network, lr, scale, device, tile=tile, precision=precision)
 
     why = "as asked for"
     if crop is None and len(sr) > 1:
@@ -181,7 +183,8 @@ def compare(
     told = [
         f"Y-PSNR: Y of BT.601, rounded to whole numbers; of the image a border of {scale} px is left out",
         f"LR: {how['lr']}",
-        f"SR: {how['sr']}" + (f", {how['tiling']}" if tile else ""),
+        f"SR: {how['sr']}" + (f", {how['tiling']}" if tile else "")
+        + (f", by a {TOLD[precision]}" if precision != "32-true" else ""),
         f"Crop: {crop.width}×{crop.height} HR px at ({crop.left}, {crop.top}), {why}",
         *(f"Weights of {', '.join(names)}: {source}" for source, names in sources.items()),
     ]

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from srlab.errors import InputError, out_of_memory
 from srlab.files import check_writable
 from srlab.measure.evaluation import super_resolve
+from srlab.measure.precision import Precision
 from srlab.pictures.files import FORMATS, Picture, check_size, read_picture, write_picture
 
 #: Side of a tile, in LR pixels, where nobody chooses one, and the area up to which a picture is worked on
@@ -140,6 +141,7 @@ def upscale_picture(
     device: str | torch.device = "cpu",
     ensemble: bool = False,
     tile: int | None = None,
+    precision: Precision = "32-true",
 ) -> Picture:
     """Enlarge a picture, in its own bit depth.
 
@@ -149,7 +151,7 @@ def upscale_picture(
         As in `super_resolve`; None is bicubic interpolation.
     picture : Picture
     scale : int
-    device, ensemble, tile
+    device, ensemble, tile, precision
         As in `super_resolve`.
 
     Returns
@@ -158,7 +160,7 @@ def upscale_picture(
         With what `picture` carries. The alpha is enlarged by bicubic interpolation; colours are enlarged as
         they are stored, those under transparent pixels too.
     """
-    rgb = super_resolve(model, picture.rgb, scale, device, ensemble, tile)
+    rgb = super_resolve(model, picture.rgb, scale, device, ensemble, tile, precision)
     alpha = picture.alpha
     if alpha is not None:
         alpha = super_resolve(None, alpha.expand(3, -1, -1), scale, tile=tile)[0]
@@ -173,6 +175,7 @@ def upscale_files(
     ensemble: bool = False,
     tile: int | None = None,
     overwrite: bool = False,
+    precision: Precision = "32-true",
 ) -> Outcome:
     """Enlarge pictures one after the other, with a progress bar; a bad one does not stop the rest.
 
@@ -180,7 +183,7 @@ def upscale_files(
     ----------
     jobs : sequence of Job
         As of `plan`.
-    model, scale, device, ensemble
+    model, scale, device, ensemble, precision
         As in `super_resolve`.
     tile : int, optional
         Side of the tiles in LR pixels; by default 256 for pictures of more than 512×512 pixels, and smaller
@@ -201,7 +204,7 @@ def upscale_files(
             outcome.skipped.append(job.target)
             continue
         try:
-            picture = _enlarged(job, model, scale, device, ensemble, tile)
+            picture = _enlarged(job, model, scale, device, ensemble, tile, precision)
         except InputError as error:
             outcome.failed.append(str(error))
             continue
@@ -223,13 +226,14 @@ def _enlarged(
     device: str | torch.device,
     ensemble: bool,
     tile: int | None,
+    precision: Precision,
 ) -> Picture:
     picture = read_picture(job.source)
     _, height, width = picture.rgb.shape
     check_size(job.target, scale * width, scale * height)
     tile = choose_tile(height, width, tile)
     try:
-        return upscale_picture(model, picture, scale, device, ensemble, tile)
+        return upscale_picture(model, picture, scale, device, ensemble, tile, precision)
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from None
     except Exception as error:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # and not its `optimize`, which takes long and is loaded when first used
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
-from scipy.optimize import isotonic_regression
 
 from srlab.plots.style import INK
 
 SMALL = 7.0  # points: the smallest that any figure has
-LETTERS = {"message": 80, "note": 122}  # in a line across two columns
+LETTERS = {"message": 88, "note": 132}  # in a line across two columns
 LINE = 9.5  # points from one name to the next below it
 AWAY = 5.0  # points from a point to its name
 CONTRAST = 4.5  # of a text to white, at least (WCAG)
@@ -36,9 +38,15 @@ class Name(NamedTuple):
 
 def tell(figure: FigureBase, message: str, note: str) -> None:
     """Put the message above a figure, in one or two lines, and below it what marks and bars mean, and of how many."""
+    message, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (message, note))
     left = {"x": 0.008, "ha": "left"}
     figure.suptitle(fill(message, LETTERS["message"]), fontsize=9, fontweight="bold", **left)
     figure.supxlabel(fill(note, LETTERS["note"]), fontsize=SMALL, color=INK, **left)
+
+
+def signed(number: float) -> str:
+    """A number with two decimals and its sign."""
+    return f"{number:+.2f}".replace("-", "−")
 
 
 def readable(colour: str) -> str:
@@ -54,14 +62,20 @@ def _luminance(rgb: Float[np.ndarray, "3"]) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def spread(places: Sequence[float], gap: float, low: float, high: float) -> Float[np.ndarray, " n"]:
-    """Places moved as little as may be, so that each is `gap` from the next, within low and high if they fit."""
-    places = np.asarray(places, float)
+def spread(
+    places: Float[np.ndarray, " n"], heights: Float[np.ndarray, " n"], low: float, high: float
+) -> Float[np.ndarray, " n"]:
+    """Middles of boxes of these heights, moved as little as may be from their places until none lies on another.
+
+    They stay within low and high if they fit.
+    """
     order = np.argsort(places, kind="stable")
-    steps = gap * np.arange(len(places))
-    apart = isotonic_regression(places[order] - steps).x
+    tall = heights[order]
+    steps = np.concatenate([[0], np.cumsum((tall[:-1] + tall[1:]) / 2)])
+    apart = scipy.optimize.isotonic_regression(places[order] - steps).x
+    least, most = low + tall[0] / 2, high - tall[-1] / 2 - steps[-1]
     found = np.empty(len(places))
-    found[order] = np.clip(apart, low, max(low, high - steps[-1])) + steps
+    found[order] = np.clip(apart, least, max(least, most)) + steps
     return found
 
 
@@ -75,10 +89,9 @@ def name_lines(names: Mapping[Axes, Sequence[Name]]) -> None:
     points = figure.dpi / 72
     for ax, own in names.items():
         box = ax.get_window_extent()
-        heights = [ax.transData.transform((name.x, name.y))[1] for name in own]
-        lines = np.array([name.words.count("\n") + 1 for name in own])
-        gap = LINE * points * lines.max(initial=1)
-        for text, place in zip(written[ax], spread(heights, gap, box.y0, box.y1) if own else (), strict=True):
+        places = np.array([ax.transData.transform((name.x, name.y))[1] for name in own])
+        heights = LINE * points * np.array([name.words.count("\n") + 1 for name in own])
+        for text, place in zip(written[ax], spread(places, heights, box.y0, box.y1), strict=True):
             text.xyann = (1 + 2 * AWAY * points / box.width, (place - box.y0) / box.height)
 
 
@@ -107,15 +120,26 @@ def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
         room = ax.get_window_extent()
         places = [ax.transData.transform((name.x, name.y)) for name in own]
         taken = [Bbox.from_extents(*(at - 3 * points), *(at + 3 * points)) for at in places]
+        taken += [Bbox.from_extents(*(at - points), *(at + points)) for at in _drawn(ax, 4 * points)]
         for name, at in zip(own, places, strict=True):
             text = _written(ax, name, {"shrinkB": 2.0})
             text.set_ha("center")
-            size = text.get_window_extent().size
+            size = Text.get_window_extent(text).size  # without its line
             box = _free(at, size, points, room, taken)
             taken.append(box)
             middle = (box.p0 + box.p1) / 2
             text.xyann = tuple((middle - room.p0) / room.size)
             text.arrow_patch.set_visible(np.abs(middle - at).max() > size.max() / 2 + 2 * AWAY * points)
+
+
+def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
+    """Where markers are, and places along lines, about a step apart, in pixels."""
+    found = [ax.transData.transform(each.get_offsets()) for each in ax.collections if isinstance(each, PathCollection)]
+    for line in ax.lines:
+        ends = line.get_transform().transform(line.get_xydata())
+        for start, end in zip(ends[:-1], ends[1:], strict=True):
+            found.append(np.linspace(start, end, 2 + int(np.hypot(*(end - start)) / step)))
+    return np.concatenate([np.empty((0, 2)), *found])
 
 
 def _free(at: np.ndarray, size: np.ndarray, points: float, room: Bbox, taken: Sequence[Bbox]) -> Bbox:

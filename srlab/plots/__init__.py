@@ -11,15 +11,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "clusters": ["centroid_drift", "cluster_colours", "cluster_maps", "cluster_view", "patch_sheet"],
         "drawings": ["DRAWINGS", "draw", "redraw", "shown"],
+        "by_image": ["gains"],
+        "latency": ["scaling"],
         "maps": ["LR_PIXELS", "TITLE", "attention", "panel_maps", "reach", "shrink_factor", "weight_maps"],
         "output": ["save"],
+        "restored": ["pictures"],
         "studies": [
             "cluster_sizes",
             "comparison",
             "convergence",
-            "gains",
-            "pictures",
-            "scaling",
             "sharing",
             "sweep",
             "training",

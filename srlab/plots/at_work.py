@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from srlab.findings.at_work import losses
 from srlab.findings.frames import MARGIN, count
+from srlab.plots.labels import tell
+from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 
@@ -24,18 +26,27 @@ def at_work(drops: pd.DataFrame) -> Figure:
     """
     parts = list(drops.groupby("experiment", sort=False))
     heights = [0.8 + 0.19 * own["model"].nunique() for _, own in parts]
-    figure = blank(DOUBLE, sum(heights))
-    rows = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for row, (experiment, own) in zip(rows, parts, strict=True):
+    figure = blank(DOUBLE, sum(heights) + 0.7)
+    bands = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    over, dearest = [], []
+    for band, (experiment, own) in zip(bands, parts, strict=True):
         changes = list(own["change"].unique())
-        panels = row.subplots(1, len(changes), sharey=True)
+        panels = band.subplots(1, len(changes), sharey=True)
         for ax, change in zip(panels, changes, strict=True):
             _losses(ax, own[own["change"] == change])
-            ax.set_title(change)
+            ax.set(title=change, xlabel="Y-PSNR lost (dB)")
+        panels[0].set_ylabel(experiment)
         images, seeds = own[["benchmark", "name"]].drop_duplicates().shape[0], own["seed"].nunique()
-        over = f"{count(images, 'crop')}, {count(seeds, 'seed')}"
-        over += " (dots), bars: 95 %, a panel's at once" if seeds > 1 else ": no interval"
-        row.supxlabel(f"{experiment}: Y-PSNR lost (dB); {over}; grey: ±{MARGIN:g} dB", fontsize=8)
+        over.append(f"{experiment}: {count(images, 'crop')}, {count(seeds, 'seed')}" + ", no interval" * (seeds == 1))
+        found = losses(own)
+        most = found.loc[found["drop_db"].idxmax()]
+        dearest.append(f"{experiment} {most['drop_db']:+.3f} dB ({most['model']}, {most['change']})")
+    tell(
+        figure,
+        f"The most that altered attention costs: {'; '.join(dearest)}",
+        f"{'; '.join(over)}. Large: mean; small: a seed; bars: 95 % intervals over seeds, a panel's all at once. Grey: no "
+        f"effect, ±{MARGIN:g} dB.",
+    )
     return figure
 
 
@@ -54,5 +65,4 @@ def _losses(ax: Axes, drops: pd.DataFrame) -> None:
         ax.plot(row.drop_db, y, **style)
     low, high = min(seeds.min(), -MARGIN), max(seeds.max(), MARGIN)
     ax.set_xlim(low - 0.3 * (high - low), high + 0.3 * (high - low))
-    ax.set_yticks(range(len(found)), found["model"])
-    ax.set_ylim(len(found) - 0.3, -0.6)
+    rows(ax, found["model"].tolist())

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from srlab.findings.branched import LOCAL
 from srlab.findings.frames import count
+from srlab.plots.labels import tell
+from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 
@@ -22,7 +24,7 @@ def branched(gains: pd.DataFrame, seeds: pd.DataFrame, gates: pd.DataFrame) -> F
     gains, seeds, gates : DataFrame
         As of the functions of these names in `srlab.findings.branched`.
     """
-    figure = blank(DOUBLE, 0.22 * len(gains) + 1.1)
+    figure = blank(DOUBLE, 0.22 * len(gains) + 1.6)
     gain, opened = figure.subplots(1, 2, sharey=True, width_ratios=[5, 2])
     margin = gains["margin_db"].iloc[0]
     gain.axvspan(-margin, margin, color="#e6e6e6", zorder=0)
@@ -36,20 +38,30 @@ def branched(gains: pd.DataFrame, seeds: pd.DataFrame, gates: pd.DataFrame) -> F
         gain.plot(row.gain_db, y, **style)
         _gates(opened, gates[gates["arm"] == row.arm], y, style)
     names = [f"{arm} (second control)" if arm == LOCAL else arm for arm in gains["arm"]]
-    gain.set_yticks(range(len(gains)), names)
+    rows(gain, names)
     for label, arm in zip(gain.get_yticklabels(), gains["arm"], strict=True):
         label.set_fontstyle("italic" if arm == LOCAL else "normal")
-    gain.set_ylim(len(gains) - 0.4, -0.6)
-    gain.set_xlabel("Y-PSNR − that of the trunk gone on with alone (dB)")
-    trunks, images = int(gains["seeds"].min()), int(gains["images"].iloc[0])
-    gain.set_title(f"{count(trunks, 'trunk')} (dots), {count(images, 'image')}; bars: 95 %, all at once", pad=14)
-    named = {"ha": "center", "fontsize": 7, "color": INK}
-    gain.annotate(f"no effect: ±{margin:g} dB", (0, 1), (0, 3), ("data", "axes fraction"), "offset points", **named)
-    opened.set_xlabel("gates, a marker a layer")
-    opened.set_title("0: closed, 1: as from scratch", pad=14)
+    gain.set(xlabel="Y-PSNR − that of the trunk gone on with alone (dB)", title="(a) what each arm adds")
+    opened.set(xlabel="0: closed, 1: as from scratch", title="(b) gates")
     opened.set_xlim(left=0)
     opened.tick_params(length=0, axis="y")
+    arms = gains[gains["arm"] != LOCAL]
+    best = arms.loc[arms["gain_db"].idxmax()]
+    trunks, images = int(gains["seeds"].min()), int(gains["images"].iloc[0])
+    tell(
+        figure,
+        f"Attention adds {best['gain_db']:+.3f} dB to a trained trunk at most ({best['arm']}); "
+        f"{_within(arms, margin)} of {count(len(arms), 'arm')} lie within ±{margin:g} dB of nothing",
+        f"{count(trunks, 'trunk')} (small dots), {count(images, 'image')}. (a) Bars: 95 % intervals over trunks, all at "
+        f"once; an arm lies within where its whole bar does; grey: no effect, ±{margin:g} dB. (b) A marker a layer, mean "
+        "over trunks.",
+    )
     return figure
+
+
+def _within(arms: pd.DataFrame, margin: float) -> int:
+    """How many arms have an interval that lies wholly within the margin."""
+    return int(((arms["low_db"] > -margin) & (arms["high_db"] < margin)).sum())
 
 
 def _gates(ax: Axes, gates: pd.DataFrame, y: int, style: dict) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from srlab.findings.cost_claims import as_ratio
+from srlab.findings.claims import published_claims
+from srlab.findings.cost_claims import ENDS, as_ratio
 from srlab.findings.tables import with_unit
+from srlab.plots.labels import SMALL, Name, name_points, tell
 from srlab.plots.marks import logarithmic, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 
@@ -19,6 +22,7 @@ CODES = {"as published": ("#D55E00", "--", "^"), "ours": ("#0072B2", "-", "o")}
 #: Of what the rival takes as many times as much.
 COSTS = {"time_reduction_percent": "time", "latency_ratio": "time", "memory_ratio": "memory"}
 COLUMNS = 3
+MANY = 6  # sizes that have room for their names
 
 
 @rc_context(HOUSE)
@@ -32,65 +36,68 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
     curves : DataFrame
         As of `srlab.findings.cost_claims.curves`.
     """
+    if curves.empty:
+        figure = blank(DOUBLE, 0.8)
+        tell(figure, "This profile measures nothing for claims about time and memory", "")
+        return figure
     panels = curves.groupby(["id", "against"], sort=False)
-    rows = max(1, -(-len(panels) // COLUMNS))  # one that says so where nothing was measured
-    figure = blank(DOUBLE, 1.75 * rows + 0.5)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
+    lines = -(-len(panels) // COLUMNS)
+    figure = blank(DOUBLE, 1.95 * lines + 0.8)
+    axes = figure.subplots(lines, COLUMNS, squeeze=False).flatten()
+    claims, names = published_claims(), {}
     for ax, ((name, against), own) in zip(axes, panels, strict=False):
-        _panel(ax, own)
-        ax.set_title(f"{name}: {against}")
+        names[ax] = _panel(ax, own)
+        ax.set_title(f"{fill(claims[name].claim, 36)}\nagainst {against}", fontsize=SMALL)
     for ax in axes[len(panels) :]:
         ax.remove()
     for ax in axes[max(0, len(panels) - COLUMNS) : len(panels)]:
-        ax.set_xlabel("√(height × width) of the map (px)")
-    if curves.empty:
-        figure.suptitle("This profile measures nothing for claims about time and memory.")
-    entries = [
-        Line2D([], [], color=colour, linestyle=line, marker=marker, label=code)
-        for code, (colour, line, marker) in CODES.items()
-    ]
-    entries += [
-        Line2D(
-            [], [], color=INK, marker="s", markerfacecolor=INK, linestyle="none", label="filled: judged here"
-        ),
-        Line2D([], [], color=INK, marker="x", linestyle="none", label="from here on (interpolated)"),
-    ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=4)
+        ax.set_xlabel("√(pixels of the map)")
+    judged = curves[curves["judged"] & curves["claimed"].notna()]
+    told = []
+    for code, own in judged.groupby("code", sort=False):
+        reached = int((own["value"] >= own["claimed"]).sum())
+        told.append(f"{reached} of {len(own)} on {'our own' if code == 'ours' else 'the published'} code")
+    processes = curves["processes"].max()
+    bars = f"bars: 95 % intervals over {processes} processes" if processes > 1 else "one process: no interval"
+    tell(
+        figure,
+        f"Comparisons that reach what is claimed, at the size judged: {', '.join(told)}",
+        f"Upwards the claimed side is ahead. Medians; {bars}. Filled: the size judged, named by the claim or else the largest. "
+        "×: from here on no effect, or the claim, is passed and not left again (interpolated).",
+    )
+    name_points(names)
     return figure
 
 
-def _panel(ax: Axes, rows: pd.DataFrame) -> None:
-    """One claim against one rival."""
+def _panel(ax: Axes, rows: pd.DataFrame) -> list[Name]:
+    """One claim against one rival; what its lines are called."""
     quantity, claimed = rows["quantity"].iloc[0], rows["claimed"].iloc[0]
     sides = np.sqrt(rows["height"] * rows["width"])
     goals = {"from_no_effect": 1.0}
-    ax.margins(y=0.12)
     ax.axhline(1, color=INK, linewidth=0.7, linestyle=":")
-    _words(ax, 1.0, "no effect")
+    names = [Name("no effect", sides.max(), 1.0)]
     if np.isfinite(claimed):
         goals["from_claim"] = as_ratio(claimed, quantity)
         ax.axhline(goals["from_claim"], color=INK, linewidth=0.9)
-        _words(ax, float(goals["from_claim"]), f"claimed: {with_unit(claimed, quantity)}")
+        names.append(Name(f"claimed: {with_unit(claimed, quantity)}", sides.min(), float(goals["from_claim"])))
     for code, own in rows.groupby("code", sort=False):
         colour, line, marker = CODES[code]
         x = sides[own.index]
-        value, low, high = (
-            np.array([as_ratio(end, quantity) for end in own[column]]) for column in ("value", "low", "high")
-        )
+        value, low, high = (np.array([as_ratio(end, quantity) for end in own[column]]) for column in ENDS)
         known = np.isfinite(high) & (low > 0)
         ax.vlines(x[known], low[known], high[known], color=colour, linewidth=2, alpha=0.5)
         ax.plot(x, value, color=colour, linestyle=line, marker=marker, markersize=4, markerfacecolor="white")
         ax.plot(x[own["judged"]], value[own["judged"]], color=colour, marker=marker, linestyle="none")
+        names.append(Name(code, x.iloc[len(x) // 2], value[len(x) // 2], colour))
         for column, goal in goals.items():
             start = np.sqrt(own[column].iloc[0])
             if start > x.min():
                 ax.plot(start, goal, color=colour, marker="x", markersize=7, linestyle="none")
-    powers(ax, sorted(sides.round().astype(int).unique().tolist()))
-    ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45)
+    measured = sorted(sides.round().astype(int).unique().tolist())
+    powers(ax, measured)
+    if len(measured) > MANY:  # every second name, the largest's among them
+        ax.set_xticks(measured, [f"{side}" * ((len(measured) - i) % 2) for i, side in enumerate(measured)])
     logarithmic(ax)
+    ax.margins(y=0.2)
     ax.set_ylabel(f"rival's {COSTS[quantity]} ÷ own")
-
-
-def _words(ax: Axes, y: float, words: str) -> None:
-    """What a horizontal line means, at its left end."""
-    ax.annotate(words, (0.02, y), xycoords=("axes fraction", "data"), fontsize=6, va="bottom", color=INK)
+    return names

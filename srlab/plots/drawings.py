@@ -14,13 +14,25 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from IPython.display import Image
+from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from srlab.errors import InputError
 from srlab.files import write_text
-from srlab.plots import at_work, branched, claims, cost_claims, latency, recall, studies, sweeps, ways
+from srlab.plots import (
+    at_work,
+    branched,
+    by_image,
+    claims,
+    cost_claims,
+    latency,
+    recall,
+    studies,
+    sweeps,
+    ways,
+)
 from srlab.plots.output import save
 
 
@@ -36,9 +48,9 @@ DRAWINGS = {
     "clusters": Drawing(sweeps.clusters, ("clusters_images", "clusters_costs", "clusters_evenness")),
     "cluster_ways": Drawing(ways.cluster_ways, ("cluster_ways_sizes", "cluster_ways_evenness")),
     "window": Drawing(sweeps.window, ("window_images", "window_costs", "window_evenness")),
-    "scaling": Drawing(studies.scaling, ("timing",)),
+    "scaling": Drawing(latency.scaling, ("timing",)),
     "comparison": Drawing(studies.comparison, ("comparison_images", "comparison_costs", "bicubic_images")),
-    "gains": Drawing(studies.gains, ("comparison_images",)),
+    "gains": Drawing(by_image.gains, ("comparison_images",)),
     "convergence": Drawing(studies.convergence, ("comparison_curves",)),
     "centroids": Drawing(sweeps.centroids, ("centroids_images", "centroids_drift", "centroids_evenness")),
     "depth": Drawing(sweeps.depth, ("depth_similarity", "depth_images", "depth_costs")),
@@ -107,29 +119,32 @@ def redraw(name: str, study_folder: Path) -> Figure:
     return drawing.draw(*frames)
 
 
-def shown(figure: Figure) -> list[dict]:
-    """The numbers that a figure shows: of each of its axes the labels, and each line, set of markers and bar.
+def shown(figure: Figure) -> dict:
+    """What a figure shows: its message and note, and of each of its axes words, lines, sets of markers, bars and cells.
 
     Numbers have nine significant digits.
     """
-    found = []
-    for ax in figure.axes:
-        marks = [c for c in ax.collections if isinstance(c, PathCollection)]
-        bars = [p for p in ax.patches if isinstance(p, Rectangle)]
-        found.append(
-            {
-                "x": ax.get_xlabel(),
-                "y": ax.get_ylabel(),
-                "title": ax.get_title(),
-                "lines": [_digits(np.column_stack(line.get_data(orig=True))) for line in ax.lines],
-                "marks": [_digits(mark.get_offsets()) for mark in marks],
-                "bars": _digits(
-                    [(bar.get_x(), bar.get_width(), bar.get_y(), bar.get_height()) for bar in bars]
-                ),
-                "cells": [_digits(image.get_array()) for image in ax.images],
-            }
-        )
-    return found
+    parts = [figure, *figure.subfigs]
+    return {
+        "message": " ".join(part.get_suptitle() for part in parts).strip(),
+        "note": " ".join(part.get_supxlabel() for part in parts).strip(),
+        "axes": [_shown(ax) for ax in figure.axes],
+    }
+
+
+def _shown(ax: Axes) -> dict:
+    marks = [c for c in ax.collections if isinstance(c, PathCollection)]
+    bars = [p for p in ax.patches if isinstance(p, Rectangle)]
+    return {
+        "x": ax.get_xlabel(),
+        "y": ax.get_ylabel(),
+        "title": ax.get_title(),
+        "words": [text.get_text() for text in ax.texts],
+        "lines": [_digits(np.column_stack(line.get_data(orig=True))) for line in ax.lines],
+        "marks": [_digits(mark.get_offsets()) for mark in marks],
+        "bars": _digits([(bar.get_x(), bar.get_width(), bar.get_y(), bar.get_height()) for bar in bars]),
+        "cells": [_digits(image.get_array()) for image in ax.images],
+    }
 
 
 def _digits(numbers: object) -> list[list[float | None]]:

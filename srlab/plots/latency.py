@@ -1,4 +1,4 @@
-"""Figures of time and memory: back-ends, routing, scales, limits, and the roofline."""
+"""Figures of time and memory: against size, back-ends, routing, scales, limits, and the roofline."""
 
 from __future__ import annotations
 
@@ -7,22 +7,77 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from srlab.findings.frames import count
 from srlab.findings.tables import NAMES
-from srlab.measure.limits import MEASURED, MEMORY
-from srlab.plots.marks import conditions, key, logarithmic, points, powers
+from srlab.measure.limits import MEASURED
+from srlab.plots.labels import Name, name_lines, name_points, tell
+from srlab.plots.marks import conditions, logarithmic, points, powers, rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 #: Back-ends of window attention: colour, marker, words.
 BACKENDS = {
-    "reference": ("#D55E00", "^", "plain formula, table"),
-    "sdpa": ("#0072B2", "o", "fused kernel, table"),
-    "flex": ("#009E73", "s", "FlexAttention, table"),
-    "rib": ("#CC79A7", "D", "fused kernel, RIB"),
+    "reference": ("#D55E00", "^", "plain formula"),
+    "sdpa": ("#0072B2", "o", "fused kernel"),
+    "flex": ("#009E73", "s", "FlexAttention"),
+    "rib": ("#CC79A7", "D", "fused, RIB"),
 }
+PLAIN = "reference"
 #: Colours of FGCA's windows, by side.
 ROUTED = {4: "#88CCEE", 8: "#882255", 16: "#DDCC77"}
+COLUMNS = ("median_ms", "peak_mib")
+#: Whose costs are the measure of the others'.
+DENSE = "nlan"
+#: The scale that is ×4 twice.
+TWICE = 16
+
+
+@rc_context(HOUSE)
+def scaling(costs: pd.DataFrame) -> Figure:
+    """Time and peak memory as shares of those of dense attention, against image size; networks, and layers alone.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As of `timings`.
+    """
+    figure = blank(DOUBLE, 5.6)
+    parts, sizes = ("non-local layers", "network"), sorted(costs["size"].unique().tolist())
+    grid = figure.subplots(2, 2, sharex=True, sharey="row")
+    names = {}
+    for axes, column, words in zip(grid, COLUMNS, ("time", "peak memory"), strict=True):
+        for ax, part in zip(axes, parts, strict=True):
+            own = costs[costs["part"] == part]
+            dense = own[own["model"] == DENSE].set_index("size")[column]
+            names[ax] = [_ratios(ax, each, dense, column) for _, each in own.groupby("model", sort=False)]
+            powers(ax, sizes)
+            logarithmic(ax)
+            unit = {"median_ms": "ms", "peak_mib": "MiB"}[column]
+            told = ", ".join(f"{dense[size]:.3g}" for size in sizes if size in dense)
+            ax.set_title(f"{'whole network' if part == 'network' else part} ({DENSE}: {told} {unit})")
+        axes[0].set_ylabel(f"{words} ÷ {DENSE}'s")
+    for ax in grid[-1]:
+        ax.set_xlabel("side of the LR image (px)")
+    alone = costs[(costs["part"] == parts[0]) & (costs["size"] == sizes[-1])].set_index("model")["median_ms"]
+    share = (alone / alone[DENSE]).drop(DENSE)
+    tell(
+        figure,
+        f"On {sizes[-1]}×{sizes[-1]} px attention takes {share.min():.2f} ({share.idxmin()}) to {share.max():.2f} times "
+        f"({share.idxmax()}) as long as {DENSE}'s",
+        f"Medians of {count(int(costs['repeats'].iloc[0]), 'repeat')}, bars: quartiles. In brackets what {DENSE} itself takes at "
+        "each size. Hollow, dashed: weights stored, not computed anew.",
+    )
+    name_lines(names)
+    return figure
+
+
+def _ratios(ax: Axes, costs: pd.DataFrame, dense: pd.Series, column: str) -> Name:
+    """A network's line, as shares of the dense one's; bars are its own quartiles."""
+    model = costs["model"].iloc[0]
+    by = dense.loc[costs["size"]].to_numpy()
+    scaled = costs.assign(**{name: costs[name] / by for name in ("median_ms", "q25_ms", "q75_ms", "peak_mib")})
+    points(ax, scaled["size"], scaled, column, look(model) | {"markersize": 4})
+    return Name(model, scaled["size"].iloc[-1], scaled[column].iloc[-1], look(model)["color"])
 
 
 @rc_context(HOUSE)
@@ -34,18 +89,29 @@ def backends(costs: pd.DataFrame) -> Figure:
     costs : DataFrame
         side, backend, height, median_ms, q25_ms, q75_ms, peak_mib, repeats, size.
     """
-    figure = blank(DOUBLE, 2.8)
-    time, memory = figure.subplots(1, 2)
-    for ax, column in ((time, "median_ms"), (memory, "peak_mib")):
+    figure = blank(DOUBLE, 3.1)
+    names = {}
+    for ax, column in zip(figure.subplots(1, 2), COLUMNS, strict=True):
+        names[ax] = []
         for backend, own in costs.groupby("backend", sort=False):
             colour, marker, words = BACKENDS[backend]
-            points(ax, own["side"], own, column, {"color": colour, "marker": marker, "label": words})
+            points(ax, own["side"], own, column, {"color": colour, "marker": marker})
+            names[ax].append(Name(words, own["side"].iloc[-1], own[column].iloc[-1], colour))
         powers(ax, sorted(costs["side"].unique().tolist()))
         logarithmic(ax)
         ax.set(xlabel="side of the windows (px)", ylabel=NAMES[column])
-    time.set_title(f"one layer, {conditions(costs)}")
-    memory.set_title(f"map of {costs['height'].iloc[0]}×{costs['height'].iloc[0]} px")
-    figure.legend(*time.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    side, height = costs["side"].max(), costs["height"].iloc[0]
+    largest = costs[costs["side"] == side].set_index("backend")[list(COLUMNS)]
+    share = (largest / largest.loc[PLAIN]).drop(PLAIN)
+    best = share["median_ms"].idxmin()
+    tell(
+        figure,
+        f"At windows of {side}×{side} px, “{BACKENDS[best][2]}” takes {100 * share.loc[best, 'median_ms']:.0f} % of the plain "
+        f"formula's time and {100 * share.loc[best, 'peak_mib']:.0f} % of its memory",
+        f"One layer on a map of {height}×{height} px, {costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles. All but RIB "
+        "read position biases from a table.",
+    )
+    name_lines(names)
     return figure
 
 
@@ -60,50 +126,76 @@ def routing(costs: pd.DataFrame) -> Figure:
         peak_mib, repeats, size.
     """
     tops = sorted(costs["top"].unique().tolist())
-    figure = blank(DOUBLE, 4.6)
+    figure = blank(DOUBLE, 5.0)
     grid = figure.subplots(2, len(tops), squeeze=False, sharex=True, sharey="row")
-    for axes, column in zip(grid, ("median_ms", "peak_mib"), strict=True):
+    names = {}
+    for axes, column in zip(grid, COLUMNS, strict=True):
         for ax, top in zip(axes, tops, strict=True):
+            names[ax] = []
             each = costs[costs["top"] == top]
             for (mechanism, side), own in each.groupby(["mechanism", "window"], sort=False, dropna=False):
-                style = look(mechanism)
+                style, words = look(mechanism), "BRA"
                 if mechanism == "fgcan":
                     style |= {"color": ROUTED[side], "markerfacecolor": ROUTED[side]}
+                    words = f"FGCA, M = {side:g}"
                 points(ax, own["size"], own, column, style)
+                names[ax].append(Name(words, own["size"].iloc[-1], own[column].iloc[-1], style["color"]))
             powers(ax, sorted(costs["size"].unique().tolist()))
             logarithmic(ax)
-            ax.set_title(f"top {top:g}" + (f": {conditions(each)}" if len(tops) == 1 else ""))
+            ax.set_title(f"top {top:g}")
         axes[0].set_ylabel(NAMES[column])
     for ax in grid[-1]:
         ax.set_xlabel("side of the map (px)")
-    entries = [
-        Line2D([], [], color=colour, marker=look("fgcan")["marker"], label=f"FGCA, M = {side}")
-        for side, colour in ROUTED.items()
-    ]
-    entries.append(Line2D([], [], label="BRA", **look("bran")))
-    figure.legend(handles=entries, loc="outside lower center", ncols=4)
+    size = costs["size"].max()
+    largest = costs[(costs["size"] == size) & (costs["top"] == tops[-1])].set_index("window")["median_ms"]
+    bra = largest[largest.index.isna()].iloc[0]
+    share = largest[largest.index.notna()] / bra
+    tell(
+        figure,
+        f"On {size}×{size} px, FGCA takes {share.min():.2f} (M = {share.idxmin():g}) to {share.max():.2f} times "
+        f"(M = {share.idxmax():g}) as long as BRA",
+        f"One layer alone; windows of M×M px choose the top {'/'.join(f'{top:g}' for top in tops)} of all windows. "
+        f"{costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles.",
+    )
+    name_lines(names)
     return figure
 
 
 @rc_context(HOUSE)
 def scales(costs: pd.DataFrame) -> Figure:
-    """Latency and memory of whole networks at each scale; ×16 is ×4 twice.
+    """Latency and memory of whole networks at each scale; ×16 is ×4 twice, and dashed.
 
     Parameters
     ----------
     costs : DataFrame
         model, scale, size, median_ms, q25_ms, q75_ms, peak_mib, repeats.
     """
-    figure = blank(DOUBLE, 3.0)
-    for ax, column in zip(figure.subplots(1, 2), ("median_ms", "peak_mib"), strict=True):
+    figure = blank(DOUBLE, 3.4)
+    names = {}
+    for ax, column in zip(figure.subplots(1, 2), COLUMNS, strict=True):
+        names[ax] = []
         for model, own in costs.groupby("model", sort=False):
-            points(ax, own["scale"], own, column, look(model))
+            style, own = look(model) | {"markersize": 4}, own.sort_values("scale")
+            once, twice = own[own["scale"] < TWICE], own[own["scale"] >= 4]
+            if len(twice) > 1:
+                ax.plot(twice["scale"], twice[column], **style | {"linestyle": "--", "marker": ""})
+            points(ax, once["scale"], once, column, style)
+            points(ax, twice["scale"].iloc[1:], twice.iloc[1:], column, style | {"linestyle": "", "markerfacecolor": "white"})
+            names[ax].append(Name(model, own["scale"].iloc[-1], own[column].iloc[-1], style["color"]))
         powers(ax, sorted(costs["scale"].unique().tolist()))
         ax.set_xticks(ax.get_xticks(), [f"×{scale:g}" for scale in ax.get_xticks()])
         logarithmic(ax)
-        ax.set(xlabel="scale (×16: ×4 of ×4)", ylabel=NAMES[column])
-        ax.set_title(f"whole network: {conditions(costs)}")
-    figure.legend(handles=key(costs["model"]), loc="outside lower center", ncols=6)
+        ax.set(xlabel="scale", ylabel=NAMES[column])
+    scales, times = sorted(costs["scale"].unique().tolist()), costs.pivot(index="model", columns="scale", values="median_ms")
+    longer = times[scales[-1]] / times[scales[0]]
+    tell(
+        figure,
+        f"×{scales[-1]} takes {longer.min():.1f} ({longer.idxmin()}) to {longer.max():.1f} times ({longer.idxmax()}) as long "
+        f"as ×{scales[0]}",
+        f"Whole networks, {conditions(costs)}; bars: quartiles."
+        + f" Dashed, hollow: ×{TWICE}, put together of ×4 and ×4 of what that makes." * (TWICE in scales),
+    )
+    name_lines(names)
     return figure
 
 
@@ -116,33 +208,39 @@ def limits(found: pd.DataFrame) -> Figure:
     found : DataFrame
         As of `srlab.measure.limits.find_limits`, with model instead of label.
     """
-    figure = blank(DOUBLE, 3.6)
-    for ax, column in zip(figure.subplots(1, 2), ("median_ms", "peak_mib"), strict=True):
+    figure = blank(DOUBLE, 3.7)
+    names = {}
+    reached = found[found["state"] == MEASURED]
+    for ax, column in zip(figure.subplots(1, 2), COLUMNS, strict=True):
+        names[ax] = []
         for model, own in found.groupby("model", sort=False):
-            style = look(model)
-            done = own[own["state"] == MEASURED]
+            style, done, failed = look(model), own[own["state"] == MEASURED], own[own["state"] != MEASURED]
+            if done.empty:
+                continue
             pixels = done["height"] * done["width"]
-            ax.plot(pixels, done[column], **style | {"markersize": 4})
-            failed = own[own["state"] != MEASURED]
-            if len(failed) and len(done):
-                _fell(ax, failed.iloc[0], float(pixels.iloc[-1]), done[column].iloc[-1], style["color"])
-        ax.set(xscale="log", xlabel="pixels of the map", ylabel=NAMES[column])
+            points(ax, pixels, done, column, style | {"markersize": 4})
+            words = model
+            if len(failed):
+                at = (pixels.iloc[-1], done[column].iloc[-1])
+                ax.plot(*at, marker="x", markersize=9, markeredgewidth=1.8, color=style["color"])
+                words = f"{model}:\n{failed['state'].iloc[0]} next"
+            names[ax].append(Name(words, pixels.iloc[-1], done[column].iloc[-1], style["color"]))
+        ax.set(xlabel="pixels of the map", ylabel=NAMES[column])
+        logarithmic(ax, "x")
         logarithmic(ax)
-        ax.set_title("one non-local layer alone")
-    states = [
-        Line2D([], [], color=INK, linestyle=":", marker="$M$", label="next size: out of memory"),
-        Line2D([], [], color=INK, linestyle=":", marker="$T$", label="next size: too slow"),
-    ]
-    figure.legend(handles=[*key(found["model"]), *states], loc="outside lower center", ncols=5)
+    last = reached.groupby("model", sort=False).last()
+    farthest = last[last["height"] * last["width"] == (last["height"] * last["width"]).max()]
+    never = [model for model in found["model"].unique() if model not in last.index]
+    never = f" Failed at the first size: {', '.join(never)}." * bool(never)
+    tell(
+        figure,
+        f"{len(farthest)} of {count(found['model'].nunique(), 'layer')} reached {farthest['width'].iloc[0]}×"
+        f"{farthest['height'].iloc[0]} px, {farthest['median_ms'].idxmin()} the fastest ({farthest['median_ms'].min():.0f} ms)",
+        f"One non-local layer alone, {reached['repeats'].iloc[0]:.0f} repeats; bars: quartiles. ×: the next size failed, for "
+        f"the reason that is named.{never}",
+    )
+    name_lines(names)
     return figure
-
-
-def _fell(ax: Axes, failed: pd.Series, pixels: float, value: float, colour: str) -> None:
-    """A dotted line to where a mechanism failed, at the height of what it last reached, and why."""
-    at = failed["height"] * failed["width"]
-    ax.plot([pixels, at], [value, value], color=colour, linestyle=":", linewidth=0.8)
-    marker = "$M$" if failed["state"] == MEMORY else "$T$"
-    ax.plot(at, value, marker=marker, color=colour, markersize=5, linestyle="none")
 
 
 @rc_context(HOUSE)
@@ -154,26 +252,38 @@ def roofline(costs: pd.DataFrame) -> Figure:
     costs : DataFrame
         model, gflops, moved_mib, median_ms, gflops_per_s, gib_per_s (the roofs), floor_ms, size, repeats.
     """
-    figure = blank(DOUBLE, 3.3)
+    figure = blank(DOUBLE, 3.6)
     roof, times = figure.subplots(1, 2)
     intensity = costs["gflops"] * 1e9 / (costs["moved_mib"] * 2**20)
     speed = costs["gflops"] / (costs["median_ms"] / 1e3)
     top, slope = costs["gflops_per_s"].iloc[0], costs["gib_per_s"].iloc[0] * 2**30 / 1e9
-    x = np.geomspace(min(intensity.min(), top / slope) / 2, 2 * max(intensity.max(), top / slope), 50)
+    ridge = top / slope
+    x = np.array([min(intensity.min(), ridge) / 2, ridge, 2 * max(intensity.max(), ridge)])
     roof.plot(x, np.minimum(top, slope * x), color=INK)
+    names = [Name(f"{top:.0f} GFLOP/s", float(np.sqrt(x[1] * x[2])), top), Name(f"{slope * 1e9 / 2**30:.1f} GiB/s", x[0], slope * x[0])]
     for model, across, up in zip(costs["model"], intensity, speed, strict=True):
         roof.plot(across, up, **look(model) | {"linestyle": "none"})
-    roof.set(xlabel="operations per byte that must move", ylabel="GFLOP/s")
+        names.append(Name(model, across, up, look(model)["color"]))
+    roof.set(xlabel="operations per byte that must move", ylabel="GFLOP/s", title="(a) speed under the roofs")
     logarithmic(roof, "x")
     logarithmic(roof)
-    roof.set_title(f"roofs: {top:.0f} GFLOP/s, {costs['gib_per_s'].iloc[0]:.1f} GiB/s, float32")
+    roof.margins(y=0.15)
     order = costs.sort_values("median_ms")
     for y, row in enumerate(order.itertuples()):
         times.plot([row.floor_ms, row.median_ms], [y, y], color="#bbbbbb", linewidth=1.5, zorder=0)
+        times.hlines(y, row.q25_ms, row.q75_ms, color=look(row.model)["color"], linewidth=2)
         times.plot(row.floor_ms, y, marker="|", color=INK, markersize=9, linestyle="none")
         times.plot(row.median_ms, y, **look(row.model) | {"linestyle": "none"})
-    times.set_yticks(range(len(order)), order["model"])
-    times.set(xlabel="ms: floor (bar) and measured median (marker)")
+    rows(times, order["model"].tolist())
+    times.set(xlabel="ms", title="(b) time above the floor")
     logarithmic(times, "x")
-    times.set_title(f"non-local layers, {conditions(costs)}")
+    over = (costs["median_ms"] / costs["floor_ms"]).set_axis(costs["model"])
+    tell(
+        figure,
+        f"Layers take {over.min():.1f} ({over.idxmin()}) to {over.max():.1f} times ({over.idxmax()}) the floor that "
+        "arithmetic and memory set",
+        f"Non-local layers, float32, {conditions(costs)}; roofs measured in the same run. (b) Black strokes: the floor; "
+        "markers: medians, bars: quartiles.",
+    )
+    name_points({roof: names})
     return figure

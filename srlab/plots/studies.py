@@ -1,30 +1,24 @@
-"""Figures of quality, time, memory and clusters, from tidy frames."""
+"""Figures of the main studies: training, sharing, sweeps of clusters and windows, the comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from srlab.findings.frames import count, images_in, late_gains, over_bicubic, pareto
 from srlab.findings.tables import NAMES
-from srlab.plots.marks import (
-    conditions,
-    draw_costs,
-    draw_gains,
-    from_zero,
-    images_and_seeds,
-    key,
-    logarithmic,
-    points,
-    powers,
-)
-from srlab.plots.style import DOUBLE, HOUSE, INK, STYLE, blank, look
+from srlab.plots.by_image import draw_gain_curve, gains_note, gains_over
+from srlab.plots.labels import Name, name_lines, name_points, tell
+from srlab.plots.marks import conditions, from_zero, images_and_seeds, logarithmic, points, powers, rows
+from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+
+#: LSP and CoA as the 2×2 that they are: each network's row (dense, sparse) and column (own weights, shared).
+CELLS = {"nlan": (0, 0), "nlan_shared": (0, 1), "lspn": (1, 0), "lcoan": (1, 1)}
+COLUMNS = ("each layer\nits own", "weights shared\n(CoA)")
 
 
 @rc_context(HOUSE)
@@ -36,18 +30,28 @@ def training(curves: pd.DataFrame) -> Figure:
     curves : DataFrame
         As of the function `curves`.
     """
-    figure = blank(DOUBLE, 2.5)
+    figure = blank(DOUBLE, 2.9)
     loss, psnr = figure.subplots(1, 2)
+    names = []
     for (model, seed), run in curves.groupby(["model", "seed"], sort=False):
-        line = look(model) | {"markersize": 3, "label": f"{model}, seed {seed}"}
+        line = look(model) | {"markersize": 3}
         loss.plot(run["step"], run["loss"], **line)
         psnr.plot(run["step"], run["validation_psnr"], **line)
+        end = run.iloc[-1]
+        names.append(Name(f"seed {seed}", end["step"], end["validation_psnr"], line["color"]))
+    loss.set(xlabel="step", ylabel="L1 loss (intensities 0 to 1)", title="(a) training patches")
+    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="(b) held-out patches, averaged weights")
+    runs = curves.groupby(["model", "seed"])["validation_psnr"]
+    first, last = runs.first().mean(), runs.last().mean()
+    models = ", ".join(curves["model"].unique())
     every = curves["step"].diff().iloc[-1]
-    loss.set(xlabel="step", ylabel="L1 loss (intensities 0 to 1)", title="training patches")
-    if np.isfinite(every):
-        loss.set_title(f"training patches, mean of {every:.0f} steps")
-    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="held-out patches, averaged weights")
-    psnr.legend(loc="lower right")
+    mean = f"(a) Mean of {every:.0f} steps. " if np.isfinite(every) else ""
+    tell(
+        figure,
+        f"In {curves['step'].max():,} steps {models} goes from {first:.2f} to {last:.2f} dB on held-out patches",
+        f"{mean}A line a seed. (b) PSNR of RGB patches, no border left out: not the Y-PSNR of benchmark images.",
+    )
+    name_lines({psnr: names})
     return figure
 
 
@@ -60,82 +64,98 @@ def convergence(curves: pd.DataFrame) -> Figure:
     curves : DataFrame
         As of the function `curves`.
     """
-    figure = blank(DOUBLE, 3.4)
+    figure = blank(DOUBLE, 3.6)
     psnr, late = figure.subplots(1, 2, width_ratios=[3, 2])
+    names = []
     for model, each in curves.groupby("model", sort=False):
         steps = each.groupby("step")["validation_psnr"].agg(["mean", "min", "max"])
         line = look(model) | {"markersize": 3, "markevery": 0.2}
         psnr.plot(steps.index, steps["mean"], **line)
-        psnr.fill_between(
-            steps.index, steps["min"], steps["max"], color=line["color"], alpha=0.15, linewidth=0
-        )
+        psnr.fill_between(steps.index, steps["min"], steps["max"], color=line["color"], alpha=0.15, linewidth=0)
+        names.append(Name(model, steps.index[-1], steps["mean"].iloc[-1], line["color"]))
     settled = curves.groupby("model")["validation_psnr"].quantile(0.25).min()
     psnr.set_ylim(bottom=settled)
-    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)")
-    psnr.set_title(f"held-out patches, averaged weights; band: {count(curves['seed'].nunique(), 'seed')}")
+    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="(a) held-out patches, averaged weights")
     gained = late_gains(curves)
     models = list(gained["model"].unique())
     for y, model in enumerate(models):
         own = gained.loc[gained["model"] == model, "late_db"]
         late.plot(own, np.full(len(own), y), **look(model) | {"linestyle": "none"})
-    late.set_yticks(range(len(models)), models)
-    late.invert_yaxis()
+    rows(late, models)
     late.axvline(0, color=INK, linewidth=0.8)
-    late.set(xlabel="gain of the last quarter of steps (dB)", title="a marker a seed")
-    figure.legend(handles=key(curves["model"]), loc="outside lower center", ncols=7)
-    return figure
-
-
-@rc_context(HOUSE)
-def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]]) -> Figure:
-    """Images in rows, each with its words beneath: "NAME: MORE", of many in a row on two lines."""
-    columns = max(map(len, rows))
-    if columns > 5:
-        rows = [[(words.replace(": ", ":\n"), image) for words, image in row] for row in rows]
-    side = DOUBLE / columns
-    words_in = 0.25 if columns <= 5 else 0.4
-    heights = [side * max(image.shape[0] / image.shape[1] for _, image in row) + words_in for row in rows]
-    figure = blank(DOUBLE, sum(heights))
-    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
-    for axes, row in zip(grid, rows, strict=True):
-        for ax in axes[len(row) :]:
-            ax.set_axis_off()
-        for ax, (words, image) in zip(axes, row, strict=False):
-            ax.imshow(image, interpolation="nearest")
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-            ax.grid(visible=False)
-            ax.set_anchor("N")
-            ax.set_xlabel(words)
-    return figure
-
-
-@rc_context(HOUSE)
-def gains(quality: pd.DataFrame, reference: str = "edsr_like") -> Figure:
-    """PSNR of each image against a reference model's, a panel a benchmark."""
-    benchmarks = quality["benchmark"].unique()
-    figure = blank(DOUBLE, 2.4 * len(benchmarks))
-    for ax, benchmark in zip(
-        figure.subplots(len(benchmarks), 1, squeeze=False)[:, 0], benchmarks, strict=True
-    ):
-        draw_gains(ax, quality[quality["benchmark"] == benchmark], reference)
-        ax.set_title(f"{benchmark}: {ax.get_title()}")
+    late.set(xlabel="gain of the last quarter (dB)", title="(b) had training settled?")
+    means, seeds = gained.groupby("model", sort=False)["late_db"].mean(), curves["seed"].nunique()
+    band = f"line: mean of {count(seeds, 'seed')}, band: lowest to highest" if seeds > 1 else "one seed: no band"
+    tell(
+        figure,
+        f"The last quarter of training still moved networks by {means.min():+.3f} ({means.idxmin()}) "
+        f"to {means.max():+.3f} dB ({means.idxmax()})",
+        f"PSNR of RGB patches, no border left out: benchmark images are told by Y-PSNR without a border, and may rank "
+        f"networks otherwise. (a) {band.capitalize()}; what lies below {settled:.2f} dB, early in training, is not "
+        "shown. (b) A marker a seed.",
+    )
+    name_lines({psnr: names})
     return figure
 
 
 @rc_context(HOUSE)
 def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_like") -> Figure:
-    """Sparse or dense, shared or not: gain of each image, and what the non-local layers alone cost."""
-    figure = blank(DOUBLE, 2.7)
-    gain, time, memory = figure.subplots(1, 3)
-    draw_gains(gain, quality, reference)
-    gain.set_title(f"(a) gain: {gain.get_title()}")
-    alone = costs[costs["part"] == "non-local layers"]
-    draw_costs(time, alone, "median_ms")
-    time.set_title(f"(b) non-local layers: {conditions(alone)}")
-    draw_costs(memory, alone, "peak_mib")
-    memory.set_title(f"(c) non-local layers: {conditions(alone).split(',')[0]}")
+    """LSP and CoA as the 2×2 that they are: gain of each image, and what the non-local layers alone cost."""
+    figure = blank(DOUBLE, 3.2)
+    gain, time, memory = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
+    found = {each.value: each for each in gains_over(quality, reference)}
+    alone = costs[costs["part"] == "non-local layers"].set_index("model")
+    gain.axhline(0, color=INK, linewidth=0.8)
+    for model, each in found.items():
+        row, column = CELLS[model]
+        beside = column + (2 * row - 1) * np.linspace(0.07, 0.22, len(each.images))
+        gain.scatter(beside, each.images, s=6, color=look(model)["color"], alpha=0.4, linewidths=0)
+    means = {model: each.mean for model, each in found.items()}
+    timed = {row.Index: (row.median_ms, row.q25_ms, row.q75_ms) for row in alone.itertuples()}
+    held = {row.Index: 3 * (row.peak_mib,) for row in alone.itertuples()}
+    names = {ax: _two_by_two(ax, each) for ax, each in ((gain, means), (time, timed), (memory, held))}
+    for ax in (time, memory):
+        from_zero(ax, "y")
+    gain.set(ylabel=f"Y-PSNR − {reference} (dB)", title="(a) quality")
+    time.set(ylabel=NAMES["median_ms"], title="(b) time of the layers")
+    memory.set(ylabel=NAMES["peak_mib"], title="(c) memory of the layers")
+    untimed = [model for model in found if model not in alone.index]
+    note = f"nlan: neither, nlan_shared: CoA, lspn: LSP, lcoan: both. (a) {gains_note(quality)} (b, c) {conditions(alone)}; bars: quartiles"
+    tell(figure, _shared(means, timed), note + f"; not timed: {', '.join(untimed)}." if untimed else f"{note}.")
+    name_points(names)
     return figure
+
+
+def _two_by_two(ax: Axes, cells: dict[str, tuple[float, float, float]]) -> list[Name]:
+    """Values and the ends of their bars, by network; a line joins what differs in nothing but whether weights are shared.
+
+    Solid lines are sparse (LSP), dashed ones dense.
+    """
+    names = []
+    for row, style in enumerate(("--", "-")):
+        own = {CELLS[model][1]: model for model in CELLS if CELLS[model][0] == row and model in cells}
+        ax.plot(list(own), [cells[model][0] for model in own.values()], color=INK, linewidth=1, linestyle=style)
+        for x, model in own.items():
+            value, low, high = cells[model]
+            marker = look(model) | {"markersize": 6, "markeredgecolor": INK}
+            if np.isfinite(high):
+                ax.vlines(x, low, high, color=marker["color"], linewidth=2, alpha=0.6)
+            ax.plot(x, value, **marker)
+            names.append(Name(model, x, value, marker["color"]))
+    ax.set_xticks((0, 1), COLUMNS)
+    ax.set_xlim(-0.7, 1.7)
+    ax.grid(visible=False, axis="x")
+    return names
+
+
+def _shared(gains: dict[str, tuple], times: dict[str, tuple]) -> str:
+    """What LSP alone, and LCoA, take of dense attention's time, and how far they move PSNR."""
+    told = [model for model in ("lspn", "lcoan") if model in times and model in gains]
+    if not told or not {"nlan"} <= times.keys() & gains.keys():
+        return "Sparse or dense, shared or not"
+    shares = " and ".join(f"{model} {100 * times[model][0] / times['nlan'][0]:.0f} %" for model in told)
+    moved = " and ".join(f"{gains[model][0] - gains['nlan'][0]:+.3f}" for model in told)
+    return f"Attention takes {shares} of nlan's time; PSNR moves by {moved} dB against it"
 
 
 @rc_context(HOUSE)
@@ -161,99 +181,57 @@ def sweep(
     model : str
         Whose colour.
     """
-    figure = blank(DOUBLE, 4.6)
+    figure = blank(DOUBLE, 5.2)
     (psnr, time), (memory, even) = figure.subplots(2, 2)
     style = look(model)
-    centred = quality.assign(
-        db=quality["psnr_y"] - quality.groupby(["benchmark", "name"])["psnr_y"].transform("mean")
-    )
-    images = centred.groupby(["benchmark", "name", option], sort=False)["db"].mean().unstack(option)
-    for values in images.to_numpy():
-        psnr.plot(images.columns, values, color=style["color"], alpha=0.35, linewidth=0.7)
-    seeds = centred.groupby([option, "seed"])["db"].mean().unstack(option)
-    psnr.plot(seeds.columns, seeds.mean(), **style)
-    psnr.vlines(seeds.columns, seeds.min(), seeds.max(), color=INK, linewidth=2)
-    psnr.set_title(f"(a) thin: an image, thick: mean ({images_and_seeds(quality)})")
-    psnr.set_ylabel("Y-PSNR − image's mean (dB)")
-
+    draw_gain_curve(psnr, quality, option, model)
+    psnr.set_title("(a) quality")
     alone = costs[costs["part"] == "non-local layers"].sort_values(option)
-    for ax, column, title in (
-        (time, "median_ms", f"(b) non-local layers: {conditions(alone)}"),
-        (memory, "peak_mib", f"(c) non-local layers: {conditions(alone).split(',')[0]}"),
-    ):
+    for ax, column, title in ((time, "median_ms", "(b) time"), (memory, "peak_mib", "(c) memory")):
         points(ax, alone[option], alone, column, style)
         from_zero(ax, "y")
-        ax.set(title=title, ylabel=NAMES[column])
-
-    spread = evenness.groupby(option)[measure]
-    even.plot(evenness[option], evenness[measure], ".", color=INK, alpha=0.5, markersize=3, zorder=3)
-    even.plot(spread.median().index, spread.median(), **style)
+        ax.set(title=f"{title} of the layers", ylabel=NAMES[column])
+    middle = evenness.groupby(option)[measure].median()
+    even.plot(evenness[option], evenness[measure], ".", color=style["color"], alpha=0.4, markersize=4)
+    even.plot(middle.index, middle, **style)
     even.set_ylim(-0.03, 1.03)
-    even.set(ylabel=NAMES[measure])
-    even.set_title(f"(d) line: median of {count(images_in(evenness), 'image')}, dots: each")
+    even.set(ylabel=NAMES[measure], title="(d) what clusters do")
+    values = sorted(quality[option].unique().tolist())
+    for ax in (time, memory, even):
+        powers(ax, values)
     for ax in (psnr, time, memory, even):
-        powers(ax, sorted(quality[option].unique().tolist()))
         ax.set_xlabel(NAMES[option])
+    each = f"(d) line: median of {count(images_in(evenness), 'image')}, dots: each."
+    note = f"(a) {gains_note(quality)} (b, c) {conditions(alone)}; bars: quartiles. {each}"
+    letter = {"clusters": "k", "window": "w"}[option]
+    moved = [f"{each.mean.value:+.3f} ({letter} = {each.value})" for each in gains_over(quality, values[0], option)]
+    times = alone.set_index(option)["median_ms"]
+    longer = f"{letter} = {values[-1]} takes {times[values[-1]] / times[values[0]]:.2f} times as long"
+    tell(figure, f"Against {letter} = {values[0]}, PSNR moves by {' and '.join(moved)} dB; {longer}", note)
     return figure
 
 
 @rc_context(HOUSE)
-def cluster_sizes(sizes: dict[int, np.ndarray], model: str = "lcoan") -> Figure:
-    """Sizes of the clusters of one image, largest first, a panel a number of clusters k."""
-    figure = blank(DOUBLE, 2.2)
-    colour = STYLE[model].colour
-    for ax, (k, counts) in zip(figure.subplots(1, len(sizes), squeeze=False)[0], sizes.items(), strict=True):
-        ax.bar(np.arange(1, k + 1), np.sort(counts)[::-1], width=1, color=colour)
-        ax.axhline(counts.sum() / k, color=INK, linewidth=0.9, linestyle=":", label="if all were alike")
-        ax.set(
-            title=f"k = {k}: {count(int((counts == 0).sum()), 'cluster')} empty", xlabel="cluster, by size"
-        )
-        ax.legend(loc="upper right")
-    figure.axes[0].set_ylabel("tokens")
+def cluster_sizes(sizes: dict[int, np.ndarray]) -> Figure:
+    """Sizes of the clusters of one image, largest first, a line a number of clusters k."""
+    figure = blank(DOUBLE, 3.2)
+    ax = figure.subplots()
+    names = []
+    for number, (k, counts) in enumerate(sizes.items()):
+        held = np.sort(counts[counts > 0])[::-1]
+        share, colour = 100 * held / counts.sum(), colormaps["viridis"](0.8 * number / max(1, len(sizes) - 1))
+        ax.plot(np.arange(1, len(held) + 1), share, color=colour, marker="o", markevery=[-1])
+        ax.axhline(100 / k, color=colour, linewidth=0.9, linestyle=":")
+        names.append(Name(f"k = {k}: {len(held)} in use", len(held), share[-1], to_hex(colour)))
+    powers(ax, [2**i for i in range(max(map(len, sizes.values())).bit_length())])
+    logarithmic(ax)
+    ax.set(xlabel="cluster, the largest first", ylabel="share of the image's tokens (%)")
+    empty = ", ".join(f"{int((counts == 0).sum())} of {k}" for k, counts in sizes.items())
+    tokens = next(iter(sizes.values())).sum()
+    note = f"One image, {tokens:,} tokens. A line ends at its last cluster in use; dotted: if all k were alike."
+    tell(figure, f"Clusters that hold no token of the image: {empty}", note)
+    name_lines({ax: names})
     return figure
-
-
-@rc_context(HOUSE)
-def scaling(costs: pd.DataFrame) -> Figure:
-    """Time and peak memory against image size, of whole networks and of their non-local layers alone.
-
-    Parameters
-    ----------
-    costs : DataFrame
-        As of `timings`.
-    """
-    figure = blank(DOUBLE, 5.4)
-    parts = ("network", "non-local layers")
-    grid = figure.subplots(2, 2, sharex=True, sharey="row")
-    for axes, column in zip(grid, ("median_ms", "peak_mib"), strict=True):
-        for ax, part in zip(axes, parts, strict=True):
-            own = costs[costs["part"] == part]
-            for model, each in own.groupby("model", sort=False):
-                points(ax, each["size"], each, column, look(model))
-            ax.set_yscale("log")
-            ax.set_title(f"{part}, {count(int(own['repeats'].iloc[0]), 'repeat')}, bars: quartiles")
-            if column == "peak_mib":
-                ax.set_title(part)
-                ax.set_xlabel("side of the LR image (px)")
-            _guides(ax, own, column)
-            powers(ax, sorted(costs["size"].unique().tolist()))
-        axes[0].set_ylabel(NAMES[column])
-        for ax in axes:
-            logarithmic(ax)
-    figure.legend(handles=key(costs["model"]), loc="outside lower center", ncols=4)
-    return figure
-
-
-def _guides(ax: Axes, costs: pd.DataFrame, column: str) -> None:
-    """Dotted lines of slope L and L², through the dearest model at the smallest size."""
-    sides = np.array([costs["size"].min(), costs["size"].max()])
-    start = costs.loc[costs["size"] == sides[0], column].max()
-    for power in (1, 2):
-        ends = start * (sides / sides[0]) ** (2 * power)
-        ax.plot(sides, ends, color="#888888", linestyle=":", linewidth=0.9, zorder=0)
-        words = f"∝ L{'²' if power == 2 else ''}"
-        at = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
-        ax.annotate(words, (sides[1], ends[1]), color="#666666", fontsize=7, **at)
 
 
 @rc_context(HOUSE)
@@ -270,16 +248,17 @@ def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame
     seeds = over_bicubic(quality, bicubic).groupby(["model", "seed"], sort=False)["gain_db"].mean().unstack()
     whole = costs[costs["part"] == "network"].set_index("model").loc[seeds.index]
     whole = whole.assign(parameters=whole["parameters"] / 1e3, gain_db=seeds.mean(axis=1))
-    figure = blank(DOUBLE, 3.3)
+    figure = blank(DOUBLE, 3.9)
     panels = figure.subplots(1, 3, sharey=True)
     words = {
-        "median_ms": f"latency (ms), {conditions(whole)}",
+        "median_ms": "latency (ms)",
         "peak_mib": "peak memory (MiB)",
         "parameters": "parameters (thousands)",
     }
+    names = {}
     for ax, (column, label) in zip(panels, words.items(), strict=True):
         front = pareto(whole, column)
-        ax.plot(front[column], front["gain_db"], color="#bbbbbb", linewidth=2, zorder=0)
+        ax.plot(front[column], front["gain_db"], color="#cccccc", linewidth=3, zorder=0)
         for model, row in whole.iterrows():
             style = look(model) | {"linestyle": "none", "markersize": 6}
             if column == "median_ms":
@@ -287,10 +266,18 @@ def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame
             ax.vlines(row[column], *seeds.loc[model].agg(["min", "max"]), color=style["color"], alpha=0.5)
             ax.plot(row[column], row["gain_db"], **style)
         from_zero(ax, "x")
+        ax.margins(y=0.12)
         ax.set_xlabel(label)
+        names[ax] = [Name(model, row[column], row["gain_db"], look(model)["color"]) for model, row in whole.iterrows()]
     panels[0].set_ylabel("Y-PSNR − bicubic (dB)")
-    panels[0].set_title(images_and_seeds(quality))
-    panels[1].set_title("grey: Pareto front")
-    panels[2].set_title("bars: seeds, quartiles")
-    figure.legend(handles=key(quality["model"], linestyle="none"), loc="outside lower center", ncols=7)
+    front = pareto(whole, "median_ms").index
+    beaten = f"{', '.join(front[:-1])} and {front[-1]} are" if len(front) > 1 else f"{front[0]} alone is"
+    upright = "upright bars: lowest to highest seed" if quality["seed"].nunique() > 1 else "one seed: no bar"
+    tell(
+        figure,
+        f"Of {count(len(whole), 'network')}, {beaten} beaten by none in both PSNR and latency",
+        f"{images_and_seeds(quality)}; {upright}. Latency and memory: whole network, {conditions(whole)}, "
+        "level bars: quartiles. Grey: Pareto front.",
+    )
+    name_points(names)
     return figure

@@ -11,19 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.findings.frames import ALL, count, differences
+from srlab.findings.statistics import matrix, rank_correlation, seed_difference
 from srlab.findings.tables import NAMES
-from srlab.plots.marks import (
-    categories,
-    conditions,
-    draw_gains,
-    from_zero,
-    images_and_seeds,
-    key,
-    points,
-    powers,
-)
+from srlab.plots.by_image import draw_gain_curve, draw_gain_rows, gains_note, gains_over
+from srlab.plots.labels import SMALL, Name, name_lines, signed, tell
+from srlab.plots.marks import conditions, from_zero, images_and_seeds, points, powers, rows
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+
+
+#: Markers of kinds of image, in order.
+KINDS = "os^DvP*X"
 
 
 def clusters(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
@@ -49,30 +47,34 @@ def centroids(quality: pd.DataFrame, drift: pd.DataFrame, evenness: pd.DataFrame
     evenness : DataFrame
         As of `srlab.looking.sorting.evenness`, with update.
     """
-    figure = blank(DOUBLE, 2.7)
-    gain, turned, even = figure.subplots(1, 3)
     updates = list(quality["update"].unique())
-    draw_gains(gain, quality, updates[-1], "update", like="lcoan")
-    gain.set_title(f"(a) {gain.get_title()}")
+    figure = blank(DOUBLE, 1.9 + 0.25 * len(updates))
+    gain, turned, even = figure.subplots(1, 3)
+    draw_gain_rows(gain, quality, updates[-1], "update", like="lcoan")
+    gain.set_title("(a) quality")
     _boxes(turned, [drift.loc[drift["update"] == update, "degrees"] for update in updates], updates)
-    turned.set(ylabel="turned in training (degrees)", title=f"(b) {count(len(drift), 'centroid')}")
+    turned.set(xlabel="turned in training (degrees)", title="(b) centroids")
     _boxes(even, [evenness.loc[evenness["update"] == update, "gini"] for update in updates], updates)
-    even.set(ylabel=NAMES["gini"], title=f"(c) {count(evenness['name'].nunique(), 'image')}, every seed")
-    even.set_ylim(-0.03, 1.03)
+    even.set(xlabel=NAMES["gini"], title="(c) clusters")
+    even.set_xlim(-0.03, 1.03)
+    angles = drift.groupby("update", sort=False)["degrees"].median()
+    told = " and ".join(f"{angle:.0f}° ({update})" for update, angle in angles.items())
+    boxes = f"(b) {count(len(drift), 'centroid')}, (c) {count(evenness['name'].nunique(), 'image')}, every seed"
+    note = f"(a) {gains_note(quality)} {boxes}: boxes are quartiles, whiskers the 5th and 95th percentile."
+    tell(figure, f"In training half of the centroids turn by {told} or more", note)
     return figure
 
 
 def _boxes(ax: Axes, groups: Sequence[pd.Series], names: Sequence[str]) -> None:
-    """Quartiles as boxes, the 5th and 95th percentile as whiskers."""
-    style = look("lcoan")
+    """Quartiles as boxes, the 5th and 95th percentile as whiskers; a row a group."""
     drawn = ax.boxplot(
-        groups, positions=range(len(groups)), whis=(5, 95), showfliers=False, patch_artist=True
+        groups, positions=range(len(groups)), whis=(5, 95), showfliers=False, patch_artist=True, orientation="horizontal"
     )
     for box in drawn["boxes"]:
-        box.set(facecolor=style["color"], alpha=0.3)
+        box.set(facecolor=look("lcoan")["color"], alpha=0.3)
     for middle in drawn["medians"]:
         middle.set(color=INK)
-    categories(ax, names)
+    rows(ax, names)
 
 
 @rc_context(HOUSE)
@@ -87,8 +89,9 @@ def depth(similarity: pd.DataFrame, quality: pd.DataFrame, costs: pd.DataFrame) 
         As of the functions of these names, with `renewed`: every how many layers weights are computed.
     """
     models = list(similarity["model"].unique())
-    figure = blank(DOUBLE, 1.75 * len(models) * 0.62 + 3.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[2 * 0.95, 1.25])
+    side = DOUBLE / max(3, len(models))
+    figure = blank(DOUBLE, 2 * side + 3.4)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[2 * side, 3.0])
     grid = upper.subplots(2, len(models), squeeze=False)
     names = {"features": "CKA of features", "maps": "cosine of maps"}
     for axes, (kind, words) in zip(grid, names.items(), strict=True):
@@ -96,24 +99,32 @@ def depth(similarity: pd.DataFrame, quality: pd.DataFrame, costs: pd.DataFrame) 
             own = similarity[(similarity["model"] == model) & (similarity["kind"] == kind)]
             cells = own.groupby(["first", "second"])["similarity"].mean().unstack()
             ax.imshow(cells, vmin=0, vmax=1, cmap="viridis")
-            for (row, column), value in np.ndenumerate(cells.to_numpy()):
-                colour = "white" if value < 0.6 else "black"
-                ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
+            if side / len(cells) > 0.3:  # inches: there is room for numbers
+                for (row, column), value in np.ndenumerate(cells.to_numpy()):
+                    colour = "white" if value < 0.6 else "black"
+                    ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL, color=colour)
             ax.set(xticks=range(len(cells)), yticks=range(len(cells)), title=f"{model}: {words}")
             ax.grid(visible=False)
         axes[0].set_ylabel("layer")
     for ax in grid[-1]:
         ax.set_xlabel("layer")
     gain, time = lower.subplots(1, 2)
-    values = list(quality["renewed"].unique())
-    draw_gains(gain, quality, values[0], "renewed", like="lcoan")
-    gain.set(xlabel="weights computed anew every … layers")
+    values = sorted(quality["renewed"].unique().tolist())
+    draw_gain_curve(gain, quality, "renewed", "lcoan")
     alone = costs[costs["part"] == "non-local layers"]
     points(time, alone["renewed"], alone, "median_ms", look("lcoan"))
     from_zero(time, "y")
-    time.set_xticks(values)
-    time.set(xlabel="weights computed anew every … layers", ylabel=NAMES["median_ms"])
-    time.set_title(f"non-local layers: {conditions(alone)}")
+    powers(time, values)
+    gain.set(xlabel="weights computed anew every … layers", title="quality")
+    time.set(xlabel="weights computed anew every … layers", ylabel=NAMES["median_ms"], title="time of the layers")
+    last, times = gains_over(quality, values[0], "renewed")[-1].mean, alone.groupby("renewed")["median_ms"].mean()
+    tell(
+        figure,
+        f"Weights computed anew every {values[-1]} layers, not every {values[0]}, move PSNR by {last.value:+.3f} dB and "
+        f"take {100 * times[values[-1]] / times[values[0]]:.0f} % of the time",
+        f"Squares: means over images, 1 if alike. Quality: {gains_note(quality)} Time: {conditions(alone)}; bars: "
+        "quartiles.",
+    )
     return figure
 
 
@@ -126,16 +137,17 @@ def sides(quality: pd.DataFrame) -> Figure:
     quality : DataFrame
         As of the function `quality`, with `side`.
     """
-    figure = blank(DOUBLE, 2.4)
+    figure = blank(DOUBLE, 2.9)
     benchmarks = list(quality["benchmark"].unique())
-    for ax, benchmark in zip(
-        figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0], benchmarks, strict=True
-    ):
-        own = quality[quality["benchmark"] == benchmark]
-        draw_gains(ax, own, quality["side"].min(), "side", like="windown")
-        words = ax.get_title().replace(", ", ",\n")
-        ax.set(xlabel="side of the windows (px)", title=f"{benchmark}: {words}")
-        ax.label_outer()
+    panels = figure.subplots(1, len(benchmarks), squeeze=False)[0]
+    for ax, benchmark in zip(panels, benchmarks, strict=True):
+        draw_gain_curve(ax, quality[quality["benchmark"] == benchmark], "side", "windown")
+        ax.set(xlabel="side of the windows (px)", title=benchmark)
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+    smallest = quality["side"].min()
+    moved = [f"{each.mean.value:+.3f} ({each.value} px)" for each in gains_over(quality, smallest, "side")]
+    tell(figure, f"Against windows of {smallest} px, PSNR moves by {' and '.join(moved)} dB", gains_note(quality))
     return figure
 
 
@@ -148,26 +160,29 @@ def units(quality: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     quality, costs : DataFrame
         As of the functions of these names, with `groups`.
     """
-    figure = blank(DOUBLE, 2.7)
-    number, latency, parameters = figure.subplots(1, 3, sharey=True)
+    figure = blank(DOUBLE, 3.1)
+    panels = figure.subplots(1, 3, sharey=True)
+    number, latency, parameters = panels
     network = costs[costs["part"] == "network"].set_index(["model", "groups"])
+    names = {ax: [] for ax in panels}
+    told = []
     for model, own in quality.groupby("model", sort=False):
         seeds = own.groupby(["groups", "seed"])["psnr_y"].mean().unstack()
         middle, style = seeds.mean(axis=1), look(model)
         cost = network.loc[model].loc[middle.index]
-        for ax, x in (
-            (number, middle.index),
-            (latency, cost["median_ms"]),
-            (parameters, cost["parameters"] / 1e3),
-        ):
+        for ax, x in ((number, middle.index), (latency, cost["median_ms"]), (parameters, cost["parameters"] / 1e3)):
             ax.plot(x, middle, **style)
             ax.vlines(x, seeds.min(axis=1), seeds.max(axis=1), color=style["color"], linewidth=2, alpha=0.5)
-    powers(number, sorted(quality["groups"].unique().tolist()))
-    number.set(xlabel="feature aggregation units", ylabel=NAMES["psnr_y"])
-    number.set_title(f"{images_and_seeds(quality)}, bars: seeds")
-    latency.set(xlabel=f"latency (ms): {conditions(network)}")
-    parameters.set(xlabel="parameters (thousands)")
-    figure.legend(handles=key(quality["model"]), loc="outside lower center", ncols=2)
+            names[ax].append(Name(model, float(x.to_numpy()[-1]), middle.iloc[-1], style["color"]))
+        told.append(f"{model} gains {middle.iloc[-1] - middle.iloc[0]:+.2f} dB")
+    values = sorted(quality["groups"].unique().tolist())
+    powers(number, values)
+    number.set(xlabel="feature aggregation units", ylabel=NAMES["psnr_y"], title="(a) number of units")
+    latency.set(xlabel="latency (ms)", title="(b) time")
+    parameters.set(xlabel="parameters (thousands)", title="(c) size")
+    note = f"{images_and_seeds(quality)}; bars: lowest to highest seed. (b) Whole network, {conditions(network)}."
+    tell(figure, f"From {values[0]} to {values[-1]} units {', '.join(told)}", note)
+    name_lines(names)
     return figure
 
 
@@ -180,30 +195,38 @@ def photographs(quality: pd.DataFrame) -> Figure:
     quality : DataFrame
         As of the function `quality`, with `photographs`.
     """
-    figure = blank(DOUBLE, 2.7)
+    figure = blank(DOUBLE, 3.1)
     psnr, gain = figure.subplots(1, 2)
     counts = sorted(quality["photographs"].unique().tolist())
     gains = differences(quality, "photographs", counts[0], within="model")
     gains = gains[gains["benchmark"] == (ALL if (gains["benchmark"] == ALL).any() else gains["benchmark"][0])]
     one_seed = quality["seed"].nunique() == 1
+    names, told = {psnr: [], gain: []}, []
     for number, (model, own) in enumerate(quality.groupby("model", sort=False)):
         style = look(model)
         seeds = own.groupby(["photographs", "seed"])["psnr_y"].mean().unstack()
         shift = 1.02 ** (number - 1)  # beside each other, not over each other
-        psnr.plot(seeds.index * shift, seeds.mean(axis=1), **style)
+        middle = seeds.mean(axis=1)
+        psnr.plot(seeds.index * shift, middle, **style)
         bars = {"color": style["color"], "linewidth": 2, "alpha": 0.5}
         psnr.vlines(seeds.index * shift, seeds.min(axis=1), seeds.max(axis=1), **bars)
         found = gains[gains["model"] == model]
         spread = None if one_seed else found["high_db"] - found["gain_db"]
         gain.errorbar(found["photographs"] * shift, found["gain_db"], yerr=spread, capsize=2, **style)
+        names[psnr].append(Name(model, middle.index[-1] * shift, middle.iloc[-1], style["color"]))
+        last = found.iloc[-1]
+        names[gain].append(Name(model, last["photographs"] * shift, last["gain_db"], style["color"]))
+        told.append(f"{model} {last['gain_db']:+.2f} dB")
     for ax in (psnr, gain):
         powers(ax, counts)
         ax.set_xlabel("photographs trained on")
     gain.axhline(0, color=INK, linewidth=0.8)
-    psnr.set(ylabel=NAMES["psnr_y"], title=f"{images_and_seeds(quality)}, bars: seeds")
-    gain.set_ylabel(f"Y-PSNR − that of {counts[0]} photographs (dB)")
-    gain.set_title("one seed: no interval" if one_seed else "bars: 95 % interval, over seeds")
-    figure.legend(handles=key(quality["model"]), loc="outside lower center", ncols=4)
+    psnr.set(ylabel=NAMES["psnr_y"], title="(a) quality")
+    gain.set(ylabel=f"Y-PSNR − that of {counts[0]} photographs (dB)", title="(b) paired by image and seed")
+    interval = "one seed: no interval" if one_seed else "bars: 95 % intervals over seeds, all at once"
+    note = f"{images_and_seeds(quality)}. (a) Bars: lowest to highest seed. (b) {interval}."
+    tell(figure, f"From {counts[0]} to {counts[-1]} photographs: {', '.join(told)}", note)
+    name_lines(names)
     return figure
 
 
@@ -217,7 +240,7 @@ def recipes(changes: pd.DataFrame) -> Figure:
         As of `srlab.findings.recipes.by_recipe`; the first recipe is the one that is changed.
     """
     models, names = list(changes["model"].unique()), list(changes["recipe"].unique())
-    figure = blank(DOUBLE, 1.1 + 0.2 * len(names))
+    figure = blank(DOUBLE, 1.2 + 0.2 * len(names))
     panels = figure.subplots(1, len(models), sharey=True, sharex=True, squeeze=False)[0]
     for ax, model in zip(panels, models, strict=True):
         own = changes[changes["model"] == model]
@@ -225,15 +248,17 @@ def recipes(changes: pd.DataFrame) -> Figure:
         ax.axvline(chosen, color=INK, linewidth=0.8, linestyle="--")
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.plot(own["gain_db"], own["recipe"].map(names.index), **look(model) | {"linestyle": "none"})
-        ax.set_title(model)
+        ax.set(title=model, xlabel="gain (dB)")
         ax.grid(visible=False, axis="x")
     panels[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]]
-    figure.suptitle(f"Of these changes “{means.idxmin()}” costs most: {means.min():+.2f} dB", fontsize=9)
-    figure.supxlabel(
-        f"Y-PSNR − bicubic (dB), {count(int(changes['images'].iloc[0]), 'image')}, "
-        f"{count(changes['seed'].nunique(), 'seed')}; dashed: {names[0]}",
-        fontsize=8,
+    images, seeds = int(changes["images"].iloc[0]), changes["seed"].nunique()
+    largest = means.abs().idxmax()
+    spread = "one seed: no interval" if seeds == 1 else f"a marker a seed, {seeds} of them"
+    tell(
+        figure,
+        f"Of these changes “{largest}” moves the mean of the networks most: {means[largest]:+.2f} dB",
+        f"Y-PSNR − bicubic's; {count(images, 'image')}; {spread}; dashed: {names[0]}, of which one thing is changed in each row.",
     )
     return figure
 
@@ -247,38 +272,40 @@ def kinds(gains: pd.DataFrame) -> Figure:
     gains : DataFrame
         model, seed, kind, name, gain_db, self_similarity.
     """
-    models = list(gains["model"].unique())
-    order = list(gains["kind"].unique())
-    figure = blank(DOUBLE, 5.6)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.05])
-    ax = upper.subplots()
-    ax.axhline(0, color=INK, linewidth=0.8)
-    for number, model in enumerate(models):
-        style = look(model) | {"linestyle": "none"}
-        for x, kind in enumerate(order):
-            own = gains[(gains["model"] == model) & (gains["kind"] == kind)]
-            images = own.groupby("name")["gain_db"].mean()
-            place = x + (number - (len(models) - 1) / 2) * 0.8 / len(models)
-            ax.scatter(
-                np.full(len(images), place), images, s=5, color=style["color"], alpha=0.35, linewidths=0
-            )
-            ax.plot(place, images.mean(), **style | {"markersize": 6, "markeredgecolor": INK})
-    ax.set_xticks(range(len(order)), order)
-    ax.grid(visible=False, axis="x")
-    ax.set(ylabel="Y-PSNR − edsr_like (dB)")
-    ax.set_title("small: an image, mean over seeds; large: mean of the kind")
-    for panel, model in zip(
-        lower.subplots(1, len(models), sharey=True, squeeze=False)[0], models, strict=True
-    ):
-        own = gains[gains["model"] == model]
-        for kind, marker in zip(order, "os^Dv", strict=False):
-            each = own[own["kind"] == kind].groupby("name")[["self_similarity", "gain_db"]].mean()
-            panel.scatter(
-                each["self_similarity"], each["gain_db"], s=10, marker=marker, label=kind, alpha=0.7
-            )
-        panel.axhline(0, color=INK, linewidth=0.8)
-        panel.set(xlabel="self-similarity of HR", title=model)
-    lower.axes[0].set_ylabel("Y-PSNR − edsr_like (dB)")
-    lower.legend(*lower.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.legend(handles=key(gains["model"], linestyle="none"), loc="outside upper center", ncols=6)
+    models, order = list(gains["model"].unique()), list(gains["kind"].unique())
+    figure = blank(DOUBLE, 2.2 + 0.22 * len(order) + 1.4)
+    upper, lower = figure.subplots(2, len(models), squeeze=False, sharex="row", sharey="row", height_ratios=[1, 1.3])
+    for above, below, model in zip(upper, lower, models, strict=True):
+        own, colour = gains[gains["model"] == model], look(model)["color"]
+        above.axvline(0, color=INK, linewidth=0.8)
+        below.axhline(0, color=INK, linewidth=0.8)
+        for y, (kind, marker) in enumerate(zip(order, KINDS, strict=False)):
+            part = own[own["kind"] == kind]
+            images = part.groupby("name")[["self_similarity", "gain_db"]].mean()
+            places = y + np.linspace(0.05, 0.35, len(images))
+            above.scatter(images["gain_db"], places, s=6, color=colour, alpha=0.4, linewidths=0)
+            mean = {"marker": marker, "color": colour, "markeredgecolor": INK, "markersize": 6, "linestyle": "none"}
+            gain = seed_difference(matrix(part.assign(benchmark=kind)), len(models) * len(order))
+            if np.isfinite(gain.high):
+                above.hlines(y - 0.2, gain.low, gain.high, color=INK, linewidth=2)
+            above.plot(gain.value, y - 0.2, **mean)
+            below.scatter(images["self_similarity"], images["gain_db"], s=12, marker=marker, color=colour, alpha=0.6)
+        rows(above, order)
+        above.set(title=model, xlabel="gain (dB)")
+        each = own.groupby(["seed", "kind"])[["self_similarity", "gain_db"]]
+        rho = rank_correlation([pairs.to_numpy() for _, pairs in each])
+        below.set(xlabel="self-similarity of HR", title="" if np.isnan(rho) else f"within kinds: ρ = {signed(rho)}")
+    upper[0].set_ylabel("(a) by kind")
+    lower[0].set_ylabel("(b) Y-PSNR − edsr_like (dB)")
+    means = gains.groupby(["model", "kind"])["gain_db"].mean()
+    most, least = means.idxmax(), means.idxmin()
+    images, seeds = gains[["kind", "name"]].drop_duplicates().shape[0], gains["seed"].nunique()
+    bars = "bars: 95 % intervals over seeds, all at once" if seeds > 1 else "one seed: no interval"
+    tell(
+        figure,
+        f"{most[0]} gains most, {means.max():+.2f} dB on {most[1]} images; "
+        f"{least[0]} least, {means.min():+.2f} dB on {least[1]}",
+        f"Small: {count(images, 'image')}, mean over {count(seeds, 'seed')}; large: mean of the kind; {bars}. Markers of (b) are those "
+        "of the kinds in (a); ρ: Spearman's.",
+    )
     return figure

@@ -212,9 +212,9 @@ def test_the_figure_is_drawn_from_its_table_and_shows_it(study, tmp_path):
     plots.draw("cost_claims", tmp_path, frame)
     drawn = json.loads((tmp_path / "figures" / "cost_claims.json").read_text())
     assert plots.shown(plots.redraw("cost_claims", tmp_path)) == drawn
-    titles = [panel["title"] for panel in drawn]
+    titles = [panel["title"].replace("\n", " ") for panel in drawn["axes"]]
     assert len(titles) == len(set(titles)) == len(frame.groupby(["id", "against"]))
-    panel = drawn[titles.index("esc-flash-latency: plain windows")]
+    panel = drawn["axes"][titles.index("Flash attention at 32x32 windows cuts latency against plain windows")]
     own = of(frame, id="esc-flash-latency", code="ours")
     curve = np.column_stack([own["height"], own["value"]])
     assert any(np.shape(line) == curve.shape and np.allclose(line, curve) for line in panel["lines"])

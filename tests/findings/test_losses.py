@@ -90,7 +90,7 @@ def test_the_cost_of_uniform_weights_stands_beside_every_gain(by):
 
 def test_the_figure_shows_each_seed_and_the_mean():
     figure = at_work_figure(drops())
-    shown = plots.shown(figure)
+    shown = plots.shown(figure)["axes"]
     assert [ax["title"] for ax in shown] == list(CHANGES)
     assert [line[0][0] for line in shown[0]["lines"][1:]] == pytest.approx([0.4, 0.002, 0.1, -0.2])
     assert [len(marks) for marks in shown[2]["marks"]] == [3, 3, 3, 3]

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from legible import faults, texts
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -101,9 +102,8 @@ def test_figures_are_saved_alike_each_time_and_readable(name, tmp_path):
     for end in ("png", "svg"):
         one, two = (tmp_path / again / "figures" / f"{name}.{end}" for again in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
-    assert figure.get_figwidth() <= 7
-    texts = [t for t in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if t.get_text()]
-    assert texts and min(text.get_fontsize() for text in texts) >= 5.6
+    assert figure.get_figwidth() <= 7 and texts(figure)
+    assert faults(figure) == []
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert drawn.x0 >= -0.02 and drawn.x1 <= width + 0.02 and drawn.y0 >= -0.02 and drawn.y1 <= height + 0.02
 

@@ -93,14 +93,19 @@ class TestDraw:
     def test_drawn_again_from_the_tables_it_shows_exactly_the_same(self, study):
         kept = json.loads((study / "figures" / "sharing.json").read_text())
         assert plots.shown(plots.redraw("sharing", study)) == kept
-        gain, time, memory = kept
-        assert time["title"].startswith("(b) non-local layers") and memory["y"] == "peak memory (MiB)"
-        for each in (1 / 3, 2 / 3, 1e-3 / 7):
+        gain, time, memory = kept["axes"]
+        assert time["title"].startswith("(b) time") and memory["y"] == "peak memory (MiB)"
+        for each in (2 / 3, 1e-3 / 7):
             assert [line for line in time["lines"] if line[0][1] == pytest.approx(each, rel=1e-8)]
         found = findings.differences(images()).query("benchmark == 'all'")
-        singles = [line[0][1] for line in gain["lines"] if len(line) == 1]
-        assert singles == pytest.approx(found["gain_db"].tolist(), rel=1e-8)
+        places = {0: "nlan", 1: "lcoan"}  # each in its column of the 2×2
+        singles = {places[line[0][0]]: line[0][1] for line in gain["lines"] if len(line) == 1}
+        assert singles == pytest.approx(found.set_index("model")["gain_db"].to_dict(), rel=1e-8)
+        assert set(gain["words"]) == {"nlan", "lcoan"}
         assert len(gain["marks"]) == 2 and len(gain["marks"][0]) == 6  # an image a mark
+        moved = found.set_index("model")["gain_db"]
+        assert f"lcoan 0 % of nlan's time; PSNR moves by {moved['lcoan'] - moved['nlan']:+.3f} dB" in kept["message"]
+        assert "bars: 95 % intervals over seeds" in kept["note"]
         check(study, "sharing")
 
     @pytest.mark.parametrize(
@@ -126,24 +131,27 @@ class TestDraw:
             plots.redraw("sherry", study)
 
 
-def test_what_is_shown_are_labels_lines_marks_bars_and_cells():
+def test_what_is_shown_are_words_lines_marks_bars_and_cells():
     ax = Figure().subplots()
     ax.plot([1, 2], [3, np.nan])
     ax.scatter([5], [1 / 3])
     ax.bar([0], [2.5], width=1)
     ax.imshow([[0.0, 1.0]])
+    ax.text(1, 2, "two")
     ax.set(xlabel="side", ylabel="ms", title="one")
-    assert plots.shown(ax.figure) == [
-        {
-            "x": "side",
-            "y": "ms",
-            "title": "one",
-            "lines": [[[1, 3], [2, None]]],
-            "marks": [[[5, 0.333333333]]],
-            "bars": [[-0.5, 1, 0, 2.5]],
-            "cells": [[[0, 1]]],
-        }
-    ]
+    ax.figure.suptitle("It grows")
+    ax.figure.supxlabel("1 repeat")
+    axes = {
+        "x": "side",
+        "y": "ms",
+        "title": "one",
+        "words": ["two"],
+        "lines": [[[1, 3], [2, None]]],
+        "marks": [[[5, 0.333333333]]],
+        "bars": [[-0.5, 1, 0, 2.5]],
+        "cells": [[[0, 1]]],
+    }
+    assert plots.shown(ax.figure) == {"message": "It grows", "note": "1 repeat", "axes": [axes]}
 
 
 def test_an_answer_is_kept_for_the_report(tmp_path):

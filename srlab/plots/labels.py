@@ -1,0 +1,156 @@
+"""What figures say in words: the message above, how to read it below, and names at lines and points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import NamedTuple
+
+import numpy as np
+import scipy  # and not its `optimize`, which takes long and is loaded when first used
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
+
+from srlab.plots.style import INK
+
+SMALL = 7.0  # points: the smallest that any figure has
+LETTERS = {"message": 88, "note": 132}  # in a line across two columns
+LINE = 9.5  # points from one name to the next below it
+AWAY = 5.0  # points from a point to its name
+CONTRAST = 4.5  # of a text to white, at least (WCAG)
+
+
+class Name(NamedTuple):
+    """A name of what lies at a point of the data."""
+
+    words: str
+    x: float
+    y: float
+    colour: str = INK
+
+
+def tell(figure: FigureBase, message: str, note: str) -> None:
+    """Put the message above a figure, in one or two lines, and below it what marks and bars mean, and of how many."""
+    message, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (message, note))
+    left = {"x": 0.008, "ha": "left"}
+    figure.suptitle(fill(message, LETTERS["message"]), fontsize=9, fontweight="bold", **left)
+    figure.supxlabel(fill(note, LETTERS["note"]), fontsize=SMALL, color=INK, **left)
+
+
+def signed(number: float) -> str:
+    """A number with two decimals and its sign."""
+    return f"{number:+.2f}".replace("-", "−")
+
+
+def readable(colour: str) -> str:
+    """A colour, darkened until small text in it is read well on white."""
+    rgb = np.array(to_rgb(colour))
+    while 1.05 / (0.05 + _luminance(rgb)) < CONTRAST:
+        rgb = 0.95 * rgb
+    return to_hex(rgb)
+
+
+def _luminance(rgb: Float[np.ndarray, "3"]) -> float:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def spread(
+    places: Float[np.ndarray, " n"], heights: Float[np.ndarray, " n"], low: float, high: float
+) -> Float[np.ndarray, " n"]:
+    """Middles of boxes of these heights, moved as little as may be from their places until none lies on another.
+
+    They stay within low and high if they fit.
+    """
+    order = np.argsort(places, kind="stable")
+    tall = heights[order]
+    steps = np.concatenate([[0], np.cumsum((tall[:-1] + tall[1:]) / 2)])
+    apart = scipy.optimize.isotonic_regression(places[order] - steps).x
+    least, most = low + tall[0] / 2, high - tall[-1] / 2 - steps[-1]
+    found = np.empty(len(places))
+    found[order] = np.clip(apart, least, max(least, most)) + steps
+    return found
+
+
+def name_lines(names: Mapping[Axes, Sequence[Name]]) -> None:
+    """Names at the right of panels, each at the height where its line ends, or as near as there is room.
+
+    Last of all, when everything else is drawn: the figure is laid out for it.
+    """
+    written = {ax: [_written(ax, name, arrowprops={"shrinkB": 3.0}) for name in own] for ax, own in names.items()}
+    figure = _laid_out(names)
+    points = figure.dpi / 72
+    for ax, own in names.items():
+        box = ax.get_window_extent()
+        places = np.array([ax.transData.transform((name.x, name.y))[1] for name in own])
+        heights = LINE * points * np.array([name.words.count("\n") + 1 for name in own])
+        for text, place in zip(written[ax], spread(places, heights, box.y0, box.y1), strict=True):
+            text.xyann = (1 + 2 * AWAY * points / box.width, (place - box.y0) / box.height)
+
+
+def _written(ax: Axes, name: Name, arrowprops: dict) -> Annotation:
+    line = {"arrowstyle": "-", "color": name.colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 1.0, **arrowprops}
+    at = {"xy": (name.x, name.y), "xytext": (1.03, 0.5), "textcoords": "axes fraction", "annotation_clip": False}
+    text = ax.annotate(name.words, **at, va="center", fontsize=SMALL, color=readable(name.colour), arrowprops=line)
+    text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+    return text
+
+
+def _laid_out(panels: Mapping[Axes, object]) -> Figure:
+    figure = next(iter(panels)).get_figure(root=True)
+    figure.draw_without_rendering()
+    return figure
+
+
+def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
+    """Names beside points, within their panel, where they lie neither on a point nor on each other.
+
+    Last of all, when everything else is drawn: the figure is laid out for it.
+    """
+    figure = _laid_out(names)
+    points = figure.dpi / 72
+    for ax, own in names.items():
+        room = ax.get_window_extent()
+        places = [ax.transData.transform((name.x, name.y)) for name in own]
+        taken = [Bbox.from_extents(*(at - 3 * points), *(at + 3 * points)) for at in places]
+        taken += [Bbox.from_extents(*(at - points), *(at + points)) for at in _drawn(ax, 4 * points)]
+        for name, at in zip(own, places, strict=True):
+            text = _written(ax, name, {"shrinkB": 2.0})
+            text.set_ha("center")
+            size = Text.get_window_extent(text).size  # without its line
+            box = _free(at, size, points, room, taken)
+            taken.append(box)
+            middle = (box.p0 + box.p1) / 2
+            text.xyann = tuple((middle - room.p0) / room.size)
+            text.arrow_patch.set_visible(np.abs(middle - at).max() > size.max() / 2 + 2 * AWAY * points)
+
+
+def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
+    """Where markers are, and places along lines, about a step apart, in pixels."""
+    found = [ax.transData.transform(each.get_offsets()) for each in ax.collections if isinstance(each, PathCollection)]
+    for line in ax.lines:
+        ends = line.get_transform().transform(line.get_xydata())
+        for start, end in zip(ends[:-1], ends[1:], strict=True):
+            found.append(np.linspace(start, end, 2 + int(np.hypot(*(end - start)) / step)))
+    return np.concatenate([np.empty((0, 2)), *found])
+
+
+def _free(at: np.ndarray, size: np.ndarray, points: float, room: Bbox, taken: Sequence[Bbox]) -> Bbox:
+    """The nearest box of this size beside a point that lies on no other; one beside it if there is none."""
+    half = size / 2
+    for away in AWAY * points * np.arange(1, 12, 0.5):
+        for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315, 22, 158, 202, 338, 67, 113, 247, 293]):
+            middle = at + (away + half) * (np.cos(angle), np.sin(angle))
+            box = Bbox.from_extents(*(middle - half), *(middle + half))
+            inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                return box
+    middle = at + (AWAY * points + half[0], 0)
+    return Bbox.from_extents(*(middle - half), *(middle + half))

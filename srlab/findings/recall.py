@@ -13,6 +13,8 @@ from srlab.study.study import Study
 DIAL, VALUE = "distance", 16.0
 #: From this share on queries are said to see their copy, and it to have most of their weight that a tile can have.
 SEES = 0.5
+#: What recall is above the share of pixels that see their copy in one layer, some of it came by several layers in turn.
+CHAINED = 0.1
 
 
 def images(study: Study) -> pd.DataFrame:
@@ -132,12 +134,14 @@ def _why(own: pd.DataFrame) -> str:
     if len(seeing):
         weight = _span(seeing["weight"].dropna())
         told.append(
-            f"{_span(seeing['found'])} of damaged pixels see their copy"
+            f"{_span(seeing['found'])} of damaged pixels see their copy in a layer"
             + (f", and it has {weight} of their weight" if weight else ", by kernels that do not choose by content")
         )
     if len(blind):
         who = "only" if seeing.empty else f"of {', '.join(f'`{arm}`' for arm in blind['arm'])} only"
-        told.append(f"{who} {_span(blind['found'])} see it")
+        told.append(f"{who} {_span(blind['found'])} see it in a layer")
+    if len(chained := looking[looking["recall"] > looking["found"] + CHAINED]):
+        told.append(f"what {', '.join(f'`{arm}`' for arm in chained['arm'])} gives back came by several layers in turn")
     sentence = "; ".join(told)
     return f"{sentence[0].upper()}{sentence[1:]}."
 

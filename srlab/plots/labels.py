@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from srlab.plots.style import INK
 
@@ -142,7 +142,7 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
     return np.concatenate([np.empty((0, 2)), *found])
 
 
-def _free(at: np.ndarray, size: np.ndarray, points: float, room: Bbox, taken: Sequence[Bbox]) -> Bbox:
+def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken: Sequence[Bbox]) -> Bbox:
     """The nearest box of this size beside a point that lies on no other; one beside it if there is none."""
     half = size / 2
     for away in AWAY * points * np.arange(1, 12, 0.5):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from scipy.optimize import isotonic_regression
 
 from srlab.findings.frames import count
 from srlab.findings.recall import DIAL, VALUE
+from srlab.plots.labels import Name, name_lines, name_points, tell
+from srlab.plots.marks import powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
 #: What each dial turns, as axes say it.
@@ -54,20 +55,20 @@ def recall(groups: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
             ax.axhline(y, color=INK, linewidth=0.8, linestyle=":")
     found.set_yticks(range(len(groups)), groups["arm"])
     found.set_ylim(len(groups) - 0.4, -0.7)
-    found.set_xlim(-0.12, 1.12)
+    ends = groups[["low", "high"]].replace([-np.inf, np.inf], np.nan)
+    found.set_xlim(np.nanmin([-0.12, ends["low"].min()]) - 0.02, np.nanmax([1.12, ends["high"].max()]) + 0.02)
     found.set_xlabel("recall: share of the lost detail given back")
     sees.set_xlabel("damaged pixels that\nsee their copy (share)")
     weighs.set_xlabel("weight on the copy's tile\n(share, best layer)")
     for ax in (sees, weighs):
         ax.set_xlim(0, 1)
         ax.tick_params(length=0, axis="y")
-    made, number = int(groups["group"].max()), int(groups["seeds"].min())
-    title = f"A tile's copy {VALUE:g} LR px away"
-    title += f": {count(made, 'group')}, between which no intervals touch" if made > 1 else ""
-    bars = "large: mean; bars: 95 %, over seeds" if number > 1 else "one seed: no interval"
-    images = count(int(groups["images"].iloc[0]), "image")
-    found.set_title(f"{count(number, 'seed')} (dots), {images} each; {bars}", fontsize=7)
-    figure.suptitle(title, fontsize=9)
+    made = int(groups["group"].max())
+    far = f"{VALUE:g} LR pixels away"
+    parted = f": {count(made, 'group')}, between which no intervals touch" if made > 1 else ""
+    parts = "; dotted lines part groups" if made > 1 else ""
+    note = f"Large: mean; small: each of {_counted(groups)}; {_bars(groups)}{parts}. Tests on images of 80×80."
+    tell(figure, f"Who finds a tile's only copy {far}{parted}", note)
     return figure
 
 
@@ -101,9 +102,13 @@ def recall_dials(recalled: pd.DataFrame) -> Figure:
         ax.spines[:].set_visible(False)
     axes[0].set_yticks(range(len(arms)), arms)
     axes[0].set_xticks([])
-    certain = recalled["seeds"].max() > 1
-    told = f"italics: 95 % interval over seeds wider than ±{WIDE:g}" if certain else "no interval"
-    figure.suptitle(f"Recall, one dial at a time: {_counted(recalled)}; {told}", fontsize=8)
+    italics = f" Italics: 95 % interval over seeds wider than ±{WIDE:g}." if recalled["seeds"].max() > 1 else ""
+    best = recalled[recalled["arm"] == arms[0]].reset_index(drop=True)
+    far, worst = best.loc[best["value"].where(best["dial"] == DIAL).idxmax()], best.loc[best["recall"].idxmin()]
+    message = f"{arms[0]} gives back {max(far['recall'], 0):.2f} from {far['value']:g} LR pixels away, and least, "
+    message += f"{max(worst['recall'], 0):.2f}, at {DIALS[worst['dial']]} {worst['value']:g}"
+    near = "near: one pair in the next tile, alone; colours apart: of neighbouring levels, of 1"
+    tell(figure, message, f"Recall, mean of {_counted(recalled)}; below 0 shown as 0.{italics} {near}.")
     return figure
 
 
@@ -121,32 +126,33 @@ def recall_cost(costs: pd.DataFrame) -> Figure:
     several = [model for model, own in costs.groupby("model", sort=False) if len(own) > 1]
     figure = blank(DOUBLE, 2.6)
     axes = figure.subplots(1, max(1, len(several)), sharex=True, sharey=True, squeeze=False)[0]
+    names: dict[Axes, list[Name]] = {}
+    low, high = costs["seen"].min() / 2, costs["seen"].max() * 2
     for ax, model in zip(axes, several or ["all"], strict=True):
         own = costs[costs["model"] == model] if several else costs
         others = costs.drop(own.index)
         ax.scatter(others["seen"], others["recall"], s=8, color="#cccccc", linewidths=0)
-        places = spread(own["recall"], 0.11)
-        for row, y in zip(own.itertuples(), places, strict=True):
+        for row in own.itertuples():
             style = look(row.model) | {"linestyle": "none"}
             if np.isfinite(row.high - row.low):
                 ax.vlines(row.seen, row.low, row.high, color=style["color"], linewidth=1.5)
             ax.plot(row.seen, row.recall, **style)
-            words = row.arm.removeprefix(row.model if several else "").strip().replace("=", " ") or "as in the profile"
-            ax.annotate(words, (row.seen, y), (5, 0), textcoords="offset points", fontsize=7, va="center")
+            words = row.arm.removeprefix(row.model if several else "").strip().replace("=", " ") or "as usual"
+            names.setdefault(ax, []).append(Name(words, row.seen, row.recall, style["color"]))
         ax.set_title(model if several else "", color=look(model)["color"] if several else INK)
-    ends = costs["seen"].agg(["min", "max"])
-    for ax in axes:
-        ax.set_xscale("log")
-        ax.set_xlim(ends["min"] / 1.5, ends["max"] * (30 if several else 3))
-        ax.xaxis.set_major_locator(LogLocator())
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    axes[0].set_ylim(-0.15, 1.25)
+    axes[0].set_ylim(-0.2, 1.3)
     axes[0].set_ylabel(f"recall {VALUE:g} LR px away")
-    figure.supxlabel("keys that a query sees in a layer (mean, each as often as it is seen)", fontsize=8)
-    bars = "bars: 95 %, over seeds" if costs["seeds"].max() > 1 else "no interval"
-    told = f"{_counted(costs)}; {bars}"
-    told += "; grey: the others" if several else ""
-    figure.suptitle(f"What a query must look at to find a copy ({told})", fontsize=8)
+    axes[len(axes) // 2].set_xlabel("keys that a query sees in a layer (mean, each as often as it is seen)")
+    powers(axes[0], [10**decade for decade in range(1, 6) if low < 10**decade < high])
+    axes[0].set_xlim(low, high)
+    grey = " Grey: the others." if several else ""
+    few = costs.loc[costs["recall"] >= 0.9]
+    message = "What a query must look at to find a copy"
+    if len(few):
+        least = few.loc[few["seen"].idxmin()]
+        message += f": {least['seen']:.0f} keys do for {least['arm']}, if they are the right ones"
+    tell(figure, message, f"{_counted(costs)}; {_bars(costs)}.{grey}")
+    name_points(names)
     return figure
 
 
@@ -165,16 +171,27 @@ def recall_curves(curves: pd.DataFrame) -> Figure:
         ax.plot(own["step"], own["recall"], **look(model) | {"marker": "none", "linewidth": 0.9, "alpha": 0.8})
     last = curves["step"].max()
     ends = curves[curves["step"] == last].groupby("model", sort=False)["recall"].mean()
-    for (model, end), y in zip(ends.items(), spread(ends, 0.055), strict=True):
-        ax.plot([last, 1.03 * last], [end, y], color=look(model)["color"], linewidth=0.5)
-        ax.text(1.04 * last, y, model, color=look(model)["color"], fontsize=7, va="center")
-    ax.set_xlim(0, 1.22 * last)
-    ax.set_xticks([tick for tick in MaxNLocator(6).tick_values(0, last) if tick <= last])
+    ax.set_xlim(0, last)
     ax.set_ylim(-0.15, 1.1)
     ax.set_xlabel("step of training")
     ax.set_ylabel("recall of training images (1 − loss)")
-    ax.set_title(f"When networks begin to find: {count(curves['seed'].nunique(), 'seed')}, a line each")
+    first = curves[curves["recall"] >= 0.5].groupby("model")["step"].min().sort_values()
+    message = "When networks begin to find"
+    if len(first):
+        message += f": half by step {first.iloc[0]:g} ({first.index[0]}) to {first.iloc[-1]:g} ({first.index[-1]})"
+    if never := len(ends) - len(first):
+        message += f"; {never} of {len(ends)} never"
+    tell(figure, message, f"A line a seed; {count(curves['seed'].nunique(), 'seed')}. Of the last {_steps(curves)} steps each.")
+    name_lines({ax: [Name(model, last, end, look(model)["color"]) for model, end in ends.items()]})
     return figure
+
+
+def _steps(curves: pd.DataFrame) -> str:
+    return f"{np.diff(np.unique(curves['step'])).min():g}"
+
+
+def _bars(recalled: pd.DataFrame) -> str:
+    return "bars: 95 % over seeds, each by itself" if recalled["seeds"].max() > 1 else "one seed, so no interval"
 
 
 def _counted(recalled: pd.DataFrame) -> str:
@@ -183,14 +200,3 @@ def _counted(recalled: pd.DataFrame) -> str:
     seeds, fewer = int(recalled.loc[named, "seeds"].min()), recalled.loc[~named, "seeds"].min()
     of_variants = f" ({fewer:g} of variants)" if fewer < seeds else ""
     return f"{count(seeds, 'seed')}{of_variants}, {count(int(recalled['images'].max()), 'image')} each"
-
-
-def spread(values: pd.Series, apart: float) -> np.ndarray:
-    """Places for labels: as near to the values as leaves so much room between any two."""
-    order = np.argsort(values.to_numpy(), kind="stable")
-    steps = apart * np.arange(len(values))
-    # The nearest rising sequence with such steps: what is left of isotonic regression once the steps are taken away.
-    rising = isotonic_regression(values.to_numpy()[order] - steps).x
-    places = np.empty(len(values))
-    places[order] = rising + steps
-    return places

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srlab.findings import headlines, recall
-from srlab.plots.recall import spread
 
 DISTANCES = (4.0, 16.0)
 
@@ -46,6 +45,7 @@ def test_groups_end_where_no_interval_crosses():
     assert set(wide["group"]) == {1}, "one wide interval bridges what would be three"
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_no_interval_of_a_group_touches_one_of_another(shares):
     made = images({f"m{i}": share for i, share in enumerate(shares)})
@@ -59,8 +59,8 @@ def test_no_interval_of_a_group_touches_one_of_another(shares):
 def test_the_answer_names_groups_and_what_parts_them():
     table = recall.recalled(images(THREE, {"bran": 0.3}))
     told = recall.answer(recall.groups(table), table)
-    assert "make 3 groups" in told and "1. `lcoan` 0.98, `nlan` 0.98. 1.00 of damaged pixels see their copy" in told
-    assert "2. `bran` 0.42. Only 0.30 see it." in told
+    assert "make 3 groups" in told and "1. `lcoan` 0.98, `nlan` 0.98. 1.00 of damaged pixels see their copy in a layer" in told
+    assert "2. `bran` 0.42. Only 0.30 see it in a layer; what `bran` gives back came by several layers in turn." in told
     assert "3. `edsr_like` 0.00. They have no layer that looks far." in told
     assert "most find, but not `bran` 0.42, `edsr_like` 0.00" in told
     assert "none gives back more than -0.10" in told
@@ -76,12 +76,3 @@ def test_one_seed_makes_no_groups_and_no_verdict():
 def test_the_headline_goes_group_by_group():
     told = headlines.found(recall.groups(recall.recalled(images(THREE))))
     assert "`lcoan`, `nlan` 0.98; `bran` 0.42; `edsr_like` 0.00 (3 groups;" in told
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12), st.floats(0.01, 0.3))
-def test_labels_keep_apart_in_the_order_of_their_values_and_stay_where_there_is_room(values, apart):
-    places = spread(pd.Series(values), apart)
-    order = np.argsort(values, kind="stable")
-    assert (np.diff(places[order]) > apart - 1e-9).all()
-    if len(values) == 1 or np.diff(np.array(values)[order]).min() >= apart:
-        np.testing.assert_allclose(places, values, atol=1e-9)

@@ -42,7 +42,7 @@ from srlab.study.study import Study
 #: Of the middle of each photograph, LR pixels a side.
 SIDE = 64
 #: Queries a side of the grid: the first that keeps the page under `LIMIT` bytes, or else the last.
-GRIDS = (7, 5, 3)
+GRIDS = (6, 4, 3)
 LIMIT = 4_000_000
 COLOURS = ("viridis", "cividis", "magma", "RdBu_r")
 #: Letters of SVG for the codes of matplotlib's paths.
@@ -264,5 +264,5 @@ def _colours(name: str) -> list[list[int]]:
 def _webp(image: UInt8[Tensor, "3 _h _w"]) -> str:
     """A picture, exactly, as an address that needs no request."""
     file = BytesIO()
-    Image.fromarray(picture(image)).save(file, "WEBP", lossless=True, quality=100, method=6)
+    Image.fromarray(picture(image)).save(file, "WEBP", lossless=True)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -72,12 +72,12 @@ def weight_levels(seen: View) -> Shaped[np.ndarray, "h w"]:
     """
     if seen.weights is None:
         return seen.seen > 0
-    return _levels(WEIGHTS(seen.weights * seen.weights.size), seen.seen > 0)
+    relative = np.clip(seen.weights * seen.weights.size, WEIGHTS.vmin, WEIGHTS.vmax)
+    return _levels(WEIGHTS(relative).data, seen.seen > 0)
 
 
 def _levels(shares: Float[np.ndarray, "_h _w"], there: Bool[np.ndarray, "_h _w"]) -> Shaped[np.ndarray, "_h _w"]:
-    levels = 1 + np.round((LEVELS - 1) * np.clip(np.where(there, shares, 0), 0, 1))
-    return np.where(there, levels, 0)
+    return np.where(there, 1 + np.round((LEVELS - 1) * np.where(there, shares, 0)), 0)
 
 
 def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, planes: Planes) -> dict:

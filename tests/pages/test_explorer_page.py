@@ -10,7 +10,7 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 import pytest
-from faked import new_study
+from faked import new_study, teach
 from kept import ROOT, reference
 from networks import small
 from PIL import Image
@@ -27,7 +27,6 @@ from srlab.pages.explorer import comparison, mark, write_explorer
 from srlab.pages.packing import pack
 from srlab.plots import STYLE
 from srlab.study.study import Study
-from srlab.weights.checkpoints import save_network
 
 #: One of each mechanism: those with panels of each kind, several rounds, no weights, a map that is filled up.
 ATTENDING = ["nlan", "lcoan", "nlsn", "enlcn", "windown", "convattnn", "localn", "fgcan", "bran", "esc", "hit_srf", "elan_light"]
@@ -164,16 +163,6 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(Study, "pictures", chosen)
     monkeypatch.setattr(explorer, "GRIDS", (3, 2))
     return new_study(tmp_path, monkeypatch)
-
-
-def teach(study, model):
-    """As if the study had trained the network: weights, of another seed than random ones have, and the other files."""
-    record = study.record(study.training(model))
-    network = record.run.network
-    save_network(record.folder / "weights.safetensors", network.build(2, seed=5), model, 2, network.options)
-    for name in ("curve.csv", "images.csv", "run.json"):
-        (record.folder / name).touch()
-    return network.build(2, seed=5).eval()
 
 
 def test_the_page_holds_the_trained_networks_on_a_part_of_each_photograph(study):

@@ -227,6 +227,8 @@ def test_random_weights_are_impossible_to_overlook(page, complaints, untrained, 
     assert len(names) > 6 and all(name.endswith(", UNTRAINED") for name in names)
     expect(page.locator("#rightsays")).to_contain_text("lcoan, UNTRAINED")
     page.screenshot(path=screenshots / "explorer_page_untrained.png", full_page=True)
+    page.locator("#rightsays").scroll_into_view_if_needed()
+    expect(alarm).to_be_in_viewport()
     stamped = """canvas => {
         const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
         return new Uint32Array(data.buffer).filter(pixel => pixel === 0xff2000b0).length / data.length * 4;

@@ -1,7 +1,7 @@
 """The explorer: one self-contained page that shows where a pixel looks, without a kernel.
 
-Its template draws with plain canvas and JavaScript: squares on small images and a dozen marks, for which a library inlined
-would weigh as much as the data.
+Its template draws with plain canvas and JavaScript: squares on small images and a dozen marks need no library, which
+inlined would weigh as much as the data.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from srlab.pages.packing import LEVELS, pack
 from srlab.pages.templates import fill
 from srlab.plots.maps import OWN_GROUP, QUERY, WINDOWS
 from srlab.study.matrix import TRAINED_SIDE
-from srlab.study.runs import TrainingRun
+from srlab.study.runs import RecallRun, TrainingRun
 from srlab.study.study import Study
 
 #: Of the middle of each photograph, LR pixels a side.
@@ -56,7 +56,7 @@ class Shown:
     Attributes
     ----------
     name : str
-        Its model or, of a branch, the arm.
+        As its weights are called: the model, and what it is besides, a branch for instance.
     model : str
     source : str
         Whose weights, as `Weights.source` says, or "untrained".
@@ -89,9 +89,9 @@ class Photograph:
 def write_explorer(study: Study) -> Path:
     """Write the page on which a reader chooses a photograph and a network, and asks a pixel where it looks.
 
-    Photographs are those that may be passed on, one part of each; networks are those of the first seed whose weights are
-    there, the study's own or its reference's. If there are none at all, all are shown with random weights, and the page
-    says so wherever it shows them.
+    Photographs are those that may be passed on, one part of each. Networks are those of the first seed whose weights
+    are there, the study's own or its reference's; if there are none at all, all are shown with random weights, and the
+    page says so wherever it shows them.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def shown_networks(study: Study) -> list[Shown]:
     return trained or [_untrained(name, run) for name, run in runs.items()]
 
 
-def _untrained(name: str, run: TrainingRun) -> Shown:
+def _untrained(name: str, run: TrainingRun | RecallRun) -> Shown:
     return Shown(name, run.network.model, UNTRAINED, run.network.build(run.scale, seed=0).eval())
 
 
@@ -207,9 +207,9 @@ def comparison(study: Study) -> dict | None:
     Returns
     -------
     dict
-        `on`, the machine as folders name it; `side` of the LR images that were timed; `networks`, a row of costs, colour
-        and mark each; `sets`: images by benchmark, first their mean, with the PSNR of each network
-        and of bicubic and, of means, its range over seeds.
+        `on`, the machine as folders name it; `side` of the LR images that were timed; `networks`, of each its costs,
+        colour and mark; `sets`: images by benchmark, first their mean, with the PSNR of each network and of bicubic
+        and, of means, its range over seeds.
     """
     folders = [folder / "tables" for folder in (study.folder, study.reference) if folder]
     tables = next((folder for folder in folders if (folder / "comparison.csv").is_file()), None)

@@ -29,7 +29,8 @@ from srlab.plots import STYLE
 from srlab.study.study import Study
 
 #: One of each mechanism: those with panels of each kind, several rounds, no weights, a map that is filled up.
-ATTENDING = ["nlan", "lcoan", "nlsn", "enlcn", "windown", "convattnn", "localn", "fgcan", "bran", "esc", "hit_srf", "elan_light"]
+ATTENDING = ["nlan", "lcoan", "nlsn", "enlcn", "windown", "convattnn", "localn", "fgcan", "bran", "esc", "hit_srf"]
+ATTENDING += ["elan_light"]
 PLACES = [(3, 4), (20, 31)]
 STEP = 10 ** (4 / 254)  # between neighbouring levels of weights
 

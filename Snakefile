@@ -19,6 +19,7 @@ rule all:
     input:
         STUDY.folder / "index.html",
         STUDY.folder / "report.html",
+        STUDY.folder / "explorer.html",
         # All that leads there too, so that whatever of it is missing is made again.
         [STUDY.record(run).files for run in STUDY.runs()],
         [page.outputs(STUDY) for page in PAGES],
@@ -55,11 +56,23 @@ for page in PAGES:
             "python -m srlab notebook {params.name} --profile {PROFILE}"
 
 
+rule explorer:
+    name:
+        "explorer"
+    input:
+        [page.outputs(STUDY) for page in PAGES],
+    output:
+        STUDY.folder / "explorer.html",
+    shell:
+        "python -m srlab explorer --profile {PROFILE}"
+
+
 rule index:
     name:
         "index"
     input:
         [page.outputs(STUDY) for page in PAGES],
+        STUDY.folder / "explorer.html",
     output:
         STUDY.folder / "index.html",
         STUDY.folder / "report.html",

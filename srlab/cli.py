@@ -22,6 +22,7 @@ for command in (
     study.where,
     study.notebook,
     study.index,
+    study.explorer,
     study.train,
     study.claims,
     study.plan,

@@ -5,6 +5,7 @@ import base64
 import pandas as pd
 import pytest
 from kept import ROOT
+from torch import nn
 
 from srlab.findings.claims import COLUMNS, claim_row
 from srlab.findings.statistics import Estimate
@@ -22,6 +23,7 @@ from srlab.pages.catalogue import PAGES
 from srlab.study.profiles import load_profile
 from srlab.study.rules import rules
 from srlab.study.study import Study
+from srlab.weights.checkpoints import save_network
 
 #: What the smoke study answers: with one seed it is not asked whether attention is at work.
 SMOKE = load_profile(ROOT / "profiles" / "smoke.yaml")
@@ -80,6 +82,17 @@ def finish(study: Study, monkeypatch: pytest.MonkeyPatch, device: str = "a CPU")
         record.__dict__["facts"] = facts | {"finished": "2026-01-01T00:00:00"}
     monkeypatch.setattr(study, "finished_records", lambda: records)
     return study
+
+
+def teach(study: Study, model: str) -> nn.Module:
+    """The network, as if the study had trained it: weights of a seed that random ones never have, and empty tables."""
+    record = study.record(study.training(model))
+    network = record.run.network
+    taught = network.build(study.profile.scale, seed=5).eval()
+    save_network(record.folder / "weights.safetensors", taught, model, study.profile.scale, network.options)
+    for name in ("curve.csv", "images.csv", "run.json"):
+        (record.folder / name).touch()
+    return taught
 
 
 def new_study(folder, monkeypatch: pytest.MonkeyPatch) -> Study:

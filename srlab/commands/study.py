@@ -114,6 +114,14 @@ def index(profile: ProfileName = "quick") -> None:
     typer.echo(write_index(study))
 
 
+def explorer(profile: ProfileName = "quick") -> None:
+    """Write a page that shows, without a kernel, where a pixel looks in each network that is trained."""
+    from srlab.pages.explorer import write_explorer
+    from srlab.study.study import Study
+
+    typer.echo(write_explorer(Study(profile)))
+
+
 def claims(profile: ProfileName = "night") -> None:
     """Print the papers' claims and what a profile measured of them, as a Markdown table.
 

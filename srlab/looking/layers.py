@@ -139,18 +139,20 @@ def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h
 def magnitudes(
     layer: LayerTrace,
 ) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]]:
-    """How strong the kernels of a ConvAttn are at each offset: Frobenius norms over channels.
+    """How strong the kernels of a ConvAttn or a convolution are at each offset: Frobenius norms over channels.
 
     Returns
     -------
     large, dynamic, both : Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]
-        The kernel that all layers share; the one made of this image; their sum. A convolution's kernel is
-        centred on the query, and its offsets are those of the keys.
+        The kernel that all layers share, or a convolution's own; the one made of this image, zeros where none
+        is; their sum. A convolution's kernel is centred on the query, and its offsets are those of the keys.
     """
     pattern, small = layer.pattern, layer.small
     margin = [pattern.weight.shape[-1] // 2 - 1] * 4
     with torch.inference_mode():
-        if pattern.mix is None:
+        if small is None:  # a convolution that makes no kernel of its input
+            large, dynamic = pattern.weight, pattern.weight.new_zeros(1, 1, 3, 3)
+        elif pattern.mix is None:
             large = pattern.weight
             dynamic = torch.diag_embed(small.permute(1, 2, 0)).permute(2, 3, 0, 1)
         else:  # channels are mixed first: the same mixture is seen through both kernels

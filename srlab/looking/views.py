@@ -212,6 +212,8 @@ def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, turn: int) 
 def _(pattern: KernelPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
     large, dynamic, _ = magnitudes(layer)
     size = len(large)
+    if layer.small is None:
+        return [Values(f"kernel, {size}×{size}", large, on_image=False)]
     return [
         Values(f"shared kernel, {size}×{size}", large, on_image=False),
         Values("this image's kernel, 3×3", dynamic, on_image=False),

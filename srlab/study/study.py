@@ -169,7 +169,7 @@ class Study(Matrix):
         record = self.record(run)
         if record.finished:
             return Weights(run, record.folder / "weights.safetensors", HERE)
-        name = next((name for name, exported in self._exported().items() if exported == run), None)
+        name = next((name for name, exported in self.exported().items() if exported == run), None)
         if self.reference is None or name is None:
             return None
         file = self.reference / "weights" / f"{name}.safetensors"
@@ -205,7 +205,7 @@ class Study(Matrix):
         check_one_processor(records)
         return records
 
-    def _exported(self) -> dict[str, TrainingRun | RecallRun]:
+    def exported(self) -> dict[str, TrainingRun | RecallRun]:
         """The runs of the first seed whose weights are kept, by the file's name: the comparison, branches, recall."""
         of = {"": self.comparison(), "-branch": self.branches(), "-recall": self.recalls()}
         return {
@@ -226,7 +226,7 @@ class Study(Matrix):
             from elsewhere, of those that have theirs.
         """
         written = []
-        for name, run in self._exported().items():
+        for name, run in self.exported().items():
             if not self.record(run).finished:
                 continue
             path = self.folder / "weights" / f"{name}.safetensors"

@@ -12,6 +12,7 @@ from PIL import Image
 
 from srlab.errors import InputError
 from srlab.pages.catalogue import PAGES
+from srlab.pages.explorer import write_explorer
 from srlab.pages.index import write_index
 from srlab.pages.notebooks import execute
 from srlab.pages.report import write_report
@@ -54,6 +55,7 @@ def study(tmp_path_factory):
         study.obtain_all()
         for page in PAGES:
             execute(study, page.name)
+        write_explorer(study)
         write_index(study)
         write_report(study)
         yield study

@@ -19,6 +19,7 @@ from srlab.findings.verdicts import (
     Verdict,
     unmeasured,
 )
+from srlab.measure.evaluation import convention
 from srlab.pages.catalogue import PAGES
 from srlab.study.profiles import load_profile
 from srlab.study.rules import rules
@@ -61,25 +62,39 @@ def claims(device: str = "a CPU") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def pages_left(study: Study, device: str = "a CPU", png: bytes | None = None) -> None:
-    """Write what the notebooks leave: answers, figures (`png`, or words) and the table of claims."""
+def svg(name: str) -> str:
+    """A figure as matplotlib writes it, of one line that a path clips, with a label."""
+    return (
+        '<?xml version="1.0"?>\n<svg xmlns:xlink="http://www.w3.org/1999/xlink" width="504pt" height="200pt" '
+        'viewBox="0 0 504 200" xmlns="http://www.w3.org/2000/svg">\n<metadata>whoever</metadata>\n'
+        '<defs><style type="text/css">*{stroke-linejoin: round; stroke-linecap: butt}</style></defs>\n'
+        f'<g id="figure_1"><!-- {name} --><path id="letter" d="M 0 0 \nL 3.123456 4.987654 \n"/>'
+        '<use xlink:href="#letter" x="1.234567" transform="scale(0.015625)"/>'
+        '<path clip-path="url(#clip)" d="M 0 0 L 9 9"/></g>\n'
+        '<defs><clipPath id="clip"><rect width="5" height="5"/></clipPath></defs></svg>\n'
+    )
+
+
+def pages_left(study: Study, device: str = "a CPU") -> None:
+    """Write what the notebooks leave: answers, figures, and the table of claims."""
     for folder in ("answers", "figures", "tables"):
         (study.folder / folder).mkdir(parents=True)
     for page in ANSWERED:
         page.answer(study).write_text(f"The **answer** of `{page.name}`, on {device}.\n")
         for name in page.figures:
-            (study.folder / "figures" / f"{name}.png").write_bytes(png or f"picture {name}".encode())
+            (study.folder / "figures" / f"{name}.png").write_bytes(PIXEL)
+            (study.folder / "figures" / f"{name}.svg").write_text(svg(name))
     claims(device).to_csv(study.folder / "tables" / "claims.csv", index=False)
 
 
 def finish(study: Study, monkeypatch: pytest.MonkeyPatch, device: str = "a CPU") -> Study:
     """The study as if two of its runs were there and all."""
     environment = {"name": device, "threads": 2, "torch": "2.0", "kind": "cpu", "commit": "0123456789"}
-    convention = {"lr": "bicubic", "y_rounding": "none", "border": 2}
     records = [study.record(run) for run in (study.timing(), study.training("lcoan"))]
     for record in records:
-        facts = {"environment": environment, "data": "seven photographs", "convention": convention}
+        facts = {"environment": environment, "data": "seven photographs", "convention": convention(2)}
         record.__dict__["facts"] = facts | {"finished": "2026-01-01T00:00:00"}
+    records[0].__dict__["profile"] = pd.DataFrame({"size": [16], "warmup": [1], "repeats": [2]})
     monkeypatch.setattr(study, "finished_records", lambda: records)
     return study
 

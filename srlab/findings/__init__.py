@@ -59,6 +59,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "whose",
         ],
         "spending": ["spent"],
-        "tables": ["claims_markdown", "claims_table", "overview", "swept", "table"],
+        "tables": ["claims_markdown", "overview", "styled", "swept", "table"],
     },
 )

@@ -18,14 +18,14 @@ from srlab.findings import cost_claims
 from srlab.findings.cost_claims import GROWTH
 from srlab.findings.frames import ALL, NO_RUN, count, paired
 from srlab.findings.statistics import Estimate, matrix, seed_difference, seeds_needed
-from srlab.findings.tables import compared
+from srlab.findings.tables import whole
 from srlab.findings.verdicts import (
+    CONFIRMED,
     LOOKS,
     NOTHING,
     UNDECIDED,
     Verdict,
     deciding_half_width,
-    in_words,
     judge,
     judge_growth,
     unmeasured,
@@ -76,17 +76,17 @@ def examine(study: Study) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """How many comparisons got which verdict, and of each claim which; sentences and numbers are in the table."""
-    words = [in_words(row.verdict, row.margin, row.quantity) for row in rows.itertuples()]
-    rows = rows.assign(words=np.where(rows["run"] == NO_RUN, "not measured", words))
-    counts = rows["verdict"].where(rows["run"] != NO_RUN, "not measured").value_counts()
-    told = [f"{counts[kind]} {kind}" for kind in (*LOOKS, "not measured") if kind in counts]
-    lines = [f"{count(len(rows), 'comparison')} of {count(rows['id'].nunique(), 'claim')}: {', '.join(told)}.", ""]
-    for _, own in rows.groupby("id", sort=False):
-        each = own.groupby("words", sort=False)
-        found = [f"**{words}** {'; '.join(map(compared, alike.itertuples()))}" for words, alike in each]
-        lines.append(f"- {own['claim'].iloc[0]}: {'. '.join(found)}.")
-    return "\n".join(lines)
+    """Which claims are confirmed in every comparison, in some and in none; sentences and numbers are in the table."""
+    verdicts = rows["verdict"].where(rows["run"] != NO_RUN, "not measured")
+    told: dict[str, list[str]] = {"every comparison": [], "some": [], "none": []}
+    for claim, own in verdicts.groupby(rows["claim"].map(whole), sort=False):
+        counts = own.value_counts()
+        each = ", ".join(f"{counts[kind]} {kind}" for kind in (*LOOKS, "not measured") if kind in counts)
+        where = "every comparison" if (own == CONFIRMED).all() else "some" if (own == CONFIRMED).any() else "none"
+        told[where].append(f"{claim} ({each})")
+    lines = [f"- **Confirmed in {where}:** {'; '.join(claims)}." for where, claims in told.items() if claims]
+    counted = f"{count(len(rows), 'comparison')} of {count(rows['id'].nunique(), 'claim')}, counted by verdict:"
+    return "\n".join([counted, "", *lines])
 
 
 def claim_row(name: str, claim: Claim, verdict: Verdict, found: Estimate | None, **facts: object) -> dict:

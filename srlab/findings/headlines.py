@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from srlab.findings.frames import ALL, MARGIN, count, late_gains
 from srlab.findings.recall import VALUE
 from srlab.findings.statistics import SEEDS
-from srlab.findings.verdicts import LOOKS
+from srlab.findings.verdicts import CONFIRMED, LOOKS
 from srlab.looking.at_work import UNIFORM
 from srlab.study.claims_timing import OURS
 
@@ -20,6 +21,9 @@ from srlab.study.claims_timing import OURS
 OWN = ("esc", "sscan", "hit_srf")
 #: Layers whose operations grow as the number of pixels L, by construction.
 LINEAR = ("lspn", "lcoan", "nlsn", "enlcn", "windown", "convattnn", "fgcan")
+
+#: So many are named; of more it is told how many.
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Headline:
     ----------
     pages : tuple of str
         The notebooks whose answers say more.
+    figure : str
+        The one that shows it.
     tables : tuple of str
         What it is made from. Where a profile has not all of them, it has no such finding.
     tell : callable
@@ -37,8 +43,27 @@ class Headline:
     """
 
     pages: tuple[str, ...]
+    figure: str
     tables: tuple[str, ...]
     tell: Callable[..., str]
+
+
+class Finding(NamedTuple):
+    """What a study's tables hold of a headline.
+
+    Attributes
+    ----------
+    sentences : str
+        Markdown.
+    pages : tuple of str
+        The notebooks whose answers say more.
+    figure : str
+        The one that shows it.
+    """
+
+    sentences: str
+    pages: tuple[str, ...]
+    figure: str
 
 
 def reached(table: pd.DataFrame, curves: pd.DataFrame) -> str:
@@ -71,37 +96,41 @@ def branched(gains: pd.DataFrame) -> str:
     """What attention adds to a trained trunk."""
     return (
         f"**Does attention add to a trained trunk?** Attached to {count(int(gains['seeds'].min()), 'trunk')}, "
-        f"against going on without it: {judged(gains, 'arm')}. All intervals lie within "
-        f"±{gains[['low_db', 'high_db']].abs().to_numpy().max():.3f} dB."
+        f"against going on without it: {judged(gains, 'arm')}."
     )
 
 
 def claimed(rows: pd.DataFrame) -> str:
-    """Which verdict the papers' claims got."""
+    """Which verdict the papers' claims got, about quality and about costs."""
+    rows = rows.assign(about=np.where(rows["quantity"] == "psnr_gain_db", "quality", "time and memory"))
     told = []
-    for kind in LOOKS:
-        own = rows[rows["verdict"] == kind]
-        if len(own):
-            told.append(f"{len(own)} {kind}")
+    for about, own in rows.groupby("about"):
+        counts = own["verdict"].value_counts()
+        each = [f"{counts.get(kind, 'none')} {kind}" for kind in LOOKS if kind in counts or kind == CONFIRMED]
+        told.append(f"about {about} {', '.join(each)}")
     return (
         f"**Do the papers' claims hold here?** Of {count(len(rows), 'comparison')} for "
-        f"{count(rows['id'].nunique(), 'claim')}: {', '.join(told)}."
+        f"{count(rows['id'].nunique(), 'claim')}: {'; '.join(told)}."
     )
 
 
 def crossings(curves: pd.DataFrame) -> str:
-    """From which size of map on LCoA's layers are faster than their rivals', and as much faster as claimed."""
+    """From which size of map on LCoA's layers are as much faster than their rivals' as claimed, or faster at all."""
     judged_at = curves[(curves["id"] == "lcoa-time") & (curves["code"] == OURS) & curves["judged"]]
-    told = []
-    for row in judged_at.itertuples():
-        first, claim = (
-            "never" if np.isnan(pixels) else f"from {round(pixels**0.5)}² px on"
-            for pixels in (row.from_no_effect, row.from_claim)
-        )
-        told.append(f"`{row.against}` faster {first}, by the claimed {row.claimed:.0f} % {claim}")
-    if not told:
+    if judged_at.empty:
         return ""
-    return f"**From which size on does LCoA save time?** By our code, its ten layers against ten of {'; '.join(told)}."
+    claim = f"the claimed {judged_at['claimed'].iloc[0]:.0f} %"
+    told: dict[str, list[str]] = {f"{claim} against": [], f"time, but never {claim}, against": [], "nothing against": []}
+    as_claimed, faster, never = told.values()
+    for row in judged_at.itertuples():
+        if np.isfinite(row.from_claim):
+            as_claimed.append(f"`{row.against}` from {_map(row.from_claim)} px on")
+        elif np.isfinite(row.from_no_effect):
+            faster.append(f"`{row.against}` from {_map(row.from_no_effect)} px on")
+        else:
+            never.append(f"`{row.against}`")
+    said = "; ".join(f"{what} {', '.join(rivals)}" for what, rivals in told.items() if rivals)
+    return f"**From which size of map on does LCoA save time?** By our code its ten layers save {said}."
 
 
 def at_work(losses: pd.DataFrame) -> str:
@@ -201,10 +230,10 @@ def growth(limits: pd.DataFrame, sizes: pd.DataFrame) -> str:
     small = sizes[(sizes["part"] == "non-local layers") & sizes["model"].isin(linear.index)]
     low, high = small["time_exponent"].agg(["min", "max"])
     return (
-        f"**Growth.** From {_side(limits['from_px'])} px on, layers that are linear in the pixels by "
+        f"**Growth.** From {_map(limits['from_px'].iloc[0])} px on, layers that are linear in the pixels by "
         f"construction measure time ∝ L^{linear.min():.2f} (`{linear.idxmin()}`) to L^{linear.max():.2f} "
         f"(`{linear.idxmax()}`){others}. The linear ones measure {low:.2f} to {high:.2f} from "
-        f"{_side(small['from_px'])} to {_side(small['to_px'])} px, where a call's fixed costs weigh: an "
+        f"{_map(small['from_px'].iloc[0])} to {_map(small['to_px'].iloc[0])} px, where a call's fixed costs weigh: an "
         f"exponent is of its sizes only."
     )
 
@@ -216,23 +245,39 @@ def kinds(gains: pd.DataFrame) -> str:
     return f"**Does any kind of image gain?** Against the trunk without attention: {judged(on, 'where')}."
 
 
+def recipe(changes: pd.DataFrame) -> str:
+    """Which changes of the recipe cost most."""
+    means = changes.groupby("recipe", sort=False)["change_db"].mean()
+    worst = means.iloc[1:].nsmallest(FEW)
+    told = ", ".join(f"{name} ({change:+.2f} dB)" for name, change in worst.items())
+    seeds = changes["seed"].nunique()
+    verdict = "" if seeds >= SEEDS else f"; {count(seeds, 'seed')}, which gives no verdict on small differences"
+    return (
+        f"**What makes small networks learn?** Of {count(len(means) - 1, 'change')} to the recipe, one at a time, "
+        f"these cost most of what {count(changes['model'].nunique(), 'network')} gain over bicubic enlargement "
+        f"({changes.loc[changes['recipe'] == means.index[0], 'gain_db'].mean():.2f} dB): {told}{verdict}."
+    )
+
+
 HEADLINES = (
-    Headline(("18_branched",), ("branched_gains",), branched),
-    Headline(("claims",), ("claims",), claimed),
-    Headline(("claims",), ("cost_claims",), crossings),
-    Headline(("19_recall",), ("recall_groups",), found),
-    Headline(("06_comparison",), ("comparison", "comparison_curves"), reached),
-    Headline(("06_comparison",), ("comparison_gains",), attention),
-    Headline(("17_at_work",), ("at_work_losses",), at_work),
-    Headline(("02_lsp_and_coa", "05_time_and_memory"), ("timing",), pattern),
+    Headline(("18_branched",), "branched", ("branched_gains",), branched),
+    Headline(("claims",), "claims", ("claims",), claimed),
+    Headline(("claims",), "cost_claims", ("cost_claims",), crossings),
+    Headline(("19_recall",), "recall", ("recall_groups",), found),
+    Headline(("06_comparison",), "comparison", ("comparison", "comparison_curves"), reached),
+    Headline(("06_comparison",), "gains", ("comparison_gains",), attention),
+    Headline(("17_at_work",), "at_work", ("at_work_losses",), at_work),
+    Headline(("02_lsp_and_coa", "05_time_and_memory"), "sharing", ("timing",), pattern),
     Headline(
         ("03_clusters", "04_window", "08_centroids", "09_depth_of_sharing"),
+        "clusters",
         ("clusters_gains", "window_gains", "centroids_gains", "depth_gains"),
         options,
     ),
-    Headline(("11_windows_and_routing",), ("backends_costs", "sides_gains"), windows),
-    Headline(("12_scale_and_size", "05_time_and_memory"), ("limits_growth", "growth"), growth),
-    Headline(("13_kinds_of_image",), ("kinds_gains",), kinds),
+    Headline(("11_windows_and_routing",), "backends", ("backends_costs", "sides_gains"), windows),
+    Headline(("12_scale_and_size", "05_time_and_memory"), "limits", ("limits_growth", "growth"), growth),
+    Headline(("13_kinds_of_image",), "kinds", ("kinds_gains",), kinds),
+    Headline(("16_recipe",), "recipes", ("recipes",), recipe),
 )
 
 
@@ -260,12 +305,19 @@ def judged(gains: pd.DataFrame, by: str) -> str:
     better, worse = gains[apart & (gains["gain_db"] > 0)], gains[apart & (gains["gain_db"] < 0)]
     open_ = gains[~none & ~apart]
     told = [_found(own, by, word) for own, word in ((better, "better"), (worse, "worse")) if len(own)]
+    if not told and len(gains) > FEW:
+        told.append("none better, none worse")
     if none.any():
-        told.append(f"{_named(gains[none], by)}: no effect beyond ±{MARGIN:g} dB")
+        told.append(f"{_these(gains[none], gains, by)}: no effect beyond ±{MARGIN:g} dB")
     if len(open_):
         widest = open_[["low_db", "high_db"]].abs().to_numpy().max()
         told.append(f"{len(open_)} of {len(gains)} not told apart (95 % intervals within ±{widest:.2f} dB)")
     return "; ".join(told)
+
+
+def _these(own: pd.DataFrame, all_of_them: pd.DataFrame, by: str) -> str:
+    """By name, if they are few."""
+    return _named(own, by) if len(own) <= FEW else f"{len(own)} of {len(all_of_them)}"
 
 
 def _found(own: pd.DataFrame, by: str, word: str) -> str:
@@ -286,16 +338,17 @@ def _named(own: pd.DataFrame, by: str) -> str:
     return ", ".join(f"`{value}`" for value in own[by])
 
 
-def _side(pixels: pd.Series) -> str:
-    side = round(pixels.iloc[0] ** 0.5)
+def _map(pixels: float | np.integer) -> str:
+    side = round(pixels**0.5)
     return f"{side}×{side}"
 
 
-def headlines(study_folder: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """The findings that a study's tables hold: sentences, in Markdown, and the pages that say more."""
+def headlines(study_folder: Path) -> list[Finding]:
+    """The findings that a study's tables hold, the foremost first."""
     found = []
     for headline in HEADLINES:
         files = [study_folder / "tables" / f"{name}.csv" for name in headline.tables]
         if all(file.is_file() for file in files):
-            found.append((headline.tell(*(pd.read_csv(file) for file in files)), headline.pages))
-    return [(sentences, pages) for sentences, pages in found if sentences]
+            sentences = headline.tell(*(pd.read_csv(file) for file in files))
+            found.append(Finding(sentences, headline.pages, headline.figure))
+    return [finding for finding in found if finding.sentences]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,15 +61,23 @@ def table(frame: pd.DataFrame, study_folder: Path, name: str, within: Sequence[s
     study_folder : Path
     name : str
     within : sequence of str
-        Columns of the groups of rows that compete; all rows, if empty.
-
-    Returns
-    -------
-    Styler
-        Without these. Of `BETTER`'s columns the best values, as they are printed, are bold.
+        As in `styled`.
     """
     write_text(study_folder / "tables" / f"{name}.csv", frame.to_csv(index=False))
-    shown = frame.drop(columns=["run", "run_reference"], errors="ignore").reset_index(drop=True).replace([np.inf, -np.inf], np.nan)
+    return styled(frame, within)
+
+
+def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
+    """A table to look at, without the hashes of its runs; of `BETTER`'s columns the best values, as printed, are bold.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    within : sequence of str
+        Columns of the groups of rows that compete; all rows, if empty.
+    """
+    shown = frame.drop(columns=["run", "run_reference"], errors="ignore").reset_index(drop=True)
+    shown = shown.replace([np.inf, -np.inf], np.nan)
     groups = shown[list(within)].agg(tuple, axis=1) if within else pd.Series("all", shown.index)
 
     def bold(column: pd.Series) -> list[str]:
@@ -117,47 +126,42 @@ def swept(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame, op
     return table[[*(column for column in table if column != "run"), "run"]]
 
 
-def claims_table(rows: pd.DataFrame) -> Styler:
-    """The claims to look at: what is claimed, what compared, what was measured on what work, and the verdict.
+def claims_markdown(rows: pd.DataFrame) -> str:
+    """The claims as Markdown: what is claimed, what compared, what was measured, and the verdict.
+
+    Where a claim has two ends that one measurement judges alike, it stands once. What was done on which work, and what
+    full-size networks show, stands below in lists.
 
     Parameters
     ----------
     rows : DataFrame
         As of `srlab.findings.claims.examine`.
     """
-    shown = _told(rows, '<a href="{}">{}</a>', "<b>{}</b>: {}")
-    shown = shown.assign(over=rows["spread"], work=rows["workload"], device=rows["device"])
-    style = shown.style.hide(axis="index").format(na_rep="–")
-    return style.set_properties(**{"text-align": "left", "vertical-align": "top"})
-
-
-def claims_markdown(rows: pd.DataFrame) -> str:
-    """The same as Markdown; what was done on which work, and what full-size networks show, stands below in a list."""
     works = (rows["spread"] + "; " + rows["workload"] + "; " + rows["device"]).where(rows["run"] != NO_RUN)
     numbers = {work: number for number, work in enumerate(works.dropna().unique(), start=1)}
-    on = works.map(numbers).map("{:.0f}".format, na_action="ignore")
-    shown = _told(rows, "[{1}]({0})", "**{}**: {}").assign(on=on)
-    table = shown.fillna("–").to_markdown(index=False, disable_numparse=True)
+    each = list(rows.itertuples())
+    shown = pd.DataFrame(
+        {
+            "claim": [f"[{whole(row.claim)}]({row.source})" for row in each],
+            "claimed": [with_unit(row.claimed, row.quantity) for row in each],
+            "compared": [compared(row) for row in each],
+            "measured [95 % interval]": [measured_claim(row) for row in each],
+            "verdict": [f"**{in_words(row.verdict, row.margin, row.quantity)}**: {row.sentence}" for row in each],
+            "on": works.map(numbers).map("{:.0f}".format, na_action="ignore"),
+        }
+    ).fillna("–")
+    alike = [column for column in shown if column != "claimed"]
+    once = shown.groupby(alike, sort=False)["claimed"].agg(" to ".join).reset_index()[list(shown)]
+    table = once.to_markdown(index=False, disable_numparse=True)
     lists = [f"{number}. {work}." for work, number in numbers.items()]
     full = rows[rows["full_size"].notna() & (rows["full_size"] != "")]
     notes = [f"- {row.claim}, {row.full_size}." for row in full.itertuples()]
     return "\n\n".join([table, "On what:", "\n".join(lists), *(["\n".join(notes)] if notes else [])]) + "\n"
 
 
-def _told(rows: pd.DataFrame, link: str, verdict: str) -> pd.DataFrame:
-    """The columns of both, by how links and verdicts are written."""
-    each = list(rows.itertuples())
-    return pd.DataFrame(
-        {
-            "claim": [link.format(row.source, row.claim) for row in each],
-            "claimed": [with_unit(row.claimed, row.quantity) for row in each],
-            "compared": [compared(row) for row in each],
-            "measured [95 % interval]": [measured_claim(row) for row in each],
-            "verdict": [
-                verdict.format(in_words(row.verdict, row.margin, row.quantity), row.sentence) for row in each
-            ],
-        }
-    )
+def whole(claim: str) -> str:
+    """What is claimed, whichever end of it: "LCoAN improves PSNR (lower end)" without the end."""
+    return re.sub(r" \((lower|upper) end\)$", "", claim)
 
 
 def compared(row: object) -> str:

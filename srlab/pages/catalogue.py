@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srlab.errors import InputError
+from srlab.findings.statistics import SEEDS
 from srlab.plots.drawings import DRAWINGS
 from srlab.study.profiles import Profile
 from srlab.study.runs import Run
 from srlab.study.study import Study
+
+
+def trains(profile: Profile) -> bool:
+    """Whether there are networks to compare."""
+    return bool(profile.models)
+
+
+def times(profile: Profile) -> bool:
+    """Whether there are networks to compare, and times of theirs."""
+    return bool(profile.models) and profile.timing is not None
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Page:
     runs : callable
         The runs that it reads.
     figures : dict of str to str
-        Caption of each figure it draws, by name; the first is shown on the index page.
+        What each figure that it draws shows, by name.
     tables : tuple of str
         Names of the tables it shows; those that its figures are drawn from are not named again.
     answered : bool
@@ -42,7 +53,7 @@ class Page:
     tables: tuple[str, ...] = ()
     answered: bool = True
     in_report: tuple[str, ...] = ()
-    asked: Callable[[Profile], bool] = lambda profile: True
+    asked: Callable[[Profile], bool] = trains
 
     def source(self, study: Study) -> Path:
         return study.root / "notebooks" / f"{self.name}.ipynb"
@@ -53,19 +64,23 @@ class Page:
     def answer(self, study: Study) -> Path:
         return study.folder / "answers" / f"{self.name}.md"
 
+    @property
+    def all_tables(self) -> tuple[str, ...]:
+        """Those that it shows and those that its figures are drawn from."""
+        drawn = [table for name in self.figures if name in DRAWINGS for table in DRAWINGS[name].tables]
+        return tuple(dict.fromkeys([*self.tables, *drawn]))
+
     def outputs(self, study: Study) -> list[Path]:
         """Every file that executing the page makes."""
         executed = self.executed(study)
         files = [executed, executed.with_suffix(".html")]
-        tables = list(self.tables)
         for name in self.figures:
             files += [study.folder / "figures" / f"{name}{end}" for end in (".png", ".svg")]
             if name in DRAWINGS:
                 files.append(study.folder / "figures" / f"{name}.json")
-                tables += DRAWINGS[name].tables
         if self.answered:
             files.append(self.answer(study))
-        return files + [study.folder / "tables" / f"{name}.csv" for name in dict.fromkeys(tables)]
+        return files + [study.folder / "tables" / f"{name}.csv" for name in self.all_tables]
 
 
 PAGES = (
@@ -82,10 +97,10 @@ PAGES = (
         "How one network trains, and what it makes of an image",
         lambda study: [study.training("lcoan", seed) for seed in study.profile.seeds],
         {
-            "training_lcoan": "Loss and held-out PSNR, step by step.",
-            "restored_lcoan": "HR, bicubic and lcoan around each image's strongest corner, with PSNR.",
+            "training": "Loss and held-out PSNR, step by step.",
+            "restored": "HR, bicubic and the network around each image's strongest corner, with PSNR.",
         },
-        ("quality_lcoan", "spent"),
+        ("trained", "spent"),
         answered=False,
     ),
     Page(
@@ -94,6 +109,7 @@ PAGES = (
         lambda study: [*study.sharing(), study.timing()],
         {"sharing": "Gain per image over edsr_like; time and memory of the non-local layers alone."},
         ("sharing_gains", "sharing_layers"),
+        asked=times,
     ),
     Page(
         "03_clusters",
@@ -124,6 +140,7 @@ PAGES = (
         lambda study: [study.timing()],
         {"scaling": "Latency and peak memory, whole network and non-local layers alone, against image size."},
         ("timing_by_size", "growth"),
+        asked=times,
     ),
     Page(
         "06_comparison",
@@ -137,6 +154,7 @@ PAGES = (
         },
         ("comparison", "comparison_gains", "comparison_pairing"),
         in_report=("crops",),
+        asked=times,
     ),
     Page(
         "07_attention_maps",
@@ -204,6 +222,7 @@ PAGES = (
             "scales": "Latency and memory of whole networks at each scale.",
         },
         ("scales_costs", "limits_costs", "limits_growth"),
+        asked=times,
     ),
     Page(
         "13_kinds_of_image",
@@ -231,6 +250,7 @@ PAGES = (
         },
         ("roofline_costs", "attribution"),
         in_report=("reach_maps",),
+        asked=times,
     ),
     Page(
         "15_photographs",
@@ -254,7 +274,7 @@ PAGES = (
         lambda study: [*study.comparison(), *study.branches()],
         {"at_work": "What each network loses when its attention weights are altered."},
         ("at_work_losses", "at_work_gains"),
-        asked=lambda profile: len(profile.seeds) >= 3,
+        asked=lambda profile: trains(profile) and len(profile.seeds) >= SEEDS,
     ),
     Page(
         "18_branched",

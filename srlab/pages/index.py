@@ -1,19 +1,23 @@
-"""The index: one page that shows the main figures and links all else."""
+"""The index: the door to a study's results."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from srlab import findings
 from srlab.files import write_text
-from srlab.pages.catalogue import pages_of
+from srlab.pages import opening
+from srlab.pages.catalogue import Page, pages_of
 from srlab.pages.templates import fill
+from srlab.pages.texts import html, texts
 from srlab.study.records import Record, records_in
 from srlab.study.study import Study
 
 
 def write_index(study: Study) -> Path:
-    """Write the page that shows the main figures and links all else.
+    """Write the page that says what this is and what it found, and leads to everything else.
 
     Returns
     -------
@@ -21,19 +25,33 @@ def write_index(study: Study) -> Path:
         `index.html` in the study's folder.
     """
     records = study.finished_records()
-    facts = next(record.facts for record in records if record.run.kind == "training")
-    html = fill(
+    found = opening.found(study, "figures/{}.png".format)
+    path = study.folder / "index.html"
+    page = fill(
         "index.html",
         study=study,
-        pages=pages_of(study),
-        records=records,
-        facts=facts,
-        environment=facts["environment"],
+        scope=opening.scope(study, records),
+        machines=opening.machines(records),
+        found=found,
+        picture=next((finding for finding in found if finding["caption"]), None),
+        chapters=[_chapter(study, page) for page in pages_of(study)],
+        explorer=(study.folder / "explorer.html").is_file(),
         elsewhere=_elsewhere(study, records),
+        records=records,
     )
-    path = study.folder / "index.html"
-    write_text(path, html)
+    write_text(path, page)
     return path
+
+
+def _chapter(study: Study, page: Page) -> dict:
+    """A page's question, and the notebook: rendered, where that is there and stays there."""
+    rendered = page.executed(study).with_suffix(".html")
+    notebook = rendered if rendered.is_file() and not study.kept else page.executed(study)
+    return {
+        "page": page,
+        "asked": html(texts(page.source(study)).asked),
+        "notebook": notebook.relative_to(study.folder).as_posix(),
+    }
 
 
 def _elsewhere(study: Study, records: list[Record]) -> dict | None:
@@ -53,6 +71,6 @@ def _elsewhere(study: Study, records: list[Record]) -> dict | None:
     if costs.empty:
         return None
     name = "costs_elsewhere"
-    table = findings.table(costs, study.folder, name).to_html()
+    table = Markup(findings.table(costs, study.folder, name).to_html(table_uuid=name))
     here, there = own[0].facts["environment"], theirs[0].facts["environment"]
     return {"name": name, "table": table, "here": here, "there": there}

@@ -41,9 +41,11 @@ def findings_block(study_folder: Path, root: Path, profile: str) -> str:
         f"it is named after."
     )
     lines = [FIRST.format(profile=profile), _wrapped(said), ""]
-    for sentences, pages in found:
-        links = ", ".join(f"[{page[:2] if page[:2].isdigit() else page}]({place}/answers/{page}.md)" for page in pages)
-        lines.append(_wrapped(f"- {sentences} ({links})"))
+    for finding in found:
+        links = ", ".join(
+            f"[{page[:2] if page[:2].isdigit() else page}]({place}/answers/{page}.md)" for page in finding.pages
+        )
+        lines.append(_wrapped(f"- {finding.sentences} ({links})"))
     return "\n".join([*lines, LAST]) + "\n"
 
 

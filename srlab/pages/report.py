@@ -1,22 +1,24 @@
-"""The report: one self-contained page of questions, figures and answers, to send to a colleague."""
+"""The report: one self-contained page of findings, questions, answers and figures, to send to a colleague."""
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from srlab import findings, plots
 from srlab.files import write_text
-from srlab.findings.headlines import headlines
+from srlab.pages import opening
 from srlab.pages.catalogue import Page, pages_of
+from srlab.pages.figures import inlined, thumbnail
 from srlab.pages.templates import fill
+from srlab.pages.texts import html, texts
 from srlab.study.study import Study
 
 
 def write_report(study: Study) -> Path:
-    """Write the page that answers the study's questions: the findings in short, then claims, then page by page.
+    """Write the page that answers the study's questions: its findings, a chapter a question, how it came about.
 
     Figures are inside it; links lead to the notebooks and tables beside it.
 
@@ -31,44 +33,56 @@ def write_report(study: Study) -> Path:
         If a run is missing.
     """
     records = study.finished_records()
-    trained = [record.facts for record in records if record.run.kind == "training"]
-    on = {
-        (f["environment"]["name"], f["environment"]["threads"], f["environment"]["torch"])
-        for f in (record.facts for record in records)
-    }
-    counts = {name: len(refs) for name, refs in study.data.benchmarks.items()}
-    facts = {
-        "data": trained[0]["data"],
-        "train": len(study.data.train),
-        "images": "evaluated on " + ", ".join(f"{name} ({number} images)" for name, number in counts.items()),
-        "convention": trained[0]["convention"],
-        "devices": [f"{name}, {threads} threads, torch {torch}" for name, threads, torch in sorted(on)],
-    }
     order = sorted((page for page in pages_of(study) if page.answered), key=lambda page: page.name != "claims")
-    sections = [_section(study, page) for page in order]
-    found = [(_html(sentences), pages) for sentences, pages in headlines(study.folder)]
+    conventions = [record.facts["convention"] for record in records if record.run.kind == "training"]
+    timed = [record for record in records if record.run.kind == "timing" and not record.run.processes]
+    measured = [findings.measured_quality(each) for each in conventions[:1]]
+    measured += [findings.measured_cost(each) for each in timed[:1]]
     path = study.folder / "report.html"
-    write_text(path, fill("report.html", study=study, facts=facts, found=found, sections=sections))
+    page = fill(
+        "report.html",
+        study=study,
+        scope=opening.scope(study, records),
+        found=opening.found(study, lambda name: thumbnail(study.folder / "figures", name)),
+        chapters=[_chapter(study, page) for page in order],
+        budgets=opening.budgets(study),
+        measured=[html(how) for how in measured],
+        machines=opening.machines(records),
+    )
+    write_text(path, page)
     return path
 
 
-def _section(study: Study, page: Page) -> dict:
-    """A page's figures of numbers, its answer, and of the claims their table."""
+def _chapter(study: Study, page: Page) -> dict:
+    """A page's question, answer, figures with all that stands under them, tables of intervals, and how it measured."""
+    said = texts(page.source(study))
     figures = []
     for name, caption in page.figures.items():
         if name in plots.DRAWINGS or name in page.in_report:
-            png = (study.folder / "figures" / f"{name}.png").read_bytes()
-            source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+            shown = inlined(study.folder / "figures", name, escape(caption))
             tables = plots.DRAWINGS[name].tables if name in plots.DRAWINGS else ()
-            figures.append({"source": source, "caption": caption, "tables": tables})
-    answer = _html(page.answer(study).read_text(encoding="utf-8"))
-    table = None
+            caption = html(f"{caption} {said.captions.get(name, '')}")
+            figures.append({"name": name, "tables": tables, "caption": caption, **shown._asdict()})
+    return {
+        "page": page,
+        "asked": html(said.asked),
+        "answer": html(page.answer(study).read_text(encoding="utf-8")),
+        "figures": figures,
+        "tables": _tables(study, page),
+        "measured": html(said.measured),
+    }
+
+
+def _tables(study: Study, page: Page) -> list[dict]:
+    """Of the claims their table, of other pages those of differences with their intervals."""
+    shown = []
+    for name in page.all_tables:
+        file = study.folder / "tables" / f"{name}.csv"
+        frame = pd.read_csv(file) if file.is_file() else pd.DataFrame()
+        if {"low_db", "high_db"} <= set(frame):
+            table = findings.styled(frame).to_html(table_uuid=name)
+            shown.append({"title": "Differences and their intervals", "html": Markup(table)})
     if page.name == "claims":
-        table = findings.claims_table(pd.read_csv(study.folder / "tables" / "claims.csv")).to_html()
-    return {"page": page, "figures": figures, "answer": answer, "table": table}
-
-
-def _html(markdown: str) -> str:
-    from nbconvert.filters import markdown2html
-
-    return markdown2html(markdown)
+        rows = pd.read_csv(study.folder / "tables" / "claims.csv")
+        shown.append({"title": "Every claim in numbers", "html": html(findings.claims_markdown(rows))})
+    return shown

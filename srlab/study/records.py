@@ -1,7 +1,8 @@
 """Records: what came of a run, read when asked for.
 
 A record counts when `run.json`, written last, and everything it names are there. One that came from elsewhere, as ours
-that are committed, may be without the weights that its network learnt, and tells its numbers all the same.
+that are committed, may be without the weights that its network learnt and without single timed calls, and tells its
+numbers all the same.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from srlab.weights.checkpoints import load_network, load_tensors
 
 #: What a record's folder holds until it is finished: by what rules and code its run began.
 BEGUN = "begun.json"
+#: What a record from elsewhere may lack.
+LEFT_OUT = ("weights.safetensors", "times.csv")
 #: Of weights: that this very study trained them.
 HERE = "trained here"
 
@@ -76,8 +79,8 @@ class Record:
 
     @property
     def readable(self) -> bool:
-        """Whether all of it is there but what was learnt."""
-        return all(file.is_file() for file in self.files if file.name != "weights.safetensors")
+        """Whether all of it is there but what was learnt, and single timed calls."""
+        return all(file.is_file() for file in self.files if file.name not in LEFT_OUT)
 
     def begin(self) -> None:
         """Make the folder, and keep by what rules and code the run began; of one that goes on that stays as it is."""
@@ -109,8 +112,17 @@ class Record:
 
     @cached_property
     def times(self) -> pd.DataFrame:
-        """Timing runs: label, part, size, repeat, ms, a timed call a row; of fresh processes also which."""
-        return pd.read_csv(self.folder / "times.csv")
+        """Timing runs: label, part, size, repeat, ms, a timed call a row; of fresh processes also which.
+
+        Raises
+        ------
+        InputError
+            If they are not there.
+        """
+        file = self.folder / "times.csv"
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; single timed calls of this run were not kept")
+        return pd.read_csv(file)
 
     @cached_property
     def recall(self) -> pd.DataFrame:

@@ -71,14 +71,19 @@ class Study(Matrix):
         return held_out().hr
 
     @property
+    def kept(self) -> bool:
+        """Whether its folder is one of our committed results."""
+        return self.folder.resolve().parent == (self.root / "results" / "reference").resolve()
+
+    @property
     def reference(self) -> Path | None:
         """Our own committed results of this profile, to compare with: this processor's, or else the first.
 
         None where there are none, and where this study's folder is one of them.
         """
-        committed = self.root / "results" / "reference"
-        if self.folder.resolve().parent == committed.resolve():
+        if self.kept:
             return None
+        committed = self.root / "results" / "reference"
         folders = sorted(path for path in committed.glob(f"{self.profile.name}-*") if path.is_dir())
         own = [path for path in folders if path.name == self.folder.name]
         return next(iter(own + folders), None)

@@ -11,6 +11,7 @@ from srlab.errors import InputError
 from srlab.findings import headlines
 from srlab.findings.headlines import judged
 from srlab.findings.tables import claims_markdown
+from srlab.pages.catalogue import PAGES
 from srlab.pages.readme import LAST, findings_block
 
 
@@ -39,6 +40,8 @@ def test_each_network_is_judged_once_and_what_is_within_the_margin_is_no_effect(
         ([BETTER, ("enlcn", 0.11, 0.06, 0.2)], "`nlan`, `enlcn` better, by 0.110 to 0.210 dB"),
         ([OPEN, ("esc", -0.1, -0.35, 0.01)], "2 of 2 not told apart (95 % intervals within ±0.35 dB)"),
         ([NONE], "`fgcan`: no effect beyond ±0.05 dB"),
+        (4 * [NONE] + [OPEN], "none better, none worse; 4 of 5: no effect beyond ±0.05 dB; 1 of 5 not told apart (95 % "
+         "intervals within ±0.22 dB)"),
     ],
 )
 def test_what_there_is_none_of_is_not_named(rows, told):
@@ -60,13 +63,17 @@ def test_what_attention_adds_to_a_trunk_says_on_how_many():
     told = headlines.branched(gains(NONE, WORSE, by="arm", seeds=5))
     assert told.endswith(
         "Attached to 5 trunks, against going on without it: `bran` worse, by 0.200 dB; `fgcan`: no effect "
-        "beyond ±0.05 dB. All intervals lie within ±0.300 dB."
+        "beyond ±0.05 dB."
     )
 
 
-def test_verdicts_are_counted_each_kind_once():
-    rows = pd.DataFrame({"id": ["a", "a", "b"], "verdict": ["smaller", "confirmed", "smaller"]})
-    assert headlines.claimed(rows).endswith("Of 3 comparisons for 2 claims: 1 confirmed, 2 smaller.")
+def test_verdicts_are_counted_each_kind_once_of_quality_and_of_costs():
+    rows = [("a", "smaller", "psnr_gain_db"), ("b", "confirmed", "memory_ratio"), ("b", "smaller", "memory_ratio")]
+    told = headlines.claimed(pd.DataFrame(rows, columns=["id", "verdict", "quantity"]))
+    assert told.endswith(
+        "Of 3 comparisons for 2 claims: about quality none confirmed, 1 smaller; about time and memory 1 confirmed, "
+        "1 smaller."
+    )
 
 
 def test_crossings_are_of_our_code_and_may_never_come():
@@ -74,13 +81,24 @@ def test_crossings_are_of_our_code_and_may_never_come():
     rows = [
         ("lcoa-time", "nlan", "ours", True, 83, 1024, 9216),
         ("lcoa-time", "nlan", "ours", False, 83, 1024, 9216),
+        ("lcoa-time", "lspn", "ours", True, 83, 1024, float("nan")),
         ("lcoa-time", "enlcn", "ours", True, 83, float("nan"), float("nan")),
         ("lcoa-time", "nlsn", "as published", True, 83, 576, 576),
     ]
     told = headlines.crossings(pd.DataFrame(rows, columns=columns))
-    assert "`nlan` faster from 32² px on, by the claimed 83 % from 96² px on" in told
-    assert "`enlcn` faster never" in told and "nlsn" not in told
+    assert told.endswith(
+        "save the claimed 83 % against `nlan` from 96×96 px on; time, but never the claimed 83 %, against `lspn` from "
+        "32×32 px on; nothing against `enlcn`."
+    )
     assert headlines.crossings(pd.DataFrame(rows[-1:], columns=columns)) == ""
+
+
+def test_the_changes_of_a_recipe_that_cost_most_are_named_the_worst_first():
+    losses = {"as chosen": 0.0, "a": -0.1, "b": -1.4, "c": -0.5, "d": 0.1, "e": -0.3}
+    rows = [(name, model, 0, 2.0 + change, change) for name, change in losses.items() for model in ("lcoan", "esc")]
+    told = headlines.recipe(pd.DataFrame(rows, columns=["recipe", "model", "seed", "gain_db", "change_db"]))
+    assert "Of 5 changes" in told and "2 networks" in told and "(2.00 dB)" in told
+    assert "b (-1.40 dB), c (-0.50 dB), e (-0.30 dB); 1 seed, which gives no verdict" in told
 
 
 def test_kinds_are_judged_one_by_one():
@@ -169,13 +187,19 @@ def test_exponents_of_linear_layers_stand_apart_and_beside_those_of_smaller_maps
     assert "measure 0.69 to 0.87 from 24×24 to 96×96 px" in told
 
 
+def test_every_headline_is_shown_by_a_figure_of_its_pages():
+    figures = {page.name: page.figures for page in PAGES}
+    for headline in headlines.HEADLINES:
+        assert any(headline.figure in figures[page] for page in headline.pages)
+
+
 def test_a_finding_whose_tables_are_not_there_is_left_out(tmp_path):
     (tmp_path / "tables").mkdir()
     with pytest.raises(InputError, match="no tables of a finding; `bash run_all"):
         findings_block(tmp_path, tmp_path, "cpu")
     gains(BETTER).to_csv(tmp_path / "tables" / "comparison_gains.csv", index=False)
-    [(told, pages)] = headlines.headlines(tmp_path)
-    assert "`nlan` better" in told and pages == ("06_comparison",)
+    [(told, pages, figure)] = headlines.headlines(tmp_path)
+    assert "`nlan` better" in told and pages == ("06_comparison",) and figure == "gains"
     block = findings_block(tmp_path, tmp_path.parent, "cpu")
     assert f"([06]({tmp_path.name}/answers/06_comparison.md))" in " ".join(block.split())
 

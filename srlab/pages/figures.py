@@ -1,0 +1,96 @@
+"""Figures inside a page: as SVG with names of their own, or as PNG; and small, to open a page with."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from markupsafe import Markup
+from PIL import Image
+
+from srlab.plots.output import small
+from srlab.plots.style import HOUSE
+
+#: Bytes of an SVG above which the PNG is shown instead.
+LARGEST = 300_000
+#: Pixels of a page for a point of a figure: letters of 7 points, the smallest there are, stand 11 pixels high.
+PER_POINT = 11 / 7
+#: Dots of a PNG for a point.
+DOTS_PER_POINT = HOUSE["savefig.dpi"] / 72
+#: Width of a small figure in dots; it is shown half as wide.
+SMALL = 440
+#: What the style says of every line that stands in the file and would rule the page.
+STROKES = 'style="stroke-linejoin: round; stroke-linecap: butt"'
+
+
+class Shown(NamedTuple):
+    """A figure in a page.
+
+    Attributes
+    ----------
+    html : Markup
+        An element, `<svg>` or `<img>`, that asks no one for anything.
+    width : int
+        Pixels below which its letters would be hard to read.
+    """
+
+    html: Markup
+    width: int
+
+
+def inlined(folder: Path, name: str, alt: str) -> Shown:
+    """A figure as it stands in a page; one of pictures, or of very many marks, as PNG, which has fewer bytes.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds NAME.png and, unless nobody drew it, NAME.svg.
+    name : str
+    alt : str
+        What it shows, for who does not see it; escaped HTML.
+    """
+    svg = folder / f"{name}.svg"
+    if svg.is_file():
+        html = _as_part(svg.read_text(encoding="utf-8"), name, alt)
+        if "<image" not in html and len(html.encode()) <= LARGEST:
+            points = float(re.search(r'viewBox="0 0 ([\d.]+)', html)[1])
+            return Shown(Markup(html), round(points * PER_POINT))
+    png = (folder / f"{name}.png").read_bytes()
+    with Image.open(BytesIO(png)) as picture:
+        points = picture.width / DOTS_PER_POINT
+    return Shown(Markup(f'<img src="{_data(png)}" alt="{alt}">'), round(points * PER_POINT))
+
+
+def thumbnail(folder: Path, name: str) -> str:
+    """A figure, small, as the address of an image that holds all of it."""
+    with Image.open(folder / f"{name}.png") as picture:
+        rgb = picture.convert("RGB")
+    rgb.thumbnail((SMALL, 3 * SMALL), Image.Resampling.LANCZOS)
+    written = BytesIO()
+    rgb.save(written, "png")
+    return _data(small(written.getvalue()))
+
+
+def _as_part(svg: str, name: str, alt: str) -> str:
+    """The SVG that matplotlib wrote, as an element beside others: its names are its own, its style is no one else's.
+
+    Coordinates are cut to hundredths of a point.
+    """
+    drawn = svg[svg.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", drawn, flags=re.S)
+    [view_box] = re.findall(r'viewBox="[^"]*"', drawn.partition(">")[0])
+    drawn = f'<svg role="img" aria-label="{alt}" {view_box} {STROKES}>{drawn.partition(">")[2]}'
+    drawn = re.sub(r'(?<=\bid=")|(?<=\bhref="#)|(?<=url\(#)', f"{name}-", drawn.replace("xlink:href", "href"))
+    drawn = re.sub(r">\s+<", "><", drawn)
+    return re.sub(r'\b(d|x|y)="([^"]+)"', lambda found: f'{found[1]}="{_cut(found[2])}"', drawn)
+
+
+def _cut(numbers: str) -> str:
+    return " ".join(re.sub(r"(\.\d\d)\d+", r"\1", numbers).split())
+
+
+def _data(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"

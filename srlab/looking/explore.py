@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
-from srlab.looking.images import SIDE, centre, corners, pair, picture
+from srlab.looking.images import SIDE, centre, corners, differ, pair, picture
 from srlab.looking.layers import LayerTrace, receptive_field, trace
 from srlab.looking.recall import RecallRef, recall_refs
 from srlab.looking.views import Values, View, view
 from srlab.measure.evaluation import super_resolve
-from srlab.measure.metrics import image_quality, luma
+from srlab.measure.metrics import image_quality
 from srlab.models import build, entry
 from srlab.study.records import HERE
 from srlab.study.study import Study
@@ -292,9 +292,7 @@ def _restored(scene: Scene, traced: Traced, row: int, col: int) -> Restored:
     )
     side = scene.scale * CROP
     sr, hr = (image[:, top : top + side, left : left + side] for image in (traced.sr, scene.hr))
-    difference = (luma(sr.double()).round() - luma(hr.double()).round()).numpy()
-    mean = np.square(difference).mean()
-    here = float(10 * np.log10(255**2 / mean)) if mean else float("inf")
+    difference, here = differ(sr, hr)
     return Restored(picture(sr), picture(hr), difference, traced.psnr, here)
 
 

@@ -1,17 +1,24 @@
-"""Images to look at: LR and HR, their middle, their strongest corners, what networks make of them."""
+"""Images to look at: LR and HR, their middle, their strongest corners, and where networks differ."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, Float64, UInt8
 from skimage.feature import corner_peaks, corner_shi_tomasi
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from srlab.data.resize import downscale, modcrop
 from srlab.data.sources import ImageRef
+from srlab.errors import InputError
 from srlab.looking.recall import RecallRef
 from srlab.measure.evaluation import super_resolve
-from srlab.measure.metrics import image_quality, luma
+from srlab.measure.metrics import luma
 
 #: Largest side, in LR pixels, of what is shown of an image: dense attention takes the square of its area.
 SIDE = 128
@@ -48,38 +55,110 @@ def corners(lr: UInt8[Tensor, "3 h w"], count: int) -> list[tuple[int, int]]:
     return [(int(row), int(col)) for row, col in peaks] or [(lr.shape[1] // 2, lr.shape[2] // 2)]
 
 
-def restored(
-    networks: dict[str, nn.Module | None], ref: ImageRef, scale: int, side: int
-) -> list[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]:
-    """An image as networks restore it, around its strongest corner.
+def differ(
+    sr: UInt8[Tensor, "3 h w"], hr: UInt8[Tensor, "3 h w"]
+) -> tuple[Float[np.ndarray, "h w"], float]:
+    """Y of SR less Y of HR, in levels of 255, and the Y-PSNR (dB, Y rounded, no border left out) of what is given."""
+    difference = (luma(sr.double()).round() - luma(hr.double()).round()).numpy()
+    mean = np.square(difference).mean()
+    return difference, float(10 * np.log10(255**2 / mean)) if mean else float("inf")
+
+
+class Made(NamedTuple):
+    """What one network makes of a part of an image: SR, its difference from HR, and its PSNR, as of `differ`."""
+
+    sr: UInt8[np.ndarray, "_h _w 3"]
+    difference: Float[np.ndarray, "_h _w"]
+    psnr: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an image, as networks make it.
+
+    Attributes
+    ----------
+    name : str
+        Of the image.
+    whole : UInt8[np.ndarray, "h w 3"]
+        HR.
+    box : tuple of int
+        (top, left, height, width) of the part in HR pixels.
+    hr : UInt8[np.ndarray, "_h _w 3"]
+    made : dict of str to Made
+    spread : float
+        How far networks differ there: the mean of the standard deviation of Y over networks (levels of 255).
+    """
+
+    name: str
+    whole: UInt8[np.ndarray, "h w 3"]
+    box: tuple[int, int, int, int]
+    hr: UInt8[np.ndarray, "_h _w 3"]
+    made: dict[str, Made]
+    spread: float
+
+
+def contrasts(
+    networks: dict[str, nn.Module | None], refs: Sequence[ImageRef], scale: int, side: int
+) -> tuple[Part, Part]:
+    """The parts of all images where networks differ most, and least among parts at least as detailed as half of them.
+
+    How far they differ is the standard deviation of Y over networks (over bicubic too, if there is but one), how
+    detailed a part is that of Y of its HR pixels; parts lie on the grid of LR pixels.
 
     Parameters
     ----------
     networks : dict
         By the name to show; None is bicubic interpolation.
-    ref : ImageRef
-        The HR image.
+    refs : sequence of ImageRef
+        HR images.
     scale : int
     side : int
-        Of the part to show, in LR pixels.
+        Of a part, in LR pixels; less where an image is smaller.
 
-    Returns
-    -------
-    list of (str, array)
-        HR first, then each network's with the Y-PSNR (dB) of the whole image.
+    Raises
+    ------
+    InputError
+        If there is no image, or less than two networks with bicubic.
     """
-    lr, hr = pair(ref, scale)
-    [(row, col)] = corners(lr, 1)
-    top, left = (
-        scale * min(max(0, at - side // 2), max(0, length - side))
-        for at, length in ((row, lr.shape[1]), (col, lr.shape[2]))
-    )
+    if not refs or len(networks) < 2:
+        raise InputError(f"{len(refs)} images, {len(networks)} networks: parts need one image and two networks or more")
+    trained = [name for name, network in networks.items() if network is not None]
+    most = least = None
+    for ref in refs:
+        lr, hr = pair(ref, scale)
+        made = {name: super_resolve(network, lr, scale) for name, network in networks.items()}
+        compared = torch.stack([luma(made[name].double()) for name in (trained if len(trained) > 1 else made)])
+        own = min(side, *lr.shape[1:])
+        spread = _means(compared.std(0, correction=0), own * scale, scale)
+        y = luma(hr.double())
+        detail = _means(y.square(), own * scale, scale) - _means(y, own * scale, scale).square()
+        calm = spread.where(detail >= detail.median(), torch.inf)
+        if most is None or spread.max() > most.spread:
+            most = _part(ref.name, hr, made, spread, int(spread.argmax()), own * scale, scale)
+        if least is None or calm.min() < least.spread:
+            least = _part(ref.name, hr, made, spread, int(calm.argmin()), own * scale, scale)
+    return most, least
 
-    def part(image: UInt8[Tensor, "3 sh sw"]) -> UInt8[np.ndarray, "_h _w 3"]:
-        return picture(image[:, top : top + scale * side, left : left + scale * side])
 
-    parts = [(f"{ref.name}: HR", part(hr))]
-    for name, network in networks.items():
-        sr = super_resolve(network, lr, scale)
-        parts.append((f"{name}: {image_quality(sr, hr, scale)['psnr_y']:.2f} dB", part(sr)))
-    return parts
+def _means(values: Float64[Tensor, "h w"], side: int, step: int) -> Float64[Tensor, "_a _b"]:
+    """Means over squares, a step apart."""
+    return avg_pool2d(values[None, None], side, step)[0, 0]
+
+
+def _part(
+    name: str,
+    hr: UInt8[Tensor, "3 h w"],
+    made: dict[str, UInt8[Tensor, "3 h w"]],
+    spread: Float64[Tensor, "_a _b"],
+    at: int,
+    side: int,
+    step: int,
+) -> Part:
+    top, left = (step * place for place in divmod(at, spread.shape[1]))
+
+    def cut(image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 _h _w"]:
+        return image[:, top : top + side, left : left + side]
+
+    found = {model: Made(picture(cut(sr)), *differ(cut(sr), cut(hr))) for model, sr in made.items()}
+    return Part(name, picture(hr), (top, left, side, side), picture(cut(hr)), found, float(spread.flatten()[at]))

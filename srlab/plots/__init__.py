@@ -12,10 +12,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "clusters": ["centroid_drift", "cluster_colours", "cluster_maps", "cluster_view", "patch_sheet"],
         "drawings": ["DRAWINGS", "draw", "redraw", "shown"],
         "by_image": ["gains"],
+        "galleries": ["gallery", "panel_maps", "reach", "weight_maps"],
         "latency": ["scaling"],
-        "maps": ["LR_PIXELS", "TITLE", "attention", "panel_maps", "reach", "shrink_factor", "weight_maps"],
+        "maps": ["LR_PIXELS", "TITLE", "attention", "shrink_factor"],
         "output": ["save"],
-        "restored": ["pictures"],
+        "restored": ["crops", "pictures"],
         "studies": [
             "cluster_sizes",
             "comparison",

@@ -25,6 +25,7 @@ from srlab.looking.centroids import (
     total_sizes,
     typical_patches,
 )
+from srlab.plots.labels import SMALL
 from srlab.plots.maps import LR_PIXELS
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank
 
@@ -109,7 +110,7 @@ def draw_cluster_sizes(
     ax.scatter([-0.035] * len(names), places, c=fills, marker="s", s=22, transform=beside, clip_on=False)
     for place, length in zip(places, lengths, strict=True):
         words = f"{length:.1f}" if length == 0 or length >= 0.05 else "<0.1"
-        ax.annotate(words, (length, place), (3, 0), textcoords="offset points", va="center", fontsize=6.5)
+        ax.annotate(words, (length, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_yticks(places, names)
     ax.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.2 * max(lengths)))
     ax.set_xlabel(f"share of {clusters.sizes.sum():,} tokens (%)")
@@ -209,7 +210,7 @@ def patch_sheet(
             nearness = f"cosine {patches[0].similarity:.3f} to {patches[-1].similarity:.3f}"
         words = f"cluster {cluster}\n{sizes[cluster] / sizes.sum():.1%} of tokens\n{nearness}"
         middle = i * step + side / 2 - 0.5
-        ax.text(-0.24 * inch, middle, words, ha="right", va="center", fontsize=6.5, clip_on=False)
+        ax.text(-0.24 * inch, middle, words, ha="right", va="center", fontsize=SMALL, clip_on=False)
         swatch = Rectangle((-0.18 * inch, i * step - 0.5), 0.1 * inch, side, color=colours[cluster])
         ax.add_patch(swatch).set_clip_on(False)
     where = f"{count(len(maps), 'image')}, {sizes.sum():,} tokens"

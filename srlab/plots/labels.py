@@ -145,7 +145,7 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
 def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken: Sequence[Bbox]) -> Bbox:
     """The nearest box of this size beside a point that lies on no other; one beside it if there is none."""
     half = size / 2
-    for away in AWAY * points * np.arange(1, 12, 0.5):
+    for away in AWAY * points * np.arange(1, 24, 0.5):
         for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315, 22, 158, 202, 338, 67, 113, 247, 293]):
             middle = at + (away + half) * (np.cos(angle), np.sin(angle))
             box = Bbox.from_extents(*(middle - half), *(middle + half))

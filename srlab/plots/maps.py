@@ -7,10 +7,9 @@ from functools import singledispatch
 from textwrap import fill
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -18,13 +17,13 @@ from matplotlib.patches import Patch, Rectangle
 
 from srlab.looking.explore import Look
 from srlab.looking.views import Boxes, Groups, Values, View, Windows
-from srlab.plots.style import DOUBLE, HOUSE, bare, blank
+from srlab.plots.labels import SMALL
+from srlab.plots.style import DOUBLE, HOUSE, bare
 
 Rectangle4 = tuple[float, float, float, float]  # left, bottom, width, height, as shares of a figure's
 
 #: Weights are drawn as multiples of an even spread over all tokens, on one scale everywhere.
 WEIGHTS = LogNorm(0.1, 1000)
-WEIGHTS_LABEL = "weight ÷ weight of an even spread over all tokens (grey: unseen)"
 #: Unseen, previous, own, next.
 WINDOWS = np.array([to_rgba(colour) for colour in ("#00000000", "#56B4E9", "#000000", "#E69F00")])
 OWN_GROUP = "#D55E00"
@@ -163,7 +162,7 @@ def _(panel: Values, ax: Axes, view: View) -> None:
         ax.imshow(panel.values, interpolation="nearest", **style)
     least = f"−{largest:.2g}" if panel.signed else f"{largest * 1e-4:.1g}" if panel.logarithmic else "0"
     ax.text(
-        0.5, -0.02, f"{least} to {largest:.2g}", transform=ax.transAxes, ha="center", va="top", fontsize=6
+        0.5, -0.02, f"{least} to {largest:.2g}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL
     )
 
 
@@ -191,7 +190,7 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
 
     def place(row: int, column: int, words: str) -> Axes:
         ax = axes[row, column]
-        ax.text(0.5, 1.03, words, transform=ax.transAxes, ha="center", va="bottom", fontsize=7)
+        ax.text(0.5, 1.03, words, transform=ax.transAxes, ha="center", va="bottom", fontsize=SMALL)
         return ax
 
     def crop(row: int, column: int, words: str, image: np.ndarray, **style: object) -> None:
@@ -236,7 +235,7 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     _weight_key(figure, rectangle(0, 1))
     _difference_key(figure, rectangle(0, columns - 1))
     if sorts:
-        figure.legend(handles=window_key(), loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=7)
+        figure.legend(handles=window_key(), loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=SMALL)
     return axes
 
 
@@ -245,7 +244,7 @@ def _weight_key(figure: Figure, rectangle: Rectangle4) -> None:
     bar = figure.add_axes((left + 0.1 * width, bottom + 0.75 * height, 1.5 * width, 0.06 * height))
     bar.imshow([np.linspace(0, 1, 256)], cmap="viridis", aspect="auto", extent=(-1, 3, 0, 1))
     bar.set(yticks=[], xticks=[-1, 0, 1, 2, 3], xticklabels=["0.1", "1", "10", "100", "1000"])
-    bar.set_title("weight ÷ even weight (pale grey: unseen)", fontsize=7)
+    bar.set_title("weight ÷ even weight (pale grey: unseen)", fontsize=SMALL)
     bar.grid(visible=False)
 
 
@@ -255,7 +254,7 @@ def _difference_key(figure: Figure, rectangle: Rectangle4) -> None:
     limits = (DIFFERENCE.vmin, DIFFERENCE.vmax)
     bar.imshow([np.linspace(0, 1, 256)], cmap="RdBu_r", aspect="auto", extent=(*limits, 0, 1))
     bar.set(yticks=[], xticks=[limits[0], 0, limits[1]])
-    bar.set_title("difference of Y\n(levels of 255)", fontsize=7)
+    bar.set_title("difference of Y\n(levels of 255)", fontsize=SMALL)
     bar.grid(visible=False)
 
 
@@ -264,80 +263,3 @@ def window_key() -> list[Patch]:
     names = ("previous window", "query's own window", "next window")
     windows = [Patch(color=colour, label=name) for colour, name in zip(WINDOWS[1:], names, strict=True)]
     return [Patch(color=OWN_GROUP, label="query's cluster or bucket"), *windows]
-
-
-@rc_context(HOUSE)
-def weight_maps(rows: Sequence[dict[str, View]]) -> Figure:
-    """Where queries look: a row a query, first the LR image, then the weights of a layer by its title."""
-    columns = 1 + len(rows[0])
-    figure = blank(DOUBLE, DOUBLE / columns * len(rows) + 0.7)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes, views in zip(grid, rows, strict=True):
-        draw_image(axes[0], next(iter(views.values())))
-        for ax, view in zip(axes[1:], views.values(), strict=True):
-            draw_weights(ax, view)
-    for ax, title in zip(grid[0], ("LR, query", *rows[0]), strict=True):
-        ax.set_title(title)
-    mappable = ScalarMappable(WEIGHTS, "viridis")
-    bar = figure.colorbar(mappable, ax=grid, orientation="horizontal", extend="both", aspect=50, shrink=0.7)
-    bar.set_label(WEIGHTS_LABEL)
-    bar.ax.grid(visible=False)
-    return figure
-
-
-@rc_context(HOUSE)
-def panel_maps(rows: Sequence[dict[str, View]]) -> Figure:
-    """What is particular to mechanisms: a row a query, first the LR image, then the panels of each layer."""
-    columns = 1 + sum(len(view.panels) for view in rows[0].values())
-    figure = blank(DOUBLE, DOUBLE / columns * len(rows) + 0.8)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes, views in zip(grid, rows, strict=True):
-        draw_image(axes[0], next(iter(views.values())))
-        drawn = [(view, panel) for view in views.values() for panel in view.panels]
-        for ax, (view, panel) in zip(axes[1:], drawn, strict=True):
-            draw_panel(panel, ax, view)
-    titles = [
-        f"{title}:\n{fill(panel.title, 22)}" for title, view in rows[0].items() for panel in view.panels
-    ]
-    for ax, title in zip(grid[0], ("LR, query", *titles), strict=True):
-        ax.set_title(title)
-    figure.legend(handles=window_key(), loc="outside lower center", ncols=4)
-    return figure
-
-
-@rc_context(HOUSE)
-def reach(
-    picture: UInt8[np.ndarray, "h w 3"],
-    place: tuple[int, int],
-    maps: dict[str, tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"], float]],
-) -> Figure:
-    """Effective receptive field above, local attribution map below, a column a network, around one place.
-
-    Parameters
-    ----------
-    picture : UInt8[np.ndarray, "h w 3"]
-        The LR image.
-    place : tuple of int
-        Row and column.
-    maps : dict of str to tuple
-        Of each network receptive field, attribution map and diffusion index (0 to 100).
-    """
-    columns = 5
-    rows = -(-len(maps) // columns)
-    figure = blank(DOUBLE, 2.75 * rows)
-    grid = figure.subplots(2 * rows, columns, squeeze=False)
-    for ax in grid.flat:
-        bare(ax)
-    for number, (model, (field, attribution, index)) in enumerate(maps.items()):
-        row, column = divmod(number, columns)
-        upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
-        decades = np.log10(np.maximum(field / field.max(), 1e-4))
-        upper.imshow(decades, cmap="magma", vmin=-4, vmax=0)
-        upper.set_title(f"{model}: field")
-        lower.imshow(picture)
-        strength = np.clip(attribution / np.percentile(attribution, 99.9), 0, 1)
-        lower.imshow(np.full((*strength.shape, 3), (1.0, 0.0, 0.0)), alpha=0.9 * np.sqrt(strength))
-        lower.set_title(f"attribution: {index:.1f}")
-        for ax in (upper, lower):
-            ax.plot(place[1], place[0], marker="+", color="white", markersize=5)
-    return figure

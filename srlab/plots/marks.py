@@ -55,6 +55,6 @@ def logarithmic(ax: Axes, axis: str = "y") -> None:
     getattr(ax, f"set_{axis}scale")("log")
     which, (low, high) = getattr(ax, f"{axis}axis"), getattr(ax, f"get_{axis}lim")()
     decades = np.log10(high / low)
-    which.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+    which.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < {"x": 1.4, "y": 3}[axis] else (1,)))
     which.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.10g}"))
     which.set_minor_formatter(NullFormatter())

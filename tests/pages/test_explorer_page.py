@@ -258,6 +258,9 @@ def test_every_mechanism_has_a_mark_of_its_own():
 def test_the_committed_page_is_small_and_shows_what_quick_trained():
     path = reference("quick") / "explorer.html"
     assert path.stat().st_size < 4_000_000
-    networks = Reader(path.read_text(encoding="utf-8")).facts["networks"]
+    html = path.read_text(encoding="utf-8")
+    networks = Reader(html).facts["networks"]
     assert [each["name"] for each in networks] == list(Study("quick", ROOT).profile.models)
     assert not any(each["untrained"] for each in networks)
+    template = (ROOT / "srlab" / "pages" / "explorer.html").read_text(encoding="utf-8")
+    assert html.split("<script>")[-1].strip() == template.split("<script>")[-1].strip()  # it is drawn as pages are now

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from srlab.findings import recall
 from srlab.findings.frames import ALL, MARGIN, count, late_gains
-from srlab.findings.recall import VALUE
 from srlab.findings.statistics import SEEDS
 from srlab.findings.verdicts import CONFIRMED, LOOKS
 from srlab.looking.at_work import UNIFORM
@@ -177,19 +177,6 @@ def pattern(timing: pd.DataFrame) -> str:
     ) + (f" Weights that are stored instead of computed again cost {'; '.join(stored)}." if stored else "")
 
 
-def found(groups: pd.DataFrame) -> str:
-    """Which networks give back detail whose only copy lies far away, by groups that intervals keep apart."""
-    place = f"Of lost detail whose only copy lies {VALUE:g} LR pixels away, networks give back"
-    if groups["seeds"].min() < SEEDS:
-        told = f"{_shares(groups['recall'])}, of {count(int(groups['seeds'].min()), 'seed')}, which gives no verdict"
-    else:
-        told = "; ".join(
-            f"{_named(own, 'arm')} {_shares(own['recall'])}" for _, own in groups.groupby("group", sort=True)
-        )
-        told += f" ({count(int(groups['group'].max()), 'group')}; 95 % intervals over seeds touch within groups only)"
-    return f"**Who finds the other tile?** {place}: {told}."
-
-
 #: What the pattern's options are called where a sentence begins.
 OPTIONS = {
     "clusters": "Number of clusters k",
@@ -263,7 +250,7 @@ HEADLINES = (
     Headline(("18_branched",), "branched", ("branched_gains",), branched),
     Headline(("claims",), "claims", ("claims",), claimed),
     Headline(("claims",), "cost_claims", ("cost_claims",), crossings),
-    Headline(("19_recall",), "recall", ("recall_groups",), found),
+    Headline(("19_recall",), "recall", ("recall_groups",), recall.headline),
     Headline(("06_comparison",), "comparison", ("comparison", "comparison_curves"), reached),
     Headline(("06_comparison",), "gains", ("comparison_gains",), attention),
     Headline(("17_at_work",), "at_work", ("at_work_losses",), at_work),
@@ -327,11 +314,6 @@ def _found(own: pd.DataFrame, by: str, word: str) -> str:
 
 def _span(low: str, high: str) -> str:
     return f"{low} dB" if low == high else f"{low} to {high} dB"
-
-
-def _shares(shares: pd.Series) -> str:
-    low, high = (f"{max(share, 0):.2f}" for share in shares.agg(["min", "max"]))
-    return low if low == high else f"{low} to {high}"
 
 
 def _named(own: pd.DataFrame, by: str) -> str:

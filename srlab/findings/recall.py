@@ -120,6 +120,21 @@ def answer(groups: pd.DataFrame, recalled: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def headline(groups: pd.DataFrame) -> str:
+    """Which networks give back detail whose only copy lies far away, by groups that intervals keep apart."""
+    place = f"Of lost detail whose only copy lies {VALUE:g} LR pixels away, networks give back"
+    seeds = int(groups["seeds"].min())
+    if seeds < SEEDS:
+        told = f"{_span(groups['recall'].clip(0))}, of {count(seeds, 'seed')}, which gives no verdict"
+    else:
+        of_groups = [
+            f"{', '.join(f'`{arm}`' for arm in own['arm'])} {_span(own['recall'].clip(0))}"
+            for _, own in groups.groupby("group")
+        ]
+        told = f"{'; '.join(of_groups)} ({count(len(of_groups), 'group')}; {LEVEL:.0%} intervals touch within groups only)"
+    return f"**Who finds the other tile?** {place}: {told}."
+
+
 def _listed(arms: pd.DataFrame) -> str:
     return ", ".join(f"`{row.arm}` {row.recall:z.2f}" for row in arms.itertuples())
 

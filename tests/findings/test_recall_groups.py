@@ -7,7 +7,7 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srlab.findings import headlines, recall
+from srlab.findings import recall
 
 DISTANCES = (4.0, 16.0)
 
@@ -70,9 +70,9 @@ def test_one_seed_makes_no_groups_and_no_verdict():
     table = recall.recalled(images({"lcoan": [0.9], "edsr_like": [0.0]}))
     groups = recall.groups(table)
     assert set(groups["group"]) == {1} and "gives no interval" in recall.answer(groups, table)
-    assert headlines.found(groups).endswith("0.00 to 0.90, of 1 seed, which gives no verdict.")
+    assert recall.headline(groups).endswith("0.00 to 0.90, of 1 seed, which gives no verdict.")
 
 
 def test_the_headline_goes_group_by_group():
-    told = headlines.found(recall.groups(recall.recalled(images(THREE))))
+    told = recall.headline(recall.groups(recall.recalled(images(THREE))))
     assert "`lcoan`, `nlan` 0.98; `bran` 0.42; `edsr_like` 0.00 (3 groups;" in told

@@ -15,6 +15,7 @@ from srlab import findings, plots
 from srlab.errors import InputError
 from srlab.findings.frames import pareto
 from srlab.looking.explore import Look, Restored
+from srlab.looking.images import Made, Part
 from srlab.looking.views import Boxes, Groups, Values, View, Windows
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
@@ -78,7 +79,7 @@ def swept(table):
     return table
 
 
-def example(row=3, col=4, panels=True, weights=True):
+def example(row=3, col=4, panels=slice(None), weights=True):
     maps = np.arange(80).reshape(8, 10)
     shown = (
         Groups("clusters", maps // 20, 1),
@@ -95,14 +96,44 @@ def example(row=3, col=4, panels=True, weights=True):
         picture=np.full((8, 10, 3), 99, np.uint8),
         weights=np.where(maps < 40, 1 / 40, 0) if weights else None,
         seen=(maps < 40).astype(int),
-        panels=shown if panels else (),
+        panels=shown[panels],
     )
 
 
-def example_look(model="lcoan", **options):
+NONE, FIRST = slice(0), slice(3)
+
+
+def example_look(model="lcoan", panels=FIRST, **options):
     crop = np.full((6, 6, 3), 99, np.uint8)
     restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
-    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
+    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", example(panels=panels, **options), restored)
+
+
+def parts(models):
+    """The part where networks differ most, and where least: the n-th network is n levels too light."""
+    hr = np.full((24, 24, 3), 99, np.uint8)
+
+    def part(name, step):
+        made = {
+            model: Made(hr, np.full((24, 24), step * (1.0 + n)), 40.0 - step * n)
+            for n, model in enumerate(("bicubic", *models))
+        }
+        return Part(name, np.full((60, 40, 3), 99, np.uint8), (8, 4, 24, 24), hr, made, step)
+
+    return part("facade", 9.0), part("sky", 0.5)
+
+
+def reached():
+    """Two layers of two networks, asked at two places; the second network sees all tokens and chooses nothing."""
+    rows = pd.MultiIndex.from_product([("lcoan", "nlan"), ("a", "b"), (0, 1)], names=["model", "layer", "row"])
+    frame = rows.to_frame(index=False)
+    seen = np.where(frame["model"] == "lcoan", 16, 64)
+    return frame.assign(col=0, keys_seen=seen, keys_effective=np.where(frame["model"] == "lcoan", 4 + frame["row"], 64))
+
+
+def attributed():
+    rows = pd.MultiIndex.from_product([MODELS[:7], ("brick", "cup"), (0, 1)], names=["model", "name", "row"])
+    return rows.to_frame(index=False).assign(col=0, diffusion_index=lambda frame: 1.0 + frame["row"])
 
 
 TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
@@ -237,7 +268,12 @@ MODELS = [model for model in plots.STYLE if model not in ("bicubic", "esc_light"
 FIGURES = {
     "training": lambda: plots.training(CURVES),
     "pictures": lambda: plots.pictures(
-        [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]]
+        [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]], "Two rows", "Of greys."
+    ),
+    "crops": lambda: plots.crops(*parts(("edsr_like", "nlan_shared", *MODELS[3:9])), 2),
+    "crops_of_one": lambda: plots.crops(*parts(("lcoan",)), 4),
+    "gallery": lambda: plots.gallery(
+        [example_look(model, panels=slice(n % 7), weights=model != "hit_srf") for n, model in enumerate(MODELS[:9])]
     ),
     "gains": lambda: plots.gains(quality(TRAINED)),
     "sharing": lambda: plots.sharing(quality(TRAINED), costs({"nlan": 9.0, "lcoan": 2.0})),
@@ -248,16 +284,21 @@ FIGURES = {
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
     "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
     "attention": lambda: plots.attention(
-        [example_look(), example_look("nlan", panels=False), example_look("hit_srf", weights=False)]
+        [example_look(), example_look("nlan", panels=NONE), example_look("hit_srf", panels=NONE, weights=False)]
     ),
-    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=False)}] * 2),
-    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}]),
+    "attention_of_others": lambda: plots.attention([example_look(panels=slice(3, 6)), example_look("sscan")]),
+    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=NONE)}] * 2, reached()),
+    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}, {"lcoan": example(row=1)}]),
     "convergence": lambda: plots.convergence(training_curves()),
     "comparison_of_all": lambda: plots.comparison(
-        quality(dict.fromkeys(MODELS, SEEDS)), costs({m: 1.0 + i for i, m in enumerate(MODELS)}), BICUBIC
+        quality({m: [seed + 0.03 * (7 * i % 19) for seed in SEEDS] for i, m in enumerate(MODELS)}),
+        costs({m: 1.0 + i for i, m in enumerate(MODELS)}).assign(
+            parameters=lambda frame: 1e3 * frame["median_ms"], peak_mib=lambda frame: frame["median_ms"]
+        ),
+        BICUBIC,
     ),
     "reach": lambda: plots.reach(
-        example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10), 12.5))
+        example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10))), attributed()
     ),
     "clusters": lambda: plots.DRAWINGS["clusters"].draw(
         swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN
@@ -572,7 +613,7 @@ def test_view_in_words_and_panels():
         "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
     )
     assert findings.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
-    figure = plots.attention([example_look(), example_look("nlan", panels=False)])
+    figure = plots.attention([example_look(), example_look("nlan", panels=NONE)])
     words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
     assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
     assert words.count("SR, 30.00 dB (31.00 dB here)") == 2
@@ -582,7 +623,7 @@ def test_a_figure_that_is_filled_again_is_as_a_new_one():
     """Also after looks that need other places, and with nothing of them left over."""
     figure = Figure((7, 5))
     pictures = []
-    for looks in ([example_look()], [example_look(), example_look(panels=False)], [example_look(row=1)]):
+    for looks in ([example_look()], [example_look(), example_look(panels=NONE)], [example_look(row=1)]):
         for target in (plots.attention(looks, figure), plots.attention(looks, Figure((7, 5)))):
             target.canvas = FigureCanvasAgg(target)
             target.canvas.draw()

@@ -62,9 +62,9 @@ def weight_maps(rows: Sequence[dict[str, View]], reach: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"Half of a query's weight lies on {half[few]:,.0f} tokens ({few}) to {half[many]:,.0f} ({many})",
-        f"Maps and message: {count(len(rows), 'image')}; in circles the queries, each image's strongest corner. Entropies: "
-        f"{count(queries, 'corner')} (dots) of the same images; large: their mean; level strokes: if all that is seen weighed "
-        "alike.",
+        f"Maps and message: {count(len(rows), 'image')}; in circles the queries, each image's strongest corner. "
+        f"Entropies: {count(queries, 'corner')} (dots) of the same images; large: their mean; level strokes: if all "
+        "that is seen weighed alike.",
     )
     name_lines({ax: names})
     return figure
@@ -137,8 +137,8 @@ def gallery(looks: Sequence[Look]) -> Figure:
     tell(
         figure,
         f"From one pixel networks see {seen[few]:,} ({few}) to {seen[many]:,} ({many}) of {first.seen.size:,} tokens",
-        f"Above: weights of the query in the circle; below: what is particular to the mechanism. {SORTED} In red the query's "
-        "window, in white those it chose; blue to red: a position bias, with its ends. Weights: "
+        f"Above: weights of the query in the circle; below: what is particular to the mechanism. {SORTED} In red the "
+        "query's window, in white those it chose; blue to red: a position bias, with its ends. Weights: "
         f"{', '.join(sorted({each.source for each in looks}))}.",
     )
     return figure
@@ -172,13 +172,15 @@ def panel_maps(rows: Sequence[dict[str, View]]) -> Figure:
         shares.append(_strip(*axes, views[title]))
         number = next(i for i, each in enumerate(rows, 1) if each is views)
         axes[0].set_ylabel(f"query {number},\n{title}", rotation=0, ha="right", va="center", fontsize=SMALL)
-    for ax, words in zip(lower.axes[:2], ("all tokens, sorted by cluster", "the same around the query's windows"), strict=True):
-        ax.set_title(words)
+    lower.axes[0].set_title("all tokens, sorted by cluster")
+    lower.axes[1].set_title("the same around the query's windows")
     tell(
         figure,
-        f"Of what queries see, {100 * min(shares):.0f} to {100 * max(shares):.0f} % lies in their own cluster, in reading order",
-        f"{SORTED} Vermilion: the query's cluster. Strips: greys alternate from cluster to cluster, black strokes are borders of windows, the red one is the "
-        "query. Where a cluster is longer than three windows, they hold neighbours in reading order: stripes in the image.",
+        f"Of what queries see, {100 * min(shares):.0f} to {100 * max(shares):.0f} % lies in their own cluster, in "
+        "reading order",
+        f"{SORTED} Vermilion: the query's cluster. Strips: greys alternate from cluster to cluster, black strokes "
+        "are borders of windows, the red one is the query. Where a cluster is longer than three windows, they hold "
+        "neighbours in reading order: stripes in the image.",
     )
     return figure
 
@@ -188,7 +190,7 @@ def _sorts(view: View) -> bool:
 
 
 def _strip(whole: Axes, near: Axes, view: View) -> float:
-    """The sorted sequence as a strip, and a part of it; the share of what is seen that is in the query's own cluster."""
+    """The sorted sequence as a strip, and a part of it; the share of what is seen that is in the query's cluster."""
     groups = next(panel for panel in view.panels if isinstance(panel, Groups))
     windows = next(panel for panel in view.panels if isinstance(panel, Windows)).labels.ravel()
     order = groups.labels.ravel().argsort(kind="stable")
@@ -266,10 +268,10 @@ def reach(
     middle, places = index.mean(), len(attributed[["name", "row", "col"]].drop_duplicates())
     tell(
         figure,
-        f"{middle.idxmax()} draws on its surroundings most widely, diffusion index {middle.max():.2f}; {middle.idxmin()} "
-        f"least, {middle.min():.2f}",
-        "Maps of one place, +: above the effective receptive field, four decades of magma; below, red, what contributed to the "
-        f"detail there (local attribution). Dots: {count(places, 'place')}, the strongest corners of "
-        f"{count(attributed['name'].nunique(), 'image')}; large: their mean.",
+        f"{middle.idxmax()} draws on its surroundings most widely, diffusion index {middle.max():.2f}; "
+        f"{middle.idxmin()} least, {middle.min():.2f}",
+        "Maps of one place, +: above the effective receptive field, four decades of magma; below, red, what "
+        f"contributed to the detail there (local attribution). Dots: {count(places, 'place')}, the strongest corners "
+        f"of {count(attributed['name'].nunique(), 'image')}; large: their mean.",
     )
     return figure

@@ -78,10 +78,12 @@ def crops(most: Part, least: Part, scale: int) -> Figure:
         _part(band, part, lines, columns)
     tell(
         figure,
-        f"Where networks differ most, over bicubic they gain {_gained(most)}; where they differ least, {_gained(least)}",
-        f"×{scale}, networks of the first seed; parts of {most.box[2] // scale}×{most.box[3] // scale} LR px (box): above where "
-        "networks differ most, by the standard deviation of Y over them, below where least, among parts as detailed as half "
-        "of all. PSNR: Y of what is shown. Below each part SR − HR of Y: red too light, blue too dark.",
+        f"Where networks differ most, over bicubic they gain {_gained(most)}; where they differ least, "
+        f"{_gained(least)}",
+        f"×{scale}, networks of the first seed; parts of {most.box[2] // scale}×{most.box[3] // scale} LR px (box): "
+        "above where networks differ most, by the standard deviation of Y over them, below where least, among parts "
+        "as detailed as half of all. PSNR: Y of what is shown. Below each part SR − HR of Y: red too light, blue too "
+        "dark.",
     )
     return figure
 
@@ -110,7 +112,8 @@ def _part(band: SubFigure, part: Part, lines: int, columns: int) -> None:
         bare(ax)
     errors = np.abs([made.difference for made in part.made.values()])
     largest = next((level for level in LEVELS if np.percentile(errors, 99) <= level), LEVELS[-1])
-    shown = [("HR\n", part.hr, None), *((f"{name}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items())]
+    shown = [("HR\n", part.hr, None)]
+    shown += [(f"{name}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items()]
     for number, (words, image, made) in enumerate(shown):
         line, column = divmod(number, columns)
         above, below = grid[2 * line, column], grid[2 * line + 1, column]

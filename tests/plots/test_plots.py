@@ -8,6 +8,8 @@ import pytest
 from kept import ROOT
 from legible import faults, texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -19,6 +21,7 @@ from srlab.looking.images import Made, Part
 from srlab.looking.views import Boxes, Groups, Values, View, Windows
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
+from srlab.plots.labels import signed
 from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
 from srlab.study.records import Record
@@ -106,7 +109,8 @@ NONE, FIRST = slice(0), slice(3)
 def example_look(model="lcoan", panels=FIRST, **options):
     crop = np.full((6, 6, 3), 99, np.uint8)
     restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
-    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", example(panels=panels, **options), restored)
+    view = example(panels=panels, **options)
+    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", view, restored)
 
 
 def parts(models):
@@ -467,6 +471,92 @@ def test_of_one_seed_figures_have_no_intervals_and_say_so():
         assert "95 % intervals over seeds" in " ".join(figure.get_supxlabel().split())
 
 
+def test_what_an_image_gains_beyond_the_axis_is_an_arrow_with_its_value():
+    far = quality(TRAINED | {"lcoan": [30.4, 30.3, 30.35]}, noise=0.01)
+    far = pd.concat([far.assign(name=far["name"] + str(i)) for i in range(20)])
+    worst = (far["model"] == "lcoan") & (far["name"] == "image00") & (far["benchmark"] == "Set5")
+    far.loc[worst, "psnr_y"] -= 9
+    [five, fourteen] = plots.gains(far).axes
+    low, high = five.get_xlim()
+    assert -8 < low < 0
+    dots = np.concatenate([marks.get_offsets() for marks in five.collections if isinstance(marks, PathCollection)])
+    assert len(dots) == 2 * 120  # every image of both networks is there
+    assert (dots[:, 0] == low).sum() == 1 and ((low <= dots[:, 0]) & (dots[:, 0] <= high)).all()
+    gains = findings.paired(far, "model", "edsr_like").set_index(["model", "benchmark", "name"])["gain_db"]
+    farthest = gains.sort_index().loc["lcoan", "Set5", "image00"].mean()
+    assert [text.get_text() for text in five.texts] == [signed(farthest)]
+    assert [text.get_text() for text in fourteen.texts] == []
+
+
+def test_gains_over_the_smallest_value_have_the_intervals_of_the_paired_table():
+    images, paid = varied("clusters", [4, 8])
+    figure = plots.DRAWINGS["clusters"].draw(images, paid, EVEN)
+    found = findings.differences(images, "clusters", 4).query("benchmark == 'all'")
+    [bars] = [bars for bars in figure.axes[0].collections if isinstance(bars, LineCollection)]
+    [ends] = bars.get_segments()
+    assert ends[:, 1] == pytest.approx(found[["low_db", "high_db"]].to_numpy()[0])
+
+
+def test_lines_of_limits_end_at_what_was_measured_and_say_why():
+    time, memory = plots.DRAWINGS["limits"].draw(limited()).axes
+    for ax in (time, memory):
+        words = {text.get_text() for text in ax.texts}
+        assert words == {"lcoan", "nlan:\nout of memory next", "bran:\ntoo slow next"}
+        crosses = [line for line in ax.lines if line.get_marker() == "x"]
+        assert len(crosses) == 2
+        measured = limited().query("state == @MEASURED")
+        assert max(line.get_xdata().max() for line in ax.lines) == (measured["height"] * measured["width"]).max()
+    note = " ".join(time.figure.get_supxlabel().split())
+    assert "Failed at the first size: sscan." in note
+
+
+def test_sixteen_is_dashed_and_hollow_and_nothing_else_is():
+    rows = layer_costs(model=list(TRAINED), scale=[2, 4, 16])
+    for ax in plots.DRAWINGS["scales"].draw(rows).axes:
+        dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+        assert [line.get_xdata().tolist() for line in dashed] == 3 * [[4, 16]]
+        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+        assert [line.get_xdata().tolist() for line in hollow] == 3 * [[16]]
+    [note] = {ax.figure.get_supxlabel() for ax in plots.DRAWINGS["scales"].draw(rows[rows["scale"] < 16]).axes}
+    assert "put together" not in note
+
+
+def test_windows_that_do_not_tile_and_those_that_choose_nothing_are_hollow():
+    rows = layer_costs(side=[8, 16, 32], backend=["reference", "sdpa"]).assign(height=48, width=48)
+    ax = plots.DRAWINGS["backends"].draw(rows).axes[0]
+    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[32], [32]]
+    few = routes().query("top == 4").assign(top=64)  # 64 windows of M = 8 on 64 px
+    [ax, _] = plots.DRAWINGS["routing"].draw(few).axes
+    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[], [64], [64, 128], []]
+
+
+def test_two_ends_of_a_claim_that_the_same_measurements_judge_alike_stand_once():
+    rows = faked.claims()
+    gain = rows[rows["quantity"] == "psnr_gain_db"]
+    upper = gain.assign(id="sscan-psnr-high", claim=gain["claim"] + " (upper end)", claimed=0.3)
+    twice = pd.concat([rows.replace({gain["claim"].iloc[0]: gain["claim"].iloc[0] + " (lower end)"}), upper])
+    one, two = (plots.DRAWINGS["claims"].draw(each) for each in (rows, twice))
+    lines = [[len(ax.lines) for ax in figure.axes] for figure in (one, two)]
+    assert lines[0] == lines[1]
+    heads = [text.get_text() for text in two.axes[0].texts]
+    assert f"{gain['claim'].iloc[0]}: +0.14 dB to +0.30 dB" in heads
+    other = upper.assign(verdict="undecided")
+    three = plots.DRAWINGS["claims"].draw(pd.concat([rows, other]))
+    assert len(three.axes[0].lines) > lines[0][0]
+
+
+def test_what_is_smaller_than_claimed_is_the_bluer_the_nearer_to_the_claim():
+    rows = faked.claims().iloc[:1]
+    shades = []
+    for share in (0.05, 0.9):
+        drawn = plots.DRAWINGS["claims"].draw(rows.assign(share=share, share_low=share - 0.01, share_high=share + 0.01))
+        [marker] = [line for line in drawn.axes[0].lines if line.get_marker() == "s"]
+        shades.append(to_rgb(marker.get_color())[0])
+    assert shades[0] > shades[1] + 0.3  # less red, more blue
+
+
 def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):
     rows = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
     assert "inf" not in findings.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
@@ -613,7 +703,7 @@ def test_view_in_words_and_panels():
         "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
     )
     assert findings.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
-    figure = plots.attention([example_look(), example_look("nlan", panels=NONE)])
+    figure = plots.attention([example_look(panels=slice(None)), example_look("nlan", panels=NONE)])
     words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
     assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
     assert words.count("SR, 30.00 dB (31.00 dB here)") == 2

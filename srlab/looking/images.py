@@ -101,7 +101,7 @@ class Part:
 def contrasts(
     networks: dict[str, nn.Module | None], refs: Sequence[ImageRef], scale: int, side: int
 ) -> tuple[Part, Part]:
-    """The parts of all images where networks differ most, and least among parts at least as detailed as half of them.
+    """The parts of images where networks differ most, and least among those at least as detailed as half of all.
 
     How far they differ is the standard deviation of Y over networks (over bicubic too, if there is but one), how
     detailed a part is that of Y of its HR pixels; parts lie on the grid of LR pixels.
@@ -123,22 +123,23 @@ def contrasts(
     """
     if not refs or len(networks) < 2:
         raise InputError(f"{len(refs)} images, {len(networks)} networks: parts need one image and two networks or more")
-    trained = [name for name, network in networks.items() if network is not None]
-    most = least = None
-    for ref in refs:
+    compared = [name for name, network in networks.items() if network is not None]
+    compared = compared if len(compared) > 1 else list(networks)
+    found, parts = [], []
+    for number, ref in enumerate(refs):
         lr, hr = pair(ref, scale)
         made = {name: super_resolve(network, lr, scale) for name, network in networks.items()}
-        compared = torch.stack([luma(made[name].double()) for name in (trained if len(trained) > 1 else made)])
-        own = min(side, *lr.shape[1:])
-        spread = _means(compared.std(0, correction=0), own * scale, scale)
+        own = scale * min(side, *lr.shape[1:])
+        found.append((ref.name, hr, made, own))
         y = luma(hr.double())
-        detail = _means(y.square(), own * scale, scale) - _means(y, own * scale, scale).square()
-        calm = spread.where(detail >= detail.median(), torch.inf)
-        if most is None or spread.max() > most.spread:
-            most = _part(ref.name, hr, made, spread, int(spread.argmax()), own * scale, scale)
-        if least is None or calm.min() < least.spread:
-            least = _part(ref.name, hr, made, spread, int(calm.argmin()), own * scale, scale)
-    return most, least
+        spread = _means(torch.stack([luma(made[name].double()) for name in compared]).std(0, correction=0), own, scale)
+        detail = _means(y.square(), own, scale) - _means(y, own, scale).square()
+        for at, (far, fine) in enumerate(zip(spread.flatten().tolist(), detail.flatten().tolist(), strict=True)):
+            parts.append((number, scale * (at // spread.shape[1]), scale * (at % spread.shape[1]), far, fine))
+    half = np.median([fine for *_, fine in parts])
+    most = max(parts, key=lambda part: part[3])
+    least = min((part for part in parts if part[4] >= half), key=lambda part: part[3])
+    return tuple(_part(*found[number], top, left, far) for number, top, left, far, _ in (most, least))
 
 
 def _means(values: Float64[Tensor, "h w"], side: int, step: int) -> Float64[Tensor, "_a _b"]:
@@ -150,15 +151,13 @@ def _part(
     name: str,
     hr: UInt8[Tensor, "3 h w"],
     made: dict[str, UInt8[Tensor, "3 h w"]],
-    spread: Float64[Tensor, "_a _b"],
-    at: int,
     side: int,
-    step: int,
+    top: int,
+    left: int,
+    spread: float,
 ) -> Part:
-    top, left = (step * place for place in divmod(at, spread.shape[1]))
-
     def cut(image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 _h _w"]:
         return image[:, top : top + side, left : left + side]
 
     found = {model: Made(picture(cut(sr)), *differ(cut(sr), cut(hr))) for model, sr in made.items()}
-    return Part(name, picture(hr), (top, left, side, side), picture(cut(hr)), found, float(spread.flatten()[at]))
+    return Part(name, picture(hr), (top, left, side, side), picture(cut(hr)), found, spread)

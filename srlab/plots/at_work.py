@@ -44,8 +44,8 @@ def at_work(drops: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"The most that altered attention costs: {'; '.join(dearest)}",
-        f"{'; '.join(over)}. Large: mean; small: a seed; bars: 95 % intervals over seeds, a panel's all at once. Grey: no "
-        f"effect, ±{MARGIN:g} dB.",
+        f"{'; '.join(over)}. Large: mean; small: a seed; bars: 95 % intervals over seeds, a panel's all at once. "
+        f"Grey: no effect, ±{MARGIN:g} dB.",
     )
     return figure
 

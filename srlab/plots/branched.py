@@ -52,9 +52,9 @@ def branched(gains: pd.DataFrame, seeds: pd.DataFrame, gates: pd.DataFrame) -> F
         figure,
         f"Attention adds {best['gain_db']:+.3f} dB to a trained trunk at most ({best['arm']}); "
         f"{_within(arms, margin)} of {count(len(arms), 'arm')} lie within ±{margin:g} dB of nothing",
-        f"{count(trunks, 'trunk')} (small dots), {count(images, 'image')}. (a) Bars: 95 % intervals over trunks, all at "
-        f"once; an arm lies within where its whole bar does; grey: no effect, ±{margin:g} dB. (b) A marker a layer, mean "
-        "over trunks.",
+        f"{count(trunks, 'trunk')} (small dots), {count(images, 'image')}. (a) Bars: 95 % intervals over trunks, all "
+        f"at once; an arm lies within where its whole bar does; grey: no effect, ±{margin:g} dB. (b) A marker a "
+        "layer, mean over trunks.",
     )
     return figure
 

@@ -44,7 +44,8 @@ def gains_note(quality: pd.DataFrame) -> str:
     images, seeds = quality[["benchmark", "name"]].drop_duplicates().shape[0], quality["seed"].nunique()
     over = f" (mean over {count(seeds, 'seed')})" if seeds > 1 else ""
     bars = "bars: 95 % intervals over seeds, a panel's all at once" if seeds > 1 else "one seed: no interval"
-    return f"Small dots: {count(images, 'image')}{over}, arrows where one lies beyond the axis; large: their mean; {bars}."
+    dots = f"Small dots: {count(images, 'image')}{over}, arrows where one lies beyond the axis"
+    return f"{dots}; large: their mean; {bars}."
 
 
 @rc_context(HOUSE)

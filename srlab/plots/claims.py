@@ -61,9 +61,9 @@ def claims(rows: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"Comparisons in which a claim is confirmed: {told}",
-        "Bars: 95 % intervals, over seeds of quality, all at once, and over processes of time and memory; the table of claims has "
-        "them in numbers, and says of how many. Blue: the paler, the less of the claim. Arrows: beyond the axis. Of a range that "
-        "is claimed, the unit is the first end.",
+        "Bars: 95 % intervals, over seeds of quality, all at once, and over processes of time and memory; the table "
+        "of claims has them in numbers, and says of how many. Blue: the paler, the less of the claim. Arrows: beyond "
+        "the axis. Of a range that is claimed, the unit is the first end.",
     )
     return figure
 

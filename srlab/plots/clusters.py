@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -25,7 +25,7 @@ from srlab.looking.centroids import (
     total_sizes,
     typical_patches,
 )
-from srlab.plots.labels import SMALL
+from srlab.plots.labels import SMALL, Name, name_lines, tell
 from srlab.plots.maps import LR_PIXELS
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank
 
@@ -113,7 +113,7 @@ def draw_cluster_sizes(
         ax.annotate(words, (length, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_yticks(places, names)
     ax.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.2 * max(lengths)))
-    ax.set_xlabel(f"share of {clusters.sizes.sum():,} tokens (%)")
+    ax.set_xlabel(f"share of {clusters.sizes.sum():,} tokens (%)", fontsize=SMALL)
     ax.tick_params("y", length=0, pad=11)
     ax.grid(visible=False, axis="y")
 
@@ -155,20 +155,28 @@ def _spread(ax: Axes, frame: pd.DataFrame, column: str, style: dict) -> None:
 
 
 @rc_context(HOUSE)
-def cluster_maps(rows: dict[str, tuple[ClusterMap, Colours]]) -> Figure:
-    """Whole images divided into clusters: a row a title; image, map, and sizes in the colours of the map."""
-    first = next(iter(rows.values()))[0].picture
-    height = DOUBLE / 3.2 * first.shape[0] / first.shape[1] + 0.35
-    figure = blank(DOUBLE, max(1.9, height) * len(rows))
-    grid = figure.subplots(len(rows), 3, squeeze=False)
-    for (image, clusters, sizes), (title, (each, colours)) in zip(grid, rows.items(), strict=True):
-        draw_cluster_image(image, each)
-        draw_cluster_map(clusters, each, colours)
-        draw_cluster_sizes(sizes, each, colours)
-        held = np.count_nonzero(each.sizes)
-        image.set_title(f"LR image, {each.picture.shape[1]}×{each.picture.shape[0]} px")
-        clusters.set_title(f"{title}: {held} of {count(each.count, 'cluster')} in use")
-        sizes.set_title("sizes, by cluster number")
+def cluster_maps(divided: dict[str, tuple[ClusterMap, Colours]]) -> Figure:
+    """A whole image divided into clusters: a column a title; the map, and below it sizes in the colours of the map."""
+    first = next(iter(divided.values()))[0]
+    columns = 1 + len(divided)
+    figure = blank(DOUBLE, DOUBLE / columns * first.picture.shape[0] / first.picture.shape[1] + 3.1)
+    (image, *maps), (corner, *bars) = figure.subplots(2, columns)
+    draw_cluster_image(image, first)
+    image.set_title(f"LR, {first.picture.shape[1]}×{first.picture.shape[0]} px")
+    bare(corner)
+    for above, below, (title, (each, colours)) in zip(maps, bars, divided.items(), strict=True):
+        draw_cluster_map(above, each, colours)
+        draw_cluster_sizes(below, each, colours)
+        above.set_title(title)
+    used = ", ".join(
+        f"{np.count_nonzero(each.sizes)} of {each.count} ({title})" for title, (each, _) in divided.items()
+    )
+    tell(
+        figure,
+        f"Clusters in use in this image: {used}",
+        f"One image, {first.sizes.sum():,} tokens. Alike in direction, alike in colour, from dark to light as the "
+        "tokens are. Below: the largest clusters, by their number, in their colours.",
+    )
     return figure
 
 
@@ -196,13 +204,13 @@ def patch_sheet(
     """
     sizes = total_sizes(maps)
     rows = [typical_patches(maps, cluster, columns, side) for cluster in clusters]
-    label, head = 1.35, 0.25  # inches
+    label, head, foot = 1.35, 0.3, 0.3  # inches
     wide, step = DOUBLE - label - 0.05, side + 2
     inch = (columns * step - 2) / wide  # in pixels of the patches
     tall = (len(rows) * step - 2) / inch
-    figure = Figure((DOUBLE, tall + head + 0.05))
-    height = figure.get_figheight()
-    ax = figure.add_axes((label / DOUBLE, 0.05 / height, wide / DOUBLE, tall / height))
+    height = tall + head + foot
+    figure = Figure((DOUBLE, height))
+    ax = figure.add_axes((label / DOUBLE, foot / height, wide / DOUBLE, tall / height))
     draw_patches(ax, rows, side, columns)
     for i, (cluster, patches) in enumerate(zip(clusters, rows, strict=True)):
         nearness = "empty"
@@ -213,8 +221,14 @@ def patch_sheet(
         ax.text(-0.24 * inch, middle, words, ha="right", va="center", fontsize=SMALL, clip_on=False)
         swatch = Rectangle((-0.18 * inch, i * step - 0.5), 0.1 * inch, side, color=colours[cluster])
         ax.add_patch(swatch).set_clip_on(False)
-    where = f"{count(len(maps), 'image')}, {sizes.sum():,} tokens"
-    ax.set_title(f"{side}×{side} LR px around the tokens nearest to each centroid, nearest first ({where})")
+    held = sizes[list(clusters)].sum() / sizes.sum()
+    tell(
+        figure,
+        f"{100 * held:.0f} % of the tokens are in these {count(len(clusters), 'cluster')}, here by what is nearest "
+        "to each centroid",
+        f"{side}×{side} LR px around tokens of {count(len(maps), 'image')}, {sizes.sum():,} tokens; the nearest "
+        "first, framed.",
+    )
     return figure
 
 
@@ -227,7 +241,7 @@ def centroid_drift(drift: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     drift, evenness : DataFrame
         As of `srlab.looking.centroids.drift` and `evenness_over_training`; empty if no run kept its centroids.
     """
-    figure = blank(DOUBLE, 4.4)
+    figure = blank(DOUBLE, 5.1)
     if drift.empty:
         figure.set_size_inches(DOUBLE, 1)
         figure.text(0.5, 0.5, NOT_KEPT, ha="center", va="center")
@@ -237,22 +251,26 @@ def centroid_drift(drift: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     steps = drift.groupby(["run", "layer", "cluster"])["step"].diff()
     drift = drift.assign(speed=100 * drift["from_previous"] / steps)
     percent = evenness.assign(elsewhere=100 * evenness["elsewhere"])
-    values = sorted(drift["clusters"].unique())
+    values, names = sorted(drift["clusters"].unique()), {}
     for i, k in enumerate(values):
         colour = colormaps["viridis"](0.85 * i / max(1, len(values) - 1))
-        style = {"color": colour, "marker": MARKERS[i % len(MARKERS)], "ms": 4, "label": f"k = {k}"}
+        style = {"color": to_hex(colour), "marker": MARKERS[i % len(MARKERS)], "ms": 4}
         for ax, frame, column in (
             (first, drift, "from_first"),
             (speed, drift.dropna(subset="speed"), "speed"),
             (even, percent, "gini"),
             (elsewhere, percent, "elsewhere"),
         ):
-            _spread(ax, frame[frame["clusters"] == k], column, style)
+            own = frame[frame["clusters"] == k]
+            _spread(ax, own, column, style)
+            last = own["step"].max()
+            end = own.loc[own["step"] == last, column].median()
+            names.setdefault(ax, []).append(Name(f"k = {k}", last, end, style["color"]))
     runs, images = int(drift.groupby("clusters")["run"].nunique().min()), evenness["name"].nunique()
-    first.set_title(f"(a) turn since step {drift['step'].min()}: k centroids, {count(runs, 'run')} each")
+    first.set_title(f"(a) turn since step {drift['step'].min()}")
     speed.set_title("(b) turn since the kept step before")
-    even.set_title(f"(c) evenness of clusters: {count(images, 'image')}")
-    elsewhere.set_title(f"(d) tokens not yet in their last cluster: {count(images, 'image')}")
+    even.set_title("(c) evenness of clusters")
+    elsewhere.set_title("(d) tokens not yet in their last cluster")
     first.set_ylabel("angle (°)")
     speed.set_ylabel("angle (° per 100 steps)")
     even.set_ylabel(NAMES["gini"])
@@ -262,7 +280,15 @@ def centroid_drift(drift: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     even.set_ylim(0, 1.03)
     for ax in grid[1]:
         ax.set_xlabel("step")
-    first.legend(loc="upper left", title="median and quartiles", alignment="left")
+    turned = drift[drift["step"] == drift["step"].max()].groupby("clusters")["from_first"].median()
+    told = ", ".join(f"{angle:.0f}° (k = {k})" for k, angle in turned.items())
+    tell(
+        figure,
+        f"In training half of the centroids turn by {told} or more",
+        f"Lines: medians, bands: quartiles, over (a, b) the k centroids of {count(runs, 'run')} each, (c, d) "
+        f"{count(images, 'image')}, divided by the centroids of each kept step.",
+    )
+    name_lines(names)
     return figure
 
 

@@ -62,8 +62,8 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"Comparisons that reach what is claimed, at the size judged: {', '.join(told)}",
-        f"Upwards the claimed side is ahead. Medians; {bars}. Filled: the size judged, named by the claim or else the largest. "
-        "×: from here on no effect, or the claim, is passed and not left again (interpolated).",
+        f"Upwards the claimed side is ahead. Medians; {bars}. Filled: the size judged, named by the claim or else "
+        "the largest. ×: from here on no effect, or the claim, is passed and not left again (interpolated).",
     )
     name_points(names)
     return figure

@@ -11,23 +11,20 @@ from jaxtyping import Float, UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import NullLocator
 
 from srlab.findings.frames import count
 from srlab.looking.explore import Look
 from srlab.looking.sorting import NEXT, OWN, PREVIOUS, UNSEEN
 from srlab.looking.views import Groups, View, Windows
-from srlab.plots.labels import SMALL, tell
+from srlab.plots.labels import SMALL, Name, name_lines, tell
 from srlab.plots.maps import OWN_GROUP, WEIGHTS, WINDOWS, draw_image, draw_panel, draw_weights
 from srlab.plots.marks import rows as named_rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank, look
 
-#: What colours of clusters and sorted windows mean.
-SORTED = (
-    "Windows of the sorted sequence: black is the query's own, blue the previous, orange the next; of clusters the query's "
-    "is vermilion."
-)
+#: What colours of sorted windows mean.
+SORTED = "Windows of the sorted sequence: black is the query's own, blue the previous, orange the next."
 SCALE = "weight ÷ weight of an even spread over all tokens (pale grey: unseen)"
 COLUMNS = 6
 #: Letters of a title above a map of `COLUMNS` in a row.
@@ -35,27 +32,61 @@ LETTERS = 19
 
 
 @rc_context(HOUSE)
-def weight_maps(rows: Sequence[dict[str, View]]) -> Figure:
-    """Where queries look: a row a query, first the LR image, then the weights of a layer by its title."""
-    columns = 1 + len(rows[0])
-    figure = blank(DOUBLE, DOUBLE / columns * len(rows) + 1.6)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
+def weight_maps(rows: Sequence[dict[str, View]], reach: pd.DataFrame) -> Figure:
+    """Where queries look: a row a query, first the LR image, then the weights of a layer; and entropies by layer.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of each query the views of layers by their titles.
+    reach : DataFrame
+        As of `srlab.looking.reach`, with model and layer.
+    """
+    columns, below = 1 + len(rows[0]), 1.9
+    height = DOUBLE / columns * len(rows) + 0.8
+    figure = blank(DOUBLE, height + below + 0.9)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[height, below])
+    grid = upper.subplots(len(rows), columns, squeeze=False)
     for axes, views in zip(grid, rows, strict=True):
         draw_image(axes[0], next(iter(views.values())))
         for ax, view in zip(axes[1:], views.values(), strict=True):
             draw_weights(ax, view)
     for ax, title in zip(grid[0], ("LR, query", *rows[0]), strict=True):
         ax.set_title(title)
-    _key(figure, grid)
+    _key(upper, grid)
+    ax = lower.subplots()
+    names = _entropies(ax, reach)
     half = {title: np.mean([_half(views[title].weights) for views in rows]) for title in rows[0]}
     few, many = min(half, key=half.get), max(half, key=half.get)
+    queries = len(reach) // len(reach[["model", "layer"]].drop_duplicates())
     tell(
         figure,
         f"Half of a query's weight lies on {half[few]:,.0f} tokens ({few}) to {half[many]:,.0f} ({many})",
-        f"Means over {count(len(rows), 'image')}; in circles the queries, each image's strongest corner. Of "
-        f"{rows[0][few].weights.size:,} tokens in the first image.",
+        f"Maps and message: {count(len(rows), 'image')}; in circles the queries, each image's strongest corner. "
+        f"Entropies: {count(queries, 'corner')} (dots) of the same images; large: their mean; level strokes: if all "
+        "that is seen weighed alike.",
     )
+    name_lines({ax: names})
     return figure
+
+
+def _entropies(ax: Axes, reach: pd.DataFrame) -> list[Name]:
+    """The entropy of each layer's weights, and how high it could be; what the lines are called."""
+    names, models = [], list(reach["model"].unique())
+    for number, model in enumerate(models):
+        own, style = reach[reach["model"] == model], look(model)
+        layer = 1 + own["layer"].map(list(own["layer"].unique()).index)
+        bits, most = np.log2(own["keys_effective"]), np.log2(own["keys_seen"]).groupby(layer).mean()
+        beside = layer + 0.06 * (number - (len(models) - 1) / 2)
+        ax.scatter(beside, bits, s=6, color=style["color"], alpha=0.4, linewidths=0)
+        ax.hlines(most, most.index - 0.15, most.index + 0.15, color=style["color"], linewidth=1.5)
+        mean = bits.groupby(layer).mean()
+        ax.plot(mean, **style)
+        names.append(Name(model, mean.index[-1], mean.iloc[-1], style["color"]))
+    layers = reach.groupby("model")["layer"].nunique().max()
+    ax.set_xticks(range(1, layers + 1))
+    ax.set(xlabel="attention layer", ylabel="entropy of weights (bits)", ylim=(0, None))
+    return names
 
 
 def _half(weights: Float[np.ndarray, "h w"]) -> int:
@@ -64,7 +95,7 @@ def _half(weights: Float[np.ndarray, "h w"]) -> int:
     return int(np.searchsorted(heaviest, heaviest[-1] / 2)) + 1
 
 
-def _key(figure: Figure, grid: np.ndarray) -> None:
+def _key(figure: FigureBase, grid: np.ndarray) -> None:
     mappable = ScalarMappable(WEIGHTS, "viridis")
     bar = figure.colorbar(mappable, ax=grid, orientation="horizontal", extend="both", aspect=50, shrink=0.7)
     bar.set_ticks([0.1, 1, 10, 100, 1000], labels=["0.1", "1", "10", "100", "1,000"])
@@ -94,7 +125,7 @@ def gallery(looks: Sequence[Look]) -> Figure:
     for number, each in enumerate(looks, 1):
         above, below = (grid[2 * (number // COLUMNS) + row, number % COLUMNS] for row in (0, 1))
         draw_weights(above, each.view)
-        above.set_title(f"{each.title}\n{fill(each.layer, LETTERS)}", fontsize=SMALL)
+        above.set_title(f"{each.model}\n{fill(each.layer, LETTERS)}", fontsize=SMALL)
         if each.view.panels:
             draw_panel(each.view.panels[-1], below, each.view)
             below.set_title(fill(each.view.panels[-1].title, LETTERS), fontsize=SMALL)
@@ -106,8 +137,9 @@ def gallery(looks: Sequence[Look]) -> Figure:
     tell(
         figure,
         f"From one pixel networks see {seen[few]:,} ({few}) to {seen[many]:,} ({many}) of {first.seen.size:,} tokens",
-        f"Above: weights of the query in the circle; below: what is particular to the mechanism. {SORTED} In red the query's "
-        "window, in white those it chose; blue to red: a position bias, with its ends.",
+        f"Above: weights of the query in the circle; below: what is particular to the mechanism. {SORTED} In red the "
+        "query's window, in white those it chose; blue to red: a position bias, with its ends. Weights: "
+        f"{', '.join(sorted({each.source for each in looks}))}.",
     )
     return figure
 
@@ -140,13 +172,15 @@ def panel_maps(rows: Sequence[dict[str, View]]) -> Figure:
         shares.append(_strip(*axes, views[title]))
         number = next(i for i, each in enumerate(rows, 1) if each is views)
         axes[0].set_ylabel(f"query {number},\n{title}", rotation=0, ha="right", va="center", fontsize=SMALL)
-    for ax, words in zip(lower.axes[:2], ("all tokens, sorted by cluster", "the same around the query's windows"), strict=True):
-        ax.set_title(words)
+    lower.axes[0].set_title("all tokens, sorted by cluster")
+    lower.axes[1].set_title("the same around the query's windows")
     tell(
         figure,
-        f"Of what queries see, {100 * min(shares):.0f} to {100 * max(shares):.0f} % lies in their own cluster, in reading order",
-        f"{SORTED} Strips: greys alternate from cluster to cluster, black strokes are borders of windows, the red one is the "
-        "query. Where a cluster is longer than three windows, they hold neighbours in reading order: stripes in the image.",
+        f"Of what queries see, {100 * min(shares):.0f} to {100 * max(shares):.0f} % lies in their own cluster, in "
+        "reading order",
+        f"{SORTED} Vermilion: the query's cluster. Strips: greys alternate from cluster to cluster, black strokes "
+        "are borders of windows, the red one is the query. Where a cluster is longer than three windows, they hold "
+        "neighbours in reading order: stripes in the image.",
     )
     return figure
 
@@ -156,7 +190,7 @@ def _sorts(view: View) -> bool:
 
 
 def _strip(whole: Axes, near: Axes, view: View) -> float:
-    """The sorted sequence as a strip, and a part of it; the share of what is seen that is in the query's own cluster."""
+    """The sorted sequence as a strip, and a part of it; the share of what is seen that is in the query's cluster."""
     groups = next(panel for panel in view.panels if isinstance(panel, Groups))
     windows = next(panel for panel in view.panels if isinstance(panel, Windows)).labels.ravel()
     order = groups.labels.ravel().argsort(kind="stable")
@@ -234,10 +268,10 @@ def reach(
     middle, places = index.mean(), len(attributed[["name", "row", "col"]].drop_duplicates())
     tell(
         figure,
-        f"{middle.idxmax()} draws on its surroundings most widely, diffusion index {middle.max():.2f}; {middle.idxmin()} "
-        f"least, {middle.min():.2f}",
-        "Maps of one place, +: above the effective receptive field, four decades of magma; below, red, what contributed to the "
-        f"detail there (local attribution). Dots: {count(places, 'place')}, the strongest corners of "
-        f"{count(attributed['name'].nunique(), 'image')}; large: their mean.",
+        f"{middle.idxmax()} draws on its surroundings most widely, diffusion index {middle.max():.2f}; "
+        f"{middle.idxmin()} least, {middle.min():.2f}",
+        "Maps of one place, +: above the effective receptive field, four decades of magma; below, red, what "
+        f"contributed to the detail there (local attribution). Dots: {count(places, 'place')}, the strongest corners "
+        f"of {count(attributed['name'].nunique(), 'image')}; large: their mean.",
     )
     return figure

@@ -124,7 +124,7 @@ def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
         for name, at in zip(own, places, strict=True):
             text = _written(ax, name, {"shrinkB": 2.0})
             text.set_ha("center")
-            size = Text.get_window_extent(text).size  # without its line
+            size = Text.get_window_extent(text).size + 2 * points  # without its line
             box = _free(at, size, points, room, taken)
             taken.append(box)
             middle = (box.p0 + box.p1) / 2

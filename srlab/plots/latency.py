@@ -62,10 +62,10 @@ def scaling(costs: pd.DataFrame) -> Figure:
     share = (alone / alone[DENSE]).drop(DENSE)
     tell(
         figure,
-        f"On {sizes[-1]}×{sizes[-1]} px attention takes {share.min():.2f} ({share.idxmin()}) to {share.max():.2f} times "
-        f"({share.idxmax()}) as long as {DENSE}'s",
-        f"Medians of {count(int(costs['repeats'].iloc[0]), 'repeat')}, bars: quartiles. In brackets what {DENSE} itself takes at "
-        "each size. Hollow, dashed: weights stored, not computed anew.",
+        f"On {sizes[-1]}×{sizes[-1]} px attention takes {share.min():.2f} ({share.idxmin()}) to {share.max():.2f} "
+        f"times ({share.idxmax()}) as long as {DENSE}'s",
+        f"Medians of {count(int(costs['repeats'].iloc[0]), 'repeat')}, bars: quartiles. In brackets what {DENSE} "
+        "itself takes at each size. Hollow, dashed: weights stored, not computed anew.",
     )
     name_lines(names)
     return figure
@@ -96,6 +96,7 @@ def backends(costs: pd.DataFrame) -> Figure:
         for backend, own in costs.groupby("backend", sort=False):
             colour, marker, words = BACKENDS[backend]
             points(ax, own["side"], own, column, {"color": colour, "marker": marker})
+            _hollow(ax, own[own["height"] % own["side"] != 0], "side", column, {"color": colour, "marker": marker})
             names[ax].append(Name(words, own["side"].iloc[-1], own[column].iloc[-1], colour))
         powers(ax, sorted(costs["side"].unique().tolist()))
         logarithmic(ax)
@@ -104,12 +105,14 @@ def backends(costs: pd.DataFrame) -> Figure:
     largest = costs[costs["side"] == side].set_index("backend")[list(COLUMNS)]
     share = (largest / largest.loc[PLAIN]).drop(PLAIN)
     best = share["median_ms"].idxmin()
+    filled = " Hollow: windows do not tile the map, which is filled up to their next multiple."
+    filled *= bool((costs["height"] % costs["side"] != 0).any())
     tell(
         figure,
-        f"At windows of {side}×{side} px, “{BACKENDS[best][2]}” takes {100 * share.loc[best, 'median_ms']:.0f} % of the plain "
-        f"formula's time and {100 * share.loc[best, 'peak_mib']:.0f} % of its memory",
-        f"One layer on a map of {height}×{height} px, {costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles. All but RIB "
-        "read position biases from a table.",
+        f"At windows of {side}×{side} px, “{BACKENDS[best][2]}” takes {100 * share.loc[best, 'median_ms']:.0f} % of "
+        f"the plain formula's time and {100 * share.loc[best, 'peak_mib']:.0f} % of its memory",
+        f"One layer on a map of {height}×{height} px, {costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles. All "
+        f"but RIB read position biases from a table.{filled}",
     )
     name_lines(names)
     return figure
@@ -139,6 +142,7 @@ def routing(costs: pd.DataFrame) -> Figure:
                     style |= {"color": ROUTED[side], "markerfacecolor": ROUTED[side]}
                     words = f"FGCA, M = {side:g}"
                 points(ax, own["size"], own, column, style)
+                _hollow(ax, own[_chooses_all(own)], "size", column, style)
                 names[ax].append(Name(words, own["size"].iloc[-1], own[column].iloc[-1], style["color"]))
             powers(ax, sorted(costs["size"].unique().tolist()))
             logarithmic(ax)
@@ -150,15 +154,26 @@ def routing(costs: pd.DataFrame) -> Figure:
     largest = costs[(costs["size"] == size) & (costs["top"] == tops[-1])].set_index("window")["median_ms"]
     bra = largest[largest.index.isna()].iloc[0]
     share = largest[largest.index.notna()] / bra
+    every = " Hollow: there are no more windows than are chosen."
     tell(
         figure,
         f"On {size}×{size} px, FGCA takes {share.min():.2f} (M = {share.idxmin():g}) to {share.max():.2f} times "
         f"(M = {share.idxmax():g}) as long as BRA",
         f"One layer alone; windows of M×M px choose the top {'/'.join(f'{top:g}' for top in tops)} of all windows. "
-        f"{costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles.",
+        f"{costs['repeats'].iloc[0]:.0f} repeats; bars: quartiles." + every * bool(_chooses_all(costs).any()),
     )
     name_lines(names)
     return figure
+
+
+def _chooses_all(costs: pd.DataFrame) -> pd.Series:
+    """Where FGCA has no more windows than it chooses, so that it chooses nothing."""
+    return np.ceil(costs["height"] / costs["window"]) * np.ceil(costs["width"] / costs["window"]) <= costs["top"]
+
+
+def _hollow(ax: Axes, costs: pd.DataFrame, x: str, column: str, style: dict) -> None:
+    """Mark points that are measured otherwise than the rest of their line."""
+    ax.plot(costs[x], costs[column], **style | {"linestyle": "", "markerfacecolor": "white", "zorder": 3})
 
 
 @rc_context(HOUSE)
@@ -180,18 +195,20 @@ def scales(costs: pd.DataFrame) -> Figure:
             if len(twice) > 1:
                 ax.plot(twice["scale"], twice[column], **style | {"linestyle": "--", "marker": ""})
             points(ax, once["scale"], once, column, style)
-            points(ax, twice["scale"].iloc[1:], twice.iloc[1:], column, style | {"linestyle": "", "markerfacecolor": "white"})
+            hollow = style | {"linestyle": "", "markerfacecolor": "white"}
+            points(ax, twice["scale"].iloc[1:], twice.iloc[1:], column, hollow)
             names[ax].append(Name(model, own["scale"].iloc[-1], own[column].iloc[-1], style["color"]))
         powers(ax, sorted(costs["scale"].unique().tolist()))
         ax.set_xticks(ax.get_xticks(), [f"×{scale:g}" for scale in ax.get_xticks()])
         logarithmic(ax)
         ax.set(xlabel="scale", ylabel=NAMES[column])
-    scales, times = sorted(costs["scale"].unique().tolist()), costs.pivot(index="model", columns="scale", values="median_ms")
+    scales = sorted(costs["scale"].unique().tolist())
+    times = costs.pivot(index="model", columns="scale", values="median_ms")
     longer = times[scales[-1]] / times[scales[0]]
     tell(
         figure,
-        f"×{scales[-1]} takes {longer.min():.1f} ({longer.idxmin()}) to {longer.max():.1f} times ({longer.idxmax()}) as long "
-        f"as ×{scales[0]}",
+        f"×{scales[-1]} takes {longer.min():.1f} ({longer.idxmin()}) to {longer.max():.1f} times ({longer.idxmax()}) "
+        f"as long as ×{scales[0]}",
         f"Whole networks, {conditions(costs)}; bars: quartiles."
         + f" Dashed, hollow: ×{TWICE}, put together of ×4 and ×4 of what that makes." * (TWICE in scales),
     )
@@ -234,10 +251,11 @@ def limits(found: pd.DataFrame) -> Figure:
     never = f" Failed at the first size: {', '.join(never)}." * bool(never)
     tell(
         figure,
-        f"{len(farthest)} of {count(found['model'].nunique(), 'layer')} reached {farthest['width'].iloc[0]}×"
-        f"{farthest['height'].iloc[0]} px, {farthest['median_ms'].idxmin()} the fastest ({farthest['median_ms'].min():.0f} ms)",
-        f"One non-local layer alone, {reached['repeats'].iloc[0]:.0f} repeats; bars: quartiles. ×: the next size failed, for "
-        f"the reason that is named.{never}",
+        f"{len(farthest)} of {count(found['model'].nunique(), 'layer')} reached "
+        f"{farthest['width'].iloc[0]}×{farthest['height'].iloc[0]} px, {farthest['median_ms'].idxmin()} the fastest "
+        f"({farthest['median_ms'].min():.0f} ms)",
+        f"One non-local layer alone, {reached['repeats'].iloc[0]:.0f} repeats; bars: quartiles. ×: the next size "
+        f"failed, for the reason that is named.{never}",
     )
     name_lines(names)
     return figure
@@ -260,7 +278,8 @@ def roofline(costs: pd.DataFrame) -> Figure:
     ridge = top / slope
     x = np.array([min(intensity.min(), ridge) / 2, ridge, 2 * max(intensity.max(), ridge)])
     roof.plot(x, np.minimum(top, slope * x), color=INK)
-    names = [Name(f"{top:.0f} GFLOP/s", float(np.sqrt(x[1] * x[2])), top), Name(f"{slope * 1e9 / 2**30:.1f} GiB/s", x[0], slope * x[0])]
+    flat, steep = f"{top:.0f} GFLOP/s", f"{costs['gib_per_s'].iloc[0]:.1f} GiB/s"
+    names = [Name(flat, float(np.sqrt(x[1] * x[2])), top), Name(steep, x[0], slope * x[0])]
     for model, across, up in zip(costs["model"], intensity, speed, strict=True):
         roof.plot(across, up, **look(model) | {"linestyle": "none"})
         names.append(Name(model, across, up, look(model)["color"]))
@@ -282,8 +301,8 @@ def roofline(costs: pd.DataFrame) -> Figure:
         figure,
         f"Layers take {over.min():.1f} ({over.idxmin()}) to {over.max():.1f} times ({over.idxmax()}) the floor that "
         "arithmetic and memory set",
-        f"Non-local layers, float32, {conditions(costs)}; roofs measured in the same run. (b) Black strokes: the floor; "
-        "markers: medians, bars: quartiles.",
+        f"Non-local layers, float32, {conditions(costs)}; roofs measured in the same run. (b) Black strokes: the "
+        "floor; markers: medians, bars: quartiles.",
     )
     name_points({roof: names})
     return figure

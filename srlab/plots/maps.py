@@ -31,7 +31,7 @@ UNWEIGHED = ListedColormap(["#9ecae1"]).with_extremes(bad="#00000000")
 QUERY = "#D50000"
 DIFFERENCE = Normalize(-32, 32)  # levels of 255
 LR_PIXELS = "LR pixels"  #: label of axes whose coordinates are these
-TITLE = 0.34  # inches: two lines above each map
+TITLE = 0.4  # inches: two lines above each map, one below
 DRAWN = 128  # tokens a side; larger maps are drawn with fewer, larger squares
 
 
@@ -224,7 +224,7 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     title = TITLE / figure.get_figheight()
 
     def rectangle(row: int, column: int) -> Rectangle4:
-        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.22 * title
+        left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.36 * title
         return left, bottom, 0.94 / columns, 1 / rows - title
 
     axes = {

@@ -12,14 +12,17 @@ from matplotlib.patches import Rectangle
 
 from srlab.looking.images import Part
 from srlab.plots.labels import SMALL, tell
-from srlab.plots.maps import DIFFERENCE
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 
 #: Of the box on a whole image.
 BOX = "#D50000"
-COLUMNS = 7  # parts beside each other
+MANY = 7  # parts that have room beside each other
+LARGEST = 1.3  # inches a side of a part
 CONTEXT = 1.45  # inches across, for the whole image
 TITLE = 0.33  # inches: two lines above each part
+#: Errors at which the colours of an error map may end, in levels of 255.
+LEVELS = (4, 8, 16, 32, 64, 128)
+BICUBIC = "bicubic"
 
 
 @rc_context(HOUSE)
@@ -66,32 +69,35 @@ def crops(most: Part, least: Part, scale: int) -> Figure:
         As of `srlab.looking.contrasts`.
     scale : int
     """
-    lines = -(-(1 + len(most.made)) // COLUMNS)
-    side = (DOUBLE - CONTEXT) / COLUMNS
-    tall = lines * (2 * side + TITLE)
-    figure = blank(DOUBLE, 2 * tall + 1.1)
+    lines = -(-(1 + len(most.made)) // MANY)
+    columns = -(-(1 + len(most.made)) // lines)
+    side = min((DOUBLE - CONTEXT) / columns, LARGEST)
+    figure = blank(DOUBLE, 2 * lines * (2 * side + TITLE) + 1.0)
+    figure.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     for band, part in zip(figure.subfigures(2, 1), (most, least), strict=True):
-        _part(band, part, lines)
-    span, least_span = (_span(part) for part in (most, least))
-    best = max((name for name in most.made if name != "bicubic"), key=lambda name: most.made[name].psnr)
+        _part(band, part, lines, columns)
     tell(
         figure,
-        f"Where networks differ most, their PSNR spans {span:.2f} dB, {best} the best; where least, {least_span:.2f} dB",
-        f"×{scale}, networks of the first seed; parts of {most.box[2] // scale}×{most.box[3] // scale} LR px (box), above where "
-        "networks differ most, by the standard deviation of Y over them; below where least, among parts as detailed as half "
-        "of all. PSNR: Y of what is shown. Under each part SR − HR of Y: red too light, blue too dark, "
-        f"at full colour by {DIFFERENCE.vmax:g} levels of 255.",
+        f"Where networks differ most, over bicubic they gain {_gained(most)}; where they differ least, "
+        f"{_gained(least)}",
+        f"×{scale}, networks of the first seed; parts of {most.box[2] // scale}×{most.box[3] // scale} LR px (box): "
+        "above where networks differ most, by the standard deviation of Y over them, below where least, among parts "
+        "as detailed as half of all. PSNR: Y of what is shown. Below each part SR − HR of Y: red too light, blue too "
+        "dark.",
     )
     return figure
 
 
-def _span(part: Part) -> float:
-    """From the worst to the best network, bicubic left out, dB."""
-    psnr = [made.psnr for name, made in part.made.items() if name != "bicubic"]
-    return max(psnr) - min(psnr)
+def _gained(part: Part) -> str:
+    """What networks gain over bicubic, from the worst to the best."""
+    gains = {name: made.psnr - part.made[BICUBIC].psnr for name, made in part.made.items() if name != BICUBIC}
+    least, most = min(gains, key=gains.get), max(gains, key=gains.get)
+    if least == most:
+        return f"{gains[most]:+.2f} dB ({most})"
+    return f"{gains[least]:+.2f} ({least}) to {gains[most]:+.2f} dB ({most})"
 
 
-def _part(band: SubFigure, part: Part, lines: int) -> None:
+def _part(band: SubFigure, part: Part, lines: int, columns: int) -> None:
     """The whole image with a box, then HR and every network, and the error of each below it."""
     left, right = band.subfigures(1, 2, width_ratios=[CONTEXT, DOUBLE - CONTEXT])
     ax = left.subplots()
@@ -99,16 +105,22 @@ def _part(band: SubFigure, part: Part, lines: int) -> None:
     ax.imshow(part.whole, interpolation="nearest")
     top, start, height, width = part.box
     ax.add_patch(Rectangle((start - 0.5, top - 0.5), width, height, fill=False, edgecolor=BOX, linewidth=1.5))
-    ax.set_title(part.name, fontsize=SMALL)
+    ax.set_title(f"{part.name}\n", fontsize=SMALL)
     ax.set_anchor("N")
-    grid = right.subplots(2 * lines, COLUMNS, squeeze=False)
+    grid = right.subplots(2 * lines, columns, squeeze=False)
     for ax in grid.flat:
         bare(ax)
-    shown = [("HR", part.hr, None), *((f"{name}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items())]
+    errors = np.abs([made.difference for made in part.made.values()])
+    largest = next((level for level in LEVELS if np.percentile(errors, 99) <= level), LEVELS[-1])
+    shown = [("HR\n", part.hr, None)]
+    shown += [(f"{name}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items()]
     for number, (words, image, made) in enumerate(shown):
-        line, column = divmod(number, COLUMNS)
+        line, column = divmod(number, columns)
         above, below = grid[2 * line, column], grid[2 * line + 1, column]
         above.imshow(image, interpolation="nearest")
         above.set_title(words, fontsize=SMALL)
-        if made is not None:
-            below.imshow(made.difference, cmap="RdBu_r", norm=DIFFERENCE, interpolation="nearest")
+        if made is None:
+            key = f"SR − HR:\nfull colour\nat ±{largest}\nof 255"
+            below.text(0.5, 0.5, key, transform=below.transAxes, ha="center", va="center", fontsize=SMALL)
+        else:
+            below.imshow(made.difference, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")

@@ -120,14 +120,17 @@ def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_l
     time.set(ylabel=NAMES["median_ms"], title="(b) time of the layers")
     memory.set(ylabel=NAMES["peak_mib"], title="(c) memory of the layers")
     untimed = [model for model in found if model not in alone.index]
-    note = f"nlan: neither, nlan_shared: CoA, lspn: LSP, lcoan: both. (a) {gains_note(quality)} (b, c) {conditions(alone)}; bars: quartiles"
-    tell(figure, _shared(means, timed), note + f"; not timed: {', '.join(untimed)}." if untimed else f"{note}.")
+    note = (
+        f"nlan: neither, nlan_shared: CoA, lspn: LSP, lcoan: both. (a) {gains_note(quality)} "
+        f"(b, c) {conditions(alone)}; bars: quartiles" + f"; not timed: {', '.join(untimed)}" * bool(untimed)
+    )
+    tell(figure, _shared(means, timed), f"{note}.")
     name_points(names)
     return figure
 
 
 def _two_by_two(ax: Axes, cells: dict[str, tuple[float, float, float]]) -> list[Name]:
-    """Values and the ends of their bars, by network; a line joins what differs in nothing but whether weights are shared.
+    """Values and the ends of their bars, by network; a line joins what differs only in whether weights are shared.
 
     Solid lines are sparse (LSP), dashed ones dense.
     """

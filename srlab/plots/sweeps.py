@@ -67,9 +67,8 @@ def centroids(quality: pd.DataFrame, drift: pd.DataFrame, evenness: pd.DataFrame
 
 def _boxes(ax: Axes, groups: Sequence[pd.Series], names: Sequence[str]) -> None:
     """Quartiles as boxes, the 5th and 95th percentile as whiskers; a row a group."""
-    drawn = ax.boxplot(
-        groups, positions=range(len(groups)), whis=(5, 95), showfliers=False, patch_artist=True, orientation="horizontal"
-    )
+    places = {"positions": range(len(groups)), "orientation": "horizontal"}
+    drawn = ax.boxplot(groups, whis=(5, 95), showfliers=False, patch_artist=True, **places)
     for box in drawn["boxes"]:
         box.set(facecolor=look("lcoan")["color"], alpha=0.3)
     for middle in drawn["medians"]:
@@ -120,8 +119,8 @@ def depth(similarity: pd.DataFrame, quality: pd.DataFrame, costs: pd.DataFrame) 
     last, times = gains_over(quality, values[0], "renewed")[-1].mean, alone.groupby("renewed")["median_ms"].mean()
     tell(
         figure,
-        f"Weights computed anew every {values[-1]} layers, not every {values[0]}, move PSNR by {last.value:+.3f} dB and "
-        f"take {100 * times[values[-1]] / times[values[0]]:.0f} % of the time",
+        f"Weights computed anew every {values[-1]} layers, not every {values[0]}, move PSNR by {last.value:+.3f} dB "
+        f"and take {100 * times[values[-1]] / times[values[0]]:.0f} % of the time",
         f"Squares: means over images, 1 if alike. Quality: {gains_note(quality)} Time: {conditions(alone)}; bars: "
         "quartiles.",
     )
@@ -258,7 +257,8 @@ def recipes(changes: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"Of these changes “{largest}” moves the mean of the networks most: {means[largest]:+.2f} dB",
-        f"Y-PSNR − bicubic's; {count(images, 'image')}; {spread}; dashed: {names[0]}, of which one thing is changed in each row.",
+        f"Y-PSNR − bicubic's; {count(images, 'image')}; {spread}; dashed: {names[0]}, of which one thing is changed "
+        "in each row.",
     )
     return figure
 
@@ -305,7 +305,7 @@ def kinds(gains: pd.DataFrame) -> Figure:
         figure,
         f"{most[0]} gains most, {means.max():+.2f} dB on {most[1]} images; "
         f"{least[0]} least, {means.min():+.2f} dB on {least[1]}",
-        f"Small: {count(images, 'image')}, mean over {count(seeds, 'seed')}; large: mean of the kind; {bars}. Markers of (b) are those "
-        "of the kinds in (a); ρ: Spearman's.",
+        f"Small: {count(images, 'image')}, mean over {count(seeds, 'seed')}; large: mean of the kind; {bars}. "
+        "Markers of (b) are those of the kinds in (a); ρ: Spearman's.",
     )
     return figure

@@ -67,8 +67,8 @@ def cluster_ways(sizes: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     tell(
         figure,
         f"Of {k} clusters {empty[names[0]]:.0f} are empty {names[0]}, and {empty.min():.0f} {empty.idxmin()}",
-        f"{over}. (a) A line ends at its last cluster that is not empty. (b to d) Small: an image; large: their median. "
-        "(d) Exponential of the entropy of sizes.",
+        f"{over}. (a) A line ends at its last cluster that is not empty. (b to d) Small: an image; large: their "
+        "median. (d) Exponential of the entropy of sizes.",
     )
     name_lines({ranked: ends})
     return figure

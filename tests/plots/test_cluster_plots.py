@@ -208,14 +208,17 @@ def test_drift_in_words_says_what_was_not_recorded(monkeypatch):
 
 
 def test_lines_of_ways_end_at_the_last_cluster_in_use_and_markers_are_medians():
-    ranked, empty, largest, _ = plots.cluster_ways(*by_way()).axes
+    figure = plots.cluster_ways(*by_way())
+    ranked, empty, largest, _ = figure.axes
     ends = [line.get_xdata()[-1] for line in ranked.lines[:-1]]  # a way and network each; the last: all alike
     assert ends == [1, 1, 2, 2, 4, 4, 4, 4, 4, 4]
     assert ranked.lines[4].get_ydata() == pytest.approx(np.array([12, 6, 4, 2]) / 0.24)
     assert [line.get_xdata()[0] for line in empty.lines] == [3, 2, 0, 0, 0]
     percent = np.array([24, 20, 12, 6, 10]) / 0.24
     assert [line.get_xdata()[0] for line in largest.lines] == pytest.approx(percent)
-    assert "24 tokens of 3 images, 2 networks" in ranked.get_title()
+    assert [text.get_text() for text in ranked.texts] == [*WAYS, "if all were alike"]
+    assert "3 images with 24 tokens, 2 networks" in figure.get_supxlabel()
+    assert figure.get_suptitle() == "Of 4 clusters 3 are empty as trained, and 0 iterated, re-seeding"
 
 
 def test_ways_in_words_blame_what_is_at_fault():

@@ -8,6 +8,8 @@ import pytest
 from kept import ROOT
 from legible import faults, texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -15,9 +17,11 @@ from srlab import findings, plots
 from srlab.errors import InputError
 from srlab.findings.frames import pareto
 from srlab.looking.explore import Look, Restored
+from srlab.looking.images import Made, Part
 from srlab.looking.views import Boxes, Groups, Values, View, Windows
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
+from srlab.plots.labels import signed
 from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
 from srlab.study.records import Record
@@ -78,7 +82,7 @@ def swept(table):
     return table
 
 
-def example(row=3, col=4, panels=True, weights=True):
+def example(row=3, col=4, panels=slice(None), weights=True):
     maps = np.arange(80).reshape(8, 10)
     shown = (
         Groups("clusters", maps // 20, 1),
@@ -95,14 +99,45 @@ def example(row=3, col=4, panels=True, weights=True):
         picture=np.full((8, 10, 3), 99, np.uint8),
         weights=np.where(maps < 40, 1 / 40, 0) if weights else None,
         seen=(maps < 40).astype(int),
-        panels=shown if panels else (),
+        panels=shown[panels],
     )
 
 
-def example_look(model="lcoan", **options):
+NONE, FIRST = slice(0), slice(3)
+
+
+def example_look(model="lcoan", panels=FIRST, **options):
     crop = np.full((6, 6, 3), 99, np.uint8)
     restored = Restored(crop, crop, np.full((6, 6), 3.0), 30.0, 31.0)
-    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", example(**options), restored)
+    view = example(panels=panels, **options)
+    return Look(model, "trained here", "LSP, layer 1 of 2", "held-out: brick", view, restored)
+
+
+def parts(models):
+    """The part where networks differ most, and where least: the n-th network is n levels too light."""
+    hr = np.full((24, 24, 3), 99, np.uint8)
+
+    def part(name, step):
+        made = {
+            model: Made(hr, np.full((24, 24), step * (1.0 + n)), 40.0 - step * n)
+            for n, model in enumerate(("bicubic", *models))
+        }
+        return Part(name, np.full((60, 40, 3), 99, np.uint8), (8, 4, 24, 24), hr, made, step)
+
+    return part("facade", 9.0), part("sky", 0.5)
+
+
+def reached():
+    """Two layers of two networks, asked at two places; the second network sees all tokens and chooses nothing."""
+    rows = pd.MultiIndex.from_product([("lcoan", "nlan"), ("a", "b"), (0, 1)], names=["model", "layer", "row"])
+    frame = rows.to_frame(index=False)
+    seen = np.where(frame["model"] == "lcoan", 16, 64)
+    return frame.assign(col=0, keys_seen=seen, keys_effective=np.where(frame["model"] == "lcoan", 4 + frame["row"], 64))
+
+
+def attributed():
+    rows = pd.MultiIndex.from_product([MODELS[:7], ("brick", "cup"), (0, 1)], names=["model", "name", "row"])
+    return rows.to_frame(index=False).assign(col=0, diffusion_index=lambda frame: 1.0 + frame["row"])
 
 
 TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
@@ -237,7 +272,12 @@ MODELS = [model for model in plots.STYLE if model not in ("bicubic", "esc_light"
 FIGURES = {
     "training": lambda: plots.training(CURVES),
     "pictures": lambda: plots.pictures(
-        [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]]
+        [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]], "Two rows", "Of greys."
+    ),
+    "crops": lambda: plots.crops(*parts(("edsr_like", "nlan_shared", *MODELS[3:9])), 2),
+    "crops_of_one": lambda: plots.crops(*parts(("lcoan",)), 4),
+    "gallery": lambda: plots.gallery(
+        [example_look(model, panels=slice(n % 7), weights=model != "hit_srf") for n, model in enumerate(MODELS[:9])]
     ),
     "gains": lambda: plots.gains(quality(TRAINED)),
     "sharing": lambda: plots.sharing(quality(TRAINED), costs({"nlan": 9.0, "lcoan": 2.0})),
@@ -248,16 +288,21 @@ FIGURES = {
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
     "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
     "attention": lambda: plots.attention(
-        [example_look(), example_look("nlan", panels=False), example_look("hit_srf", weights=False)]
+        [example_look(), example_look("nlan", panels=NONE), example_look("hit_srf", panels=NONE, weights=False)]
     ),
-    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=False)}] * 2),
-    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}]),
+    "attention_of_others": lambda: plots.attention([example_look(panels=slice(3, 6)), example_look("sscan")]),
+    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=NONE)}] * 2, reached()),
+    "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}, {"lcoan": example(row=1)}]),
     "convergence": lambda: plots.convergence(training_curves()),
     "comparison_of_all": lambda: plots.comparison(
-        quality(dict.fromkeys(MODELS, SEEDS)), costs({m: 1.0 + i for i, m in enumerate(MODELS)}), BICUBIC
+        quality({m: [seed + 0.03 * (7 * i % 19) for seed in SEEDS] for i, m in enumerate(MODELS)}),
+        costs({m: 1.0 + i for i, m in enumerate(MODELS)}).assign(
+            parameters=lambda frame: 1e3 * frame["median_ms"], peak_mib=lambda frame: frame["median_ms"]
+        ),
+        BICUBIC,
     ),
     "reach": lambda: plots.reach(
-        example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10), 12.5))
+        example().picture, (3, 4), dict.fromkeys(MODELS[:7], (np.eye(8, 10) + 1e-9, np.eye(8, 10))), attributed()
     ),
     "clusters": lambda: plots.DRAWINGS["clusters"].draw(
         swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN
@@ -426,6 +471,92 @@ def test_of_one_seed_figures_have_no_intervals_and_say_so():
         assert "95 % intervals over seeds" in " ".join(figure.get_supxlabel().split())
 
 
+def test_what_an_image_gains_beyond_the_axis_is_an_arrow_with_its_value():
+    far = quality(TRAINED | {"lcoan": [30.4, 30.3, 30.35]}, noise=0.01)
+    far = pd.concat([far.assign(name=far["name"] + str(i)) for i in range(20)])
+    worst = (far["model"] == "lcoan") & (far["name"] == "image00") & (far["benchmark"] == "Set5")
+    far.loc[worst, "psnr_y"] -= 9
+    [five, fourteen] = plots.gains(far).axes
+    low, high = five.get_xlim()
+    assert -8 < low < 0
+    dots = np.concatenate([marks.get_offsets() for marks in five.collections if isinstance(marks, PathCollection)])
+    assert len(dots) == 2 * 120  # every image of both networks is there
+    assert (dots[:, 0] == low).sum() == 1 and ((low <= dots[:, 0]) & (dots[:, 0] <= high)).all()
+    gains = findings.paired(far, "model", "edsr_like").set_index(["model", "benchmark", "name"])["gain_db"]
+    farthest = gains.sort_index().loc["lcoan", "Set5", "image00"].mean()
+    assert [text.get_text() for text in five.texts] == [signed(farthest)]
+    assert [text.get_text() for text in fourteen.texts] == []
+
+
+def test_gains_over_the_smallest_value_have_the_intervals_of_the_paired_table():
+    images, paid = varied("clusters", [4, 8])
+    figure = plots.DRAWINGS["clusters"].draw(images, paid, EVEN)
+    found = findings.differences(images, "clusters", 4).query("benchmark == 'all'")
+    [bars] = [bars for bars in figure.axes[0].collections if isinstance(bars, LineCollection)]
+    [ends] = bars.get_segments()
+    assert ends[:, 1] == pytest.approx(found[["low_db", "high_db"]].to_numpy()[0])
+
+
+def test_lines_of_limits_end_at_what_was_measured_and_say_why():
+    time, memory = plots.DRAWINGS["limits"].draw(limited()).axes
+    for ax in (time, memory):
+        words = {text.get_text() for text in ax.texts}
+        assert words == {"lcoan", "nlan:\nout of memory next", "bran:\ntoo slow next"}
+        crosses = [line for line in ax.lines if line.get_marker() == "x"]
+        assert len(crosses) == 2
+        measured = limited().query("state == @MEASURED")
+        assert max(line.get_xdata().max() for line in ax.lines) == (measured["height"] * measured["width"]).max()
+    note = " ".join(time.figure.get_supxlabel().split())
+    assert "Failed at the first size: sscan." in note
+
+
+def test_sixteen_is_dashed_and_hollow_and_nothing_else_is():
+    rows = layer_costs(model=list(TRAINED), scale=[2, 4, 16])
+    for ax in plots.DRAWINGS["scales"].draw(rows).axes:
+        dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+        assert [line.get_xdata().tolist() for line in dashed] == 3 * [[4, 16]]
+        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+        assert [line.get_xdata().tolist() for line in hollow] == 3 * [[16]]
+    [note] = {ax.figure.get_supxlabel() for ax in plots.DRAWINGS["scales"].draw(rows[rows["scale"] < 16]).axes}
+    assert "put together" not in note
+
+
+def test_windows_that_do_not_tile_and_those_that_choose_nothing_are_hollow():
+    rows = layer_costs(side=[8, 16, 32], backend=["reference", "sdpa"]).assign(height=48, width=48)
+    ax = plots.DRAWINGS["backends"].draw(rows).axes[0]
+    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[32], [32]]
+    few = routes().query("top == 4").assign(top=64)  # 64 windows of M = 8 on 64 px
+    [ax, _] = plots.DRAWINGS["routing"].draw(few).axes
+    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[], [64], [64, 128], []]
+
+
+def test_two_ends_of_a_claim_that_the_same_measurements_judge_alike_stand_once():
+    rows = faked.claims()
+    gain = rows[rows["quantity"] == "psnr_gain_db"]
+    upper = gain.assign(id="sscan-psnr-high", claim=gain["claim"] + " (upper end)", claimed=0.3)
+    twice = pd.concat([rows.replace({gain["claim"].iloc[0]: gain["claim"].iloc[0] + " (lower end)"}), upper])
+    one, two = (plots.DRAWINGS["claims"].draw(each) for each in (rows, twice))
+    lines = [[len(ax.lines) for ax in figure.axes] for figure in (one, two)]
+    assert lines[0] == lines[1]
+    heads = [text.get_text() for text in two.axes[0].texts]
+    assert f"{gain['claim'].iloc[0]}: +0.14 dB to +0.30 dB" in heads
+    other = upper.assign(verdict="undecided")
+    three = plots.DRAWINGS["claims"].draw(pd.concat([rows, other]))
+    assert len(three.axes[0].lines) > lines[0][0]
+
+
+def test_what_is_smaller_than_claimed_is_the_bluer_the_nearer_to_the_claim():
+    rows = faked.claims().iloc[:1]
+    shades = []
+    for share in (0.05, 0.9):
+        drawn = plots.DRAWINGS["claims"].draw(rows.assign(share=share, share_low=share - 0.01, share_high=share + 0.01))
+        [marker] = [line for line in drawn.axes[0].lines if line.get_marker() == "s"]
+        shades.append(to_rgb(marker.get_color())[0])
+    assert shades[0] > shades[1] + 0.3  # less red, more blue
+
+
 def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):
     rows = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
     assert "inf" not in findings.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
@@ -572,7 +703,7 @@ def test_view_in_words_and_panels():
         "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
     )
     assert findings.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
-    figure = plots.attention([example_look(), example_look("nlan", panels=False)])
+    figure = plots.attention([example_look(panels=slice(None)), example_look("nlan", panels=NONE)])
     words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
     assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
     assert words.count("SR, 30.00 dB (31.00 dB here)") == 2
@@ -582,7 +713,7 @@ def test_a_figure_that_is_filled_again_is_as_a_new_one():
     """Also after looks that need other places, and with nothing of them left over."""
     figure = Figure((7, 5))
     pictures = []
-    for looks in ([example_look()], [example_look(), example_look(panels=False)], [example_look(row=1)]):
+    for looks in ([example_look()], [example_look(), example_look(panels=NONE)], [example_look(row=1)]):
         for target in (plots.attention(looks, figure), plots.attention(looks, Figure((7, 5)))):
             target.canvas = FigureCanvasAgg(target)
             target.canvas.draw()

@@ -109,7 +109,8 @@ def test_altering_nothing_changes_nothing(name, size):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_altering_nothing_changes_no_network(name, size):
     network = build(name, 2, seed=0, **NETWORKS[name]).eval()
-    same(*outputs(network, torch.rand(1, 3, *size), None, NOTHING))
+    # ELAN's scores are not scaled, so that rounding grows.
+    same(*outputs(network, torch.rand(1, 3, *size), None, NOTHING), atol=1e-4 if name == "elan_light" else 1e-5)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from srlab.findings import recall
-from srlab.findings.frames import ALL, MARGIN, count, late_gains
+from srlab.findings.branched import LOCAL
+from srlab.findings.frames import ALL, count, late_gains
+from srlab.findings.judging import FEW, judged
 from srlab.findings.statistics import SEEDS
 from srlab.findings.verdicts import CONFIRMED, LOOKS
 from srlab.looking.at_work import UNIFORM
@@ -21,9 +23,6 @@ from srlab.study.claims_timing import OURS
 OWN = ("esc", "sscan", "hit_srf")
 #: Layers whose operations grow as the number of pixels L, by construction.
 LINEAR = ("lspn", "lcoan", "nlsn", "enlcn", "windown", "convattnn", "fgcan")
-
-#: So many are named; of more it is told how many.
-FEW = 3
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,8 @@ def attention(gains: pd.DataFrame) -> str:
 
 
 def branched(gains: pd.DataFrame) -> str:
-    """What attention adds to a trained trunk."""
+    """What attention adds to a trained trunk; the second control, which looks no further, is none."""
+    gains = gains[gains["arm"] != LOCAL]
     return (
         f"**Does attention add to a trained trunk?** Attached to {count(int(gains['seeds'].min()), 'trunk')}, "
         f"against going on without it: {judged(gains, 'arm')}."
@@ -266,58 +266,6 @@ HEADLINES = (
     Headline(("13_kinds_of_image",), "kinds", ("kinds_gains",), kinds),
     Headline(("16_recipe",), "recipes", ("recipes",), recipe),
 )
-
-
-def judged(gains: pd.DataFrame, by: str) -> str:
-    """What may be said about mean gains, in as few words as name every one that is told apart.
-
-    Of several benchmarks, about all of them together. A gain whose whole interval lies within the margin of
-    `srlab/study/claims.yaml` is no effect, even if the interval leaves out zero.
-
-    Parameters
-    ----------
-    gains : DataFrame
-        As of `srlab.findings.differences`.
-    by : str
-        The column that names what is compared.
-    """
-    if (gains["benchmark"] == ALL).any():
-        gains = gains[gains["benchmark"] == ALL]
-    seeds = int(gains["seeds"].min())
-    if seeds < SEEDS:
-        span = _span(*(f"{gain:+.3f}" for gain in gains["gain_db"].agg(["min", "max"])))
-        return f"{span}, of {count(seeds, 'seed')}, which gives no verdict"
-    none = (gains["low_db"] >= -MARGIN) & (gains["high_db"] <= MARGIN)
-    apart = gains["told_apart"] & ~none
-    better, worse = gains[apart & (gains["gain_db"] > 0)], gains[apart & (gains["gain_db"] < 0)]
-    open_ = gains[~none & ~apart]
-    told = [_found(own, by, word) for own, word in ((better, "better"), (worse, "worse")) if len(own)]
-    if not told and len(gains) > FEW:
-        told.append("none better, none worse")
-    if none.any():
-        told.append(f"{_these(gains[none], gains, by)}: no effect beyond ±{MARGIN:g} dB")
-    if len(open_):
-        widest = open_[["low_db", "high_db"]].abs().to_numpy().max()
-        told.append(f"{len(open_)} of {len(gains)} not told apart (95 % intervals within ±{widest:.2f} dB)")
-    return "; ".join(told)
-
-
-def _these(own: pd.DataFrame, all_of_them: pd.DataFrame, by: str) -> str:
-    """By name, if they are few."""
-    return _named(own, by) if len(own) <= FEW else f"{len(own)} of {len(all_of_them)}"
-
-
-def _found(own: pd.DataFrame, by: str, word: str) -> str:
-    span = _span(*(f"{gain:.3f}" for gain in own["gain_db"].abs().agg(["min", "max"])))
-    return f"{_named(own, by)} {word}, by {span}"
-
-
-def _span(low: str, high: str) -> str:
-    return f"{low} dB" if low == high else f"{low} to {high} dB"
-
-
-def _named(own: pd.DataFrame, by: str) -> str:
-    return ", ".join(f"`{value}`" for value in own[by])
 
 
 def _map(pixels: float | np.integer) -> str:

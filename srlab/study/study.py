@@ -10,6 +10,7 @@ import fnmatch
 import os
 import re
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from srlab.errors import InputError, OutOfTime
 from srlab.measure.devices import choose_device, code_commit, device_slug
 from srlab.study.making import make_limits, make_recall, make_timing, make_training
 from srlab.study.matrix import Matrix
+from srlab.study.parameters import varied
 from srlab.study.profiles import Profile, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
 from srlab.study.runs import RecallRun, Run, TrainingRun
@@ -53,6 +55,32 @@ class Study(Matrix):
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
         results = self.root / (os.environ.get("SRLAB_RESULTS") or "results")
         self.folder = results / f"{profile}-{self.device}"
+        #: The folder of its records, which `varied` studies share.
+        self.runs_folder = self.folder / "runs"
+
+    def varied(self, **parameters: object) -> Study:
+        """The study with some of its profile otherwise, as a notebook's parameters ask; itself where all are None.
+
+        Records are the same, and those that are missing are made; what is drawn and told goes to `varied/` in the
+        study's folder, so that what the profile's own notebooks made stays.
+
+        Parameters
+        ----------
+        **parameters
+            See :func:`srlab.study.parameters.varied`.
+
+        Raises
+        ------
+        InputError
+            If a value is not allowed, or one is None of which the profile has nothing.
+        """
+        profile = varied(self.profile, **parameters)
+        if profile == self.profile:
+            return self
+        other = copy(self)
+        vars(other).pop("data", None)
+        other.profile, other.folder = profile, self.folder / "varied"
+        return other
 
     @cached_property
     def data(self) -> DataSource:
@@ -92,7 +120,7 @@ class Study(Matrix):
 
     def record(self, run: Run) -> Record:
         """Where the run's record is or will be."""
-        return Record(run, self.folder / "runs" / run.name)
+        return Record(run, self.runs_folder / run.name)
 
     def has(self, record: Record) -> bool:
         """Whether the record is there; of a run that cannot be made on this machine what it learnt may be missing."""

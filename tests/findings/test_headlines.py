@@ -9,7 +9,7 @@ from kept import ROOT, reference
 
 from srlab.errors import InputError
 from srlab.findings import headlines
-from srlab.findings.headlines import judged
+from srlab.findings.judging import judged
 from srlab.findings.tables import claims_markdown
 from srlab.pages.catalogue import PAGES
 from srlab.pages.readme import LAST, findings_block
@@ -60,7 +60,7 @@ def test_attention_is_judged_on_the_trunk_only():
 
 
 def test_what_attention_adds_to_a_trunk_says_on_how_many():
-    told = headlines.branched(gains(NONE, WORSE, by="arm", seeds=5))
+    told = headlines.branched(gains(NONE, WORSE, ("localn", 0.3, 0.2, 0.4), by="arm", seeds=5))
     assert told.endswith(
         "Attached to 5 trunks, against going on without it: `bran` worse, by 0.200 dB; `fgcan`: no effect "
         "beyond ±0.05 dB."

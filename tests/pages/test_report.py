@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from faked import ANSWERED, finish, new_study, pages_left
 from kept import ROOT
+from PIL import Image
 
 from srlab import plots
 from srlab.errors import InputError
 from srlab.findings.headlines import Finding
+from srlab.pages.catalogue import pages_of
 from srlab.pages.index import write_index
 from srlab.pages.report import write_report
 from srlab.study.study import Study
@@ -155,5 +157,11 @@ def test_a_profile_of_recall_alone_has_pages(write, tmp_path, monkeypatch):
             file.write_text("run\n")
         facts = {"config": run.model_dump(mode="json"), "environment": environment, "finished": "2026-01-01"}
         (record.folder / "run.json").write_text(json.dumps(facts))
+    [page] = pages_of(study)
+    for folder in ("figures", "answers"):
+        (study.folder / folder).mkdir()
+    for name in page.figures:
+        Image.new("RGB", (70, 20)).save(study.folder / "figures" / f"{name}.png")
+    page.answer(study).write_text("Some were found.\n")
     said = write(study).read_text(encoding="utf-8")
     assert "a CPU" in said and "images made by rule" in said and "photograph" not in said

@@ -6,7 +6,7 @@ from faked import PIXEL, svg
 from kept import ROOT
 
 from srlab.pages.catalogue import PAGES
-from srlab.pages.figures import LARGEST, inlined
+from srlab.pages.figures import LARGEST, _from_point_to_point, inlined
 from srlab.pages.texts import CAPTION, texts
 
 OPENING = """# A title
@@ -59,14 +59,28 @@ def test_a_small_svg_becomes_part_of_the_page_under_names_of_its_own(tmp_path):
     assert shown.width == 792  # letters of 7 points are 11 pixels high
     assert all(part in shown.html for part in ('id="some-clip"', "url(#some-clip)", 'href="#some-letter"'))
     assert "<style" not in shown.html and "whoever" not in shown.html and "xlink" not in shown.html.partition(">")[2]
-    assert 'd="M 0 0 L 3.12 4.98"' in shown.html and 'x="1.23"' in shown.html and "scale(0.015625)" in shown.html
+    assert 'd="m0 0l3.12 4.99"' in shown.html and 'x="1.23"' in shown.html and "scale(0.015625)" in shown.html
+
+
+def test_lines_told_from_point_to_point_lead_where_they_led():
+    path = "M 10.004 20.5 \nL 0.1 -7 \nQ 1 2 3.333 4.444 \nz\nM 1 1 \nC 1 2 3 4 100.25 6 \n"
+    assert _from_point_to_point(path) == "m10 20.5l-9.9-27.5q.9 9 3.23 11.44zm-9-19.5c0 1 2 3 99.25 5"
+
+
+def test_a_letter_and_the_halo_behind_it_are_one_path(tmp_path):
+    letter = '<path d="' + "M 0 0 L 9.5 9.5 " * 9 + '" style="{}"/>'
+    drawn = svg("some").replace("</g>", f"{letter.format('stroke: white')}{letter.format('fill: black')}</g>")
+    (tmp_path / "some.svg").write_text(drawn)
+    html = inlined(tmp_path, "some", "What").html
+    assert html.count("m0 0l9.5 9.5") == 1 and 'id="some-twice-0"' in html
+    assert all(f'<use href="#some-twice-0" style="{style}"/>' in html for style in ("stroke: white", "fill: black"))
 
 
 @pytest.mark.parametrize("why", ["large", "of pictures", "not there"])
 def test_where_an_svg_is_too_large_the_png_stands(why, tmp_path):
     (tmp_path / "some.png").write_bytes(PIXEL)
     if why != "not there":
-        more = {"large": f'<path d="{"M 0 0 " * (LARGEST // 6)}"/></g>', "of pictures": "<image/></g>"}[why]
+        more = {"large": f'<path d="{"M 0 0 " * LARGEST}"/></g>', "of pictures": "<image/></g>"}[why]
         (tmp_path / "some.svg").write_text(svg("some").replace("</g>", more))
     shown = inlined(tmp_path, "some", "What")
     assert shown.html.startswith('<img src="data:image/png;base64,') and shown.html.endswith('alt="What">')

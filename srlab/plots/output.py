@@ -9,7 +9,8 @@ from pathlib import Path
 
 from IPython.display import Image
 from matplotlib import rc_context
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase, SubFigure
+from matplotlib.transforms import Bbox
 from PIL import Image as Picture
 
 from srlab.files import replacing
@@ -30,6 +31,7 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
         The figure, for display in a notebook.
     """
     drawn = {}
+    settle(figure)
     with rc_context(HOUSE):
         for kind, metadata in (("png", {}), ("svg", {"Date": None})):
             written = BytesIO()
@@ -41,6 +43,22 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
         with replacing(study_folder / "figures" / f"{name}.{kind}") as beside:
             beside.write_bytes(content)
     return Image(drawn["png"], width=round(100 * figure.get_figwidth()), alt=name.replace("_", " "))
+
+
+@rc_context(HOUSE)
+def settle(figure: Figure) -> None:
+    """Lay a figure out for good, to a millionth of its size: the solver's last digits differ from time to time."""
+    figure.set_dpi(HOUSE["savefig.dpi"])
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in _parts(figure):
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for ax in figure.axes:
+        ax.set_position(Bbox(ax.get_position(original=True).get_points().round(6)))
+
+
+def _parts(figure: FigureBase) -> list[SubFigure]:
+    return [found for part in figure.subfigs for found in (part, *_parts(part))]
 
 
 def small(png: bytes) -> bytes:

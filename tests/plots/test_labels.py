@@ -64,4 +64,4 @@ def test_messages_break_into_lines_and_minus_is_no_hyphen():
     assert figure.get_suptitle().startswith("It loses −0.5 dB (k-means, λ = 1e-3)")
     assert "\n" in figure.get_suptitle() and figure.get_supxlabel() == "bars: −1 to 1"
     assert faults(figure) == []
-    assert signed(-0.126) == "−0.13" and signed(2) == "+2.00"
+    assert signed(-0.126) == "−0.13" and signed(2.0) == "+2.00"

@@ -187,7 +187,7 @@ def recall_curves(curves: pd.DataFrame) -> Figure:
 
 
 def _steps(curves: pd.DataFrame) -> str:
-    return f"{np.diff(np.unique(curves['step'])).min():g}"
+    return f"{np.diff(np.unique([0, *curves['step']])).min():g}"
 
 
 def _bars(recalled: pd.DataFrame) -> str:

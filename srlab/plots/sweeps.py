@@ -58,7 +58,7 @@ def centroids(quality: pd.DataFrame, drift: pd.DataFrame, evenness: pd.DataFrame
     even.set(xlabel=NAMES["gini"], title="(c) clusters")
     even.set_xlim(-0.03, 1.03)
     angles = drift.groupby("update", sort=False)["degrees"].median()
-    told = " and ".join(f"{angle:.0f}° ({update})" for update, angle in angles.items())
+    told = ", ".join(f"{angle:.0f}° ({update})" for update, angle in angles.items())
     boxes = f"(b) {count(len(drift), 'centroid')}, (c) {count(evenness['name'].nunique(), 'image')}, every seed"
     note = f"(a) {gains_note(quality)} {boxes}: boxes are quartiles, whiskers the 5th and 95th percentile."
     tell(figure, f"In training half of the centroids turn by {told} or more", note)
@@ -219,6 +219,7 @@ def photographs(quality: pd.DataFrame) -> Figure:
     for ax in (psnr, gain):
         powers(ax, counts)
         ax.set_xlabel("photographs trained on")
+    gain.set_xlim(psnr.get_xlim())
     gain.axhline(0, color=INK, linewidth=0.8)
     psnr.set(ylabel=NAMES["psnr_y"], title="(a) quality")
     gain.set(ylabel=f"Y-PSNR − that of {counts[0]} photographs (dB)", title="(b) paired by image and seed")

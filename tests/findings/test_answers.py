@@ -41,12 +41,13 @@ def test_within_kinds_and_between_them_are_told_apart_and_seeds_may_differ():
         f"self-similarity {within.value:+.2f} [-1.00, +1.00] within kinds and +1.00 [+1.00, +1.00] between"
         in told
     )
-    assert "text +0.003 [" in told and "verdict" not in told
+    assert "`lcoan` gains from +0.003 [" in told and "(text) to +2.0" in told and "(faces)" in told
+    assert "verdict" not in told and "tiles" not in told
 
 
 def test_gains_of_kinds_are_simultaneous_over_models_and_kinds():
-    [low, high] = re.search(r"tiles \+1\.\d+ \[([+-][\d.]+), ([+-][\d.]+)\]", answers.kinds(gains())).groups()
-    means = gains().query("kind == 'tiles'").groupby("seed")["gain_db"].mean().to_numpy()
+    [low, high] = re.search(r"to \+2\.\d+ \[([+-][\d.]+), ([+-][\d.]+)\] dB \(faces", answers.kinds(gains())).groups()
+    means = gains().query("kind == 'faces'").groupby("seed")["gain_db"].mean().to_numpy()
     expected = over_seeds(means, family=3)
     assert (float(low), float(high)) == pytest.approx(expected[1:], abs=6e-4)
 

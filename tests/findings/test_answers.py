@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srlab.findings import answers
+from srlab.findings import answers, looking
 from srlab.findings.statistics import over_seeds
 
 KINDS = ("text", "tiles", "faces")
@@ -94,3 +94,12 @@ def test_photographs_are_compared_within_each_network():
     told = answers.photographs(varied("photographs", [5, 20], ["edsr_like", "lcoan"]))
     assert "From 5 to 20 photographs: `edsr_like` +1.650 [" in told and "`lcoan` +3.150 [" in told
     assert "(95 %, over seeds, simultaneous)" in told
+
+
+def test_where_layers_look_is_a_sentence_a_network():
+    rows = [("lcoan", "a", 100, 50, 8.0), ("lcoan", "b", 100, 97, 9.0), ("nlan", "a", 400, 396, 20.0)]
+    reach = pd.DataFrame(rows, columns=["model", "layer", "keys_seen", "keys_effective", "distance"])
+    told = looking(pd.concat([reach.assign(distance_even=30.0)] * 3))
+    assert told.startswith("2 of 3 layers weigh the keys that they see almost evenly") and told.endswith("3 queries.)")
+    assert "`lcoan` sees 100 keys and weighs them as an even spread over 50% to 97% of them would (a to b), 8 px" in told
+    assert "`nlan` sees 400 keys and weighs them as an even spread over 99% of them would, 20 px away" in told

@@ -41,7 +41,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "timings",
         ],
         "sentences": [
-            "cheaper",
             "describe",
             "describe_cluster",
             "describe_drift",
@@ -54,7 +53,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "settled",
             "signed",
             "trained",
-            "unevenness",
             "verdict",
             "whose",
         ],

@@ -183,20 +183,21 @@ def kinds(gains: pd.DataFrame) -> str:
     family = gains[["model", "kind"]].drop_duplicates().shape[0]
     told = []
     for model, own in gains.groupby("model", sort=False):
-        each = []
-        for kind, part in own.groupby("kind", sort=False):
-            gain = seed_difference(matrix(part.assign(benchmark=kind)), family)
-            each.append(f"{kind} {gain:+.3f}")
+        each = {
+            kind: seed_difference(matrix(part.assign(benchmark=kind)), family)
+            for kind, part in own.groupby("kind", sort=False)
+        }
+        least, most = (end(each, key=lambda kind: each[kind].value) for end in (min, max))
         within, between = _with_self_similarity(own)
         told.append(
-            f"`{model}`: {', '.join(each)} dB; rank correlation of gain and self-similarity {within:+.2f} within "
-            f"kinds and {between:+.2f} between them"
+            f"`{model}` gains from {each[least]:+.3f} ({least}) to {each[most]:+.3f} dB ({most}); rank correlation of gain "
+            f"and self-similarity {within:+.2f} within kinds and {between:+.2f} between them"
         )
     seeds = gains["seed"].nunique()
     judged = "" if seeds >= SEEDS else f" With {count(seeds, 'seed')} no verdict is drawn."
     return (
-        f"Gain over `edsr_like`; in brackets 95 % intervals over seeds, of gains simultaneous. {'. '.join(told)}."
-        f"{judged}"
+        f"Over `edsr_like`, by kind of image{' (in brackets 95 % intervals over seeds, simultaneous)' * (seeds > 1)}: "
+        f"{'; '.join(told)}.{judged}"
     )
 
 

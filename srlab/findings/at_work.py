@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from srlab.findings.frames import ALL, MARGIN, count, differences, quality
+from srlab.findings.judging import FEW
 from srlab.findings.statistics import SEEDS, Estimate, equivalent, matrix, seed_difference
 from srlab.looking.at_work import CHANGES, UNIFORM, experiments
 from srlab.study.study import Study
@@ -126,6 +127,9 @@ def _verdicts(uniform: pd.DataFrame) -> list[str]:
 
 
 def _listed(rows: pd.DataFrame) -> str:
+    """Each with its interval, if they are few; the intervals of all are in the table."""
+    if len(rows) > FEW:
+        return f"{len(rows)} networks, {_span(rows)}"
     return ", ".join(
         f"`{row.model}` {Estimate(row.drop_db, row.low_db, row.high_db):+.3f}" for row in rows.itertuples()
     )

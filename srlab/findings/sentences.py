@@ -107,56 +107,6 @@ def settled(curves: pd.DataFrame) -> str:
     )
 
 
-def cheaper(costs: pd.DataFrame, first: object, second: object, by: str = "model") -> str:
-    """Time and peak memory of two at each size, in words; one is faster only where quartiles part them.
-
-    Parameters
-    ----------
-    costs : DataFrame
-        As of `costs` or `timings`, of one part.
-    first, second : object
-        Two values of the column `by`.
-    by : str
-        "model" or an option.
-    """
-    summary = costs.groupby(["size", by]).agg(
-        ms=("median_ms", "median"), low=("q25_ms", "min"), high=("q75_ms", "max"), mib=("peak_mib", "max")
-    )
-    lines = []
-    for size in sorted(costs["size"].unique().tolist()):
-        a, b = summary.loc[size, first], summary.loc[size, second]
-        found = f"takes {a['ms'] / b['ms']:.2f} times as long as"
-        if a["low"] <= b["high"] and b["low"] <= a["high"]:
-            found = "is not told apart in time (quartiles overlap) from"
-        lines.append(
-            f"- {by} `{first}` {found} `{second}` on {size}×{size} px: {_range(a)} against {_range(b)}; it "
-            f"holds {_short(a['mib'])} MiB against {_short(b['mib'])} MiB"
-        )
-    return "\n".join(lines)
-
-
-def _range(summary: pd.Series) -> str:
-    return f"{_short(summary['ms'])} ms ({_short(summary['low'])} to {_short(summary['high'])})"
-
-
-def _short(number: float) -> str:
-    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
-
-
-def unevenness(evenness: pd.DataFrame, option: str) -> str:
-    """How tokens fall into clusters for each value of an option, in words; medians over images and seeds."""
-    lines = []
-    for value, own in evenness.groupby(option):
-        middle = own[["gini", "largest", "empty", "pure_windows"]].median()
-        lines.append(
-            f"- {option} {value}: the largest of {own['clusters'].iloc[0]} clusters holds "
-            f"{middle['largest']:.0%} of an image's tokens, empty are {middle['empty']:g}, the Gini "
-            f"coefficient is {middle['gini']:.2f}; {middle['pure_windows']:.0%} of windows hold one cluster "
-            f"({count(images_in(own), 'image')}, {count(own['seed'].nunique(), 'seed')})"
-        )
-    return "\n".join(lines)
-
-
 def trained(records: Sequence[Record]) -> str:
     """What the training of one network was, and whether it was still getting better."""
     first, run = records[0].facts, records[0].run
@@ -176,7 +126,7 @@ def _waiting(facts: dict) -> float:
 
 
 def looking(reach: pd.DataFrame) -> str:
-    """How widely and how far the layers of networks look, in words; medians over queries.
+    """How widely and how far the layers of networks look, a sentence a network; medians over queries are in the table.
 
     Parameters
     ----------
@@ -185,19 +135,23 @@ def looking(reach: pd.DataFrame) -> str:
     """
     middle = reach.groupby(["model", "layer"], sort=False).median(numeric_only=True).reset_index()
     middle["spread"] = middle["keys_effective"] / middle["keys_seen"]
-    lines = [
-        f"- `{row.model}`, {row.layer}: sees {row.keys_seen:.0f} keys and weighs them as an even spread over "
-        f"{row.spread:.0%} of them would, at a mean distance of {row.distance:.0f} px; an even look at the "
-        f"whole image would have {row.distance_even:.0f} px"
-        for row in middle.itertuples()
-    ]
+    told = []
+    for model, own in middle.groupby("model", sort=False):
+        low, high = (own.loc[at, "layer"] for at in (own["spread"].idxmin(), own["spread"].idxmax()))
+        spread, where = f"{own['spread'].max():.0%}", ""
+        if f"{own['spread'].min():.0%}" != spread:
+            spread, where = f"{own['spread'].min():.0%} to {spread}", f" ({low} to {high})"
+        told.append(
+            f"`{model}` sees {own['keys_seen'].median():.0f} keys and weighs them as an even spread over {spread} of them "
+            f"would{where}, {own['distance'].min():.0f} px away on average (an even look at the whole image: "
+            f"{own['distance_even'].median():.0f} px)."
+        )
     even = (middle["spread"] > 0.95).sum()
-    found = (
-        f"Medians over {len(reach) // len(middle)} queries. {even} of {len(middle)} layers weigh the keys "
-        f"that they see almost evenly (as a spread over more than 95 % of them): such a layer averages, and "
-        f"all its choice lies in what it sees."
+    return (
+        f"{even} of {len(middle)} layers weigh the keys that they see almost evenly (as a spread over more than 95 % of "
+        f"them): such a layer averages, and all its choice lies in what it sees. {' '.join(told)} (Medians over "
+        f"{len(reach) // len(middle)} queries.)"
     )
-    return "\n".join([found, "", *lines])
 
 
 def describe(view: View) -> str:

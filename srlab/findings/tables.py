@@ -31,12 +31,15 @@ NAMES = {
     "paired_spread_db": "spread of the difference (dB)",
     "change_db": "change of their mean (dB)",
     "uniform_cost_db": "uniform weights cost (dB)",
+    "largest": "share of tokens in the largest cluster",
+    "empty": "clusters without a token",
     "gini": "Gini coefficient of cluster sizes",
     "pure_windows": "share of windows of one cluster",
 }
 #: Decimals of columns of numbers; two where nothing is said.
 DIGITS = {
     "ssim_y": 4,
+    **dict.fromkeys(("clusters", "empty"), 0),
     **dict.fromkeys(("gain_db", "low_db", "high_db", "spread_db", "paired_spread_db"), 3),
     **dict.fromkeys(("drop_db", "uniform_cost_db", "uniform_low_db", "uniform_high_db"), 3),
     "Mparameters": 3,

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "catalogue": ["PAGES", "Page", "pages_of"],
+        "code": ["code"],
         "explorer": ["write_explorer"],
         "index": ["write_index"],
         "notebooks": ["execute"],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srlab.findings import answers
+from srlab.findings import answers, looking
 from srlab.findings.statistics import over_seeds
 
 KINDS = ("text", "tiles", "faces")
@@ -41,12 +41,13 @@ def test_within_kinds_and_between_them_are_told_apart_and_seeds_may_differ():
         f"self-similarity {within.value:+.2f} [-1.00, +1.00] within kinds and +1.00 [+1.00, +1.00] between"
         in told
     )
-    assert "text +0.003 [" in told and "verdict" not in told
+    assert "`lcoan` gains from +0.003 [" in told and "(text) to +2.0" in told and "(faces)" in told
+    assert "verdict" not in told and "tiles" not in told
 
 
 def test_gains_of_kinds_are_simultaneous_over_models_and_kinds():
-    [low, high] = re.search(r"tiles \+1\.\d+ \[([+-][\d.]+), ([+-][\d.]+)\]", answers.kinds(gains())).groups()
-    means = gains().query("kind == 'tiles'").groupby("seed")["gain_db"].mean().to_numpy()
+    [low, high] = re.search(r"to \+2\.\d+ \[([+-][\d.]+), ([+-][\d.]+)\] dB \(faces", answers.kinds(gains())).groups()
+    means = gains().query("kind == 'faces'").groupby("seed")["gain_db"].mean().to_numpy()
     expected = over_seeds(means, family=3)
     assert (float(low), float(high)) == pytest.approx(expected[1:], abs=6e-4)
 
@@ -93,3 +94,12 @@ def test_photographs_are_compared_within_each_network():
     told = answers.photographs(varied("photographs", [5, 20], ["edsr_like", "lcoan"]))
     assert "From 5 to 20 photographs: `edsr_like` +1.650 [" in told and "`lcoan` +3.150 [" in told
     assert "(95 %, over seeds, simultaneous)" in told
+
+
+def test_where_layers_look_is_a_sentence_a_network():
+    rows = [("lcoan", "a", 100, 50, 8.0), ("lcoan", "b", 100, 97, 9.0), ("nlan", "a", 400, 396, 20.0)]
+    reach = pd.DataFrame(rows, columns=["model", "layer", "keys_seen", "keys_effective", "distance"])
+    told = looking(pd.concat([reach.assign(distance_even=30.0)] * 3))
+    assert told.startswith("2 of 3 layers weigh the keys that they see almost evenly") and told.endswith("3 queries.)")
+    assert "`lcoan` sees 100 keys and weighs them as an even spread over 50% to 97% of them would (a to b), 8 px" in told
+    assert "`nlan` sees 400 keys and weighs them as an even spread over 99% of them would, 20 px away" in told

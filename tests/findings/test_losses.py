@@ -57,6 +57,14 @@ def test_verdicts_lose_gain_nothing_or_undecided():
         assert part in words
 
 
+def test_of_many_networks_only_the_ends_are_named():
+    found = at_work.losses(drops())
+    none = found[found["model"] == "lcoan"]
+    many = [none.assign(model=f"n{number}", drop_db=number / 1000) for number in range(4)]
+    told = at_work.answer(pd.concat(many, ignore_index=True))
+    assert "nothing is lost beyond ±0.05 dB: 4 networks, +0.000 (`n0`) to +0.003 dB (`n3`)." in told and "n1" not in told
+
+
 def test_one_seed_draws_no_verdict():
     found = at_work.losses(drops(seeds=1))
     assert not found["told_apart"].any() and not found["equal"].any() and np.isinf(found["high_db"]).all()

@@ -33,3 +33,9 @@ def test_every_relative_link_of_a_committed_page_is_in_the_tree(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_a_committed_page_is_small_enough_to_send(page):
     assert page.stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("folder", references(), ids=lambda folder: folder.name)
+def test_committed_notebooks_hold_no_bars_of_progress(folder):
+    with_bars = [path.name for path in folder.glob("notebooks/*.ipynb") if "%|" in path.read_text(encoding="utf-8")]
+    assert with_bars == []

@@ -2,7 +2,12 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from html import unescape
 
 import nbformat
 import pandas as pd
@@ -19,6 +24,7 @@ from srlab.pages.report import write_report
 from srlab.plots.drawings import DRAWINGS, redraw, shown
 from srlab.study.study import Study
 
+PAGE = {page.name: page for page in PAGES}
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -42,6 +48,26 @@ def test_notebooks_are_kept_clean(name):
     profile = with_something.get(name, "quick")
     assert parameters is code[0] and f'profile = "{profile}"' in parameters.source
     assert notebook.cells[0].source.startswith("# ")
+    *_, heading, answered = notebook.cells
+    assert heading.source == "## Answered" and answered.cell_type == "code"
+
+
+def paragraphs(name):
+    told = [cell.source.split("\n\n") for cell in read(ROOT / "notebooks", name).cells if cell.cell_type == "markdown"]
+    return {paragraph for each in told for paragraph in each if len(paragraph) > 60}
+
+
+def test_no_paragraph_stands_in_two_notebooks():
+    counts = Counter(paragraph for name in NAMES for paragraph in paragraphs(name))
+    assert [paragraph for paragraph, number in counts.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("00_start_here", "claims")])
+def test_something_can_be_varied_and_is_heard(name):
+    parameters, *code = [cell.source for cell in read(ROOT / "notebooks", name).cells if cell.cell_type == "code"]
+    varied = [line.split(" = ")[0] for line in parameters.splitlines() if not line.startswith("profile")]
+    assert varied
+    assert [word for word in varied if not re.search(rf"\b{word}\b", "\n".join(code))] == []
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +159,39 @@ def test_one_seed_draws_no_verdict(name, said, study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("05", "07", "12", "14", "19", "cl")])
-def test_psnr_is_said_how(name, study):
-    text = (study.folder / "notebooks" / f"{name}.ipynb").read_text()
-    assert all(word in text for word in ("How quality is measured", "Rounding of Y", "Border left out"))
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("00", "05", "07", "12", "14", "19")])
+def test_psnr_is_said_how_in_one_place_and_all_others_name_it(name, study):
+    said = (study.folder / "notebooks" / "00_start_here.ipynb").read_text()
+    assert all(word in said for word in ("How quality is measured", "Rounding of Y", "Border left out"))
+    text = (ROOT / "notebooks" / f"{name}.ipynb").read_text()
+    assert "computed as 00_start_here says" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("02_lsp_and_coa", "key = nn.functional.normalize(query, dim=-1, eps=5e-5)"),
+        ("08_centroids", "self.ema_decay * self.means + (1 - self.ema_decay) * normalize(sums, dim=-1)"),
+        ("11_windows_and_routing", "suits = query.mean(2, dtype=precise) @ key.mean(2, dtype=precise).mT"),
+    ],
+)
+def test_key_lines_of_a_mechanism_can_be_read_where_it_is_asked_about(name, lines, study):
+    shown = [output.get("data", {}).get("text/html", "") for output in outputs(study, PAGE[name])]
+    assert any(lines in re.sub(r"<[^>]+>", "", unescape(html)) for html in shown)
+
+
+@pytest.mark.slow
+def test_papermill_varies_a_notebook_from_a_shell(study, tmp_path, monkeypatch):
+    """The runs that are missing are made; what the profile's own notebook drew stays."""
+    folder = tmp_path / "results" / study.folder.name
+    shutil.copytree(study.folder, folder)
+    monkeypatch.setenv("SRLAB_RESULTS", str(folder.parent))
+    drawn = {path: path.read_bytes() for path in folder.glob("*/clusters.*")}
+    command = [sys.executable, "-m", "papermill", "03_clusters.ipynb", str(tmp_path / "out.ipynb")]
+    command += ["-p", "profile", "smoke", "-p", "clusters", "[4, 6]"]
+    done = subprocess.run(command, cwd=ROOT / "notebooks", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert pd.read_csv(folder / "varied" / "tables" / "clusters.csv")["clusters"].tolist() == [4, 6]
+    assert (folder / "runs" / study.training("lcoan", clusters=6).name / "run.json").is_file()
+    assert len(drawn) >= 4 and {path: path.read_bytes() for path in drawn} == drawn

@@ -94,8 +94,8 @@ def test_what_is_named_in_a_figure_is_named_once_in_the_page(page):
 
 def test_captions_are_whole(page):
     words = " ".join("".join(page.words).split())
-    short = "What each arm adds to a trained trunk, and how far it opened its gates."
-    assert f"{short} Large markers and bars: mean over trunks, 95 %; small dots: each trunk." in words
+    short = "Attention weights of one query pixel (the strongest corner) in each mechanism."
+    assert f"{short} 1 is the weight that each token would have if all weighed alike. Grey tokens" in words
 
 
 def test_it_links_only_to_what_the_study_leaves_beside_it_and_to_papers(page, finished):

@@ -575,14 +575,6 @@ def test_all_benchmarks_weigh_every_image_alike():
     assert findings.ALL not in set(findings.differences(frame[frame["benchmark"] == "Set5"])["benchmark"])
 
 
-def test_faster_only_where_quartiles_part():
-    alone = costs({"nlan": 9.0, "lcoan": 2.0, "lspn": 2.1})
-    assert "`lcoan` takes 0.22 times as long as `nlan` on 64×64 px" in findings.cheaper(
-        alone, "lcoan", "nlan"
-    )
-    assert "is not told apart in time (quartiles overlap)" in findings.cheaper(alone, "lcoan", "lspn")
-
-
 def test_growth_of_known_powers():
     measured = costs({"nlan": 1.0, "lcoan": 2.0}, sizes=(16, 32, 64))
     growth = findings.growth(measured[(measured["model"] == "nlan") | (measured["size"] == 64)])

@@ -98,6 +98,19 @@ def medians(study):
             yield f"{file.parent.name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
 
 
+def stages(study):
+    """Shares of the profiler, of the median time of the same record."""
+    kept = table(study, "inside")
+    [run] = kept["run"].unique()
+    [folder] = study.glob(f"runs/*-{run[:10]}")
+    alone = pd.read_csv(folder / "profile.csv").set_index(["part", "label", "size"])["median_ms"]["non-local layers"]
+    shares = pd.read_csv(folder / "inside.csv").set_index(["label", "size", "stage"])["share"]
+    for row in kept.itertuples():
+        yield f"{row.model} {row.stage}", row.ms, shares[row.model, row.size, row.stage] * alone[row.model, row.size]
+    for model, told in kept.groupby("model"):
+        yield model, told["share"].sum(), 1
+
+
 def gains(study):
     for name, (by, reference) in GAINS.items():
         if not (study / "tables" / f"{name}_gains.csv").is_file():
@@ -218,6 +231,7 @@ CHECKS = {
     qualities: ("comparison",),
     costs: ("comparison", "comparison_costs"),
     medians: ("timing",),
+    stages: ("inside",),
     gains: ("comparison_gains",),
     images: ("comparison_images",),
     exponents: ("growth", "limits_growth"),

@@ -29,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "differences",
             "elsewhere",
             "growth",
+            "inside",
             "late_gains",
             "limits",
             "means",

@@ -97,6 +97,15 @@ def timings(record: Record) -> pd.DataFrame:
     return record.profile.rename(columns={"label": "model"}).assign(run=record.run.hash)
 
 
+def inside(record: Record) -> pd.DataFrame:
+    """Where the time inside non-local layers goes: model, size, stage, share, ms (of their median), repeats, run."""
+    alone = record.profile[record.profile["part"] == "non-local layers"].set_index(["label", "size"])["median_ms"]
+    rows = record.inside
+    whole = alone.loc[list(zip(rows["label"], rows["size"], strict=True))].to_numpy()
+    told = rows.assign(ms=rows["share"] * whole, run=record.run.hash).rename(columns={"label": "model"})
+    return told[["model", "size", "stage", "share", "ms", "repeats", "run"]]
+
+
 def timed(record: Record, *options: str) -> pd.DataFrame:
     """The non-local layers of a timing run, with model and the named options (NaN where a model has none)."""
     rows = record.profile[record.profile["part"] == "non-local layers"]

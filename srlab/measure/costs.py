@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from srlab.measure.inside import inside
 from srlab.measure.precision import Precision, computing_in
 from srlab.measure.profiling import (
     MIB,
@@ -163,3 +164,29 @@ def measure_networks(
                     }
                 )
     return pd.concat(times)[["label", "part", "size", "repeat", "ms"]], pd.DataFrame(costs)
+
+
+def look_inside(
+    networks: dict[str, nn.Module], size: Size, device: torch.device, repeats: int, warmup: int
+) -> pd.DataFrame:
+    """Where the time of each network's non-local layers goes, on one size of input.
+
+    Parameters
+    ----------
+    networks, device, repeats, warmup
+        As in :func:`measure_networks`.
+    size : int or pair of int
+
+    Returns
+    -------
+    DataFrame
+        label, size, height, width, stage, share and repeats: see :func:`srlab.measure.inside.inside`. Networks
+        without such layers have no rows.
+    """
+    tables = []
+    for label, network in networks.items():
+        network.to(device, memory_format=torch.channels_last).eval()
+        if call := _parts(network, size, device).get("non-local layers"):
+            stages = inside(network.non_local_layers(), call, repeats, warmup, device)
+            tables.append(stages.assign(label=label, **place(size), repeats=repeats))
+    return pd.concat(tables)[["label", "size", "height", "width", "stage", "share", "repeats"]]

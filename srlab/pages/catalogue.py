@@ -138,7 +138,10 @@ PAGES = (
         "05_time_and_memory",
         "Time and memory against the size of the image",
         lambda study: [study.timing()],
-        {"scaling": "Latency and peak memory, whole network and non-local layers alone, against image size."},
+        {
+            "scaling": "Latency and peak memory, whole network and non-local layers alone, against image size.",
+            "inside": "Where the time of non-local layers goes: projections, choosing, sorting, copies, attending.",
+        },
         ("timing_by_size", "growth"),
         asked=times,
     ),

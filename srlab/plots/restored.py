@@ -78,8 +78,8 @@ def crops(most: Part, least: Part, scale: int) -> Figure:
         _part(band, part, lines, columns)
     tell(
         figure,
-        f"Where networks differ most, over bicubic they gain {_gained(most)}; where they differ least, "
-        f"{_gained(least)}",
+        f"Networks are {most.spread:.2g} of 255 levels apart where they differ most, and gain {_gained(most)} over bicubic; "
+        f"where least, {least.spread:.2g}",
         f"×{scale}, networks of the first seed; parts of {most.box[2] // scale}×{most.box[3] // scale} LR px (box): "
         "above where networks differ most, by the standard deviation of Y over them, below where least, among parts "
         "as detailed as half of all. PSNR: Y of what is shown. Below each part SR − HR of Y: red too light, blue too "

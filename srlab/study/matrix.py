@@ -222,7 +222,7 @@ class Matrix:
         for model in ("lcoan", "nlan_shared"):
             if model in models:
                 networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
-        return self._timing("growth", networks, timing.sizes)
+        return self._timing("growth", networks, timing.sizes, inside=True)
 
     def windows_timing(self) -> TimingRun:
         """One window attention layer with windows of each side, by each back-end."""
@@ -295,7 +295,12 @@ class Matrix:
         return self.network(model, **self._timed(model) | {"groups": 1, "blocks": 1} | options)
 
     def _timing(
-        self, about: str, networks: dict[str, Network], sizes: tuple[Size, ...], scale: int | None = None
+        self,
+        about: str,
+        networks: dict[str, Network],
+        sizes: tuple[Size, ...],
+        scale: int | None = None,
+        inside: bool = False,
     ) -> TimingRun:
         timing = self.profile.timing
         return TimingRun(
@@ -305,6 +310,7 @@ class Matrix:
             sizes=sizes,
             repeats=timing.repeats,
             warmup=timing.warmup,
+            inside=inside,
             device=self.device,
         )
 

@@ -67,7 +67,7 @@ class Record:
         """What a finished record holds; `run.json` is written last."""
         tables = {
             "training": ("curve.csv", "images.csv", "weights.safetensors"),
-            "timing": ("times.csv", "profile.csv"),
+            "timing": ("times.csv", "profile.csv", *["inside.csv"] * getattr(self.run, "inside", False)),
             "limits": ("limits.csv",),
             "recall": ("curve.csv", "recall.csv", "weights.safetensors"),
         }
@@ -109,6 +109,11 @@ class Record:
         """Timing runs: cost, a network, part and size a row: see :func:`srlab.measure.measure_networks` and, of runs in
         fresh processes, :func:`srlab.measure.processes.measure_in_processes`."""
         return pd.read_csv(self.folder / "profile.csv")
+
+    @cached_property
+    def inside(self) -> pd.DataFrame:
+        """Timing runs that look into layers: see :func:`srlab.measure.costs.look_inside`."""
+        return pd.read_csv(self.folder / "inside.csv")
 
     @cached_property
     def times(self) -> pd.DataFrame:

@@ -125,6 +125,8 @@ class TimingRun(_Run):
         trunk their non-local layers alone; None: in this one, the whole networks too.
     limit_s, limit_mib : float, int, optional
         Of fresh processes: what ends the series of a network.
+    inside : bool
+        Whether to look into the layers too, at the largest size (:func:`srlab.measure.inside.inside`).
     """
 
     kind: Literal["timing"] = "timing"
@@ -136,12 +138,13 @@ class TimingRun(_Run):
     processes: int | None = None
     limit_s: float | None = None
     limit_mib: int | None = None
+    inside: bool = False
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: Callable[[object], dict]) -> dict:
         """What earlier versions did not know is left out where there is none, so that hashes of their runs stand."""
-        later = ("processes", "limit_s", "limit_mib")
-        return {key: value for key, value in dump(self).items() if key not in later or value is not None}
+        later = {"processes": None, "limit_s": None, "limit_mib": None, "inside": False}
+        return {key: value for key, value in dump(self).items() if key not in later or value != later[key]}
 
     @property
     def slug(self) -> str:

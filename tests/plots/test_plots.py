@@ -19,6 +19,7 @@ from srlab.findings.frames import pareto
 from srlab.looking.explore import Look, Restored
 from srlab.looking.images import Made, Part
 from srlab.looking.views import Boxes, Groups, Values, View, Windows
+from srlab.measure.inside import STAGES
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
 from srlab.plots.labels import signed
@@ -214,6 +215,17 @@ def routes():
     return made.assign(window=made["window"].where(made["mechanism"] == "fgcan"))
 
 
+def stages():
+    """Two mechanisms, of which one does all of it at once."""
+    shares = {"lcoan": (0.2, 0.1, 0.1, 0.2, 0.4), "nlan": (0.0, 0.0, 0.0, 0.0, 1.0)}
+    rows = [
+        {"model": model, "size": 48, "stage": stage, "share": share, "ms": 5 * share, "repeats": 3, "run": "i"}
+        for model, told in shares.items()
+        for stage, share in zip(STAGES, told, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
 def limited():
     """One mechanism takes all sizes, one runs out of memory, one is too slow, one takes none."""
     rows = []
@@ -286,6 +298,7 @@ FIGURES = {
     ),
     "cluster_sizes": lambda: plots.cluster_sizes({4: np.array([9, 1, 0, 0]), 8: np.arange(8)}),
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
+    "inside": lambda: plots.DRAWINGS["inside"].draw(stages()),
     "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
     "attention": lambda: plots.attention(
         [example_look(), example_look("nlan", panels=NONE), example_look("hit_srf", panels=NONE, weights=False)]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
+from srlab.looking.attribution import diffusion_index, local_attribution
 from srlab.looking.images import SIDE, centre, corners, differ, pair, picture
 from srlab.looking.layers import LayerTrace, receptive_field, trace
 from srlab.looking.recall import RecallRef, recall_refs
@@ -249,6 +250,7 @@ def look(
     turn: int = 0,
     weights: str = TRAINED,
     field: bool = False,
+    attribution: bool = False,
 ) -> Look:
     """Where a layer of a network looks from a pixel, and what the network makes of the surroundings.
 
@@ -265,6 +267,8 @@ def look(
         Round of sorting, from 0.
     field : bool
         Whether to show the network's effective receptive field too, which takes a backward pass.
+    attribution : bool
+        Whether to show what the network drew on there too, its local attribution map; that takes some twenty passes.
 
     Raises
     ------
@@ -280,6 +284,10 @@ def look(
         shares = receptive_field(traced.network, scene.lr, scene.scale, row, col)
         panel = Values("effective receptive field", shares, on_image=True, logarithmic=True)
         seen = replace(seen, panels=(*seen.panels, panel))
+    if attribution:
+        shares = local_attribution(traced.network, scene.lr, row, col)
+        words = f"local attribution, diffusion index {diffusion_index(shares):.1f}"
+        seen = replace(seen, panels=(*seen.panels, Values(words, shares, on_image=True, logarithmic=True)))
     count = len(traced.layers)
     words = f"{chosen.mechanism}, layer {layer % count + 1} of {count}"
     return Look(model, traced.source, words, scene.title, seen, _restored(scene, traced, row, col))
@@ -308,7 +316,7 @@ def code(scene: Scene, looks: Sequence[Mapping[str, object]]) -> str:
     opened = [repr(scene.study.profile.name), repr(scene.name)]
     if scene.scale != scene.study.profile.scale:
         opened.append(f"scale={scene.scale}")
-    usual = {"layer": 0, "turn": 0, "weights": TRAINED, "field": False}
+    usual = {"layer": 0, "turn": 0, "weights": TRAINED, "field": False, "attribution": False}
     lines = []
     for arguments in looks:
         told = [repr(arguments[key]) for key in ("model", "row", "col")]

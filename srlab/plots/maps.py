@@ -94,7 +94,8 @@ def draw_weights(ax: Axes, view: View) -> None:
     bare(ax)
     if view.weights is None:
         colours = UNWEIGHED(np.ma.masked_equal(_samples(view.seen), 0))
-        ax.text(0.5, 0.5, "no weights:\nno softmax", transform=ax.transAxes, ha="center", va="center")
+        away = 0.2 if view.row < view.seen.shape[0] / 2 else 0.8  # from the query
+        ax.text(0.5, away, "no weights:\nno softmax", transform=ax.transAxes, ha="center", va="center")
     else:
         relative = np.ma.masked_where(view.seen == 0, view.weights * view.weights.size)
         colours = colormaps["viridis"](WEIGHTS(_means(relative)))

@@ -121,6 +121,8 @@ class Explorer(ipywidgets.VBox):
         The query's pixel.
     field : ipywidgets.Checkbox
         Whether to show effective receptive fields.
+    attribution : ipywidgets.Checkbox
+        Whether to show local attribution maps.
     export : ipywidgets.Button
         Writes the view into the study's figures, and shows the call that draws it.
     status, code : ipywidgets.HTML
@@ -150,15 +152,13 @@ class Explorer(ipywidgets.VBox):
             tooltip="An image of yours: it is HR, and LR is made of it",
         )
         self.row = ipywidgets.BoundedIntText(**explained("row", "Row of the query, LR pixels"), layout=WIDE)
-        self.col = ipywidgets.BoundedIntText(
-            **explained("column", "Column of the query, LR pixels"), layout=WIDE
-        )
-        self.field = ipywidgets.Checkbox(
-            **explained(
-                "receptive fields (slower)",
-                "What LR pixels the SR pixels at the query depend on, through the whole network",
-            ),
-            indent=False,
+        self.col = ipywidgets.BoundedIntText(**explained("column", "Column of the query, LR pixels"), layout=WIDE)
+        asked = {
+            "receptive fields (slower)": "What LR pixels the SR pixels at the query depend on, through the whole network",
+            "attribution (slower still)": "What LR pixels added to the detail there (local attribution map)",
+        }
+        self.field, self.attribution = (
+            ipywidgets.Checkbox(**explained(*words), indent=False) for words in asked.items()
         )
         self.export = ipywidgets.Button(
             description="export", icon="download", tooltip="Write this view as PNG and SVG, and show the call"
@@ -173,14 +173,14 @@ class Explorer(ipywidgets.VBox):
             [
                 ipywidgets.HBox([self.image, self.scale, self.upload]),
                 *self.choices,
-                ipywidgets.HBox([self.row, self.col, self.field]),
+                ipywidgets.HBox([self.row, self.col, self.field, self.attribution]),
                 self.status,
                 self.canvas,
                 self.export,
                 self.code,
             ]
         )
-        self._queries = (self.row, self.col, self.field, *(c.layer for c in self.choices))
+        self._queries = (self.row, self.col, self.field, self.attribution, *(c.layer for c in self.choices))
         self._queries += tuple(c.turn for c in self.choices)
         self._observe(True)
         for choice in self.choices:
@@ -285,7 +285,8 @@ class Explorer(ipywidgets.VBox):
                 self.col.value += right
 
     def _arguments(self) -> list[dict[str, object]]:
-        pixel = {"row": self.row.value, "col": self.col.value, "field": self.field.value}
+        pixel = {"row": self.row.value, "col": self.col.value}
+        pixel |= {"field": self.field.value, "attribution": self.attribution.value}
         chosen = [choice for choice in self.choices if choice.model.value != NONE]
         return [{**choice.arguments(), **pixel} for choice in chosen]
 
@@ -314,9 +315,7 @@ class Explorer(ipywidgets.VBox):
         if self.scene.cut:
             notes.append(f"Shown is the middle of the image, {width}×{height} LR pixels.")
         if (factor := plots.shrink_factor((height, width))) > 1:
-            notes.append(
-                f"Maps are drawn at 1/{factor}: each square is the mean of {factor}×{factor} tokens."
-            )
+            notes.append(f"Maps are drawn at 1/{factor}: each square is the mean of {factor}×{factor} tokens.")
         return notes
 
     def _tell(self, faults: list[str], notes: list[str] = ()) -> None:

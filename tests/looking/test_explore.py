@@ -7,6 +7,7 @@ from srlab.data.images import write_png
 from srlab.data.resize import downscale
 from srlab.errors import InputError
 from srlab.looking import explore
+from srlab.looking.attribution import diffusion_index, local_attribution
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.models import build
@@ -76,6 +77,15 @@ def test_a_network_runs_on_a_scene_once(scene, monkeypatch):
     explore.look(scene, "lcoan", 2, 2, layer=1)
 
 
+def test_local_attribution_is_there_when_asked(scene):
+    plain = explore.look(scene, "lcoan", 30, 40).view.panels
+    *others, panel = explore.look(scene, "lcoan", 30, 40, attribution=True).view.panels
+    assert [each.title for each in others] == [each.title for each in plain]
+    expected = local_attribution(scene.traced("lcoan").network, scene.lr, 30, 40)
+    np.testing.assert_allclose(panel.values, expected, rtol=1e-6)
+    assert f"{diffusion_index(expected):.1f}" in panel.title
+
+
 def test_a_receptive_field_is_there_when_asked(scene):
     assert len(explore.look(scene, "lcoan", 30, 40).view.panels) == 2
     field = explore.look(scene, "lcoan", 30, 40, field=True).view.panels[-1]
@@ -113,10 +123,10 @@ def test_scenes_that_cannot_be_had(study, tmp_path):
 def test_the_code_draws_the_same(scene, study, tmp_path):
     arguments = [
         {"model": "lcoan", "row": 3, "col": 4, "layer": 1, "turn": 0, "weights": "trained", "field": False},
-        {"model": "nlsn", "row": 3, "col": 4, "layer": 0, "turn": 2, "weights": "untrained", "field": True},
+        {"model": "nlsn", "row": 3, "col": 4, "turn": 2, "weights": "untrained", "field": True, "attribution": True},
     ]
     code = explore.code(scene, arguments)
-    assert "layer=0" not in code and "turn=2, weights='untrained', field=True" in code
+    assert "layer=0" not in code and "turn=2, weights='untrained', field=True, attribution=True" in code
     names = {}
     exec(code.replace("srlab.plots.attention(", "figure = srlab.plots.attention("), names)
     drawn = plots.attention([explore.look(scene, **each) for each in arguments])

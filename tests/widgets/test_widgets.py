@@ -172,6 +172,13 @@ def test_export_writes_the_view_and_the_call(explorer):
     assert explorer.code.value == ""
 
 
+def test_local_attribution_when_asked(explorer):
+    explorer.attribution.value = True
+    assert explorer.looks[0].view.panels[-1].title.startswith("local attribution")
+    explorer.attribution.value = False
+    assert not explorer.looks[0].view.panels[-1].title.startswith("local attribution")
+
+
 def test_a_receptive_field_when_asked(explorer):
     explorer.choices[1].model.value = NONE
     explorer.field.value = True
@@ -186,5 +193,6 @@ def test_traces_are_kept(explorer, monkeypatch):
 
 def test_every_control_has_a_tooltip(explorer):
     controls = [explorer.image, explorer.scale, explorer.upload, explorer.row, explorer.col, explorer.field]
+    controls += [explorer.attribution]
     controls += [explorer.export, *(w for choice in explorer.choices for w in choice.children)]
     assert all(control.tooltip for control in controls)

@@ -47,6 +47,14 @@ class RecallRef(ImageRef):
         row, column = torch.nonzero(copy >= 0)[0].tolist()
         return (row, column), divmod(copy[row, column].item(), copy.shape[1])
 
+    def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> UInt8[Tensor, "3 _h _w"]:
+        """The part of LR, HR or SR that holds a damaged tile and its copy, with so many LR pixels around."""
+        factor = image.shape[1] // SETTINGS[self.number].scene.side
+        places = zip(*self.lost(), strict=True)
+        ends = ((max(0, min(each) - margin), max(each) + margin + 2) for each in places)
+        rows, columns = (slice(factor * first, factor * last) for first, last in ends)
+        return image[:, rows, columns]
+
 
 def recall_refs() -> dict[str, RecallRef]:
     """An image for each distance, by the name that explorers show."""

@@ -103,9 +103,11 @@ def recall_dials(recalled: pd.DataFrame) -> Figure:
     axes[0].set_yticks(range(len(arms)), arms)
     axes[0].set_xticks([])
     italics = f" Italics: 95 % interval over seeds wider than ±{WIDE:g}." if recalled["seeds"].max() > 1 else ""
-    best = recalled[recalled["arm"] == arms[0]].reset_index(drop=True)
+    surest = there[there["seeds"] == there["seeds"].max()]
+    name = surest.loc[surest["recall"].idxmax(), "arm"]
+    best = recalled[recalled["arm"] == name].reset_index(drop=True)
     far, worst = best.loc[best["value"].where(best["dial"] == DIAL).idxmax()], best.loc[best["recall"].idxmin()]
-    message = f"{arms[0]} gives back {max(far['recall'], 0):.2f} from {far['value']:g} LR pixels away, and least, "
+    message = f"{name} gives back {max(far['recall'], 0):.2f} from {far['value']:g} LR pixels away, and least, "
     message += f"{max(worst['recall'], 0):.2f}, at {DIALS[worst['dial']]} {worst['value']:g}"
     near = "near: one pair in the next tile, alone; colours apart: of neighbouring levels, of 1"
     tell(figure, message, f"Recall, mean of {_counted(recalled)}; below 0 shown as 0.{italics} {near}.")

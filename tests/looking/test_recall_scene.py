@@ -54,3 +54,16 @@ def test_networks_are_as_they_learnt_from_recall_images(study):
 def test_a_profile_of_recall_alone_offers_recall_images_alone():
     assert list(explore.images(Study("recall", ROOT))) == list(recall_refs())
     assert NAME not in explore.images(Study("quick", ROOT))
+
+
+@pytest.mark.parametrize("name", recall_refs())
+def test_around_a_damaged_tile_are_it_and_its_copy(name):
+    ref = recall_refs()[name]
+    lr, hr = ref.pair(2)
+    part = ref.around(lr, margin=3)
+    assert torch.equal(ref.around(hr, margin=3)[:, ::2, ::2], ref.around(hr[:, ::2, ::2], margin=3))
+    rows, columns = zip(*ref.lost(), strict=True)
+    top, left = max(0, min(rows) - 3), max(0, min(columns) - 3)
+    for row, column in ref.lost():
+        assert torch.equal(part[:, row - top, column - left], lr[:, row, column])
+    assert part.shape[1] <= max(rows) - min(rows) + 8 and part.shape[2] <= max(columns) - min(columns) + 8

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from srlab.data.layouts import ImageRef
-from srlab.data.recall import RecallImages, recall_images
+from srlab.data.recall import TILE, RecallImages, recall_images
 from srlab.measure.recall import SETTINGS, TEST
 
 
@@ -46,6 +46,12 @@ class RecallRef(ImageRef):
         copy = self.images(2).copy[0]
         row, column = torch.nonzero(copy >= 0)[0].tolist()
         return (row, column), divmod(copy[row, column].item(), copy.shape[1])
+
+    def damaged(self) -> tuple[list[int], list[int]]:
+        """Rows and columns, in LR pixels, of the first pixels of the damaged tiles that have a copy."""
+        places = torch.nonzero(self.images(2).copy[0] >= 0)
+        rows, columns = (sorted(set(each.tolist()))[::TILE] for each in places.unbind(1))
+        return rows, columns
 
     def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> UInt8[Tensor, "3 _h _w"]:
         """The part of LR, HR or SR that holds a damaged tile and its copy, with so many LR pixels around."""

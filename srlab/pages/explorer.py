@@ -30,6 +30,7 @@ from srlab.files import write_text
 from srlab.looking.explore import UNTRAINED
 from srlab.looking.images import centre, corners, pair, picture
 from srlab.looking.layers import LayerTrace, trace
+from srlab.looking.recall import RecallRef, recall_refs
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.pages.packing import LEVELS, pack
@@ -70,8 +71,11 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """The middle of a photograph: LR, HR, and of each network by its name SR and what its layers did."""
+class Picture:
+    """The middle of a photograph, or a recall image: LR, HR, and of each network by its name SR and what its layers did.
+
+    The query at `start` is shown first. Of a recall image `damaged` is where its damaged tiles are, and queries are there.
+    """
 
     name: str
     lr: UInt8[Tensor, "3 h w"]
@@ -79,17 +83,22 @@ class Photograph:
     bicubic: UInt8[Tensor, "3 sh sw"]
     sr: dict[str, UInt8[Tensor, "3 sh sw"]]
     layers: dict[str, list[LayerTrace]]
+    start: tuple[int, int]
+    damaged: tuple[list[int], list[int]] | None
 
     def grid(self, side: int) -> tuple[list[int], list[int]]:
-        """Rows and columns of side×side queries, in the middle of equal parts."""
+        """Rows and columns of queries: side×side in the middle of equal parts, or those of damaged tiles."""
+        if self.damaged:
+            return self.damaged
         rows, cols = ([(2 * i + 1) * n // (2 * side) for i in range(side)] for n in self.lr.shape[1:])
         return rows, cols
 
 
 def write_explorer(study: Study) -> Path:
-    """Write the page on which a reader chooses a photograph and a network, and asks a pixel where it looks.
+    """Write the page on which a reader chooses an image and a network, and asks a pixel where it looks.
 
-    Photographs are those that may be passed on, one part of each. Networks are those of the first seed whose weights
+    Images are photographs that may be passed on, one part of each; of a study that trains on recall images alone, such
+    images. Networks are those of the first seed whose weights
     are there, the study's own or its reference's; if there are none at all, all are shown with random weights, and the
     page says so wherever it shows them.
 
@@ -100,18 +109,16 @@ def write_explorer(study: Study) -> Path:
     """
     networks = shown_networks(study)
     scale = study.profile.scale
-    firsts: dict[Path, ImageRef] = {}
-    for ref in study.pictures:
-        firsts.setdefault(ref.path, ref)
-    photographs = [_photograph(ref, networks, scale) for ref in firsts.values()]
+    shown = [_picture(ref, networks, scale) for ref in _images(study)]
     for side in GRIDS:
         html = fill(
             "explorer.html",
             study=study,
+            recalls=_recalls(study),
             facts={
                 "scale": scale,
                 "levels": LEVELS,
-                "images": [_image(each, scale, side) for each in photographs],
+                "images": [_image(each, scale, side) for each in shown],
                 "networks": [_network(each) for each in networks],
                 "colours": {name: _colours(name) for name in COLOURS},
                 "query": QUERY,
@@ -119,7 +126,7 @@ def write_explorer(study: Study) -> Path:
                 "windows": [to_hex(colour) for colour in WINDOWS[1:]],
                 "comparison": comparison(study),
             },
-            packed=_packed(photographs, side),
+            packed=_packed(shown, side),
         )
         if len(html.encode()) < LIMIT:
             break
@@ -128,9 +135,25 @@ def write_explorer(study: Study) -> Path:
     return path
 
 
+def _recalls(study: Study) -> bool:
+    """Whether networks know recall images alone."""
+    return study.profile.recall is not None and not study.profile.models
+
+
+def _images(study: Study) -> list[ImageRef]:
+    """One part of each photograph; recall images where networks know nothing else."""
+    if _recalls(study):
+        return list(recall_refs().values())
+    firsts: dict[Path, ImageRef] = {}
+    for ref in study.pictures:
+        firsts.setdefault(ref.path, ref)
+    return list(firsts.values())
+
+
 def shown_networks(study: Study) -> list[Shown]:
-    """The networks whose weights are there; if there are none, all, with random weights."""
-    runs = study.exported()
+    """The networks for these images whose weights are there; if there are none, all, with random weights."""
+    kind = RecallRun if _recalls(study) else TrainingRun
+    runs = {name: run for name, run in study.exported().items() if isinstance(run, kind)}
     kept = {name: study.weights(run) for name, run in runs.items()}
     trained = [
         Shown(name, runs[name].network.model, weights.source, weights.network())
@@ -144,22 +167,27 @@ def _untrained(name: str, run: TrainingRun | RecallRun) -> Shown:
     return Shown(name, run.network.model, UNTRAINED, run.network.build(run.scale, seed=0).eval())
 
 
-def _photograph(ref: ImageRef, networks: Sequence[Shown], scale: int) -> Photograph:
-    lr, hr = (centre(image, side) for image, side in zip(pair(ref, scale), (SIDE, SIDE * scale), strict=True))
+def _picture(ref: ImageRef, networks: Sequence[Shown], scale: int) -> Picture:
+    lr, hr = pair(ref, scale)
+    damaged = ref.damaged() if isinstance(ref, RecallRef) else None
+    if damaged is None:
+        lr, hr = centre(lr, SIDE), centre(hr, SIDE * scale)
     looks = [each for each in networks if any(isinstance(m, Attention) for m in each.network.modules())]
-    return Photograph(
+    return Picture(
         ref.name,
         lr,
         hr,
         super_resolve(None, lr, scale),
         {each.name: super_resolve(each.network, lr, scale) for each in networks},
         {each.name: trace(each.network, lr) for each in looks},
+        corners(lr, 1)[0] if damaged is None else ref.lost()[0],
+        damaged,
     )
 
 
-def _packed(photographs: Sequence[Photograph], side: int) -> list[dict[str, str]]:
+def _packed(pictures: Sequence[Picture], side: int) -> list[dict[str, str]]:
     """What layers show, base64, by image and network."""
-    every = [(each, name, layers) for each in photographs for name, layers in each.layers.items()]
+    every = [(each, name, layers) for each in pictures for name, layers in each.layers.items()]
     packed = []
     for each, name, layers in tqdm(every, desc=f"explorer, {side}×{side} queries", unit="network"):
         content = pack(layers, each.lr, list(product(*each.grid(side))))
@@ -167,18 +195,17 @@ def _packed(photographs: Sequence[Photograph], side: int) -> list[dict[str, str]
     return packed
 
 
-def _image(shown: Photograph, scale: int, side: int) -> dict:
+def _image(shown: Picture, scale: int, side: int) -> dict:
     def quality(sr: UInt8[Tensor, "3 sh sw"]) -> float:
         return round(image_quality(sr, shown.hr, scale)["psnr_y"], 2)
 
     rows, cols = shown.grid(side)
-    row, col = corners(shown.lr, 1)[0]
     return {
         "name": shown.name,
         "size": list(shown.lr.shape[1:]),
         "rows": rows,
         "cols": cols,
-        "start": [_nearest(rows, row), _nearest(cols, col)],
+        "start": [_nearest(rows, shown.start[0]), _nearest(cols, shown.start[1])],
         "lr": _webp(shown.lr),
         "hr": _webp(shown.hr),
         "bicubic": {"picture": _webp(shown.bicubic), "psnr": quality(shown.bicubic)},

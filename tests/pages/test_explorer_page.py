@@ -264,3 +264,20 @@ def test_the_committed_page_is_small_and_shows_what_quick_trained():
     assert not any(each["untrained"] for each in networks)
     template = (ROOT / "srlab" / "pages" / "explorer.html").read_text(encoding="utf-8")
     assert html.split("<script>")[-1].strip() == template.split("<script>")[-1].strip()  # it is drawn as pages are now
+
+
+def test_a_study_of_recall_shows_its_images_and_asks_damaged_tiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
+    name = "recall: copies 16 px away"
+    ref = explorer.recall_refs()[name]
+    monkeypatch.setattr(explorer, "recall_refs", lambda: {name: ref})
+    html = write_explorer(Study("recall_quick", ROOT)).read_text(encoding="utf-8")
+    page = Reader(html)
+    assert "does a damaged tile look there?" in html and "of each photograph" not in html
+    assert all(each["untrained"] and each["name"].endswith("-recall") for each in page.facts["networks"])
+    [shown] = page.facts["images"]
+    (row, column), _ = ref.lost()
+    assert shown["rows"][shown["start"][0]] == row and shown["cols"][shown["start"][1]] == column
+    damaged = ref.images(2).copy[0] >= 0
+    assert all(damaged[row].any() for row in shown["rows"]) and all(damaged[:, col].any() for col in shown["cols"])
+    assert np.array_equal(pixels(shown["lr"]), picture(ref.pair(2)[0]))  # the whole of it

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
+#: Daemons, and what ends them with the process that started them, however that ends.
+PROGRAMS = ("munged", "slurmctld", "slurmd", "setpriv")
 #: Debian has daemons where only root looks.
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 CONFIGURATION = """\
@@ -44,13 +45,13 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0
 ReturnToService=2
 KillWait=2
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} State=UNKNOWN
-PartitionName=all Nodes={node} Default=YES MaxTime=60 State=UP
+PartitionName=local Nodes={node} Default=YES MaxTime=60 State=UP
 """
 
 
 def missing() -> list[str]:
-    """The daemons that are not installed."""
-    return [daemon for daemon in DAEMONS if shutil.which(daemon, path=PATH) is None]
+    """The programs that are not installed."""
+    return [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]
 
 
 @contextmanager
@@ -72,7 +73,12 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
             memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         )
     )
-    environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(config)}
+    # Snakemake's plugin calls the inner srun without SLURM_CONF, for clusters have theirs in /etc/slurm.
+    srun = folder / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={config} exec {shutil.which("srun", path=PATH)} "$@"\n')
+    srun.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{srun.parent}{os.pathsep}{PATH}", "SLURM_CONF": str(config)}
     files = {name: folder / f"munge.{name}" for name in ("socket", "pid", "log", "seed")}
     options = [f"--{option}-file={files[name]}" for option, name in (("pid", "pid"), ("log", "log"), ("seed", "seed"))]
     munged = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={files['socket']}", *options]
@@ -87,6 +93,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
             yield environment
         finally:
             subprocess.run(["scancel", "--full", "--user", getpass.getuser()], env=environment, check=False)
+            _wait(lambda: not _told(["squeue", "--noheader"], environment), folder, "slurmd")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -101,7 +108,8 @@ def _free_ports(count: int) -> list[int]:
 def _running(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
     """A daemon in the foreground, ended with the block."""
     with (folder / f"{command[0]}.out").open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        tied = ["setpriv", "--pdeathsig", "TERM", *command]
+        process = subprocess.Popen(tied, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
             yield
         finally:
@@ -122,7 +130,7 @@ def _wait(ready, folder: Path, daemon: str, seconds: float = 60) -> None:
     while not ready():
         if time.monotonic() > deadline:
             logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob(f"{daemon}.*o*")))
-            raise RuntimeError(f"{daemon} did not start:\n{logs}")
+            raise RuntimeError(f"{daemon} is not ready:\n{logs}")
         time.sleep(0.1)
 
 

@@ -183,7 +183,7 @@ def train(
     OutOfTime
         If steps remain at the deadline.
     InputError
-        If the checkpoint there is of another network, or `srun` started another number of processes.
+        If the checkpoint there is of another network, or `srun` started another number of processes, or not by `--ntasks-per-node`.
     """
     entered = time.perf_counter()
     # These take seconds to import, which whoever only reads records need not wait for.
@@ -192,8 +192,11 @@ def train(
     from torch.utils.tensorboard import SummaryWriter
 
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
-    if tasks not in (1, processes):
-        raise InputError(f"srun started {tasks} processes, and {processes} are to train together: give --devices {tasks}")
+    if tasks > 1 and not str(tasks) == str(processes) == os.environ.get("SLURM_NTASKS_PER_NODE"):
+        raise InputError(
+            f"srun started {tasks} processes, and {processes} are to train together: on one machine, give srun's "
+            f"--ntasks-per-node and --devices one number"
+        )
     fabric = Fabric(
         accelerator=device.type,
         devices=processes,

@@ -15,8 +15,9 @@ from srlab.attention import LSP, NLSA
 from srlab.errors import InputError
 from srlab.files import replacing
 
-#: Largest difference, of values of 0 to 1, between what the file and the network make of an image: two levels of 255.
-TOLERANCE = 1e-2
+#: Largest difference, of values of 0 to 1, between what the file and the network make of an image: a level of 8 bits.
+#: Rounding alone makes less than 1e-4; it may also decide otherwise between centroids or windows that are all but equal.
+TOLERANCE = 1 / 255
 #: Heights and widths of LR images on which they are compared: a multiple of most windows, and two that are none.
 CHECKED = ((64, 64), (67, 75), (48, 90))
 #: Shortest and longest side of an LR image.
@@ -88,7 +89,7 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
         if not difference <= TOLERANCE:
             raise InputError(
                 f"{path}: not written, for its images differ by {difference:.1g} from the network's; "
-                f"at most {TOLERANCE:g} is allowed"
+                f"at most {TOLERANCE:.1g} is allowed"
             )
     return difference
 

@@ -102,7 +102,7 @@ def test_a_job_that_is_killed_goes_on_when_queued_again_and_ends_with_the_same_b
 
 def test_processes_that_srun_starts_train_one_network_as_those_that_srlab_starts(slurm, tmp_path, monkeypatch):
     command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", "--model", MODEL, "--devices", "2"]
-    starts = {"srun": ["srun", "--ntasks", "2", "--time", "10"], "srlab": []}
+    starts = {"srun": ["srun", "--ntasks-per-node", "2", "--time", "10"], "srlab": []}
     for name, start in starts.items():
         environment = {**slurm, "SRLAB_RESULTS": str(tmp_path / name)}
         subprocess.run([*start, *command], cwd=ROOT, env=environment, check=True, timeout=600)

@@ -17,7 +17,8 @@ from srlab.weights.export import check_export, export_network
 #: What cannot be exported, and why.
 REFUSED = {"nlsn": "NLSA draws as many directions to hash by as an image has tokens for"}
 #: Fewer layers than published, for time; and ELAN-light's first weights with colours of 255 magnify any rounding.
-SHORT = {"hit_srf": {"stages": 1, "ratios": (0.5, 2.0)}, "elan_light": {"layers": 4, "sides": (4, 8), "colours": 1.0}}
+SHORT = {"hit_srf": {"stages": 1, "ratios": (0.5, 2.0)}}
+SHORT |= {"elan_light": {"layers": 2, "reuses": 0, "sides": (4, 8), "colours": 1.0}}
 SHORT |= {name: {"pairs": 1} for name in ("esc", "esc_light", "esc_fp", "esc_rib")}
 #: Heights and widths: whole windows, one window or less, and neither.
 SIZES = ((32, 48), (17, 23), (70, 41))

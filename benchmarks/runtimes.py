@@ -67,8 +67,8 @@ def as_markdown(rows: pd.DataFrame, refused: list[str]) -> str:
     """The table, under a line that says what was measured on what, and above what cannot be exported."""
     facts = describe_device(CPU)
     lines = [
-        f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, onnxruntime {onnxruntime.__version__}, "
-        f"float32; ×{SCALE} of {'×'.join(map(str, SHAPE))}; commit {facts['commit']}.",
+        f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, "
+        f"onnxruntime {onnxruntime.__version__}, float32; ×{SCALE} of {'×'.join(map(str, SHAPE))}; commit {facts['commit']}.",
         "",
         "| network | by | ms: median (quartiles) | times torch |",
         "|---|---|---:|---:|",

@@ -183,7 +183,8 @@ def train(
     OutOfTime
         If steps remain at the deadline.
     InputError
-        If the checkpoint there is of another network, or `srun` started another number of processes, or not by `--ntasks-per-node`.
+        If the checkpoint there is of another network, or `srun` started another number of processes, or not by its
+        `--ntasks-per-node`.
     """
     entered = time.perf_counter()
     # These take seconds to import, which whoever only reads records need not wait for.

@@ -16,7 +16,7 @@ from srlab.errors import InputError
 from srlab.files import replacing
 
 #: Largest difference, of values of 0 to 1, between what the file and the network make of an image: a level of 8 bits.
-#: Rounding alone makes less than 1e-4; it may also decide otherwise between centroids or windows that are all but equal.
+#: Rounding alone makes less than 1e-4; it may also decide otherwise between centroids or windows that are near equal.
 TOLERANCE = 1 / 255
 #: Heights and widths of LR images on which they are compared: a multiple of most windows, and two that are none.
 CHECKED = ((64, 64), (67, 75), (48, 90))
@@ -75,7 +75,7 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
     """
     check_export(path)
     if any(isinstance(module, NLSA) for module in network.modules()):
-        raise InputError(f"{path}: NLSA draws as many directions to hash by as an image has tokens for, and ONNX cannot")
+        raise InputError(f"{path}: NLSA draws as many directions to hash by as an image has tokens for; ONNX cannot")
     for module in network.modules():
         if getattr(module, "backend", None) in FUSED:
             module.backend = "reference"

@@ -62,7 +62,8 @@ def assert_the_same_bits(one, other) -> None:
         assert ours.keys() == theirs.keys() and told == told_too
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     pd.testing.assert_frame_equal(one.images, other.images, check_exact=True)
-    pd.testing.assert_frame_equal(one.curve.drop(columns=MEASURED), other.curve.drop(columns=MEASURED), check_exact=True)
+    curves = (each.curve.drop(columns=MEASURED) for each in (one, other))
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
 
 
 def test_a_job_that_is_killed_goes_on_when_queued_again_and_ends_with_the_same_bits(
@@ -111,5 +112,4 @@ def test_processes_that_srun_starts_train_one_network_as_those_that_srlab_starts
 
 def queue(slurm: dict[str, str]) -> list[str]:
     """The numbers of the jobs that wait or run."""
-    told = subprocess.run(["squeue", "--noheader", "--format=%i"], env=slurm, check=True, capture_output=True, text=True)
-    return told.stdout.split()
+    return subprocess.check_output(["squeue", "--noheader", "--format=%i"], env=slurm, text=True).split()

@@ -8,8 +8,8 @@ PROFILE = config["profile"]
 DEVICES = config.get("devices", 1)  # processes that train one run together
 STUDY = Study(PROFILE)
 PAGES = pages_of(STUDY)
-# What measures time has the machine to itself; on a cluster, so many cores.
-THREADS = workflow.cores or config.get("threads", 8)
+# What measures time has the machine to itself; on a cluster (--jobs), whose machines are others, so many cores.
+THREADS = config.get("threads", 8) if workflow.resource_settings.nodes else workflow.cores
 # On CPUs networks train side by side, a thread each: with networks so small that is the faster way, and ends with the
 # same weights on every machine, however many cores it has.
 TRAINING_THREADS = 1 if STUDY.device == device_slug("cpu") and DEVICES == 1 else THREADS

@@ -44,7 +44,7 @@ set_up_environment() {
         fi
         # torch first and alone: nothing that follows may ask for a newer one.
         .venv/bin/python -m pip install --constraint constraints.txt torch
-        .venv/bin/python -m pip install --constraint constraints.txt --editable '.[test]'
+        .venv/bin/python -m pip install --constraint constraints.txt --editable '.[test,onnx]'
         installation >"$stamp"
     fi
     export VIRTUAL_ENV="$PWD/.venv" PATH="$PWD/.venv/bin:$PATH"

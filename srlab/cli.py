@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, measure, pictures, study
+from srlab.commands import data, measure, pictures, study, weights
 
 app = typer.Typer(
     name="srlab",
@@ -31,6 +31,7 @@ for command in (
     measure.table,
     pictures.upscale,
     pictures.compare,
+    weights.export,
     measure.profile,
     measure.models,
 ):

@@ -28,7 +28,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from srlab.attention import SphericalKMeans
-from srlab.errors import NonFiniteLoss, OutOfTime
+from srlab.errors import InputError, NonFiniteLoss, OutOfTime
 from srlab.measure.precision import Precision
 from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 
@@ -183,18 +183,28 @@ def train(
     OutOfTime
         If steps remain at the deadline.
     InputError
-        If the checkpoint there is of another network.
+        If the checkpoint there is of another network, or `srun` started another number of processes, or not by its
+        `--ntasks-per-node`.
     """
     entered = time.perf_counter()
     # These take seconds to import, which whoever only reads records need not wait for.
     from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
     from torch.utils.tensorboard import SummaryWriter
 
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if tasks > 1 and not str(tasks) == str(processes) == os.environ.get("SLURM_NTASKS_PER_NODE"):
+        raise InputError(
+            f"srun started {tasks} processes, and {processes} are to train together: on one machine, give srun's "
+            f"--ntasks-per-node and --devices one number"
+        )
     fabric = Fabric(
         accelerator=device.type,
         devices=processes,
         strategy="ddp" if processes > 1 else "auto",
         precision=budget.precision,
+        # In a job of one task, as Snakemake's, Fabric would wait for others that Slurm does not start.
+        plugins=[SLURMEnvironment() if tasks > 1 else LightningEnvironment()],
     )
     fabric.launch()
     torch.manual_seed(seed)
@@ -290,7 +300,7 @@ def train(
 
 def first_process() -> bool:
     """Whether this is the one of the processes that train together which records and tells."""
-    return int(os.environ.get("LOCAL_RANK", 0)) == 0
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 def time_is_up(deadline: float | None) -> bool:

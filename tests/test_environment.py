@@ -15,7 +15,7 @@ REPOSITORY = ROOT
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 INSTALLATION = [
     "-m pip install --constraint constraints.txt torch",
-    "-m pip install --constraint constraints.txt --editable .[test]",
+    "-m pip install --constraint constraints.txt --editable .[test,onnx]",
 ]
 TESTS = ["-m pytest --alone not --numprocesses 2 --dist loadfile", "-m pytest --alone only"]
 # Stands for every Python: it notes how it is called, and makes environments in which it is the Python again.

@@ -125,9 +125,9 @@ def test_every_name_of_a_door_is_there():
 
 
 def test_tests_stand_in_the_rooms_of_what_they_test():
-    """Every folder of tests is a room, or drives a browser through several."""
+    """Every folder of tests is a room, or drives a browser or a cluster through several."""
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     tests = {
         path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))
     }
-    assert tests - {"browser"} <= rooms
+    assert tests - {"browser", "slurm"} <= rooms

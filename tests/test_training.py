@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srlab.data.patches import Patches
-from srlab.errors import NonFiniteLoss, OutOfTime
+from srlab.errors import InputError, NonFiniteLoss, OutOfTime
 from srlab.models import build
 from srlab.training import Budget, train
 from srlab.weights.checkpoints import load_tensors
@@ -272,6 +272,13 @@ def test_bf16_trains(tmp_path):
     averaged, curve, *_ = fit(tmp_path, Budget(**{**BUDGET.model_dump(), "precision": "bf16-mixed"}))
     assert curve.loss.iloc[-1] < curve.loss.iloc[0]
     assert averaged.head.weight.dtype == torch.float32
+
+
+def test_processes_of_srun_that_are_not_those_asked_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "3")
+    with pytest.raises(InputError, match=r"srun started 3 processes, and 1 are to train together: .* one number"):
+        fit(tmp_path)
 
 
 @pytest.mark.slow

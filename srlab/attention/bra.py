@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import to_map
 from srlab.attention.routed_windows import Backend, RoutedAttention
 from srlab.attention.window_grid import WindowGrid
+
+
+@dataclass(frozen=True)
+class FixedNumber(WindowGrid):
+    """A map cut into `count` windows a side; of a map of any size that is known without a division."""
+
+    count: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.count, self.count
 
 
 class BRA(RoutedAttention):
@@ -49,12 +62,13 @@ class BRA(RoutedAttention):
 
     def _fill(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
         height, width = x.shape[2:]
-        return nn.functional.pad(x, (0, -width % self.windows, 0, -height % self.windows))
+        tall, wide = (self.windows * ((side + self.windows - 1) // self.windows) for side in (height, width))
+        return nn.functional.pad(x, (0, wide - width, 0, tall - height))
 
     def cut(self, x: Float[Tensor, "b c h w"]) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
         filled = self._fill(x)
         height, width = filled.shape[2:]
-        grid = WindowGrid((height, width), (height // self.windows, width // self.windows))
+        grid = FixedNumber((height, width), (height // self.windows, width // self.windows), self.windows)
         return grid, grid.cut(filled.permute(0, 2, 3, 1))
 
     def output(

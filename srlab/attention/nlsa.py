@@ -73,7 +73,7 @@ class NLSA(ResidualAttention):
         key = nn.functional.normalize(query, dim=-1, eps=5e-5)
         if rotations is None:
             rotations = self.draw_rotations(query.shape[1])
-        codes = hash_codes(query, rotations.to(query.device))
+        codes = hash_codes(query, rotations.to(query.device, non_blocking=True))
         return SortedWindows(query[:, None], key[:, None], codes, self.window, SHARING[self.backend])
 
     def forward(

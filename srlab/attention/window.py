@@ -318,8 +318,8 @@ class WindowAttention(Attention):
         if not isinstance(self.position, ImplicitPosition):
             return WindowPattern(grid, queries, keys, self.position, self.backend)
         position_queries, position_keys = self.position()
-        queries = torch.cat([queries, position_queries.expand(len(queries), -1, -1, -1)], -1)
-        keys = torch.cat([keys, position_keys.expand(len(keys), -1, -1, -1)], -1)
+        queries = torch.cat([queries, position_queries.expand(queries.shape[0], -1, -1, -1)], -1)
+        keys = torch.cat([keys, position_keys.expand(keys.shape[0], -1, -1, -1)], -1)
         return WindowPattern(grid, queries, keys, None, self.backend)
 
     def _value(self, projected: Float[Tensor, "b n p 3 heads d"]) -> Float[Tensor, "b heads m d"]:

@@ -28,7 +28,7 @@ class WindowGrid:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of windows."""
-        return tuple(-(-side // window) for side, window in zip(self.size, self.window, strict=True))
+        return tuple((side + window - 1) // window for side, window in zip(self.size, self.window, strict=True))
 
     def pad(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b H W c"]:
         """The map with its last windows filled."""

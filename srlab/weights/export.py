@@ -1,0 +1,153 @@
+"""Networks as ONNX files, for images of any height and width (`srlab[onnx]`)."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srlab.attention import LSP, NLSA
+from srlab.errors import InputError
+from srlab.files import replacing
+
+#: Largest difference, of values of 0 to 1, between what the file and the network make of an image: a level of 8 bits.
+#: Rounding alone makes less than 1e-4; it may also decide otherwise between centroids or windows that are near equal.
+TOLERANCE = 1 / 255
+#: Heights and widths of LR images on which they are compared: a multiple of most windows, and two that are none.
+CHECKED = ((64, 64), (67, 75), (48, 90))
+#: Shortest and longest side of an LR image.
+SIDES = (16, 8192)
+#: The size that the exporter sees: no multiple of a window, and several of the largest, so that it takes neither
+#: "no filling" nor "one window" for the rule.
+SEEN = (197, 229)
+#: Ways to compute that ONNX has not, and the papers' formulas, which it has.
+FUSED = {"sdpa", "fused", "flex"}
+
+
+def check_export(path: Path) -> None:
+    """Tell before any work what would stop :func:`export_network`.
+
+    Raises
+    ------
+    InputError
+        If `path` does not end in .onnx, or what writes such files is not installed.
+    """
+    if path.suffix.lower() != ".onnx":
+        raise InputError(f"{path}: a suffix of .onnx is expected, not '{path.suffix}'")
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"{path}: writing it needs {missing.name}, which is not installed; pip install 'srlab[onnx]' brings it"
+        ) from None
+
+
+def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> float:
+    """Write a network as an ONNX file, and run it beside the network.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; on the CPU, in evaluation mode.
+        From here on it computes by the papers' formulas where it did by fused kernels.
+    path : Path
+        Its input is called `lr`, its output `sr`; of any height and width from 16 to 8192. LCoA's networks need as many
+        pixels as their window has tokens.
+    metadata : dict of str to str
+        What the file shall say of itself.
+
+    Returns
+    -------
+    float
+        The largest difference on images of `CHECKED` sizes, of values of 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be an ONNX file, or the file cannot be written, or it makes something else.
+    """
+    check_export(path)
+    if any(isinstance(module, NLSA) for module in network.modules()):
+        raise InputError(f"{path}: NLSA draws as many directions to hash by as an image has tokens for; ONNX cannot")
+    for module in network.modules():
+        if getattr(module, "backend", None) in FUSED:
+            module.backend = "reference"
+        if isinstance(module, LSP):
+            module.sharing = "plain"
+    program = _program(network)
+    program.model.metadata_props.update(metadata)
+    with replacing(path) as beside:
+        program.save(beside)
+        difference = _difference(network, beside)
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"{path}: not written, for its images differ by {difference:.1g} from the network's; "
+                f"at most {TOLERANCE:.1g} is allowed"
+            )
+    return difference
+
+
+def _program(network: nn.Module) -> torch.onnx.ONNXProgram:
+    height, width = (torch.export.Dim(name, min=SIDES[0], max=SIDES[1]) for name in ("height", "width"))
+    with _quiet(), torch.no_grad():
+        return torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, *SEEN),),
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_shapes=({2: height, 3: width},),
+            dynamo=True,
+            verbose=False,
+            custom_translation_table=_translations(),
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of itself: torchvision is not there, a constant is not folded."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _translations() -> dict[Callable, Callable]:
+    """What torch's exporter does not know."""
+    from onnxscript import opset18 as op
+
+    def stable_sort(values: Tensor, stable: bool = True, dim: int = -1, descending: bool = False) -> tuple:
+        """ONNX puts the first of equal values first."""
+        length = op.Gather(op.Shape(values), op.Constant(value_ints=[dim]))
+        return op.TopK(values, length, axis=dim, largest=descending)
+
+    def remainder(values: Tensor, divisor: Tensor | int) -> Tensor:
+        """By a divisor that depends on the size of the image."""
+        return op.Mod(values, op.CastLike(divisor, values))
+
+    return {torch.ops.aten.sort.stable: stable_sort, torch.ops.aten.remainder.Scalar: remainder}
+
+
+def _difference(network: nn.Module, path: Path) -> float:
+    """The largest between the images that the file and the network make, of values of 0 to 1."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    generator, found = torch.Generator().manual_seed(0), []
+    for size in CHECKED:
+        lr = torch.rand(1, 3, *size, generator=generator)
+        [sr] = session.run(None, {"lr": lr.numpy()})
+        with torch.no_grad():
+            expected = network(lr)
+        found.append((torch.from_numpy(sr) - expected).abs().max().item())
+    return max(found)

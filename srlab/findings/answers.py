@@ -10,7 +10,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from srlab.files import write_text
-from srlab.findings.frames import ALL, count, differences, growth, over_bicubic, pareto
+from srlab.findings.cost_frames import growth
+from srlab.findings.frames import ALL, count, differences, over_bicubic, pareto
 from srlab.findings.sentences import signed, verdict
 from srlab.findings.statistics import (
     SEEDS,

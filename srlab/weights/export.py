@@ -15,9 +15,9 @@ from srlab.attention import LSP, NLSA
 from srlab.errors import InputError
 from srlab.files import replacing
 
-#: Largest difference, of values of 0 to 1, between what the file and the network make of an image: a level of 8 bits.
-#: Rounding alone makes less than 1e-4; it may also decide otherwise between centroids or windows that are near equal.
-TOLERANCE = 1 / 255
+#: Largest difference, of values of 0 to 1, between what the file and the network make of an image. Rounding alone makes
+#: far less, unless it decides otherwise between centroids or windows that are near equal.
+TOLERANCE = 1e-4
 #: Heights and widths of LR images on which they are compared: a multiple of most windows, and two that are none.
 CHECKED = ((64, 64), (67, 75), (48, 90))
 #: Shortest and longest side of an LR image.
@@ -96,7 +96,8 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
 
 def _program(network: nn.Module) -> torch.onnx.ONNXProgram:
     height, width = (torch.export.Dim(name, min=SIDES[0], max=SIDES[1]) for name in ("height", "width"))
-    with _quiet(), torch.no_grad():
+    # The cache of what operations make of shapes costs more than it saves where shapes are unknown: minutes for ELAN.
+    with _quiet(), torch.no_grad(), torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
         return torch.onnx.export(
             network,
             (torch.zeros(1, 3, *SEEN),),

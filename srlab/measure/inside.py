@@ -84,7 +84,7 @@ def inside(
     DataFrame
         stage and share (0 to 1, together 1), one of `STAGES` a row. Projections: convolutions and linear maps that
         the layers own. Choosing: the rest of what makes the pattern (k-means, hashes, routes, scaling of queries and
-        keys). Sorting: sort and top k, copies: gathering, padding, concatenation, wherever they happen. Attending: all
+        keys; weights, where a pattern stores them). Sorting: sort and top k, copies: gathering, padding, concatenation, wherever they happen. Attending: all
         else, scores, softmax and sums of values above all. On a GPU the time of its kernels, on a CPU that of the
         calling thread, both as PyTorch's profiler has them.
     """

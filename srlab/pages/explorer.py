@@ -72,9 +72,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Picture:
-    """The middle of a photograph, or a recall image: LR, HR, and of each network by its name SR and what its layers did.
+    """The middle of a photograph, or a recall image: LR, HR, and of each network by name SR and what its layers did.
 
-    The query at `start` is shown first. Of a recall image `damaged` is where its damaged tiles are, and queries are there.
+    The query at `start` is shown first. Of a recall image `damaged` is where its damaged tiles are, which are asked.
     """
 
     name: str

@@ -51,10 +51,10 @@ def inside(stages: pd.DataFrame) -> Figure:
     size, repeats = stages["size"].iloc[0], stages["repeats"].iloc[0]
     tell(
         figure,
-        f"Of their time, layers spend {100 * attending.min():.0f} % ({attending.idxmin()}) to {100 * attending.max():.0f} % "
-        f"({attending.idxmax()}) on attending itself",
-        f"LR {size:g} px; shares by PyTorch's profiler over {repeats} calls, of the median time. Choosing: k-means, hashes, "
-        "routes, scaled queries and keys. Copies: gathering, padding, concatenation. Attending: scores, softmax, sums of "
-        "values, and all that is left.",
+        f"Of their time, layers spend {100 * attending.min():.0f} % ({attending.idxmin()}) to "
+        f"{100 * attending.max():.0f} % ({attending.idxmax()}) on attending itself",
+        f"LR {size:g} px; shares by PyTorch's profiler over {repeats} calls, of the median time. Choosing: k-means, "
+        "hashes, routes, scaled queries and keys, and weights that are stored. Copies: gathering, padding, concatenation. "
+        "Attending: scores, softmax, sums of values, and all that is left.",
     )
     return figure

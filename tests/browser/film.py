@@ -1,6 +1,6 @@
 """Film the explorer: click through pixels, layers and networks in JupyterLab, and keep the pictures as a GIF.
 
-python tests/browser/film.py quick results/reference/quick-amd-epyc/explorer.gif
+python tests/browser/film.py quick results/reference/quick-intel-xeon/explorer.gif
 """
 
 import os

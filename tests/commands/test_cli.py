@@ -145,7 +145,7 @@ def test_profile_prints_what_was_measured_and_on_what(srlab):
         (["evaluate", "--model", "lcoan", "--weights", "/nonexistent.safetensors"], "there is no such file"),
         (["evaluate", "--weights", "w.pth"], "--weights w.pth: there is no --model for it"),
         (["evaluate", "--tile", "0"], "tile 0 with an overlap of 32 pixels"),
-        (["evaluate", "--lr-files"], "no LR files"),
+        (["evaluate", "--lr", "files"], "no LR files"),
         (["table", "/nonexistent.json"], "/nonexistent.json: cannot be read"),
         (["evaluate", "--scale", "5"], "scale is 5; allowed are 2, 3, 4, 8"),
         (["evaluate", "--y-rounding", "up"], "y_rounding 'up': 'matlab' or 'none' is expected"),

@@ -6,6 +6,7 @@ from kept import ROOT, results
 
 from srlab.errors import InputError
 from srlab.measure.evaluation import convention
+from srlab.measure.protocol import Protocol
 from srlab.measure.published import compare, published, read_records, render
 
 
@@ -18,7 +19,7 @@ def record(model="hit_srf", dataset="Set5", psnr_y=32.5691, ssim_y=0.89999, scal
         "ssim_y": ssim_y,
         "psnr_rgb": 30.65,
         "ssim_rgb": 0.87,
-        "convention": convention(scale, "none"),
+        "convention": convention(scale, Protocol("none")),
         "images": [{}] * 5,
         **more,
     }
@@ -76,7 +77,7 @@ def test_latex_is_escaped_and_bold():
 
 
 def test_conventions_that_differ_are_both_told_and_so_is_what_tiling_changed():
-    other = record(dataset="Set14", convention=convention(4, "matlab", tile=64))
+    other = record(dataset="Set14", convention=convention(4, Protocol("matlab", tile=64)))
     cut = {"image": "baby", "width": 128, "height": 96, "levels": 9.0, "psnr": 55.61}
     same = {**cut, "levels": 0.0, "psnr": None}
     text = render([record(), {**other, "tiling": cut}, {**record(dataset="B100"), "tiling": same}])

@@ -38,6 +38,7 @@ for command in (
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(study.trace)  # -0.05 is a number
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:

@@ -163,3 +163,21 @@ def test_bad_input_is_one_sentence_and_status_2(srlab, arguments, told, tmp_path
 def test_every_command_explains_itself():
     for command in app.registered_commands:
         assert command.callback.__doc__.strip()
+
+
+def test_weights_are_listed_and_checked(srlab, tmp_path):
+    from srlab.models import build
+    from srlab.weights.checkpoints import save_network
+
+    listed = srlab("weights", "list")
+    assert listed.returncode == 0
+    for told in ("elan_light_x4.pth", "433400f0b3182d1c", "MIT", "https://github.com/zengkun301/DCTLSA"):
+        assert told in listed.stdout
+    config = {"channels": 8, "groups": 1, "blocks": 1}
+    save_network(tmp_path / "own.safetensors", build("edsr_like", 2, 0, **config), "edsr_like", 2, config)
+    good = srlab("weights", "check", str(tmp_path))
+    assert good.returncode == 0, good.stdout
+    assert "edsr_like ×2" in good.stdout and "not in the catalogue" in good.stdout and "errors: 0" in good.stdout
+    (tmp_path / "hit_srf_x4.pth").write_bytes(b"cut off")
+    bad = srlab("weights", "check", str(tmp_path))
+    assert bad.returncode == 1 and "cannot be opened" in bad.stdout and "errors: 1" in bad.stdout

@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_refused(stand_in, weights):
 def test_without_spandrel_a_sentence_says_what_to_install(weights, monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(
-        InputError, match=r"model 'craft' is none of `srlab models`.*pip install 'srlab\[zoo\]'"
+        InputError, match=r"released\.pth: 'craft' is none of `srlab models`; .*pip install 'srlab\[zoo\]'"
     ):
         open_network("craft", weights()[0], 4)
 

@@ -13,9 +13,9 @@ from srlab.measure.published import SOURCE, published_costs
 NOT_YET = "not measured yet"
 
 
-def output(height: float, width: float) -> str:
+def output(height: int, width: int) -> str:
     """The image that comes out of an LR image, as papers name it: width first, in pixels."""
-    return f"{SCALE * int(width)}×{SCALE * int(height)}"
+    return f"{SCALE * width}×{SCALE * height}"
 
 
 def common_data_set(records: Sequence[dict]) -> str:

@@ -181,3 +181,30 @@ def test_weights_are_listed_and_checked(srlab, tmp_path):
     (tmp_path / "hit_srf_x4.pth").write_bytes(b"cut off")
     bad = srlab("weights", "check", str(tmp_path))
     assert bad.returncode == 1 and "cannot be opened" in bad.stdout and "errors: 1" in bad.stdout
+
+
+def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_path):
+    from srlab.data.images import write_png
+    from srlab.data.sources import embedded
+    from srlab.models import build
+    from srlab.weights.checkpoints import save_network
+
+    folder, where = tmp_path / "weights", {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": str(tmp_path / "data")}
+    hr = embedded().benchmarks["held-out"][0].read()[:, :64, :48]
+    write_png(tmp_path / "data/benchmark/Set5/HR/a.png", hr)
+    for name, config in {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {"channels": 6}}.items():
+        save_network(folder / f"{name}.safetensors", build(name, 4, 0, **config), name, 4, config)
+    early = srlab("field", "show", **where)
+    assert early.returncode == 2 and "no records; `srlab field quality` makes them" in early.stderr
+    made = srlab("field", "quality", str(folder), "--data", "Set5", **where)
+    assert made.returncode == 0, made.stderr
+    shown = srlab("field", "show", **where)
+    assert "| edsr_like" in shown.stdout and "not measured yet" in shown.stdout
+    assert "`srlab field costs` measures it" in srlab("field", "draw", **where).stderr
+    timed = srlab("field", "costs", str(folder), "--only", "edsr_like", "--repeats", "1", "--warmup", "0", **where)
+    assert timed.returncode == 0, timed.stderr
+    drawn = srlab("field", "draw", **where)
+    assert drawn.returncode == 0, drawn.stderr
+    for kind in ("png", "svg", "json"):
+        assert (tmp_path / "released-weights" / "figures" / f"field.{kind}").is_file()
+    assert "1280×720" in (tmp_path / "released-weights/tables/field.csv").read_text()

@@ -165,7 +165,8 @@ def table(images: pd.DataFrame, dataset: str, subset: bool) -> str:
         whole = {len(each) for each in found.values() if len(each)}
         if not whole or (not subset and DATA_SETS[dataset] in whole):
             continue
-        rows.append({"one change": change.name, **{model.label: cell(found.get(model.label, pd.Series())) for model in MODELS}})
+        cells = {model.label: cell(found.get(model.label, pd.Series())) for model in MODELS}
+        rows.append({"one change": change.name, **cells})
     align = ("left", *["right"] * len(MODELS))
     return pd.DataFrame(rows).to_markdown(index=False, colalign=align, disable_numparse=True)
 
@@ -174,8 +175,10 @@ def defaults(images: pd.DataFrame) -> str:
     """The mean of each model and data set by the default."""
     own = images[images["change"] == AS_IT_IS]
     means = own.groupby(["model", "scale", "dataset"], sort=False)["psnr_y"].agg(["mean", "size"])
-    told = [f"{name} ×{scale} on {dataset} {row['mean']:.3f} dB (n {row['size']:.0f})" for (name, scale, dataset), row in means.iterrows()]
-    return "; ".join(told)
+    return "; ".join(
+        f"{name} ×{scale} on {dataset} {row['mean']:.3f} dB (n {row['size']:.0f})"
+        for (name, scale, dataset), row in means.iterrows()
+    )
 
 
 def largest(images: pd.DataFrame) -> str:
@@ -186,7 +189,10 @@ def largest(images: pd.DataFrame) -> str:
     order = means.abs().sort_values(ascending=False).index
     told = [f"{name} {means[name]:+.2f} dB".replace("-", "−") for name in order[:3]]
     small = int((means.abs() < 0.005).sum())
-    return f"Of {model.label} on {dataset}, most is moved by: {'; '.join(told)}. {small} of {len(means)} changes move it by less than 0.005 dB."
+    return (
+        f"{model.label} on {dataset} is moved most by: {'; '.join(told)}. {small} of {len(means)} changes move it by "
+        "less than 0.005 dB."
+    )
 
 
 def as_markdown(images: pd.DataFrame) -> str:
@@ -199,9 +205,10 @@ def as_markdown(images: pd.DataFrame) -> str:
         f"{how['y_rounding']}; border left out: as many pixels as the scale; LR: {how['lr']}; SR: {how['sr']}; whole "
         f"images, {how['dtype']}. By it: {defaults(images)}.",
         "Networks ×2 were not at hand; bicubic enlargement stands in for them. \"OpenCV's\" is the formula of its "
-        "INTER_CUBIC by torch, which a test compares with OpenCV where that is installed; \"Pillow's\" is Pillow. Zeros: what a "
-        "network sees at the bottom and right of an image whose sides are no multiples of 64, where by default it fills "
-        "its windows itself, by reflection. Around a tile are LR pixels that are seen with it and then cut off.",
+        "INTER_CUBIC by torch, which a test compares with OpenCV where that is installed (here it was not); "
+        "\"Pillow's\" is Pillow. Zeros: what a network sees at the bottom and right of an image whose sides are no "
+        "multiples of 64, where by default it fills its windows itself, by reflection. Around a tile are LR pixels "
+        "that are seen with it and then cut off.",
     ]
     for dataset, number in DATA_SETS.items():
         if (images["dataset"] == dataset).any():
@@ -209,10 +216,11 @@ def as_markdown(images: pd.DataFrame) -> str:
             if number and len(subset := table(images, dataset, True)):
                 parts += [f"## {dataset}, its first {number} images by name", subset]
     model, dataset = MODELS[0], next(iter(DATA_SETS))
-    rows = [f"{command(model, dataset, change)}   # {change.name}{', psnr_rgb' if change.read != 'psnr_y' else ''}" for change in CHANGES]
+    names = [change.name + ("" if change.read == "psnr_y" else f", {change.read}") for change in CHANGES]
+    rows = [f"{command(model, dataset, change)}   # {name}" for change, name in zip(CHANGES, names, strict=True)]
     parts += [
         "## Commands",
-        f"One a row, of {model.label} on {dataset}; for {', '.join(list(DATA_SETS)[1:])} changes that enlarge anew have "
+        f"One a row, of {model.label} on {dataset}; for {', '.join(list(DATA_SETS)[1:])} those that enlarge anew have "
         f"`--first {FIRST}`. `python benchmarks/conventions.py WEIGHTS` makes all of it.",
         "```bash\n" + "\n".join(rows) + "\n```",
     ]

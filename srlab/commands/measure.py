@@ -47,8 +47,8 @@ def evaluate(
     lr: Annotated[
         str,
         typer.Option(
-            help="How LR images are made: matlab; unrounded, the same but not rounded to 8 bits; pillow; opencv, without "
-            "antialiasing; or files, those of the data set."
+            help="How LR images are made: matlab; unrounded, the same but not rounded to 8 bits; pillow; opencv, "
+            "without antialiasing; or files, those of the data set."
         ),
     ] = "matlab",
     zeros: Annotated[

@@ -10,6 +10,8 @@ from srlab.errors import InputError
 from srlab.measure.field import BICUBIC, DATA_SETS, SCALE, SIZES
 from srlab.measure.published import SOURCE, published_costs
 
+#: What a row of the chart's table takes over from the costs.
+KEPT = ("median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib", "gflops", "parameters", "kind", "name", "threads")
 NOT_YET = "not measured yet"
 
 
@@ -47,8 +49,8 @@ def measured(records: Sequence[dict], costs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row a network and output size: model, dataset, images, psnr_y, output, median_ms, q25_ms, q75_ms, repeats,
-        peak_mib, gflops, parameters, name (of the processor), threads. Networks that were not timed with the same
-        file of weights are left out.
+        peak_mib, gflops, parameters, kind (cpu, cuda), name (of the processor), threads. Networks that were not timed
+        with the same file of weights are left out.
     """
     dataset = common_data_set(records)
     rows = []
@@ -58,8 +60,7 @@ def measured(records: Sequence[dict], costs: pd.DataFrame) -> pd.DataFrame:
             if cost["sha256"] == record["weights"]["sha256"]:
                 facts = {"model": record["model"], "dataset": dataset, "images": len(record["images"])}
                 facts |= {"psnr_y": record["psnr_y"], "output": output(cost["height"], cost["width"])}
-                kept = ("median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib", "gflops", "parameters", "name", "threads")
-                rows.append(facts | {key: cost[key] for key in kept})
+                rows.append(facts | {key: cost[key] for key in KEPT})
     if not rows:
         raise InputError("costs of none of the networks with records; `srlab field costs` measures them")
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Networks of released weights side by side: quality, a record a network and data set; costs, in one run and in turn."""
+"""Networks of released weights side by side: quality, a record a network and data set; costs, in one run."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def make_records(
     InputError
         As `assess` and `read_records` do.
     """
-    left = [(each, benchmark) for each in field for benchmark in benchmarks if not _kept(each, benchmark, folder, device)]
+    pairs = [(each, benchmark) for each in field for benchmark in benchmarks]
+    left = [pair for pair in pairs if not _kept(*pair, folder, device)]
     with tqdm(left, desc="records", unit="record") as progress:
         for each, benchmark in progress:
             progress.set_postfix_str(f"{each.name} on {benchmark.name}")

@@ -54,11 +54,13 @@ def field(measured: pd.DataFrame, published: pd.DataFrame) -> Figure:
     best = list(pareto(first, "median_ms", "psnr_y")["model"])
     beaten = f"{', '.join(best[:-1])} and {best[-1]} are" if len(best) > 1 else f"{best[0]} alone is"
     row = first.iloc[0]
+    device = {"cpu": "CPU", "cuda": "GPU"}[row["kind"]]
     tell(
         figure,
-        f"Of {count(len(first), 'released network')} ×4 run on one CPU, {beaten} beaten by none in both PSNR and latency",
-        f"{dataset}, {count(int(row['images']), 'image')}. Above: {row['name']}, {count(int(row['threads']), 'thread')}, "
-        f"float32, median of {row['repeats']:.0f} calls, level bars: quartiles. Below: {published['source'].iloc[0]}. "
+        f"Of {count(len(first), 'released network')} ×4 run on one {device}, {beaten} beaten by none in both "
+        "PSNR and latency",
+        f"{dataset}, {count(int(row['images']), 'image')}. Above: {row['name']}, "
+        f"{count(int(row['threads']), 'thread')}, float32, median of {row['repeats']:.0f} calls, level bars: quartiles. Below: {published['source'].iloc[0]}. "
         "Area of a marker: peak memory (MiB above, MB below). Grey: Pareto front.",
     )
     name_points(names)

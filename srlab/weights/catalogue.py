@@ -1,4 +1,4 @@
-"""Released weights that this project has opened: where each file is to be had, under which licence, and its checksum."""
+"""Released weights that this project has opened: where each file is to be had, under which licence, its checksum."""
 
 from dataclasses import dataclass
 

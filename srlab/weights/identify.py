@@ -63,7 +63,7 @@ def find_weights(folder: Path) -> list[Found]:
 
 
 def examine(path: Path) -> Found:
-    """What a file of weights is, and whether it is whole: by its checksum if the catalogue has it, else by opening it."""
+    """What a file of weights is, and whether it is whole: by its checksum where the catalogue has it, else opened."""
     sha256 = checksum(path)
     if known := by_checksum(sha256):
         return Found(path, sha256, known, known.model, known.scale)

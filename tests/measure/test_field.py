@@ -22,7 +22,7 @@ SMALL = {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A folder with two small networks ×4 of random weights, one of them on the trunk, and one ×2 that is passed over."""
+    """A folder with two small networks ×4 of random weights, one on the trunk, and one ×2 that is passed over."""
     folder = tmp_path_factory.mktemp("weights")
     for name, options in SMALL.items():
         save_network(folder / f"{name}.safetensors", build(name, 4, 0, **options), name, 4, options)

@@ -150,7 +150,9 @@ def cell(found: pd.Series) -> str:
     """Mean, lowest and highest, or that there is nothing."""
     if found.empty:
         return "–"
-    return f"{found.mean():+.3f} ({found.min():+.3f} to {found.max():+.3f})".replace("-", "−")
+    numbers = (found.mean(), found.min(), found.max())
+    mean, low, high = (f"{number:+.3f}" if abs(number) >= 0.0005 else "0" for number in numbers)
+    return (mean if low == high else f"{mean} ({low} to {high})").replace("-", "−")
 
 
 def table(images: pd.DataFrame, dataset: str, subset: bool) -> str:

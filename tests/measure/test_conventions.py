@@ -100,7 +100,7 @@ def test_differences_are_paired_by_image(conventions, measured):
     found = conventions.differences(images, bicubic, "held-out", rgb, subset=False)
     assert found.to_dict() == pytest.approx((usual["psnr_rgb"] - usual["psnr_y"]).to_dict())
     assert conventions.cell(pd.Series([0.1, -0.3])) == "−0.100 (−0.300 to +0.100)"
-    assert conventions.cell(pd.Series()) == "–"
+    assert conventions.cell(pd.Series([0.0, 1e-4])) == "0" and conventions.cell(pd.Series()) == "–"
 
 
 def test_the_page_is_what_its_records_give(conventions):

@@ -164,9 +164,11 @@ def test_the_committed_records_are_within_hundredths_of_what_is_published():
     assert {record["scale"] for record in records} == {SCALE}
     assert {record["convention"]["y_rounding"] for record in records} == {"none"}
     table = compare(records).dropna(subset="psnr_y_published")
-    assert {"hit_srf"} <= set(table["model"])
+    assert {"hit_srf", "elan_light"} <= set(table["model"])
     assert table["psnr_y_difference"].abs().max() <= 0.02
-    assert table["ssim_y_difference"].abs().max() <= 0.001
+    # Those of ELAN-light are of another training than the paper's.
+    assert table.loc[table["model"] == "hit_srf", "ssim_y_difference"].abs().max() <= 0.001
+    assert table["ssim_y_difference"].abs().max() <= 0.003
 
 
 def test_who_trained_catalogued_weights_is_told():

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, measure, pictures, study, weights
+from srlab.commands import data, field, measure, pictures, study, weights
 
 app = typer.Typer(
     name="srlab",
@@ -38,6 +38,8 @@ for command in (
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(study.trace)  # -0.05 is a number
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
+app.add_typer(field.app, name="field")
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
-"""Writing files so that nothing half-written remains: beside, then renamed."""
+"""Writing files so that nothing half-written remains: beside, then renamed; and whether two are the same."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -75,3 +76,18 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written to (not a folder)") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None

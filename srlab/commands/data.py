@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from srlab.commands.printing import print_table
+
 app = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
 
 
@@ -34,7 +36,7 @@ def list_data_sets() -> None:
                 data_set.page,
             )
         )
-    _print_table(rows)
+    print_table(rows)
     typer.echo(f"found: in SRLAB_DATA={root}" if root else "found: SRLAB_DATA is not set")
 
 
@@ -68,16 +70,10 @@ def check(
         by_area = sorted(group.images, key=lambda image: image.width * image.height)
         extremes = [f"{image.width}×{image.height}" for image in by_area[:1] + by_area[-1:]] or ["-", "-"]
         rows.append((group.name, str(group.count), str(group.expected or "-"), *extremes))
-    _print_table(rows)
+    print_table(rows)
     for kind, findings in (("error", report.errors), ("note", report.notes)):
         for finding in findings:
             typer.echo(f"{kind}: {finding}")
     typer.echo(f"errors: {len(report.errors)}, notes: {len(report.notes)}")
     if report.errors:
         raise typer.Exit(1)
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -38,16 +37,30 @@ def evaluate(
         ),
     ] = None,
     scale: Scale = 4,
+    first: Annotated[
+        int | None, typer.Option(min=1, help="Only so many images of each data set, the first by name.")
+    ] = None,
     y_rounding: Annotated[str, typer.Option(help="matlab: Y rounded to integers; none: not.")] = "matlab",
+    border: Annotated[
+        int | None, typer.Option(help="Pixels left out at each side, instead of as many as the scale.")
+    ] = None,
+    lr: Annotated[
+        str,
+        typer.Option(
+            help="How LR images are made: matlab; unrounded, the same but not rounded to 8 bits; pillow; opencv, "
+            "without antialiasing; or files, those of the data set."
+        ),
+    ] = "matlab",
+    zeros: Annotated[
+        int | None, typer.Option(help="Fill LR with zeros to multiples of so many pixels before the network.")
+    ] = None,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")
     ] = False,
     tile: Annotated[
         int | None, typer.Option(help="Work on tiles of this side in LR pixels, which bounds memory.")
     ] = None,
-    lr_files: Annotated[
-        bool, typer.Option("--lr-files", help="Take the data set's own LR files, not bicubic ones.")
-    ] = False,
+    overlap: Annotated[int, typer.Option(help="LR pixels around each tile that the network sees with it.")] = 32,
     device: DeviceName = "auto",
     precision: PrecisionName = "32-true",
     output: Annotated[
@@ -58,9 +71,10 @@ def evaluate(
     import pandas as pd
 
     from srlab.data.layouts import find_benchmarks
-    from srlab.files import check_writable, write_text
+    from srlab.files import check_writable, checksum, write_text
     from srlab.measure.devices import choose_device
     from srlab.measure.evaluation import assess
+    from srlab.measure.protocol import Protocol
     from srlab.measure.published import conventions
     from srlab.models import check_scale
     from srlab.weights.checkpoints import open_network
@@ -71,15 +85,16 @@ def evaluate(
     paired = with_weights(models, weights)
     place = choose_device(device)
     computed = choose_precision(precision, place)
+    protocol = Protocol(y_rounding, border, lr, zeros, ensemble, tile, overlap, computed)
     benchmarks = [benchmark for name in data or [None] for benchmark in find_benchmarks(name)]
     records = []
     for model, file in paired:
         network, source = None, {}
         if file:
             network = open_network(model, file, scale).to(place)
-            source = {"weights": {"file": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}}
+            source = {"weights": {"file": file.name, "sha256": checksum(file)}}
         for benchmark in benchmarks:
-            record = assess(network, benchmark, scale, y_rounding, place, ensemble, tile, lr_files, computed)
+            record = assess(network, benchmark, scale, protocol, place, first)
             records.append({"model": model, "dataset": benchmark.name, "scale": scale, **record, **source})
 
     digits = {"psnr_y": 3, "ssim_y": 4, "psnr_rgb": 3, "ssim_rgb": 4}

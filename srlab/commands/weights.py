@@ -1,4 +1,4 @@
-"""Weights: out of here, for others to run."""
+"""Weights: what is released and what a folder holds; out of here, for others to run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,44 @@ from typing import Annotated
 import typer
 
 from srlab.commands.options import ModelName, Scale
+from srlab.commands.printing import print_table
+
+app = typer.Typer(help="Released weights: where to have them, what is in a folder.", no_args_is_help=True)
+Folder = Annotated[Path, typer.Argument(help="A folder of .pth, .pt or .safetensors files.")]
+
+
+@app.command("list")
+def list_weights() -> None:
+    """Every catalogued file: network, licence, who trained it, SHA-256, and where it is to be had.
+
+    No weights come with srlab. Licences are as the pages state them: "none stated" where they do not.
+    """
+    from srlab.weights.catalogue import CATALOGUE
+
+    rows = [("file", "network", "licence", "trained", "SHA-256", "where")]
+    for each in CATALOGUE.values():
+        rows.append((each.file, f"{each.model} ×{each.scale}", each.licence, each.trained, each.sha256, each.page))
+    print_table(rows)
+
+
+@app.command()
+def check(folder: Folder) -> None:
+    """What each file of a folder is and whether it is whole; status 1 if one is not, or cannot be opened."""
+    from srlab.weights.identify import find_weights
+
+    found = find_weights(folder)
+    rows = [("file", "network", "state", "SHA-256")]
+    for each in found:
+        network = f"{each.model} ×{each.scale}" if each.model else "?"
+        state = "as catalogued" if each.checkpoint else "not as catalogued" if each.fault else "not in the catalogue"
+        rows.append((each.path.name, network, state if each.model else "cannot be opened", each.sha256[:12]))
+    print_table(rows)
+    faults = [each.fault for each in found if each.fault]
+    for fault in faults:
+        typer.echo(f"error: {fault}")
+    typer.echo(f"errors: {len(faults)}")
+    if faults:
+        raise typer.Exit(1)
 
 
 def export(

@@ -37,18 +37,18 @@ def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]
     return image[:, : height - height % scale, : width - width % scale]
 
 
-def downscale(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
+def downscale(image: Pixels, scale: int) -> Pixels:
     """Shrink by a whole factor, bicubic and antialiased: the LR image that belongs to an HR one.
 
     Parameters
     ----------
-    image : UInt8[Tensor, "3 H W"]
-        0 to 255, both sides multiples of `scale` (see `modcrop`).
+    image : UInt8[Tensor, "3 H W"] or UInt16[Tensor, "3 H W"]
+        0 to 255, or 0 to 65535; both sides multiples of `scale` (see `modcrop`).
     scale : int
 
     Returns
     -------
-    UInt8[Tensor, "3 h w"]
+    UInt8[Tensor, "3 h w"] or UInt16[Tensor, "3 h w"]
         Sides `H / scale` and `W / scale`. Equal to MATLAB's `imresize(image, 1 / scale)` except for ±1 where
         a value lies half way between two integers.
 

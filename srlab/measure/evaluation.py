@@ -7,14 +7,20 @@ import pandas as pd
 import torch
 from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 from srlab.data.layouts import Benchmark, ImageRef
-from srlab.data.resize import downscale, modcrop, upscale
+from srlab.data.resize import modcrop, upscale
+from srlab.data.shrinking import SHRINKING
 from srlab.errors import InputError
 from srlab.measure.metrics import image_quality
 from srlab.measure.precision import TOLD, Precision, computing_in
+from srlab.measure.protocol import FILES, Protocol
 from srlab.measure.tiling import OVERLAP, deviation, tiled
+
+#: What most papers do.
+PAPERS = Protocol()
 
 Pixels = UInt8[Tensor, "3 _h _w"] | UInt16[Tensor, "3 _h _w"]
 
@@ -27,6 +33,8 @@ def super_resolve(
     ensemble: bool = False,
     tile: int | None = None,
     precision: Precision = "32-true",
+    overlap: int = OVERLAP,
+    zeros: int | None = None,
 ) -> Pixels:
     """Enlarge one image.
 
@@ -43,9 +51,12 @@ def super_resolve(
     ensemble : bool
         Whether to average the model's outputs for the eight flips and rotations of the image.
     tile : int, optional
-        Work on tiles of this side, in LR pixels, with `srlab.measure.tiling.OVERLAP` pixels around each.
+        Work on tiles of this side, in LR pixels, with `overlap` pixels around each.
     precision : {"32-true", "bf16-mixed"}
         Of the model.
+    overlap : int
+    zeros : int, optional
+        Fill the image with zeros at the bottom and right to multiples of so many pixels, and crop the output.
 
     Returns
     -------
@@ -59,15 +70,22 @@ def super_resolve(
     """
     if tile is not None:
         return tiled(
-            lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision), image, scale, tile
+            lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision, zeros=zeros),
+            image,
+            scale,
+            tile,
+            overlap,
         )
     if model is None:
         return upscale(image, scale)
-    largest = torch.iinfo(image.dtype).max
+    largest, (_, height, width) = torch.iinfo(image.dtype).max, image.shape
     with torch.inference_mode(), _evaluation_mode(model), computing_in(precision, device):
         lr = image[None].to(device).float() / largest
+        if zeros:
+            lr = pad(lr, (0, -width % zeros, 0, -height % zeros))
         output = (_over_flips_and_rotations(model, lr) if ensemble else model(lr)).float()
-    _, height, width = image.shape
+        if zeros:
+            output = output[..., : scale * height, : scale * width]
     expected = (1, 3, scale * height, scale * width)
     if output.shape != expected:
         raise InputError(
@@ -84,12 +102,9 @@ def evaluate(
     model: nn.Module | None,
     refs: Sequence[ImageRef],
     scale: int,
-    y_rounding: str = "matlab",
+    protocol: Protocol = PAPERS,
     device: str | torch.device = "cpu",
-    ensemble: bool = False,
-    tile: int | None = None,
     lr_refs: Sequence[ImageRef] | None = None,
-    precision: Precision = "32-true",
 ) -> pd.DataFrame:
     """Measure a model on HR images: crop each to a multiple of `scale`, shrink it, super-resolve, compare.
 
@@ -100,14 +115,11 @@ def evaluate(
     refs : sequence of ImageRef
         HR images, for instance one of `DataSource.benchmarks`.
     scale : int
-    y_rounding : {"matlab", "none"}
-        As in `image_quality`.
-    device, ensemble, tile
-        As in `super_resolve`.
+    protocol : Protocol
+    device : str or torch.device
+        Where the model is.
     lr_refs : sequence of ImageRef, optional
         LR images in the order of `refs`, to take instead of shrunk HR images.
-    precision
-        As in `super_resolve`.
 
     Returns
     -------
@@ -120,48 +132,57 @@ def evaluate(
         If there is no image, one is unreadable or too small, an LR image has not the size of its HR image
         divided by `scale`, or the model's output is wrong.
     """
+    rows = []
+    for ref, sr, hr in restored(model, refs, scale, protocol, device, lr_refs):
+        rows.append({"name": ref.name, **quality(ref, sr, hr, scale, protocol)})
+    return pd.DataFrame(rows)
+
+
+def restored(
+    model: nn.Module | None,
+    refs: Sequence[ImageRef],
+    scale: int,
+    protocol: Protocol = PAPERS,
+    device: str | torch.device = "cpu",
+    lr_refs: Sequence[ImageRef] | None = None,
+) -> Iterator[tuple[ImageRef, Pixels, Pixels]]:
+    """Each image with its SR and HR, both of 8 bits; arguments and errors as of `evaluate`."""
     if not refs:
         raise InputError("evaluation: no images; at least one is expected")
-    rows = []
     for number, ref in enumerate(tqdm(refs, desc=f"evaluating ×{scale}", unit="image", leave=False)):
         hr = _hr(ref, scale)
-        lr = lr_refs[number].read() if lr_refs else downscale(hr, scale)
+        lr = lr_refs[number].read() if lr_refs else SHRINKING[protocol.lr].shrink(hr, scale)
         if (scale * lr.shape[1], scale * lr.shape[2]) != hr.shape[1:]:
             raise InputError(
                 f"{lr_refs[number].path}: {lr.shape[2]}×{lr.shape[1]} pixels; "
                 f"{hr.shape[2] // scale}×{hr.shape[1] // scale}, HR at 1/{scale}, is expected"
             )
-        sr = super_resolve(model, lr, scale, device, ensemble, tile, precision)
-        rows.append({"name": ref.name, **_quality(ref, sr, hr, scale, y_rounding)})
-    return pd.DataFrame(rows)
+        yield ref, _in_8_bits(_enlarged(model, lr, scale, protocol, device)), hr
 
 
 def assess(
     model: nn.Module | None,
     benchmark: Benchmark,
     scale: int,
-    y_rounding: str = "matlab",
+    protocol: Protocol = PAPERS,
     device: str | torch.device = "cpu",
-    ensemble: bool = False,
-    tile: int | None = None,
-    lr_files: bool = False,
-    precision: Precision = "32-true",
+    first: int | None = None,
 ) -> dict[str, object]:
     """Everything that a reader needs to believe a model's numbers on a benchmark.
 
     Parameters
     ----------
-    model, scale, y_rounding, device, ensemble, tile, precision
+    model, scale, protocol, device
         As in `evaluate`.
     benchmark : Benchmark
-    lr_files : bool
-        Take the LR files that came with the benchmark instead of shrinking its HR images.
+    first : int, optional
+        Only so many of its images, the first by name.
 
     Returns
     -------
     dict
         The means psnr_y, ssim_y, psnr_rgb, ssim_rgb (`summarise`); convention; images, the rows of
-        `evaluate`. With `tile` also tiling: what it changed on the first image of more than one tile (None
+        `evaluate`. With tiles also tiling: what they changed on the first image of more than one tile (None
         if there is none), as image, width and height of the part compared, levels and psnr
         (`srlab.measure.tiling.deviation`; None if nothing changed).
 
@@ -170,15 +191,15 @@ def assess(
     InputError
         As `evaluate` does, and if LR files are asked for and missing.
     """
-    lr_refs = benchmark.lr(scale) if lr_files else None
-    images = evaluate(model, benchmark.hr, scale, y_rounding, device, ensemble, tile, lr_refs, precision)
+    lr_refs = benchmark.lr(scale) if protocol.lr == FILES else None
+    images = evaluate(model, benchmark.hr[:first], scale, protocol, device, lr_refs)
     record = {
         **summarise(images).to_dict(),
-        "convention": convention(scale, y_rounding, device, ensemble, tile, lr_files, precision),
+        "convention": convention(scale, protocol, device),
         "images": images.to_dict("records"),
     }
-    if tile is not None:
-        record["tiling"] = _tiling(model, benchmark.hr, scale, device, ensemble, tile, precision)
+    if protocol.tile is not None:
+        record["tiling"] = _tiling(model, benchmark.hr[:first], scale, protocol, device)
     return record
 
 
@@ -198,57 +219,82 @@ def summarise(frame: pd.DataFrame) -> pd.Series:
 
 
 def convention(
-    scale: int,
-    y_rounding: str = "matlab",
-    device: str | torch.device = "cpu",
-    ensemble: bool = False,
-    tile: int | None = None,
-    lr_files: bool = False,
-    precision: Precision = "32-true",
+    scale: int, protocol: Protocol = PAPERS, device: str | torch.device = "cpu"
 ) -> dict[str, str | int]:
     """State how `evaluate` computes its numbers, to be kept beside them.
 
     Parameters
     ----------
-    scale, y_rounding, device, ensemble, tile, precision
+    scale, protocol, device
         As in `evaluate`.
-    lr_files : bool
-        Whether LR images were read from files.
 
     Returns
     -------
     dict
         Each value in words a table can print; border in pixels.
     """
-    shrunk = f"MATLAB-style bicubic ×1/{scale} of HR (cropped to a multiple of {scale}), rounded to 8 bits"
+    lr = "the data set's own files" if protocol.lr == FILES else SHRINKING[protocol.lr].told(scale)
+    if protocol.zeros:
+        lr += f"; filled with zeros to multiples of {protocol.zeros} px before the network"
+    tiling = "none: whole images"
+    if protocol.tile:
+        tiling = f"tiles of {protocol.tile}×{protocol.tile} LR pixels with {protocol.overlap} around"
     return {
-        "lr": "the data set's own files" if lr_files else shrunk,
+        "lr": lr,
         "sr": "clamped and rounded to 8 bits",
         "channel": "Y of BT.601 in studio swing (psnr_y, ssim_y); RGB, SSIM averaged (psnr_rgb, ssim_rgb)",
-        "y_rounding": y_rounding,
-        "border": scale,
+        "y_rounding": protocol.y_rounding,
+        "border": protocol.left_out(scale),
         "ssim": "11×11 Gaussian window, σ 1.5, valid region",
-        "tiling": f"tiles of {tile}×{tile} LR pixels with {OVERLAP} around" if tile else "none: whole images",
-        "ensemble": "mean of 8 flips and rotations" if ensemble else "none",
-        "dtype": f"{TOLD[precision]}, float64 metrics of 8-bit images",
+        "tiling": tiling,
+        "ensemble": "mean of 8 flips and rotations" if protocol.ensemble else "none",
+        "dtype": f"{TOLD[protocol.precision]}, float64 metrics of 8-bit images",
         "device": f"network on {torch.device(device).type}, metrics on the CPU",
     }
 
 
+def quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, protocol: Protocol) -> dict[str, float]:
+    """The four numbers of one SR image; an error names its file."""
+    try:
+        return image_quality(sr, hr, protocol.left_out(scale), protocol.y_rounding)
+    except InputError as error:
+        raise InputError(f"{ref.path}: {error}") from None
+
+
+def _enlarged(
+    model: nn.Module | None, lr: Pixels, scale: int, protocol: Protocol, device: str | torch.device, tiles: bool = True
+) -> Pixels:
+    """As a protocol says; without its tiles if those are what is judged."""
+    return super_resolve(
+        model,
+        lr,
+        scale,
+        device,
+        protocol.ensemble,
+        protocol.tile if tiles else None,
+        protocol.precision,
+        protocol.overlap,
+        protocol.zeros,
+    )
+
+
+def _in_8_bits(image: Pixels) -> UInt8[Tensor, "3 _h _w"]:
+    return image if image.dtype == torch.uint8 else (image.double() / 257).round().to(torch.uint8)
+
+
 def _tiling(
-    model: nn.Module | None,
-    refs: Sequence[ImageRef],
-    scale: int,
-    device: str | torch.device,
-    ensemble: bool,
-    tile: int,
-    precision: Precision,
+    model: nn.Module | None, refs: Sequence[ImageRef], scale: int, protocol: Protocol, device: str | torch.device
 ) -> dict[str, str | int | float | None] | None:
+    shrink = SHRINKING["matlab" if protocol.lr == FILES else protocol.lr].shrink
     for ref in refs:
-        lr = downscale(_hr(ref, scale), scale)
-        if max(lr.shape[1:]) > tile:
+        lr = shrink(_hr(ref, scale), scale)
+        if max(lr.shape[1:]) > protocol.tile:
             (height, width), levels, psnr = deviation(
-                lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision), lr, scale, tile
+                lambda part: _enlarged(model, part, scale, protocol, device, tiles=False),
+                lr,
+                scale,
+                protocol.tile,
+                protocol.overlap,
             )
             where = {"image": ref.name, "width": width, "height": height}
             return {**where, "levels": levels, "psnr": psnr if levels else None}
@@ -260,13 +306,6 @@ def _hr(ref: ImageRef, scale: int) -> Pixels:
     image = ref.read()
     try:
         return modcrop(image, scale)
-    except InputError as error:
-        raise InputError(f"{ref.path}: {error}") from None
-
-
-def _quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, y_rounding: str) -> dict[str, float]:
-    try:
-        return image_quality(sr, hr, scale, y_rounding)
     except InputError as error:
         raise InputError(f"{ref.path}: {error}") from None
 

@@ -7,9 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from srlab.errors import InputError
+from srlab.weights.catalogue import by_checksum
 
 SOURCE = "Table 2 of https://arxiv.org/abs/2503.06671"
-PUBLISHED_AS = {"hit_srf": "HiT-SRF", "esc": "ESC", "esc_light": "ESC-light", "esc_fp": "ESC-FP"}
+PUBLISHED_AS = {
+    "hit_srf": "HiT-SRF",
+    "elan_light": "ELAN-light",
+    "esc": "ESC",
+    "esc_light": "ESC-light",
+    "esc_fp": "ESC-FP",
+}
 DECIMALS = {"psnr_y": 2, "ssim_y": 4}
 FORMATS = ("markdown", "csv", "latex")
 KEYS = ("model", "dataset", "scale", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "convention", "images")
@@ -35,7 +42,7 @@ def published() -> pd.DataFrame:
     pandas.DataFrame
         Columns method, dataset (lower case), scale, psnr_y, ssim_y; a row for each number that is reported.
     """
-    wide = pd.read_csv(Path(__file__).with_name("published.csv"))
+    wide = _table()
     rows = [
         wide[["method", "scale"]].assign(
             dataset=dataset, psnr_y=wide[f"{dataset}_psnr"], ssim_y=wide[f"{dataset}_ssim"]
@@ -43,6 +50,23 @@ def published() -> pd.DataFrame:
         for dataset in ("set5", "set14", "b100", "urban100", "manga109")
     ]
     return pd.concat(rows).dropna(subset="psnr_y")
+
+
+def published_costs(dataset: str, scale: int) -> pd.DataFrame:
+    """What the same table has of costs, for 1280×720 pixels on its authors' GPU, float32, batch 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a method: method, psnr_y (dB, on the data set), latency_ms, memory_mb, parameters.
+    """
+    rows = _table().query("scale == @scale").rename(columns={f"{dataset.lower()}_psnr": "psnr_y"})
+    rows = rows.assign(parameters=1000 * rows["params_k"]).dropna(subset="psnr_y").reset_index(drop=True)
+    return rows[["method", "psnr_y", "latency_ms", "memory_mb", "parameters"]]
+
+
+def _table() -> pd.DataFrame:
+    return pd.read_csv(Path(__file__).with_name("published.csv"))
 
 
 def read_records(paths: Sequence[Path]) -> list[dict]:
@@ -140,11 +164,20 @@ def render(records: Sequence[dict], form: str = "markdown") -> str:
             bold.format(text) if mark else text for text, mark in zip(shown[quality], best, strict=True)
         ]
     shown = shown.rename(columns=HEADINGS)
-    note = " ".join([*conventions(records), f"Published: {SOURCE}."])
+    note = " ".join([*conventions(records), *_origins(records), f"Published: {SOURCE}."])
     if form == "latex":
         return shown.to_latex(index=False, escape=False).replace("_", r"\_") + f"% {note}\n"
     align = ("left", "left", *["right"] * (len(HEADINGS) - 2))
     return f"{shown.to_markdown(index=False, colalign=align, disable_numparse=True)}\n\n{note}\n"
+
+
+def _origins(records: Sequence[dict]) -> list[str]:
+    """Who trained the catalogued weights that were tested, in one sentence; nothing where there are none."""
+    trained = {}
+    for record in records:
+        if known := by_checksum(record.get("weights", {}).get("sha256", "")):
+            trained[record["model"]] = known.trained
+    return [f"Trained: {'; '.join(f'{model} {by}' for model, by in trained.items())}."] if trained else []
 
 
 def _figure(value: float, digits: int, sign: str, minus: str, nothing: str) -> str:

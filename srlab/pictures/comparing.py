@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError
 from srlab.measure.evaluation import convention, super_resolve
+from srlab.measure.protocol import Protocol
 from srlab.measure.metrics import luma, psnr
 from srlab.measure.precision import TOLD, Precision
 from srlab.models.registry import entry
@@ -176,7 +177,7 @@ def compare(
         crop, why = most_disputed([*sr.values()]), "where the models differ most (standard deviation of Y)"
     elif crop is None:
         crop, why = most_disputed([hr, *sr.values()]), "where SR and HR differ most"
-    how, sources = convention(scale, tile=tile), {}
+    how, sources = convention(scale, Protocol(tile=tile)), {}
     for each in contenders:
         if each.network:
             sources.setdefault(each.source, []).append(each.name)

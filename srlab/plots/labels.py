@@ -121,6 +121,7 @@ def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
         places = [ax.transData.transform((name.x, name.y)) for name in own]
         taken = [Bbox.from_extents(*(at - 3 * points), *(at + 3 * points)) for at in places]
         taken += [Bbox.from_extents(*(at - points), *(at + points)) for at in _drawn(ax, 4 * points)]
+        taken += _large(ax, points)
         for name, at in zip(own, places, strict=True):
             text = _written(ax, name, {"shrinkB": 2.0})
             text.set_ha("center")
@@ -140,6 +141,17 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
         for start, end in zip(ends[:-1], ends[1:], strict=True):
             found.append(np.linspace(start, end, 2 + int(np.hypot(*(end - start)) / step)))
     return np.concatenate([np.empty((0, 2)), *found])
+
+
+def _large(ax: Axes, points: float) -> list[Bbox]:
+    """Around markers that are wider than the 6 points which a name keeps away from its own."""
+    boxes = []
+    for each in ax.collections:
+        if isinstance(each, PathCollection) and len(each.get_sizes()) and each.get_sizes().max() > 36:
+            places = ax.transData.transform(each.get_offsets())
+            halves = points * np.sqrt(np.broadcast_to(each.get_sizes(), len(places))) / 2
+            boxes += [Bbox.from_extents(*(at - half), *(at + half)) for at, half in zip(places, halves, strict=True)]
+    return boxes
 
 
 def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken: Sequence[Bbox]) -> Bbox:

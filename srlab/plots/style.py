@@ -61,6 +61,8 @@ STYLE = {
     "elan_light": Appearance("#DDAA33", "o"),
     "elann": Appearance("#DDAA33", "^"),
     "elann_own": Appearance("#DDAA33", "v"),
+    "dctlsa": Appearance("#88CCEE", "P"),
+    "craft": Appearance("#661100", "d"),
     "esc": Appearance("#117733", "p"),
     "esc_light": Appearance("#117733", "H"),
     "esc_fp": Appearance("#117733", "D"),

@@ -142,8 +142,7 @@ def open_network(model: str, weights: Path, scale: int) -> nn.Module:
     weights, source = Path(weights), f"weights {weights}"
     if weights.suffix.lower() == ".safetensors":
         tensors, metadata = load_tensors(weights)
-        if metadata.keys() >= Held.model_fields.keys():
-            held = _held(metadata, source)
+        if held := held_by(metadata, source):
             if (held.model, held.scale) != (model, scale):
                 raise InputError(f"{source} are of {held}, not {model} ×{scale}")
             return _rebuild(held, tensors, source)
@@ -300,6 +299,17 @@ def from_released(name: str, state_dict: StateDict, **config: object) -> nn.Modu
     return fit(module, released.rename(unwrap(state_dict)), f"the released '{name}' state dict")
 
 
+def held_by(metadata: dict[str, object], source: str) -> Held | None:
+    """Which network a file's metadata names; None if it is no file of :func:`save_network`.
+
+    Raises
+    ------
+    InputError
+        If it names one in a way that cannot be.
+    """
+    return _held(metadata, source) if metadata.keys() >= Held.model_fields.keys() else None
+
+
 def _held(metadata: dict[str, object], source: str) -> Held:
     try:
         return Held.model_validate(metadata)
@@ -328,12 +338,13 @@ def _released(model: str, scale: int, tensors: StateDict, source: str) -> nn.Mod
     except InputError:
         others = ((name, other) for name in RELEASED if name in REGISTRY for other in SCALES)
         for name, other in others:
-            if (name, other) != (model, scale) and _fits(name, other, tensors):
+            if (name, other) != (model, scale) and fits(name, other, tensors):
                 raise InputError(f"{source} are of {name} ×{other}, not {model} ×{scale}") from None
         raise
 
 
-def _fits(model: str, scale: int, tensors: StateDict) -> bool:
+def fits(model: str, scale: int, tensors: StateDict) -> bool:
+    """Whether released weights are of that network, by names and shapes."""
     with torch.device("meta"):
         outline = build(model, scale)
     try:

@@ -29,6 +29,53 @@ class FromSpandrel(nn.Module):
         return self.descriptor(lr)
 
 
+def load(weights: Mapping[str, Tensor], source: str, why: str):
+    """What spandrel makes of weights of a network from RGB to RGB.
+
+    Parameters
+    ----------
+    weights, source
+        As in `open_with_spandrel`.
+    why : str
+        Why spandrel is asked, for messages.
+
+    Returns
+    -------
+    spandrel.ImageModelDescriptor
+
+    Raises
+    ------
+    InputError
+        If spandrel is not installed, does not know the weights, or they map other channels.
+    """
+    try:
+        import spandrel
+    except ModuleNotFoundError:
+        raise InputError(
+            f"{source}: {why}; networks of others are read after `pip install 'srlab[zoo]'`"
+        ) from None
+    except Exception as error:  # torchvision of another build than torch fails with a RuntimeError
+        raise InputError(
+            f"{source}: {why}; spandrel, which reads those of others, cannot be imported ({one_line(error)}); "
+            "torchvision must be the build that belongs to torch"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about how networks are written
+            descriptor = spandrel.ModelLoader().load_from_state_dict(dict(weights))
+    except spandrel.UnsupportedModelError:
+        raise InputError(f"{source} are of no network that spandrel knows, and {why}") from None
+    except Exception as error:  # names as in a network it knows, and shapes that are not
+        raise InputError(f"{source}: spandrel cannot load them ({one_line(error)})") from error
+    channels = (descriptor.input_channels, descriptor.output_channels)
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or channels != (3, 3):
+        raise InputError(
+            f"{source}: {descriptor.architecture.name} maps {channels[0]} channels to {channels[1]}; "
+            "a network from RGB to RGB is expected"
+        )
+    return descriptor
+
+
 def open_with_spandrel(model: str, weights: Mapping[str, Tensor], scale: int, source: str) -> FromSpandrel:
     """Build the network that weights belong to.
 
@@ -51,39 +98,11 @@ def open_with_spandrel(model: str, weights: Mapping[str, Tensor], scale: int, so
     Raises
     ------
     InputError
-        If spandrel is not installed, does not know the weights, or they are of another architecture, scale or
-        number of channels.
+        As `load` does, and if the weights are of another architecture or scale.
     """
-    try:
-        import spandrel
-    except ModuleNotFoundError:
-        raise InputError(
-            f"model '{model}' is none of `srlab models`; others are read after `pip install 'srlab[zoo]'`"
-        ) from None
-    except Exception as error:  # torchvision of another build than torch fails with a RuntimeError
-        raise InputError(
-            f"model '{model}' needs spandrel, which cannot be imported ({one_line(error)}); "
-            "torchvision must be the build that belongs to torch"
-        ) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, about how networks are written
-            descriptor = spandrel.ModelLoader().load_from_state_dict(dict(weights))
-    except spandrel.UnsupportedModelError:
-        raise InputError(
-            f"{source} are of no network that spandrel knows, and '{model}' is none of `srlab models`"
-        ) from None
-    except Exception as error:  # names as in a network it knows, and shapes that are not
-        raise InputError(f"{source}: spandrel cannot load them ({one_line(error)})") from error
-
+    descriptor = load(weights, source, f"'{model}' is none of `srlab models`")
     architecture = descriptor.architecture
     same = model.casefold() in (architecture.name.casefold(), architecture.id.casefold())
     if not same or descriptor.scale != scale:
         raise InputError(f"{source} are of {architecture.name} ×{descriptor.scale}, not {model} ×{scale}")
-    channels = (descriptor.input_channels, descriptor.output_channels)
-    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or channels != (3, 3):
-        raise InputError(
-            f"{source}: {architecture.name} maps {channels[0]} channels to {channels[1]}; "
-            "a network from RGB to RGB is expected"
-        )
     return FromSpandrel(descriptor).eval()

@@ -145,7 +145,7 @@ def test_profile_prints_what_was_measured_and_on_what(srlab):
         (["evaluate", "--model", "lcoan", "--weights", "/nonexistent.safetensors"], "there is no such file"),
         (["evaluate", "--weights", "w.pth"], "--weights w.pth: there is no --model for it"),
         (["evaluate", "--tile", "0"], "tile 0 with an overlap of 32 pixels"),
-        (["evaluate", "--lr-files"], "no LR files"),
+        (["evaluate", "--lr", "files"], "no LR files"),
         (["table", "/nonexistent.json"], "/nonexistent.json: cannot be read"),
         (["evaluate", "--scale", "5"], "scale is 5; allowed are 2, 3, 4, 8"),
         (["evaluate", "--y-rounding", "up"], "y_rounding 'up': 'matlab' or 'none' is expected"),
@@ -163,3 +163,48 @@ def test_bad_input_is_one_sentence_and_status_2(srlab, arguments, told, tmp_path
 def test_every_command_explains_itself():
     for command in app.registered_commands:
         assert command.callback.__doc__.strip()
+
+
+def test_weights_are_listed_and_checked(srlab, tmp_path):
+    from srlab.models import build
+    from srlab.weights.checkpoints import save_network
+
+    listed = srlab("weights", "list")
+    assert listed.returncode == 0
+    for told in ("elan_light_x4.pth", "433400f0b3182d1c", "MIT", "https://github.com/zengkun301/DCTLSA"):
+        assert told in listed.stdout
+    config = {"channels": 8, "groups": 1, "blocks": 1}
+    save_network(tmp_path / "own.safetensors", build("edsr_like", 2, 0, **config), "edsr_like", 2, config)
+    good = srlab("weights", "check", str(tmp_path))
+    assert good.returncode == 0, good.stdout
+    assert "edsr_like ×2" in good.stdout and "not in the catalogue" in good.stdout and "errors: 0" in good.stdout
+    (tmp_path / "hit_srf_x4.pth").write_bytes(b"cut off")
+    bad = srlab("weights", "check", str(tmp_path))
+    assert bad.returncode == 1 and "cannot be opened" in bad.stdout and "errors: 1" in bad.stdout
+
+
+def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_path):
+    from srlab.data.images import write_png
+    from srlab.data.sources import embedded
+    from srlab.models import build
+    from srlab.weights.checkpoints import save_network
+
+    folder, where = tmp_path / "weights", {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": str(tmp_path / "data")}
+    hr = embedded().benchmarks["held-out"][0].read()[:, :64, :48]
+    write_png(tmp_path / "data/benchmark/Set5/HR/a.png", hr)
+    for name, config in {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {"channels": 6}}.items():
+        save_network(folder / f"{name}.safetensors", build(name, 4, 0, **config), name, 4, config)
+    early = srlab("field", "show", **where)
+    assert early.returncode == 2 and "no records; `srlab field quality` makes them" in early.stderr
+    made = srlab("field", "quality", str(folder), "--data", "Set5", **where)
+    assert made.returncode == 0, made.stderr
+    shown = srlab("field", "show", **where)
+    assert "| edsr_like" in shown.stdout and "not measured yet" in shown.stdout
+    assert "`srlab field costs` measures it" in srlab("field", "draw", **where).stderr
+    timed = srlab("field", "costs", str(folder), "--only", "edsr_like", "--repeats", "1", "--warmup", "0", **where)
+    assert timed.returncode == 0, timed.stderr
+    drawn = srlab("field", "draw", **where)
+    assert drawn.returncode == 0, drawn.stderr
+    for kind in ("png", "svg", "json"):
+        assert (tmp_path / "released-weights" / "figures" / f"field.{kind}").is_file()
+    assert "1280×720" in (tmp_path / "released-weights/tables/field.csv").read_text()

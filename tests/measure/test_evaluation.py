@@ -4,15 +4,17 @@ import torch
 from torch import nn
 
 from srlab.data.images import write_png
-from srlab.data.layouts import open_benchmark
+from srlab.data.layouts import held_out, open_benchmark
 from srlab.data.resize import downscale, upscale
 from srlab.data.sources import ImageRef, embedded, open_data
 from srlab.errors import InputError
-from srlab.measure.evaluation import assess, convention, evaluate, summarise, super_resolve
+from srlab.measure.evaluation import assess, convention, evaluate, restored, summarise, super_resolve
 from srlab.measure.metrics import image_quality
+from srlab.measure.protocol import Protocol
 
 HELD_OUT = embedded().benchmarks["held-out"]
 IMAGE = HELD_OUT[0].read()
+HELD_OUT_BENCHMARK = held_out()
 
 
 class Bicubic(nn.Module):
@@ -55,7 +57,7 @@ def test_bicubic_on_the_embedded_crops():
     ],
 )
 def test_the_papers_bicubic_baselines(shared_data, benchmark, scale, y_rounding, psnr_y, ssim_y):
-    mean = summarise(evaluate(None, open_data(shared_data).benchmarks[benchmark], scale, y_rounding))
+    mean = summarise(evaluate(None, open_data(shared_data).benchmarks[benchmark], scale, Protocol(y_rounding)))
     assert mean["psnr_y"] == pytest.approx(psnr_y, abs=0.01)
     assert mean["ssim_y"] == pytest.approx(ssim_y, abs=0.0005)
 
@@ -150,7 +152,7 @@ def _benchmark(folder, lr=lambda hr: downscale(hr, 2)):
 
 def test_lr_files_are_used_only_when_asked_and_the_record_says_so(tmp_path):
     benchmark = _benchmark(tmp_path, lambda hr: 255 - downscale(hr, 2))
-    own, made = assess(None, benchmark, 2, lr_files=True), assess(None, benchmark, 2)
+    own, made = assess(None, benchmark, 2, Protocol(lr="files")), assess(None, benchmark, 2)
     assert own["psnr_y"] < 15 < made["psnr_y"]
     assert own["convention"]["lr"] == "the data set's own files" and "bicubic" in made["convention"]["lr"]
 
@@ -158,17 +160,17 @@ def test_lr_files_are_used_only_when_asked_and_the_record_says_so(tmp_path):
 def test_an_lr_file_of_another_size_is_refused(tmp_path):
     benchmark = _benchmark(tmp_path, lambda hr: downscale(hr, 4))
     with pytest.raises(InputError, match=r"ax2.png: 12×15 pixels; 24×30, HR at 1/2, is expected"):
-        assess(None, benchmark, 2, lr_files=True)
+        assess(None, benchmark, 2, Protocol(lr="files"))
 
 
 def test_a_record_says_how_it_was_made_and_what_tiling_changed(tmp_path):
     benchmark = _benchmark(tmp_path)
-    record = assess(None, benchmark, 2, "none", ensemble=True, tile=16)
-    assert record["convention"] == convention(2, "none", "cpu", ensemble=True, tile=16)
+    record = assess(None, benchmark, 2, Protocol("none", ensemble=True, tile=16))
+    assert record["convention"] == convention(2, Protocol("none", ensemble=True, tile=16))
     assert record["tiling"] == {"image": "a", "width": 24, "height": 30, "levels": 0.0, "psnr": None}
     assert [image["name"] for image in record["images"]] == ["a"]
     assert record["psnr_y"] == record["images"][0]["psnr_y"]
-    assert assess(None, benchmark, 2, tile=64)["tiling"] is None and "tiling" not in assess(
+    assert assess(None, benchmark, 2, Protocol(tile=64))["tiling"] is None and "tiling" not in assess(
         None, benchmark, 2
     )
 
@@ -188,9 +190,67 @@ def test_summarise_is_the_mean():
 
 
 def test_convention_says_what_was_asked_for():
-    said = convention(3, "none")
+    said = convention(3, Protocol("none"))
     assert said["border"] == 3 and said["y_rounding"] == "none" and "1/3" in said["lr"]
     assert {"channel", "sr", "ssim", "dtype", "device"} < set(said)
     assert (said["tiling"], said["ensemble"]) == ("none: whole images", "none")
-    other = convention(3, "none", "cuda", ensemble=True, tile=48, lr_files=True)
+    other = convention(3, Protocol("none", ensemble=True, tile=48, lr="files"), "cuda")
     assert "48×48" in other["tiling"] and "8 flips" in other["ensemble"] and "cuda" in other["device"]
+
+
+class Last(nn.Module):
+    """Enlarges by repetition, and adds the brightness of the last row and column that it is given."""
+
+    def forward(self, x):
+        return x.repeat_interleave(2, -1).repeat_interleave(2, -2) * 0.5 + 0.5 * x[..., -1:, -1:]
+
+
+def test_zeros_are_what_the_network_sees_beyond_the_edge_and_are_cropped():
+    image = torch.full((3, 10, 13), 200, dtype=torch.uint8)
+    assert super_resolve(Last(), image, 2).unique().tolist() == [200]
+    filled = super_resolve(Last(), image, 2, zeros=8)
+    assert filled.shape == (3, 20, 26) and filled.unique().tolist() == [100]
+    assert torch.equal(super_resolve(Last(), image[:, :8, :8], 2, zeros=8), super_resolve(Last(), image[:, :8, :8], 2))
+
+
+def test_each_part_of_the_protocol_reaches_the_numbers():
+    usual = evaluate(None, HELD_OUT[:1], 4).iloc[0]
+    for changed in (
+        Protocol("none"),
+        Protocol(border=0),
+        Protocol(lr="unrounded"),
+        Protocol(lr="pillow"),
+        Protocol(lr="opencv"),
+    ):
+        assert evaluate(None, HELD_OUT[:1], 4, changed).iloc[0]["psnr_y"] != usual["psnr_y"]
+        assert convention(4, changed) != convention(4)
+    assert evaluate(None, HELD_OUT[:1], 4, Protocol(border=4)).iloc[0].equals(usual)
+
+
+def test_lr_of_16_bits_is_compared_in_8():
+    [(_, sr, hr)] = restored(None, HELD_OUT[:1], 4, Protocol(lr="unrounded"))
+    assert sr.dtype == hr.dtype == torch.uint8
+    usual = super_resolve(None, downscale(hr, 4), 4)
+    assert 0 < (sr.int() - usual.int()).abs().max() <= 3
+
+
+def test_tiles_without_surroundings_change_more():
+    network = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
+    lr = IMAGE[:, :40, :40]
+    whole = super_resolve(network, lr, 2)
+    assert torch.equal(super_resolve(network, lr, 2, tile=16, overlap=8), whole)
+    assert not torch.equal(super_resolve(network, lr, 2, tile=16, overlap=0), whole)
+
+
+def test_only_the_first_images():
+    record = assess(None, HELD_OUT_BENCHMARK, 2, first=2)
+    assert [image["name"] for image in record["images"]] == [ref.name for ref in HELD_OUT[:2]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"lr": "nearest"}, "lr 'nearest' is unknown"), ({"border": -1}, "border -1"), ({"zeros": 0}, "zeros 0")],
+)
+def test_a_protocol_that_cannot_be_is_refused(wrong, told):
+    with pytest.raises(InputError, match=told):
+        Protocol(**wrong)

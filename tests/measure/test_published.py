@@ -5,7 +5,10 @@ import pytest
 from kept import ROOT, results
 
 from srlab.errors import InputError
+from srlab.findings.field import costs_markdown
 from srlab.measure.evaluation import convention
+from srlab.measure.field import read_field
+from srlab.measure.protocol import Protocol
 from srlab.measure.published import compare, published, read_records, render
 
 
@@ -18,7 +21,7 @@ def record(model="hit_srf", dataset="Set5", psnr_y=32.5691, ssim_y=0.89999, scal
         "ssim_y": ssim_y,
         "psnr_rgb": 30.65,
         "ssim_rgb": 0.87,
-        "convention": convention(scale, "none"),
+        "convention": convention(scale, Protocol("none")),
         "images": [{}] * 5,
         **more,
     }
@@ -76,7 +79,7 @@ def test_latex_is_escaped_and_bold():
 
 
 def test_conventions_that_differ_are_both_told_and_so_is_what_tiling_changed():
-    other = record(dataset="Set14", convention=convention(4, "matlab", tile=64))
+    other = record(dataset="Set14", convention=convention(4, Protocol("matlab", tile=64)))
     cut = {"image": "baby", "width": 128, "height": 96, "levels": 9.0, "psnr": 55.61}
     same = {**cut, "levels": 0.0, "psnr": None}
     text = render([record(), {**other, "tiling": cut}, {**record(dataset="B100"), "tiling": same}])
@@ -108,8 +111,9 @@ def test_bad_calls_are_refused(records, form, told):
 
 
 def test_the_readme_shows_what_was_recorded_and_it_is_what_was_published():
-    records = read_records([results() / "released-weights/hit_srf_x4.json"])
-    assert render(records) in (ROOT / "README.md").read_text()
+    records, costs = read_field(results() / "released-weights")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert render(records) in readme and costs_markdown(records, costs) in readme
     measured = compare(records).query("model == 'hit_srf'")
     assert measured["dataset"].tolist() == ["Set5", "Set14", "B100", "Urban100"]
     assert measured["psnr_y_difference"].abs().max() <= 0.02

@@ -11,6 +11,7 @@ from srlab.data.sources import open_data
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate, summarise
 from srlab.measure.profiling import count_parameters
+from srlab.measure.protocol import Protocol
 from srlab.models import build
 from srlab.models.elan import Shift, plain_shift
 from srlab.weights.checkpoints import from_released, open_network
@@ -76,5 +77,5 @@ def test_trained_weights_give_the_measured_numbers(shared_data: Path, benchmark,
     if not path.is_file():
         pytest.skip(f"needs Fried Rice Lab's weights at {path}")
     refs = open_data(shared_data).benchmarks[benchmark]
-    found = summarise(evaluate(open_network("elan_light", path, 4), refs, 4, y_rounding="none"))
+    found = summarise(evaluate(open_network("elan_light", path, 4), refs, 4, Protocol("none")))
     assert found["psnr_y"] == pytest.approx(psnr, abs=0.001)

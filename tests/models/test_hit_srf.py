@@ -9,6 +9,7 @@ from srlab.data.sources import open_data
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate, summarise
 from srlab.measure.profiling import count_parameters
+from srlab.measure.protocol import Protocol
 from srlab.models import build
 from srlab.weights.checkpoints import from_released, read_pth
 
@@ -53,5 +54,5 @@ def test_released_weights_give_the_published_numbers(shared_data: Path, benchmar
         pytest.skip(f"needs the released weights at {path}")
     network = from_released("hit_srf", read_pth(path), **PUBLISHED)
     refs = open_data(shared_data).benchmarks[benchmark]
-    found = summarise(evaluate(network, refs, 4, y_rounding="none"))
+    found = summarise(evaluate(network, refs, 4, Protocol("none")))
     assert found["psnr_y"] == pytest.approx(psnr, abs=0.01)

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kept import references
+from kept import references, results
 from matplotlib.figure import Figure
 
 from srlab import findings, plots
 from srlab.errors import InputError
 
 #: Kept studies with figures of numbers.
-STUDIES = [folder for folder in references() if any(folder.glob("figures/*.json"))]
+STUDIES = [
+    folder for folder in (*references(), results() / "released-weights") if any(folder.glob("figures/*.json"))
+]
 #: What tables of gains are made of: the images, by what, against what.
 GAINS = {
     "sharing": ("model", "edsr_like"),

@@ -5,6 +5,7 @@ import pytest
 from legible import faults
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from srlab.plots.labels import CONTRAST, Name, _luminance, name_lines, name_points, readable, signed, spread, tell
 from srlab.plots.style import STYLE, blank
@@ -56,6 +57,18 @@ def test_names_of_points_lie_on_no_other_name_and_within_the_panel():
     for text in ax.texts:
         box = Text.get_window_extent(text)
         assert panel.x0 - 1 <= box.x0 and box.x1 <= panel.x1 + 1 and panel.y0 - 1 <= box.y0 and box.y1 <= panel.y1 + 1
+
+
+def test_names_of_points_stay_off_large_markers():
+    figure = blank(3.0, 3.0)
+    ax = figure.subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.scatter([0.5], [0.5], s=900)  # 30 points wide
+    name_points({ax: [Name("large", 0.5, 0.5)]})
+    figure.draw_without_rendering()
+    [text], middle = ax.texts, ax.transData.transform((0.5, 0.5))
+    box, half = Text.get_window_extent(text), 15 * figure.dpi / 72
+    assert not box.overlaps(Bbox.from_extents(*(middle - half), *(middle + half)))
 
 
 def test_messages_break_into_lines_and_minus_is_no_hyphen():

@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_refused(stand_in, weights):
 def test_without_spandrel_a_sentence_says_what_to_install(weights, monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(
-        InputError, match=r"model 'craft' is none of `srlab models`.*pip install 'srlab\[zoo\]'"
+        InputError, match=r"released\.pth: 'craft' is none of `srlab models`; .*pip install 'srlab\[zoo\]'"
     ):
         open_network("craft", weights()[0], 4)
 
@@ -167,14 +167,16 @@ def test_spandrel_itself_loads_pads_and_names_a_network(tmp_path):
 
 
 @pytest.mark.slow
-def test_released_weights_give_what_they_gave_through_spandrel_alone(shared_data):
+@pytest.mark.parametrize(("name", "psnr"), [("craft", 32.387), ("dctlsa", 32.520)])
+def test_released_weights_give_what_they_gave_through_spandrel_alone(shared_data, name, psnr):
     pytest.importorskip("spandrel", reason="needs the extra srlab[zoo]")
     from srlab.data.sources import open_data
     from srlab.measure.evaluation import evaluate, summarise
+    from srlab.measure.protocol import Protocol
 
-    path = shared_data.parent / "weights" / "craft_x4.pth"
+    path = shared_data.parent / "weights" / f"{name}_x4.pth"
     if not path.is_file():
         pytest.skip(f"needs the released weights at {path}")
     refs = open_data(shared_data).benchmarks["Set5"]
-    found = summarise(evaluate(open_network("craft", path, 4), refs, 4, "none"))
-    assert found["psnr_y"] == pytest.approx(32.387, abs=0.001)
+    found = summarise(evaluate(open_network(name, path, 4), refs, 4, Protocol("none")))
+    assert found["psnr_y"] == pytest.approx(psnr, abs=0.001)

@@ -1,0 +1,99 @@
+"""Released networks on one chart: quality and costs, measured here, beside what papers publish."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srlab.commands.options import DeviceName
+from srlab.commands.weights import Folder
+
+app = typer.Typer(
+    help="Released networks ×4 side by side: `quality`, `costs`, then `show` and `draw`.", no_args_is_help=True
+)
+Only = Annotated[list[str] | None, typer.Option(help="A network's name; repeatable. All of the folder without it.")]
+
+
+def records_folder() -> Path:
+    """released-weights/ in the folder of results."""
+    from srlab.study.study import find_root
+
+    return find_root() / (os.environ.get("SRLAB_RESULTS") or "results") / "released-weights"
+
+
+@app.command()
+def quality(
+    folder: Folder,
+    only: Only = None,
+    data: Annotated[list[str] | None, typer.Option(help="A data set; repeatable. The papers' four without it.")] = None,
+    device: DeviceName = "auto",
+) -> None:
+    """PSNR and SSIM of bicubic interpolation and every network of a folder: a record each, in released-weights/.
+
+    What is recorded is kept, so an interrupted command goes on. Run it before `costs`, or after: they are apart.
+    """
+    from srlab.data.layouts import find_benchmarks
+    from srlab.files import check_writable
+    from srlab.measure.devices import choose_device
+    from srlab.measure.field import DATA_SETS, contenders, make_records
+
+    into = records_folder()
+    check_writable(into)
+    benchmarks = [benchmark for name in data or DATA_SETS for benchmark in find_benchmarks(name)]
+    make_records(contenders(folder, only or ()), benchmarks, into, choose_device(device))
+    typer.echo(f"records in {into}; `srlab field show` prints them")
+
+
+@app.command()
+def costs(
+    folder: Folder,
+    only: Only = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 7,
+    warmup: Annotated[int, typer.Option(min=0, help="Rounds before them.")] = 1,
+    device: DeviceName = "auto",
+) -> None:
+    """Time and memory of all networks of a folder in one run, in turn, for 1280×720 and 512×512 pixels of output.
+
+    Nothing else should run meanwhile.
+    """
+    from srlab.files import check_writable
+    from srlab.measure.devices import choose_device
+    from srlab.measure.field import contenders, measure_costs
+
+    into = records_folder()
+    check_writable(into)
+    field = contenders(folder, only or ())
+    table = measure_costs(field, into, choose_device(device), repeats, warmup)
+    shown = ["label", "height", "width", "median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "parameters"]
+    typer.echo(table[shown].round(1).to_string(index=False))
+
+
+@app.command()
+def show() -> None:
+    """Print both tables as README has them, from the records and the costs."""
+    from srlab.findings.field import costs_markdown
+    from srlab.measure.field import read_field
+    from srlab.measure.published import render
+
+    records, measured = read_field(records_folder())
+    typer.echo(f"{render(records)}\n{costs_markdown(records, measured)}", nl=False)
+
+
+@app.command()
+def draw() -> None:
+    """Draw the chart, from the records and the costs: PSNR against latency, with memory as area."""
+    from srlab.errors import InputError
+    from srlab.findings.field import elsewhere, measured
+    from srlab.measure.field import COSTS, read_field
+    from srlab.plots.drawings import draw as drawn
+
+    into = records_folder()
+    records, timed = read_field(into)
+    if timed is None:
+        raise InputError(f"{into / COSTS}: no such file; `srlab field costs` measures it")
+    table = measured(records, timed)
+    drawn("field", into, table, elsewhere(table["dataset"].iloc[0]))
+    typer.echo(into / "figures" / "field.png")

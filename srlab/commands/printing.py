@@ -1,0 +1,12 @@
+"""How commands print tables."""
+
+from __future__ import annotations
+
+import typer
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Rows of as many cells, the first of them headings, in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

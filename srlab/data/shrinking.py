@@ -1,0 +1,56 @@
+"""Ways to make an LR image of an HR one: the papers', and others that are taken for it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from srlab.data.resize import downscale
+
+HR = UInt8[Tensor, "3 H W"]
+LR = UInt8[Tensor, "3 h w"] | UInt16[Tensor, "3 h w"]
+
+
+def in_16_bits(image: HR, scale: int) -> LR:
+    """As `downscale`, the same range in 257 times as fine levels: as good as not rounded."""
+    return downscale((257 * image.int()).to(torch.uint16), scale)
+
+
+def by_pillow(image: HR, scale: int) -> LR:
+    """Pillow's bicubic: the same kernel, but no pixels beyond the edge, and rounded after each axis."""
+    _, height, width = image.shape
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    shrunk = picture.resize((width // scale, height // scale), Image.Resampling.BICUBIC)
+    pixels = torch.frombuffer(bytearray(shrunk.tobytes()), dtype=torch.uint8)
+    return pixels.view(shrunk.height, shrunk.width, 3).permute(2, 0, 1).contiguous()
+
+
+def without_antialiasing(image: HR, scale: int) -> LR:
+    """Of each 4×4 pixels whatever the factor, a = −0.75: the formula of OpenCV's INTER_CUBIC."""
+    _, height, width = image.shape
+    size = (height // scale, width // scale)
+    shrunk = interpolate(image[None].double(), size, mode="bicubic", align_corners=False)[0]
+    return shrunk.round().clamp(0, 255).to(torch.uint8)
+
+
+class Shrinking(NamedTuple):
+    """How an HR image of 8 bits, whose sides the scale divides, is shrunk; and how that is told."""
+
+    shrink: Callable[[HR, int], LR]
+    kernel: str
+    bits: int = 8
+
+    def told(self, scale: int) -> str:
+        return f"{self.kernel} ×1/{scale} of HR (cropped to a multiple of {scale}), rounded to {self.bits} bits"
+
+
+SHRINKING = {
+    "matlab": Shrinking(downscale, "MATLAB-style bicubic"),
+    "unrounded": Shrinking(in_16_bits, "MATLAB-style bicubic", 16),
+    "pillow": Shrinking(by_pillow, "Pillow's bicubic"),
+    "opencv": Shrinking(without_antialiasing, "bicubic without antialiasing, by OpenCV's formula,"),
+}

@@ -225,7 +225,24 @@ def judged(study):
         yield f"{row.id} {row.against}", (row.measured, row.low, row.high), interval(over_seeds, family)
 
 
+def recalls(study):
+    """Recall by dial: the mean over images of each seed, then over seeds, with its interval."""
+    for row in table(study, "recall").itertuples():
+        of_seeds, seen = [], []
+        for digits in row.run.split():
+            images = read(study, digits, "recall.csv")
+            images = images[(images["dial"] == row.dial) & np.isclose(images["value"], row.value)]
+            of_seeds.append(images["recall"].mean())
+            seen.append(images.get("found", pd.Series([np.nan])))  # a trunk without attention sees nothing
+        again = (np.mean(of_seeds), pd.concat(seen).mean())
+        yield f"{row.arm} {row.dial} {row.value}", (row.recall, row.found), again
+        if len(of_seeds) > 1:
+            half = scipy.stats.t.ppf(0.975, len(of_seeds) - 1) * scipy.stats.sem(of_seeds)
+            yield f"{row.arm} {row.dial} {row.value}", row.high - row.low, 2 * half
+
+
 CHECKS = {
+    recalls: ("recall",),
     branches: ("branched_gains",),
     judged: ("claims",),
     qualities: ("comparison",),

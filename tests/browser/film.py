@@ -61,7 +61,7 @@ def _shots(explorer: ExplorerPage, folder: Path) -> Iterator[Image.Image]:
 
     ask(30, 20)
     yield shot()
-    for row, col in ((52, 41), (80, 66)):
+    for row, col in ((52, 41), (60, 50)):
         ask(row, col)
         yield shot()
     explorer.choose("network 2", "nlsn")
@@ -77,10 +77,10 @@ def _shots(explorer: ExplorerPage, folder: Path) -> Iterator[Image.Image]:
 
 
 def _framed(shot: Image.Image, height: int) -> Image.Image:
-    """A picture as high as all, with a palette of its own."""
+    """A picture as high as all, with a palette of its own in which rare colours, which tell windows apart, have a place."""
     frame = Image.new("RGB", (WIDTH, height), "white")
     frame.paste(shot)
-    return frame.quantize(128, dither=Image.Dither.NONE)
+    return frame.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

@@ -273,7 +273,7 @@ def test_a_study_of_recall_shows_its_images_and_asks_damaged_tiles(tmp_path, mon
     monkeypatch.setattr(explorer, "recall_refs", lambda: {name: ref})
     html = write_explorer(Study("recall_quick", ROOT)).read_text(encoding="utf-8")
     page = Reader(html)
-    assert "does a damaged tile look there?" in html and "of each photograph" not in html
+    assert "does a damaged tile look there? Click" in html and "of each photograph" not in html
     assert all(each["untrained"] and each["name"].endswith("-recall") for each in page.facts["networks"])
     [shown] = page.facts["images"]
     (row, column), _ = ref.lost()

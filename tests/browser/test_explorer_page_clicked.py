@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from faked import new_study, teach
 from kept import reference
@@ -159,14 +160,16 @@ def test_the_wipe_shows_more_of_sr_or_less(shown):
     assert widths == [128, 128]
 
 
-def test_a_mark_names_network_images_and_numbers_and_leads_to_the_network(shown, screenshots):
+def test_a_mark_names_network_images_and_numbers_and_leads_to_the_network(shown, trained, screenshots):
+    table = pd.read_csv(trained.parent / "tables" / "comparison.csv").set_index("model")
+    psnr, costs = table["psnr_y"], table.loc["nlan"]
     tip, nlan = shown.locator("#tip"), shown.locator("#plot a[href='#nlan']")
     expect(tip).to_be_hidden()
     nlan.locator("path").hover()
     expect(tip).to_contain_text("nlan")
     expect(tip).to_contain_text("held-out, mean of 8 images")
-    expect(tip).to_contain_text("31.29 dB, +1.60 on bicubic")
-    expect(tip).to_contain_text("34.7 ms, 4.4 MiB")
+    expect(tip).to_contain_text(f"{psnr['nlan']:.2f} dB, {psnr['nlan'] - psnr['bicubic']:+.2f} on bicubic")
+    expect(tip).to_contain_text(f"{round(costs['median_ms'], 2):.1f} ms, {costs['peak_mib']:.1f} MiB")
     shown.screenshot(path=screenshots / "explorer_page_tip.png")
     shown.get_by_label("images", exact=True).select_option("held-out: brick")
     nlan.focus()

@@ -21,12 +21,11 @@ from srlab.data.layouts import find_benchmarks
 from srlab.files import write_text
 from srlab.measure.devices import CHECKOUT
 from srlab.measure.evaluation import convention, quality, restored
+from srlab.measure.field import PROTOCOL as DEFAULT  # with what everything is compared
 from srlab.measure.protocol import Protocol
 from srlab.weights.checkpoints import open_network
 
 INTO = CHECKOUT / "results" / "released-weights"
-#: With what everything is compared: as README's numbers that match the papers.
-DEFAULT = Protocol("none")
 #: The one to compare with, by the name of its row.
 AS_IT_IS = "the default"
 #: Of a large data set so many images, the first by name, where a change needs them enlarged anew by a network.

@@ -67,11 +67,12 @@ class Record:
         """What a finished record holds; `run.json` is written last."""
         tables = {
             "training": ("curve.csv", "images.csv", "weights.safetensors"),
-            "timing": ("times.csv", "profile.csv", *["inside.csv"] * getattr(self.run, "inside", False)),
+            "timing": ("times.csv", "profile.csv"),
             "limits": ("limits.csv",),
             "recall": ("curve.csv", "recall.csv", "weights.safetensors"),
         }
-        return tuple(self.folder / name for name in (*tables[self.run.kind], "run.json"))
+        inside = ("inside.csv",) if self.run.kind == "timing" and self.run.inside else ()
+        return tuple(self.folder / name for name in (*tables[self.run.kind], *inside, "run.json"))
 
     @property
     def finished(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import time
@@ -18,7 +17,7 @@ from srlab.data.recall import RecallBatches, recall_loss
 from srlab.data.resize import downscale
 from srlab.data.sources import DataSource
 from srlab.errors import InputError
-from srlab.files import write_text
+from srlab.files import checksum, write_text
 from srlab.measure.costs import look_inside, measure_networks
 from srlab.measure.devices import describe_device
 from srlab.measure.evaluation import convention, evaluate
@@ -108,7 +107,7 @@ def make_training(
         weights = start.folder / "weights.safetensors"
         start_from(network, weights)
         after = start.run.budget.steps
-        began = {"start": {"run": start.run.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}}
+        began = {"start": {"run": start.run.name, "sha256": checksum(weights)}}
     patches = Patches(hr, run.scale, budget.patch, budget.batch, run.seed, lr, after)
     loading = time.perf_counter() - started
     network, curve, facts, snapshots = train(

@@ -119,7 +119,7 @@ class ResidualAttention(Attention):
     def output(
         self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
     ) -> Float[Tensor, "b c h w"]:
-        return x + self.residual_scale * to_map(attended[:, 0], *x.shape[2:])
+        return x.add(to_map(attended[:, 0], *x.shape[2:]), alpha=self.residual_scale)
 
 
 def dense_attention(

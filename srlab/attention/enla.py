@@ -15,6 +15,9 @@ from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b 1 l d"]
 
+#: Tokens whose features are held at a time on a CPU, 1 MiB of them as published.
+BLOCK = 2048
+
 
 @dataclass
 class RandomFeatures(Pattern):
@@ -35,11 +38,19 @@ class RandomFeatures(Pattern):
         return exponent.exp() + 1e-4
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
-        """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them."""
+        """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them.
+
+        A block of tokens at a time: its features stay in a CPU's cache.
+        """
+        block = BLOCK if value.device.type == "cpu" else value.shape[2]
         with without_autocast(value.device):
-            query, key = self.features(self.query), self.features(self.key)
-            out = query @ (key.mT @ value.to(key.dtype))
-            return out / (query @ key.sum(-2).unsqueeze(-1))
+            carried = total = 0.0
+            for key, values in zip(self.key.split(block, 2), value.split(block, 2), strict=True):
+                features = self.features(key)
+                carried = carried + features.mT @ values.to(features.dtype)
+                total = total + features.sum(-2).unsqueeze(-1)
+            queries = (self.features(query) for query in self.query.split(block, 2))
+            return torch.cat([features @ carried / (features @ total) for features in queries], 2)
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
         length = self.query.shape[2] if queries is None else len(queries)

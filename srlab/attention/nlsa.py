@@ -94,5 +94,5 @@ def draw_the_same(shape: tuple[int, ...]) -> Tensor:
 def hash_codes(tokens: Float[Tensor, "b l d"], rotations: Rotations) -> Int[Tensor, "b rounds l"]:
     """Spherical LSH: the direction, of those given and their opposites, that a token lies nearest to."""
     with without_autocast(tokens.device):
-        along = torch.einsum("bld,drk->brlk", tokens.float(), rotations[0])
-        return torch.cat([along, -along], -1).argmax(-1)
+        directions = torch.cat([rotations[0], -rotations[0]], -1)
+        return torch.einsum("bld,drk->brlk", tokens.float(), directions).argmax(-1)

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from srlab.attention.contract import Pattern, gather_rows, softmax_attention
-from srlab.attention.fused import attend, attend_backward, fit
+from srlab.attention.fused import attend, attend_backward, fit, widen
 
 Tokens = Float[Tensor, "b l d"]
+Values = Float[Tensor, "b l c"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
 Sharing = Literal["recomputed", "stored", "plain"]
@@ -109,8 +110,7 @@ class SortedWindows(Pattern):
             out = self.unsort(self.stored @ self.neighbours(value[:, 0]))
             return (out * self.round_weights[..., None]).sum(1, keepdim=True)
         if self.codes.shape[1] > 1:
-            query, key, values = fit(self.query[:, 0], self.key[:, 0], value[:, 0])
-            return SoftmaxOverRounds.apply(self, query, key, values)[:, None, :, : value.shape[-1]]
+            return SoftmaxOverRounds.apply(self, self.query[:, 0], self.key[:, 0], value[:, 0])[:, None]
         queries, keys = self._sorted
         out = softmax_attention(queries[:, 0], keys[:, 0], self.neighbours(value[:, 0])[:, 0])
         return self.unsort(out[:, None])
@@ -144,8 +144,8 @@ class SoftmaxOverRounds(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Tokens
-    ) -> Tokens:
+        ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Values
+    ) -> Values:
         for i in range(pattern.codes.shape[1]):
             turn = slice(i, i + 1)
             windows = pattern.own(query, turn), pattern.neighbours(key, turn), pattern.neighbours(value, turn)
@@ -161,9 +161,10 @@ class SoftmaxOverRounds(torch.autograd.Function):
         return merged
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tokens) -> tuple[None, Tokens, Tokens, Tokens]:
+    def backward(ctx: FunctionCtx, gradient: Values) -> tuple[None, Tokens, Tokens, Values]:
         pattern, (query, key, value, merged, total) = ctx.pattern, ctx.saved_tensors
-        inputs = [t.detach().requires_grad_() for t in (query, key, value)]
+        inputs = [t.detach().requires_grad_() for t in fit(query, key, value)]
+        gradient, merged = (widen(t, inputs[2].shape[-1]) for t in (gradient, merged))
         sums = [torch.zeros_like(t) for t in inputs]
         for i in range(pattern.codes.shape[1]):
             turn = slice(i, i + 1)
@@ -176,4 +177,4 @@ class SoftmaxOverRounds(torch.autograd.Function):
             gradients = attend_backward(arriving, *(w.detach() for w in windows), out, mass[..., 0])
             for so_far, more in zip(sums, torch.autograd.grad(windows, inputs, gradients), strict=True):
                 so_far += more
-        return None, *sums
+        return None, *(s[..., : t.shape[-1]] for s, t in zip(sums, (query, key, value), strict=True))

@@ -22,7 +22,7 @@ from srlab.attention.window_grid import WindowGrid
 from srlab.models.layers import Map
 from srlab.models.registry import register
 from srlab.models.skip import MeanColour
-from srlab.models.trunk import conv3x3
+from srlab.models.upsampler import conv3x3
 
 #: Rows and columns from which each fifth of the channels takes its pixels; the last keeps its own.
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))

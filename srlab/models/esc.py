@@ -21,7 +21,7 @@ from srlab.attention.window import Backend, ImplicitPosition, WindowAttention
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
 from srlab.models.skip import Bicubic, RepeatedPixels
-from srlab.models.trunk import conv3x3
+from srlab.models.upsampler import conv3x3
 
 ESC_PAPER = "arXiv:2503.06671"
 RIB_PAPER = "arXiv:2603.06738"

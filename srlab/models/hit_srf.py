@@ -19,7 +19,7 @@ from srlab.attention.scc import SCC
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
 from srlab.models.skip import MeanColour
-from srlab.models.trunk import conv3x3
+from srlab.models.upsampler import conv3x3
 
 
 class HiTBlock(nn.Module):

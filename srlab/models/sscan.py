@@ -24,7 +24,7 @@ from srlab.attention.routed_windows import Backend
 from srlab.models.layers import ChannelNorm, ConvFFN, Map
 from srlab.models.registry import register
 from srlab.models.skip import Nothing
-from srlab.models.trunk import conv3x3
+from srlab.models.upsampler import conv3x3
 
 
 class FGCABlock(nn.Module):

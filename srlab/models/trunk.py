@@ -10,12 +10,14 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import Attention, Pattern
 from srlab.models.skip import MeanColour
 from srlab.models.streams import stream
+from srlab.models.upsampler import Upsampler, conv3x3, enlarge
 
 #: Which part of what it attended every mechanism on the trunk adds to its input.
 ADDED = 0.1
@@ -23,16 +25,14 @@ ADDED = 0.1
 Gates = Literal["published", "closed"]
 
 
-def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
 class ResidualBlock(nn.Module):
     """conv3×3, ReLU, conv3×3, + input; not scaled."""
 
     def __init__(self, channels: int):
         super().__init__()
-        self.body = nn.Sequential(conv3x3(channels, channels), nn.ReLU(), conv3x3(channels, channels))
+        self.body = nn.Sequential(
+            conv3x3(channels, channels), nn.ReLU(inplace=True), conv3x3(channels, channels)
+        )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return x + self.body(x)
@@ -60,18 +60,7 @@ class FeatureAggregationUnit(nn.Module):
         if self.attention is not None:
             attended, shared = self.attention(y, shared)
             y = attended if self.gate is None else y + self.gate((attended - y) / ADDED)
-        return x + self.residual_scale * self.merge(y), shared
-
-
-class Upsampler(nn.Sequential):
-    """conv3×3 and pixel shuffle: by two for each factor of two, or once by three."""
-
-    def __init__(self, channels: int, scale: int):
-        factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
-        layers = []
-        for factor in factors:
-            layers += [conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor)]
-        super().__init__(*layers)
+        return x.add(self.merge(y), alpha=self.residual_scale), shared
 
 
 class Trunk(nn.Module):
@@ -120,12 +109,16 @@ class Trunk(nn.Module):
             self.tail = conv3x3(channels, 3)
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-        features = self.head(lr - self.mean.mean)
-        x, shared = features, None
+        # Channels-last from here on: convolutions and attention both read it as it is.
+        features = self.head((lr - self.mean.mean).contiguous(memory_format=torch.channels_last))
+        x = self.body_end(self._body(features)) + features
+        return self.skip(lr) + enlarge([*self.upsampler, self.tail], x, self.scale)
+
+    def _body(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        shared = None
         for group in self.groups:
             x, shared = group(x, shared)
-        x = self.body_end(x) + features
-        return self.skip(lr) + self.tail(self.upsampler(x))
+        return x
 
     @property
     def sees(self) -> int:

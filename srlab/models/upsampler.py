@@ -1,0 +1,86 @@
+"""From features to an image: convolutions and pixel shuffles, in one step where that is less work.
+
+Nothing nonlinear stands between them, so together they are one convolution whose outputs, the pixels of the image that
+lie in an LR pixel, depend on the features of 5×5 LR pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle
+
+from srlab.attention.precision import without_autocast
+
+Features = Float[Tensor, "b c h w"]
+SR = Float[Tensor, "b 3 sh sw"]
+
+#: LR pixels on each side of one that its pixels of the image depend on.
+REACH = 2
+#: Height and width of a map from which one step is less work: of smaller ones the edges are too large a part.
+FROM = 48
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+class Upsampler(nn.Sequential):
+    """conv3×3 and pixel shuffle: by two for each factor of two, or once by three."""
+
+    def __init__(self, channels: int, scale: int):
+        factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+        layers = []
+        for factor in factors:
+            layers += [conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor)]
+        super().__init__(*layers)
+
+
+def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
+    """The image that conv3×3 and pixel shuffles make of features, one after another or, of larger maps, in one step.
+
+    At the edges each layer has zeros around what the one before it made, not around the features, so the pixels of the
+    outermost LR pixels are made one after another all the same.
+    """
+    if min(features.shape[2:]) < FROM:
+        return one_by_one(layers, features)
+    with without_autocast(features.device):
+        weight, bias = folded(layers, scale)
+    sr = pixel_shuffle(conv2d(features, weight, bias, padding=REACH), scale)
+    for axis in (2, 3):
+        length = features.shape[axis]
+        edges = [features.narrow(axis, start, 1 + REACH) for start in (0, length - 1 - REACH)]
+        made = one_by_one(layers, torch.cat(edges))
+        for start, edge, kept in zip((0, scale * (length - 1)), made.chunk(2), (0, scale * REACH), strict=True):
+            sr.narrow(axis, start, scale).copy_(edge.narrow(axis, kept, scale))
+    return sr
+
+
+def one_by_one(layers: Sequence[nn.Module], features: Features) -> SR:
+    """The image that the layers make, as they are written."""
+    for layer in layers:
+        features = layer(features)
+    return features
+
+
+def folded(layers: Sequence[nn.Module], scale: int) -> tuple[Float[Tensor, "n c 5 5"], Float[Tensor, " n"]]:
+    """Weight and bias of the convolution that, with a pixel shuffle after it, does what the layers do.
+
+    Each output's weights are what the layers, backwards, make of an image that is 1 there and 0 elsewhere.
+    """
+    last = layers[-1]
+    outputs = last.out_channels * scale**2
+    hot = torch.eye(outputs, dtype=last.weight.dtype, device=last.weight.device)
+    hot, bias, reach = pixel_shuffle(hot[..., None, None], scale), last.bias.new_zeros(outputs), 0
+    for layer in reversed(layers):
+        if isinstance(layer, nn.PixelShuffle):
+            beside = -reach % layer.upscale_factor  # to whole pixels of the smaller map
+            hot = pixel_unshuffle(pad(hot, 4 * [beside]), layer.upscale_factor)
+            reach = (reach + beside) // layer.upscale_factor
+        else:
+            bias = bias + hot.sum((2, 3)) @ layer.bias
+            hot, reach = conv_transpose2d(hot, layer.weight), reach + 1
+    return hot, bias

@@ -28,10 +28,10 @@ class LSP(ResidualAttention):
     rounds : int
         Independent sets of centroids (the paper uses one).
     residual_scale : float
-    sharing : {"recomputed", "stored", "plain"}
+    sharing : {"recomputed", "stored", "plain", "auto"}
         What :class:`~srlab.attention.coa.CoA` layers reuse: order, queries and keys, from which the fused
         kernel computes the weights anew (memory does not grow with w), or the weights themselves, as in
-        the paper; "plain" is the paper's formula in full, to compare with.
+        the paper; "plain" is the paper's formula in full, to compare with; "auto" takes the faster.
     centroid_update, ema_decay, centroid_start, empty_clusters
         See :class:`~srlab.attention.kmeans.SphericalKMeans`.
 

@@ -13,13 +13,15 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from srlab.attention.contract import Pattern, gather_rows, softmax_attention
-from srlab.attention.fused import attend, attend_backward, fit, widen
+from srlab.attention.fused import attend, attend_backward, fit, softmax, widen
 
 Tokens = Float[Tensor, "b l d"]
 Values = Float[Tensor, "b l c"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
-Sharing = Literal["recomputed", "stored", "plain"]
+Sharing = Literal["auto", "recomputed", "stored", "plain"]
+#: Bytes of weights that "auto" stores, at most.
+STORED = 2**28
 
 
 class SortedWindows(Pattern):
@@ -39,10 +41,12 @@ class SortedWindows(Pattern):
     codes : Int[Tensor, "b rounds l"]
     window : int
         Tokens in a window.
-    sharing : {"recomputed", "stored", "plain"}
+    sharing : {"auto", "recomputed", "stored", "plain"}
         "recomputed" computes the weights within the fused kernel, anew at each use. "stored" holds them,
         [b, rounds, windows, w, 3w], for layers that reuse them, as the paper does. "plain" is the formula as
-        the paper writes it, all scores and copies of neighbours included, anew at each use.
+        the paper writes it, all scores and copies of neighbours included, anew at each use. "auto" takes what
+        is faster where several layers share: "stored" on a CPU, without gradients, as long as it takes no
+        more than `STORED`; else "recomputed".
     """
 
     def __init__(
@@ -53,9 +57,14 @@ class SortedWindows(Pattern):
         window: int,
         sharing: Sharing = "recomputed",
     ):
-        self.query, self.key, self.codes, self.sharing = query, key, codes, sharing
         length = codes.shape[-1]
+        self.query, self.key, self.codes = query, key, codes
         self.window = min(window, length)
+        if sharing == "auto":
+            held = query.element_size() * codes.numel() * 3 * self.window
+            cheap = query.device.type == "cpu" and not torch.is_grad_enabled() and held <= STORED
+            sharing = "stored" if cheap else "recomputed"
+        self.sharing = sharing
         order = codes.argsort(dim=-1, stable=True)
         #: Slots at the end of the sorted sequence that repeat a token.
         self.repeats = -length % self.window
@@ -96,18 +105,22 @@ class SortedWindows(Pattern):
             self._held = self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
         return self._held
 
-    def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"]]:
-        """Weights within each round, and each token's weights of the rounds."""
+    def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"] | None]:
+        """Weights within each round, and each token's weights of the rounds, where there are several."""
         queries, keys = self._sorted
         scores = queries @ keys.mT
+        if self.codes.shape[1] == 1:
+            return softmax(scores), None
         mass = self.unsort(scores.logsumexp(-1, keepdim=True))
-        return scores.softmax(-1), mass[..., 0].softmax(1)
+        return softmax(scores), mass[..., 0].softmax(1)
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
         if self.sharing == "plain":
             return self._plain(value[:, 0])
         if self.stored is not None:
             out = self.unsort(self.stored @ self.neighbours(value[:, 0]))
+            if self.round_weights is None:
+                return out
             return (out * self.round_weights[..., None]).sum(1, keepdim=True)
         if self.codes.shape[1] > 1:
             return SoftmaxOverRounds.apply(self, self.query[:, 0], self.key[:, 0], value[:, 0])[:, None]

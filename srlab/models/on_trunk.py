@@ -49,7 +49,7 @@ def lcoan(
     window: PositiveInt = 384,
     reduction: PositiveInt = 1,
     rounds: PositiveInt = 1,
-    sharing: Sharing = "recomputed",
+    sharing: Literal["auto", "recomputed", "stored"] = "auto",
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
     centroid_start: Start = "points",

@@ -28,9 +28,15 @@ LATER = {
 }
 
 
+#: What a study's networks have where they are built with another by default: it compares ways to share weights, and
+#: must know which one it has.
+STUDIED = {"lcoan": {"sharing": "recomputed"}}
+
+
 def options_of(model: str) -> dict[str, object]:
-    """The options of a network and their defaults, but for those of `LATER`."""
-    return {key: value for key, value in entry(model).options.items() if key not in LATER.get(model, ())}
+    """The options of a network and their defaults, or what is `STUDIED`, but for those of `LATER`."""
+    options = {**entry(model).options, **STUDIED.get(model, {})}
+    return {key: value for key, value in options.items() if key not in LATER.get(model, ())}
 
 
 class Network(BaseModel):

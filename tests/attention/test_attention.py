@@ -1,6 +1,7 @@
 """Every mechanism: equal to the released code, and its fast path equal to a dense masked softmax."""
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from srlab.attention import (
     CoA,
     SortedWindows,
     dense_attention,
+    fused,
+    sorted_windows,
 )
 from srlab.measure.profiling import peak_memory
 from srlab.weights.checkpoints import from_released
@@ -126,6 +129,42 @@ def test_sorting_is_stable_and_undone():
     pattern = SortedWindows(tokens, tokens, codes, window=2)
     assert pattern.slots.tolist() == [[[1, 3, 2, 0, 4, 4]]]  # the last one is repeated to fill the window
     assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
+
+
+def test_auto_stores_weights_where_that_is_faster_and_small(monkeypatch):
+    tokens = torch.randn(1, 1, 40, 3)
+    codes = torch.randint(0, 4, (1, 1, 40))
+    bytes_stored = 4 * 40 * 3 * 8  # of float32, for 40 queries, three windows of 8
+
+    def taken() -> str:
+        return SortedWindows(tokens, tokens, codes, 8, "auto").sharing
+
+    assert taken() == "recomputed"  # with gradients
+    with torch.no_grad():
+        monkeypatch.setattr(sorted_windows, "STORED", bytes_stored)
+        assert taken() == "stored"
+        monkeypatch.setattr(sorted_windows, "STORED", bytes_stored - 1)
+        assert taken() == "recomputed"
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    length=st.integers(1, 40),
+    window=st.integers(1, 50),
+    block=st.integers(1, 4000),
+    depth=st.integers(1, 6),
+    images=st.integers(1, 2),
+)
+def test_products_in_blocks_are_softmax_attention_and_its_mass(length, window, block, depth, images):
+    query, key = torch.randn(2, images, 3, length, depth)
+    key, value = key[:, :, : min(window, length)], torch.randn(images, 3, min(window, length), depth + 2)
+    scores = (query @ key.mT).double()
+    with patch.object(fused, "BLOCK", block), torch.no_grad():
+        narrow = length * key.shape[2] <= block
+        assert fused.suits_blocks(query, key, value) == narrow
+        out, mass = fused.attend(query, key, value)
+    torch.testing.assert_close(out, (scores.softmax(-1) @ value.double()).float())
+    torch.testing.assert_close(mass.float(), scores.logsumexp(-1).float())
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)

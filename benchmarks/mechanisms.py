@@ -1,19 +1,23 @@
 """Each mechanism's fast path against the plain path of the same file, in one process, in turn.
 
-    python benchmarks/mechanisms.py [--device cuda] [--only window ESC] [--repeats 7]
+    python benchmarks/mechanisms.py [--device cuda] [--only window ESC] [--repeats 7] [--before CHECKOUT] [--compile]
 
 writes `benchmarks/latest-<device>.md` and `.csv`: time (ms: median and quartiles), peak memory above what the
-call is given (MiB), and how many times faster than the plain path. float32, evaluation mode. On CUDA also
-FlexAttention and the compiled fast path.
+call is given (MiB), and how many times faster than the plain path. float32, evaluation mode but for the training step.
+On CUDA also FlexAttention. With `--before`, another checkout of this project, each case is measured by the code there
+too, a case here, the same there, twice over. With `--compile` the fast path of networks is compiled as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import nan
+from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,7 +27,7 @@ from torch import Tensor, nn
 
 from srlab.attention import BRA, ENLA, FGCA, LSP, NLA, NLSA, CoA, WindowAttention
 from srlab.attention.routed_windows import GATHERED
-from srlab.measure.devices import choose_device, describe_device, device_slug
+from srlab.measure.devices import CHECKOUT, choose_device, describe_device, device_slug
 from srlab.measure.profiling import measure, peak_memory, summarise_times
 from srlab.models import build
 
@@ -64,6 +68,25 @@ class Collaborating(nn.Module):
         return self.layer(x, self.shared)[0]
 
 
+class Step(nn.Module):
+    """A training step, L1 and Adam, of a small LCoAN."""
+
+    def __init__(self, sharing: str):
+        super().__init__()
+        self.network = build("lcoan", 4, channels=64, groups=4, blocks=2, sharing=sharing)
+        self.adam = torch.optim.Adam(self.network.parameters(), 1e-4)
+
+    def eval(self) -> Step:
+        """No: a step trains."""
+        return self
+
+    def forward(self, lr: Tensor) -> None:
+        with torch.inference_mode(False), torch.enable_grad():
+            self.adam.zero_grad()
+            self.network(lr).abs().mean().backward()
+            self.adam.step()
+
+
 class GatheringFGCA(FGCA):
     """FGCA that copies the keys and values of all windows at once, and then attends by the same kernel."""
 
@@ -98,6 +121,13 @@ CASES = [
     ),
     Case("BRA", (1, 64, 128, 128), paths(partial(BRA, 64), **FUSED)),
     Case("window 32×32, table", (1, 64, 128, 128), paths(partial(WindowAttention, 64), **WINDOWS), 5),
+    Case(
+        "LCoAN ×4",
+        (1, 3, 96, 96),
+        paths(partial(build, "lcoan", 4), "sharing", stored="stored", recomputed="recomputed")
+        | {"fast": partial(build, "lcoan", 4)},
+    ),
+    Case("Training step, LCoAN ×4", (4, 3, 48, 48), paths(Step, "sharing", stored="stored", fast="recomputed")),
     Case("ESC ×4", (1, 3, 128, 128), paths(partial(build, "esc", 4), **WINDOWS), 2.5),
     Case(
         "ELAN-light ×4",
@@ -113,7 +143,7 @@ CASES = [
 ]
 
 
-def modules(case: Case, device: torch.device) -> Iterator[tuple[str, Callable[[Tensor], object]]]:
+def modules(case: Case, device: torch.device, compile: bool) -> Iterator[tuple[str, Callable[[Tensor], object]]]:
     """The case's paths, all with the same weights."""
     for path, make in case.paths.items():
         if path == "flex" and device.type != "cuda":
@@ -121,24 +151,50 @@ def modules(case: Case, device: torch.device) -> Iterator[tuple[str, Callable[[T
         torch.manual_seed(0)
         module = make().to(device).eval()
         yield path, module
-        if path == "fast" and device.type == "cuda":
+        if path == "fast" and compile and not isinstance(module, Step):
             yield "fast, compiled", torch.compile(module)
 
 
-def run(case: Case, device: torch.device, repeats: int) -> pd.DataFrame:
+def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
     """A row for each path of a case."""
     torch.manual_seed(0)
-    # Networks run channels-last, so their layers are measured so.
-    x = torch.rand(case.shape, device=device).to(memory_format=torch.channels_last)
-    calls = {path: partial(infer, module, x) for path, module in modules(case, device)}
-    times = summarise_times(measure(calls, repeats, warmup=2, device=device))
-    rows = times.reset_index(names="path")
+    x = torch.rand(case.shape, device=device)
+    if case.shape[1] > 3:  # networks run channels-last by themselves, so their layers are measured so
+        x = x.to(memory_format=torch.channels_last)
+    calls = {path: partial(infer, module, x) for path, module in modules(case, device, compile)}
+    rows = summarise_times(measure(calls, repeats, warmup=2, device=device)).reset_index(names="path")
     rows.insert(0, "case", case.name)
     rows.insert(1, "input", "×".join(map(str, case.shape)))
     rows["peak_mib"] = [peak_memory(calls[path], device) for path in rows["path"]]
-    rows["times_faster"] = times["median_ms"].get("plain", nan) / times["median_ms"].to_numpy()
     rows["at_least"] = [case.least if path == "fast" else None for path in rows["path"]]
     return rows
+
+
+def run_there(case: Case, checkout: Path, device: torch.device, repeats: int) -> pd.DataFrame:
+    """The same rows by the code of a checkout, in a process of its own."""
+    words = [sys.executable, "-P", __file__, "--only", case.name, "--csv", "--device", str(device)]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    made = subprocess.run(
+        [*words, "--repeats", str(repeats)], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return pd.read_csv(StringIO(made.stdout))
+
+
+def run_both(case: Case, before: Path, device: torch.device, repeats: int) -> pd.DataFrame:
+    """This code's rows, with `before_ms` and `before_mib` of another checkout's: in turn, each twice."""
+    key = ["case", "input", "path"]
+    then, now = ([], [])
+    for _ in range(2):
+        then.append(run_there(case, before, device, repeats))
+        now.append(run_there(case, CHECKOUT, device, repeats))
+    then, now = (pd.concat(rows).groupby(key, sort=False).median() for rows in (then, now))
+    return now.assign(before_ms=then["median_ms"], before_mib=then["peak_mib"]).reset_index()
+
+
+def compared(rows: pd.DataFrame) -> pd.DataFrame:
+    """With how many times faster each path is than its case's plain one."""
+    plain = rows[rows["path"] == "plain"].set_index("case")["median_ms"]
+    return rows.assign(times_faster=rows["case"].map(plain) / rows["median_ms"])
 
 
 @torch.inference_mode()
@@ -146,25 +202,30 @@ def infer(module: Callable[[Tensor], object], x: Tensor) -> None:
     module(x)
 
 
-def as_markdown(rows: pd.DataFrame, device: torch.device) -> str:
+def as_markdown(rows: pd.DataFrame, device: torch.device, before: Path | None) -> str:
     """The table, under a line that says what was measured on."""
     facts = describe_device(device)
-    lines = [
-        f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, float32; "
-        f"commit {facts['commit']}.",
-        "",
-        "| mechanism | input | path | ms: median (quartiles) | peak MiB | times faster | at least |",
-        "|---|---|---|---:|---:|---:|---:|",
+    head = f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, float32; commit {facts['commit']}"
+    shown = pd.DataFrame({"mechanism": rows["case"], "input": rows["input"], "path": rows["path"]})
+    if before:
+        head += f"; before: {commit_of(before)}, in turn, medians of two processes each"
+        shown["before: ms"], shown["before: MiB"] = rows["before_ms"].map("{:.1f}".format), rows["before_mib"].round()
+    shown["ms: median (quartiles)"] = [
+        f"{row.median_ms:.1f} ({row.q25_ms:.1f}–{row.q75_ms:.1f})" for row in rows.itertuples()
     ]
-    for row in rows.itertuples():
-        quartiles = f"{row.median_ms:.1f} ({row.q25_ms:.1f}–{row.q75_ms:.1f})"
-        least = "" if pd.isna(row.at_least) else f"{row.at_least:g}"
-        faster = "" if pd.isna(row.times_faster) else f"{row.times_faster:.2f}"
-        lines.append(
-            f"| {row.case} | {row.input} | {row.path} | {quartiles} | {row.peak_mib:.0f} "
-            f"| {faster} | {least} |"
-        )
-    return "\n".join([*lines, ""])
+    shown["peak MiB"] = rows["peak_mib"].round()
+    if before:
+        shown["times before"] = (rows["before_ms"] / rows["median_ms"]).map("{:.2f}".format)
+    shown["times plain"] = ["" if pd.isna(times) else f"{times:.2f}" for times in rows["times_faster"]]
+    shown["at least"] = ["" if pd.isna(least) else f"{least:g}" for least in rows["at_least"]]
+    align = ["left"] * 3 + ["right"] * (shown.shape[1] - 3)
+    return f"{head}.\n\n{shown.to_markdown(index=False, colalign=align, disable_numparse=True)}\n"
+
+
+def commit_of(checkout: Path) -> str:
+    """Its first seven digits."""
+    words = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:
@@ -172,11 +233,24 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--only", nargs="*", default=[], help="Cases whose names begin so.")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--before", type=Path, help="Another checkout of this project, to compare with.")
+    parser.add_argument("--compile", action="store_true", help="Compile the fast paths too.")
+    parser.add_argument("--csv", action="store_true", help="Print rows, and write nothing.")
     arguments = parser.parse_args()
-    device = choose_device(arguments.device)
+    device, before = choose_device(arguments.device), arguments.before
     chosen = [case for case in CASES if not arguments.only or case.name.startswith(tuple(arguments.only))]
-    rows = pd.concat([run(case, device, arguments.repeats) for case in chosen], ignore_index=True)
-    table = as_markdown(rows, device)
+    rows = compared(
+        pd.concat(
+            run_both(case, before, device, arguments.repeats)
+            if before
+            else run(case, device, arguments.repeats, arguments.compile)
+            for case in chosen
+        )
+    ).reset_index(drop=True)
+    if arguments.csv:
+        print(rows.drop(columns="times_faster").to_csv(index=False), end="")
+        return
+    table = as_markdown(rows, device, before)
     print(table)
     if not arguments.only:  # part of the table is no latest table
         path = Path(__file__).parent / f"latest-{device_slug(device)}"

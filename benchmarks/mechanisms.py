@@ -151,7 +151,7 @@ def modules(case: Case, device: torch.device, compile: bool) -> Iterator[tuple[s
         torch.manual_seed(0)
         module = make().to(device).eval()
         yield path, module
-        if path == "fast" and compile and not isinstance(module, Step):
+        if path == "fast" and compile and case.shape[1] == 3 and not isinstance(module, Step):
             yield "fast, compiled", torch.compile(module)
 
 
@@ -170,9 +170,10 @@ def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.Dat
     return rows
 
 
-def run_there(case: Case, checkout: Path, device: torch.device, repeats: int) -> pd.DataFrame:
+def run_there(case: Case, checkout: Path, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
     """The same rows by the code of a checkout, in a process of its own."""
     words = [sys.executable, "-P", __file__, "--only", case.name, "--csv", "--device", str(device)]
+    words += ["--compile"] if compile else []
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     made = subprocess.run(
         [*words, "--repeats", str(repeats)], env=environment, stdout=subprocess.PIPE, text=True, check=True
@@ -180,13 +181,13 @@ def run_there(case: Case, checkout: Path, device: torch.device, repeats: int) ->
     return pd.read_csv(StringIO(made.stdout))
 
 
-def run_both(case: Case, before: Path, device: torch.device, repeats: int) -> pd.DataFrame:
+def run_both(case: Case, before: Path, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
     """This code's rows, with `before_ms` and `before_mib` of another checkout's: in turn, each twice."""
     key = ["case", "input", "path"]
-    then, now = ([], [])
-    for _ in range(2):
-        then.append(run_there(case, before, device, repeats))
-        now.append(run_there(case, CHECKOUT, device, repeats))
+    then, now = [], []
+    for turn in range(2):
+        then.append(run_there(case, before, device, repeats, False))
+        now.append(run_there(case, CHECKOUT, device, repeats, compile and turn == 0))
     then, now = (pd.concat(rows).groupby(key, sort=False).median() for rows in (then, now))
     return now.assign(before_ms=then["median_ms"], before_mib=then["peak_mib"]).reset_index()
 
@@ -209,17 +210,21 @@ def as_markdown(rows: pd.DataFrame, device: torch.device, before: Path | None) -
     shown = pd.DataFrame({"mechanism": rows["case"], "input": rows["input"], "path": rows["path"]})
     if before:
         head += f"; before: {commit_of(before)}, in turn, medians of two processes each"
-        shown["before: ms"], shown["before: MiB"] = rows["before_ms"].map("{:.1f}".format), rows["before_mib"].round()
+        shown["before: ms"], shown["before: MiB"] = told(rows["before_ms"], 1), told(rows["before_mib"], 0)
     shown["ms: median (quartiles)"] = [
         f"{row.median_ms:.1f} ({row.q25_ms:.1f}–{row.q75_ms:.1f})" for row in rows.itertuples()
     ]
-    shown["peak MiB"] = rows["peak_mib"].round()
+    shown["peak MiB"] = told(rows["peak_mib"], 0)
     if before:
-        shown["times before"] = (rows["before_ms"] / rows["median_ms"]).map("{:.2f}".format)
-    shown["times plain"] = ["" if pd.isna(times) else f"{times:.2f}" for times in rows["times_faster"]]
-    shown["at least"] = ["" if pd.isna(least) else f"{least:g}" for least in rows["at_least"]]
+        shown["times before"] = told(rows["before_ms"] / rows["median_ms"], 2)
+    shown["times plain"], shown["at least"] = told(rows["times_faster"], 2), told(rows["at_least"], 1)
     align = ["left"] * 3 + ["right"] * (shown.shape[1] - 3)
     return f"{head}.\n\n{shown.to_markdown(index=False, colalign=align, disable_numparse=True)}\n"
+
+
+def told(numbers: pd.Series, digits: int) -> list[str]:
+    """Numbers with so many digits, nothing where there is none."""
+    return ["" if pd.isna(number) else f"{number:.{digits}f}" for number in numbers]
 
 
 def commit_of(checkout: Path) -> str:
@@ -241,7 +246,7 @@ def main() -> None:
     chosen = [case for case in CASES if not arguments.only or case.name.startswith(tuple(arguments.only))]
     rows = compared(
         pd.concat(
-            run_both(case, before, device, arguments.repeats)
+            run_both(case, before, device, arguments.repeats, arguments.compile)
             if before
             else run(case, device, arguments.repeats, arguments.compile)
             for case in chosen

@@ -46,8 +46,8 @@ def told_by_maps(maps: pd.DataFrame) -> str:
     asked = weights.drop_duplicates("image")["queries"]
     return (
         f"**Where it looks** (by block, least to most; {asked.sum()} queries on a grid, "
-        f"{count(len(asked), 'photograph')}). {'. '.join(told)}. The layer that reuses the weights takes its values from "
-        f"the same places: the query's share differs by {moved.max():.2f} at most."
+        f"{count(len(asked), 'photograph')}). {'. '.join(told)}. The layer that reuses the weights takes its values "
+        f"from the same places: the query's share differs by {moved.max():.2f} at most."
     )
 
 
@@ -62,12 +62,13 @@ def told_by_stand_ins(alike: pd.DataFrame, measured: pd.DataFrame) -> str:
     )
     return (
         "**Would layers of their own look elsewhere?** Were the layers that reuse weights to ask by the block's own "
-        "embedding of their own features, on which it was not trained, their weights would be alike to the shared ones "
-        f"by a mean cosine of {table[OWN].mean():.2f}, from {own.max():.2f} (block {own.idxmax()}) to {own.min():.2f} "
-        f"(block {own.idxmin()}); in {beyond} of {len(table)} windows more alike than both weights that look for "
-        f"nothing. Others, by the same measure: {others}. In place of the shared weights they change the PSNR of "
-        f"{measured['benchmark'].iloc[0]}, {count(len(lost), 'image')}, in dB: {changes}. That is of a network trained "
-        "to share: what one would reach that was trained with weights of its own in every layer, it does not say."
+        "embedding of their own features, on which it was not trained, their weights would be alike to the shared "
+        f"ones by a mean cosine of {table[OWN].mean():.2f}, from {own.max():.2f} (block {own.idxmax()}) to "
+        f"{own.min():.2f} (block {own.idxmin()}); in {beyond} of {len(table)} windows more alike than both weights "
+        f"that look for nothing. Others, by the same measure: {others}. In place of the shared weights they change "
+        f"the PSNR of {measured['benchmark'].iloc[0]}, {count(len(lost), 'image')}, in dB: {changes}. That is of a "
+        "network trained to share: what one would reach that was trained with weights of its own in every layer, it "
+        "does not say."
     )
 
 

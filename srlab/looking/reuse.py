@@ -245,7 +245,7 @@ def example(network: nn.Module, ref: ImageRef, scale: int) -> tuple[pd.DataFrame
         inner = lr[:, margin : height - margin, margin : width - margin]
         row, col = (margin + place for place in corners(inner, 1)[0])
         rows = []
-        for block in (blocks[0], blocks[(len(blocks) - 1) // 2], blocks[-1]):
+        for block in [blocks[i] for i in sorted({0, (len(blocks) - 1) // 2, len(blocks) - 1})]:
             looked_at = _looked_at(block, block.at(block.first.pattern, [(row, col)]))
             seen = block.at(even(block.first.pattern), [(row, col)])
             for head, side in enumerate(block.first.layer.sides):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
@@ -94,19 +94,18 @@ def maps(measured: pd.DataFrame, example: pd.DataFrame, around: pd.DataFrame) ->
         f"{high} of {keys['keys_seen'].mean():.0f} keys are in use",
         f"Above: {example['image'].iloc[0]}, its strongest corner (circle); each panel is the query's window of that "
         "size: the weights that a block's first attention computes, and whence the values come that its second gets "
-        f"with the same weights. Below: means over {asked.sum()} queries on a grid; bands: from the least to the largest "
-        f"of {count(len(asked), 'photograph')}. Keys in use: exponential of the entropy. Dashed: if all keys of the window weighed alike.",
+        f"with the same weights. Below: means over {asked.sum()} queries on a grid; bands: from the least to the "
+        f"largest of {count(len(asked), 'photograph')}. Keys in use: exponential of the entropy. Dashed: if all keys "
+        "of the window weighed alike.",
     )
     return figure
 
 
 def _picture(ax: Axes, around: pd.DataFrame, own: pd.DataFrame) -> None:
     """LR pixels around the query, and the query's windows."""
-    top, left = around[["row", "col"]].min()
-    sides = around[["row", "col"]].max() - (top, left) + 1
+    sides = around["row"].nunique(), around["col"].nunique()
     pixels = around[["red", "green", "blue"]].to_numpy(np.uint8).reshape(*sides, 3)
-    extent = (left - 0.5, left + sides["col"] - 0.5, top + sides["row"] - 0.5, top - 0.5)
-    ax.imshow(pixels, interpolation="nearest", extent=extent)
+    ax.imshow(pixels, interpolation="nearest", extent=_extent(around))
     for (side, keys), (colour, _) in zip(own.groupby("side"), SIDES, strict=False):
         corner = keys["col"].min() - 0.5, keys["row"].min() - 0.5
         ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=1.2))
@@ -117,11 +116,14 @@ def _picture(ax: Axes, around: pd.DataFrame, own: pd.DataFrame) -> None:
 def _window(ax: Axes, keys: pd.DataFrame, what: str, around: pd.DataFrame) -> None:
     """Shares of a window's keys, in multiples of an even share."""
     shares = (keys.pivot(index="row", columns="col", values=what) * len(keys)).clip(lower=MULTIPLES.vmin)
-    (top, left), (bottom, right) = keys[["row", "col"]].min(), keys[["row", "col"]].max()
-    extent = (left - 0.5, right + 0.5, bottom + 0.5, top - 0.5)
-    ax.imshow(shares, cmap=colormaps["viridis"], norm=MULTIPLES, interpolation="nearest", extent=extent)
+    ax.imshow(shares, cmap="viridis", norm=MULTIPLES, interpolation="nearest", extent=_extent(keys))
     _mark(ax, around)
     bare(ax)
+
+
+def _extent(pixels: pd.DataFrame) -> tuple[float, float, float, float]:
+    rows, columns = pixels["row"], pixels["col"]
+    return columns.min() - 0.5, columns.max() + 0.5, rows.max() + 0.5, rows.min() - 0.5
 
 
 def _mark(ax: Axes, around: pd.DataFrame) -> None:
@@ -183,8 +185,9 @@ def reused(alike: pd.DataFrame, measured: pd.DataFrame) -> Figure:
         f"Had reusing layers asked by their own features, their weights would be alike by {own.max():.2f} to "
         f"{own.min():.2f}, block by block; put in their place they change PSNR by {signed(lost[OWN].mean())} dB",
         f"Likeness: {count(alike['image'].nunique(), 'photograph')}, 1 is the same. Own features: the block's "
-        "embedding, of what enters the reusing layer. Next block, next but one: whose attention computes anew, of its "
-        "own features, in the same windows. Even, query alone: weights that look for nothing. PSNR: weights replaced "
-        f"in every layer that reuses some, of a network trained with shared ones; dots: {count(len(lost), 'image')}.",
+        "embedding, of what enters the reusing layer. Next block, next but one: whose attention computes anew, of "
+        "its own features, in the same windows. Even, query alone: weights that look for nothing. PSNR: weights "
+        "replaced in every layer that reuses some, of a network trained with shared ones; dots: "
+        f"{count(len(lost), 'image')}.",
     )
     return figure

@@ -1,8 +1,10 @@
 """Layers that reuse weights: what is said of them, against the plain formula and against the network itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from kept import results
 
 from srlab.attention.contract import attended
 from srlab.data.layouts import Benchmark, held_out
@@ -13,9 +15,10 @@ from srlab.looking.reuse import ALONE, COMPUTING, EVEN, NEXT, NEXT_BUT_ONE, OWN,
 from srlab.measure.evaluation import evaluate, super_resolve
 from srlab.measure.protocol import Protocol
 from srlab.models import build
+from srlab.weights.checkpoints import open_network
 
 SIDES = (4, 8)
-REFS = [ref for ref in held_out().hr if ref.name in ("brick", "page_left")]  # 60×60 and 42×48 LR pixels
+REFS = [ref.middle(144) for ref in held_out().hr if ref.name in ("brick", "page_left")]  # 36×36 LR pixels
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +36,28 @@ def looked(network):
     return reuse.look(network, REFS, 4)
 
 
-def weights_of(network, lr, layer, row, col, side, head):
-    """Oracle: the softmax over a window's embeddings, cut out by hand."""
+def windows_of(network, lr, block, side, places):
+    """Oracle: of each query the softmax over its window, cut out by hand, and how far down and right its keys are."""
     _, found = attended(network, lr[None].float() / 255)
-    gmsa, x = found[layer].layer, found[layer].x
-    embedding = gmsa.norm(gmsa.project(x))[0].unflatten(0, (len(SIDES), 2, -1))[head, 0]
+    gmsa, x = found[2 * (block - 1)].layer, found[2 * (block - 1)].x
+    embedding = gmsa.norm(gmsa.project(x))[0].detach().unflatten(0, (len(SIDES), 2, -1))[SIDES.index(side), 0]
     shift = side // 2 if gmsa.shifted else 0
-    top, left = ((at - shift) // side * side + shift for at in (row, col))
-    tokens = embedding[:, top : top + side, left : left + side].flatten(1).T
-    weights = (tokens @ embedding[:, row, col]).softmax(0).detach().double().numpy()
-    rows, columns = np.mgrid[top : top + side, left : left + side].reshape(2, -1)
-    return weights, rows - row, columns - col
+    windows = []
+    for row, col in places:
+        top, left = ((at - shift) // side * side + shift for at in (row, col))
+        tokens = embedding[:, top : top + side, left : left + side].flatten(1).T
+        rows, columns = np.mgrid[top : top + side, left : left + side].reshape(2, -1)
+        weights = (tokens @ embedding[:, row, col]).softmax(0).double().numpy()
+        windows.append((weights, rows - row, columns - col))
+    return windows
 
 
 @pytest.mark.parametrize(("block", "side"), [(1, 4), (2, 8), (3, 8)])
 def test_means_are_those_of_the_plain_formula(network, looked, block, side):
     lr, _ = pair(REFS[0], 4)
     places = reuse.grid(lr, 4)
-    assert len(places) == 64 and all(4 <= at < 56 for place in places for at in place)
-    asked = [weights_of(network, lr, 2 * (block - 1), *place, side, SIDES.index(side)) for place in places]
+    assert len(places) == 64 and all(4 <= at < 32 for place in places for at in place)
+    asked = windows_of(network, lr, block, side, places)
     expected = {
         "queries": 64,
         "on_query": np.mean([weights[(down == 0) & (right == 0)] for weights, down, right in asked]),
@@ -94,7 +100,7 @@ def test_attended_values_lie_where_weights_are_if_all_are_as_long(network, looke
 def test_what_looks_for_nothing_is_alike_to_what_it_should(network, looked):
     """Oracle: the cosines of a window's weights to n equal ones, and to one for the query."""
     lr, _ = pair(REFS[0], 4)
-    asked = [weights_of(network, lr, 2, *place, 8, 1) for place in reuse.grid(lr, 4)]
+    asked = windows_of(network, lr, 2, 8, reuse.grid(lr, 4))
     own = [weights / np.linalg.norm(weights) for weights, _, _ in asked]
     alone = [unit[(down == 0) & (right == 0)] for unit, (_, down, right) in zip(own, asked, strict=True)]
     alike = looked[1].query("image == 'brick' and block == 2 and side == 8").set_index("stand_in")["likeness"]
@@ -161,13 +167,13 @@ def test_an_example_is_the_strongest_corner_of_three_blocks(network):
     assert shown.groupby(["block", "side"]).size().tolist() == 3 * [16, 64]
     assert np.allclose(shown.groupby(["block", "side"])[[WEIGHTS, REUSING]].sum(), 1, atol=1e-5)
     [query] = around[around["query"]].itertuples()
-    assert around[["row", "col"]].drop_duplicates().shape[0] == reuse.AROUND**2
+    assert len(around) == 36 * 36  # all there is, of less than `AROUND` pixels a side
     for pixel in (query, around.iloc[7]):
         assert [pixel.red, pixel.green, pixel.blue] == lr[:, pixel.row, pixel.col].tolist()
     for _, keys in shown.groupby(["block", "side"]):
         assert keys["row"].min() <= query.row <= keys["row"].max()
     own = shown.query("block == 3 and side == 8")
-    expected, down, right = weights_of(network, lr, 4, query.row, query.col, 8, 1)
+    [(expected, down, right)] = windows_of(network, lr, 3, 8, [(query.row, query.col)])
     assert np.array_equal(own[["row", "col"]], np.stack([down + query.row, right + query.col], 1))
     assert np.allclose(own[WEIGHTS], expected, atol=1e-5)
 
@@ -178,3 +184,14 @@ def test_a_network_that_reuses_nothing_is_told():
         reuse.look(trunk, REFS, 2)
     with pytest.raises(InputError, match="no layer that reuses"), reuse.stood_in(trunk, EVEN):
         pass
+
+
+def test_the_released_network_looks_where_the_committed_tables_say(shared_data):
+    path = shared_data.parent / "weights" / "elan_light_x4.pth"
+    if not path.is_file():
+        pytest.skip("no released weights here")
+    [ref] = [ref for ref in held_out().hr if ref.name == "page_left"]
+    for table, again in zip(("maps", "reused"), reuse.look(open_network("elan_light", path, 4), [ref], 4), strict=True):
+        kept = pd.read_csv(results() / "released-weights" / "tables" / f"{table}.csv").query("image == 'page_left'")
+        kept = kept.drop(columns="sha256").reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, again[kept.columns], check_dtype=False, rtol=1e-2, atol=1e-3)

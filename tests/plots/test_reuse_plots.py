@@ -79,7 +79,8 @@ def test_a_window_is_drawn_in_multiples_of_an_even_share():
     first = example[(example["block"] == 1) & (example["side"] == 8)].sort_values(["row", "col"])
     np.testing.assert_allclose(pictures[3].ravel(), np.maximum(64 * first["weights"], 0.1))
     message = " ".join(figure.get_suptitle().split())
-    assert message.startswith(f"The 4×4 windows of {len(mostly_query(read('maps').query('what == @WEIGHTS'), 4))} of 12")
+    blocks = len(mostly_query(read("maps").query("what == @WEIGHTS"), 4))
+    assert message.startswith(f"The 4×4 windows of {blocks} of 12 blocks look mostly at the query itself")
 
 
 def test_likeness_and_changes_stand_where_the_tables_say():

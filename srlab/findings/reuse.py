@@ -56,7 +56,8 @@ def told_by_stand_ins(alike: pd.DataFrame, measured: pd.DataFrame) -> str:
     table, lost = by_block(alike), gaps(measured)
     own = table[OWN].groupby("block").mean()
     beyond = int((table[OWN] > table[[EVEN, ALONE]].max(axis=1)).sum())
-    others = "; ".join(f"{name} {table[name].mean():.2f}" for name in (NEXT, NEXT_BUT_ONE, EVEN, ALONE))
+    compared = (name for name in (NEXT, NEXT_BUT_ONE, EVEN, ALONE) if name in table)  # few blocks have none
+    others = "; ".join(f"{name} {table[name].mean():.2f}" for name in compared)
     changes = ", ".join(
         f"{name} {lost[name].mean():+.2f} ({lost[name].min():+.2f} to {lost[name].max():+.2f})" for name in lost
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kept import results
+from kept import ROOT, results
 from legible import faults
 
 from srlab.findings.reuse import gaps, mostly_query, told_by_maps, told_by_stand_ins
@@ -91,3 +91,16 @@ def test_likeness_and_changes_stand_where_the_tables_say():
     assert lines[OWN] == pytest.approx([0.9, 0.8]) and set(lines) == {OWN, NEXT, NEXT_BUT_ONE, EVEN, ALONE}
     assert [text.get_text() for text in psnr.texts] == ["−0.20", "−1.50"]
     assert [label.get_text() for label in psnr.get_yticklabels()] == [OWN, EVEN]
+
+
+def test_readme_says_what_the_committed_tables_hold():
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    weights, lost = read("maps").query("what == @WEIGHTS"), gaps(read("reused_psnr")).mean()
+    own = read("reused").query("stand_in == @OWN").groupby("block")["likeness"].mean()
+    used = weights.query("side == 16").groupby("block")["keys_effective"].mean()
+    mean = weights.query("side == 4")["on_query"].mean()
+    assert f"weight {mean:.2f} on average, above one half in {len(mostly_query(weights, 4))} of 12 blocks" in words
+    assert f"use {used.min():.0f} to {used.max():.0f} of 256 keys" in words
+    assert f"{own[:9].min():.2f} to {own[:9].max():.2f} in nine blocks, then falling to {own.iloc[-1]:.2f}" in words
+    assert own.iloc[9:].is_monotonic_decreasing and own.iloc[9] < own[:9].min()
+    assert f"costs {-lost[OWN]:.2f} dB on Set5, even weights {-lost[EVEN]:.2f}" in words

@@ -12,7 +12,7 @@ from srlab.commands.options import DeviceName
 from srlab.commands.weights import Folder
 
 app = typer.Typer(
-    help="Released networks ×4 side by side: `quality`, `costs`, then `show` and `draw`; `maps`.", no_args_is_help=True
+    help="Released networks ×4 side by side: `quality`, `costs`, then `show` and `draw`.", no_args_is_help=True
 )
 Only = Annotated[list[str] | None, typer.Option(help="A network's name; repeatable. All of the folder without it.")]
 

@@ -1,13 +1,13 @@
 """Layers that reuse weights, as ELAN's do: where they look, and how alike weights of their own would be.
 
-A layer that reuses weights has no embedding, so weights of its own can only be stood in for. In the windows of its
-block, by what the network has (`STAND_INS`, and two more embeddings that `likeness` compares):
+A layer that reuses weights has no embedding, so weights of its own can only be stood in for, by what the network has
+and in the windows of its block:
 
 - "own features": the embedding of the block's first attention, of the features that enter the layer that reuses. It
   was never trained on those, but on the same features two additions earlier.
 - "next block": the weights of the next block, of its own features; it sees windows that are shifted otherwise, so its
   embedding is compared within this block's.
-- "next but one": those of the block after it, which has the same windows.
+- "next but one": those of the block after that, which has the same windows.
 
 How alike two weights are whatever they look for is told by two that look for nothing: "even", where all keys of a
 window weigh alike, and "query alone".
@@ -82,7 +82,7 @@ STAND_INS: dict[str, Callable[[GMSA, Map, MultiscalePattern], Pattern]] = {
 
 @dataclass(frozen=True)
 class Block:
-    """A layer that computes weights in one forward pass, and the first of those that reuse them."""
+    """A layer that computed weights in a forward pass, and the first that reused them; its number counts from 1."""
 
     number: int
     first: Attended

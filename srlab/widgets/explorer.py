@@ -39,8 +39,8 @@ class Explorer(ipywidgets.VBox):
     study : Study
         Offered are the images of its benchmarks (the middle, at most 128×128 LR pixels) and all networks.
     weights : str or Path, optional
-        A folder of released weights, whose files are offered. Any other can be chosen by its path, or uploaded; network
-        and scale become those of the file.
+        A folder of released weights, whose files are offered. Any other can be chosen by its path, or uploaded;
+        network and scale become those of the file.
 
     Raises
     ------

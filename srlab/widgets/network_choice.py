@@ -63,7 +63,7 @@ class NetworkChoice(ipywidgets.HBox):
         self.file = ipywidgets.FileUpload(
             accept=",".join(SUFFIXES),
             description="file",
-            tooltip="A file of weights from your computer: network and scale become the file's",
+            tooltip="Weights from your computer: network and scale become the file's. Of large files give the path",
             layout={"width": "90px", "flex": "none"},
         )
         self.layer = ipywidgets.IntSlider(
@@ -102,9 +102,9 @@ class NetworkChoice(ipywidgets.HBox):
         }
 
     def recognise(self) -> tuple[str, int] | None:
-        """The network and scale that the chosen file is of; None, and `fault` says why, where it cannot be looked into.
+        """The network and scale that the chosen file is of.
 
-        None too where no file is chosen, or there is none of that name.
+        None where it cannot be looked into, and `fault` says why; or if no file is chosen, or none is there.
         """
         self.fault, path = "", Path(self.weights.value.strip())
         if not path.is_file():
@@ -130,7 +130,8 @@ class NetworkChoice(ipywidgets.HBox):
         """
         for file in self.file.value:
             content = bytes(file["content"])
-            path = folder / sha256(content).hexdigest()[:8] / Path(file["name"]).name  # one of the same name may differ
+            content_of = sha256(content).hexdigest()[:8]  # another file of the same name stands beside it
+            path = folder / content_of / Path(file["name"]).name
             with replacing(path) as beside:
                 beside.write_bytes(content)
             self.weights.value = str(path)

@@ -97,3 +97,36 @@ def draw() -> None:
     table = measured(records, timed)
     drawn("field", into, table, elsewhere(table["dataset"].iloc[0]))
     typer.echo(into / "figures" / "field.png")
+
+
+@app.command()
+def maps(folder: Folder) -> None:
+    """Where ELAN-light looks, and what its layers that reuse weights would see by their own: tables and two figures.
+
+    Maps are of the photographs that come with scikit-image; PSNR is of Set5, where it is, else of the same.
+    """
+    from srlab.data.layouts import find_benchmarks, held_out
+    from srlab.errors import InputError
+    from srlab.files import check_writable
+    from srlab.findings.answers import answer
+    from srlab.findings.reuse import told_by_maps, told_by_stand_ins
+    from srlab.looking.reuse import example, look, quality
+    from srlab.measure.field import PROTOCOL, SCALE, contenders
+    from srlab.plots.drawings import draw as drawn
+
+    into, photographs = records_folder(), held_out()
+    check_writable(into)
+    [contender] = contenders(folder, ["elan_light"])
+    network, source = contender.open(), {"sha256": contender.weights.sha256[:12]}
+    try:
+        [benchmark] = find_benchmarks("Set5")
+    except InputError:
+        benchmark = photographs
+    looked, alike = look(network, photographs.hr, SCALE)
+    measured = quality(network, benchmark, SCALE, PROTOCOL)
+    shown, around = example(network, photographs.hr[0], SCALE)
+    looked, shown, alike, measured = (each.round(6).assign(**source) for each in (looked, shown, alike, measured))
+    drawn("maps", into, looked, shown, around)
+    drawn("reused", into, alike, measured)
+    told = f"{told_by_maps(looked)}\n\n{told_by_stand_ins(alike, measured)}"
+    typer.echo(answer(told, into, "maps").data)

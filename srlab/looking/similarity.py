@@ -123,7 +123,7 @@ def map_similarity(
     rows, columns = (np.unique((centres * length).astype(int)).tolist() for length in lr.shape[1:])
     places = [(row, column) for row in rows for column in columns]
     with torch.inference_mode():
-        return _matrix([_weights(layer, places) for layer in layers], _cosine)
+        return _matrix([weights_at(layer, places) for layer in layers], cosine)
 
 
 def layer_similarity(records: Sequence[Record], refs: Sequence[ImageRef], scale: int) -> pd.DataFrame:
@@ -184,8 +184,8 @@ def _matrix(of_layers: list[Tensor], measure: Callable[[Tensor, Tensor], float])
     return matrix
 
 
-def _weights(layer: LayerTrace, places: list[tuple[int, int]]) -> Float[Tensor, "heads q l"]:
-    """Weights of queries over the pixels."""
+def weights_at(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> Float[Tensor, "heads q l"]:
+    """Weights of the queries at (row, column) over all pixels of the layer's map, row by row, as `attention_row`'s."""
     pattern = layer.pattern
     if isinstance(pattern, KernelPattern | CorrelationPattern):  # they have no softmax over keys
         return torch.from_numpy(np.stack([attention_row(layer, *place).ravel() for place in places]))[None]
@@ -195,7 +195,8 @@ def _weights(layer: LayerTrace, places: list[tuple[int, int]]) -> Float[Tensor, 
     return pixels.index_add_(2, pattern.pixels(), weights).cpu()
 
 
-def _cosine(one: Float[Tensor, "heads q l"], other: Float[Tensor, "_heads q l"]) -> float:
+def cosine(one: Float[Tensor, "heads q l"], other: Float[Tensor, "_heads q l"]) -> float:
+    """The mean cosine of weights, head by head where there are as many heads, else of the heads' means."""
     if len(one) != len(other):
         one, other = one.mean(0, keepdim=True), other.mean(0, keepdim=True)
     return torch.cosine_similarity(one.double(), other.double(), dim=-1).mean().item()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from textwrap import fill
 
 import numpy as np
@@ -106,7 +107,7 @@ def _key(figure: FigureBase, grid: np.ndarray) -> None:
 
 @rc_context(HOUSE)
 def gallery(looks: Sequence[Look]) -> Figure:
-    """One pixel in every network: its weights above, and below them what is particular to the mechanism.
+    """One pixel in every network, or in several layers: weights above, below what is particular to the mechanism.
 
     Parameters
     ----------
@@ -132,11 +133,12 @@ def gallery(looks: Sequence[Look]) -> Figure:
         else:
             below.text(0.5, 0.5, "sees\nevery token", transform=below.transAxes, ha="center", va="center")
     _key(figure, grid)
-    seen = {each.model: np.count_nonzero(each.view.seen) for each in looks}
-    few, many = min(seen, key=seen.get), max(seen, key=seen.get)
+    seen = [(np.count_nonzero(each.view.seen), each.model) for each in looks]
+    (few, least), (many, most) = (of(seen, key=itemgetter(0)) for of in (min, max))
+    who = "networks" if len({each.model for each in looks}) == len(looks) else "layers"
     tell(
         figure,
-        f"From one pixel networks see {seen[few]:,} ({few}) to {seen[many]:,} ({many}) of {first.seen.size:,} tokens",
+        f"From one pixel {who} see {few:,} ({least}) to {many:,} ({most}) of {first.seen.size:,} tokens",
         f"Above: weights of the query in the circle; below: what is particular to the mechanism. {SORTED} In red the "
         "query's window, in white those it chose; blue to red: a position bias, with its ends. Weights: "
         f"{', '.join(sorted({each.source for each in looks}))}.",

@@ -9,94 +9,22 @@ from pathlib import Path
 
 import ipywidgets
 from matplotlib.backend_bases import KeyEvent, MouseEvent
+from traitlets import Bunch
 
 from srlab import findings, plots
 from srlab.errors import InputError
 from srlab.looking import explore
-from srlab.looking.explore import TRAINED, UNTRAINED, Look, Scene
+from srlab.looking.explore import Look, Scene
 from srlab.looking.images import corners
 from srlab.models import REGISTRY
 from srlab.models.registry import SCALES
 from srlab.study.study import Study
+from srlab.weights.identify import find_weights
 from srlab.widgets.canvas import WholeCanvas, in_turn
+from srlab.widgets.network_choice import NONE, WIDE, NetworkChoice, explained
 
-NONE = "–"
 STEPS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 INCHES = 1.75  # a map's side on the screen
-WIDE = ipywidgets.Layout(width="200px", flex="none")
-SLIDER = {"width": "230px", "flex": "none"}
-
-
-def explained(name: str, tooltip: str) -> dict[str, object]:
-    """Description and tooltip of a control; the browser shows a dropdown's only as a part of its label."""
-    label = f'<span title="{escape(tooltip)}">{name}</span>'
-    return {"description": label, "description_allow_html": True, "tooltip": tooltip}
-
-
-class NetworkChoice(ipywidgets.HBox):
-    """One row of the explorer: which network, with which weights, in which layer and round.
-
-    Attributes
-    ----------
-    model : ipywidgets.Dropdown
-        A network of the registry, or `NONE`.
-    weights : ipywidgets.Combobox
-        "trained", "untrained", or the path of a checkpoint.
-    layer, turn : ipywidgets.IntSlider
-        From 1. `turn`, the round, is there only where a layer has several.
-    """
-
-    def __init__(self, models: list[str], model: str, number: int):
-        self.model = ipywidgets.Dropdown(
-            options=models,
-            value=model,
-            **explained(f"network {number}", "Network to ask"),
-            layout=WIDE,
-        )
-        self.weights = ipywidgets.Combobox(
-            options=(TRAINED, UNTRAINED),
-            value=TRAINED,
-            **explained(
-                "weights",
-                "trained: by this study, or by its reference until then. untrained: random. Or the path of a "
-                "checkpoint: srlab's own .safetensors, or a released .pth.",
-            ),
-            continuous_update=False,
-        )
-        self.layer = ipywidgets.IntSlider(
-            1,
-            1,
-            1,
-            **explained("layer", "Attention layer, from the first"),
-            continuous_update=False,
-            layout=SLIDER,
-        )
-        self.turn = ipywidgets.IntSlider(
-            1,
-            1,
-            1,
-            **explained("round", "Round of sorting or hashing"),
-            continuous_update=False,
-            layout=SLIDER,
-        )
-        super().__init__([self.model, self.weights, self.layer, self.turn])
-        self.fit(1, 1)
-
-    def fit(self, layers: int, rounds: int) -> None:
-        """Offer so many layers and rounds."""
-        for slider, most in ((self.layer, layers), (self.turn, rounds)):
-            slider.max = most
-            slider.disabled = most == 1
-        self.turn.layout.display = "none" if rounds == 1 else "flex"
-
-    def arguments(self) -> dict[str, object]:
-        """Of `srlab.looking.explore.look`, but for the pixel."""
-        return {
-            "model": self.model.value,
-            "weights": self.weights.value.strip() or TRAINED,
-            "layer": self.layer.value - 1,
-            "turn": self.turn.value - 1,
-        }
 
 
 class Explorer(ipywidgets.VBox):
@@ -110,6 +38,14 @@ class Explorer(ipywidgets.VBox):
     ----------
     study : Study
         Offered are the images of its benchmarks (the middle, at most 128×128 LR pixels) and all networks.
+    weights : str or Path, optional
+        A folder of released weights, whose files are offered. Any other can be chosen by its path, or uploaded;
+        network and scale become those of the file.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no file of weights in it.
 
     Attributes
     ----------
@@ -132,8 +68,10 @@ class Explorer(ipywidgets.VBox):
         What is drawn.
     """
 
-    def __init__(self, study: Study):
+    def __init__(self, study: Study, weights: str | Path | None = None):
         self.study = study
+        files = [] if weights is None else find_weights(Path(weights))
+        self._files = [str(file.path) for file in files if file.model in REGISTRY]
         self.scene: Scene | None = None
         self.looks: list[Look] = []
         self.image = ipywidgets.Dropdown(
@@ -169,6 +107,7 @@ class Explorer(ipywidgets.VBox):
         self.canvas.mpl_connect("button_press_event", self._click)
         self.canvas.mpl_connect("key_press_event", self._press)
         self._size: tuple[float, float] | None = None
+        self._changing = False
         super().__init__(
             [
                 ipywidgets.HBox([self.image, self.scale, self.upload]),
@@ -185,7 +124,8 @@ class Explorer(ipywidgets.VBox):
         self._observe(True)
         for choice in self.choices:
             choice.model.observe(self._choose_network, "value")
-            choice.weights.observe(self._choose_network, "value")
+            choice.weights.observe(self._choose_weights, "value")
+            choice.file.observe(self._receive_weights, "value")
         self.image.observe(self._choose_image, "value")
         self.scale.observe(self._choose_image, "value")
         self.upload.observe(self._receive, "value")
@@ -200,7 +140,8 @@ class Explorer(ipywidgets.VBox):
         trained = [model for model in preferred if self.study.weights(run(model))]
         shown = trained[:2] or ["lcoan"]
         return tuple(
-            NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1) for i in range(4)
+            NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1, self._files)
+            for i in range(4)
         )
 
     def _observe(self, on: bool) -> None:
@@ -209,10 +150,15 @@ class Explorer(ipywidgets.VBox):
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Change several controls, and draw once."""
+        """Change several controls, and draw once, when all are changed."""
+        if self._changing:
+            yield
+            return
+        self._changing = True
         self._observe(False)
         yield
         self._observe(True)
+        self._changing = False
         self._draw()
 
     @in_turn
@@ -233,13 +179,32 @@ class Explorer(ipywidgets.VBox):
 
     @in_turn
     def _choose_network(self, _change: object = None) -> None:
+        if not self._changing:  # else its scale may be about to change too
+            with self._together():
+                self._offer_layers()
+
+    @in_turn
+    def _choose_weights(self, change: Bunch) -> None:
+        """Of a file, show the network that it is of, at its scale."""
+        choice = next(each for each in self.choices if each.weights is change.owner)
         with self._together():
+            if found := choice.recognise():
+                choice.model.value, self.scale.value = found
             self._offer_layers()
+
+    @in_turn
+    def _receive_weights(self, change: Bunch) -> None:
+        """Keep uploaded weights beside the study's results, and show them."""
+        choice = next(each for each in self.choices if each.file is change.owner)
+        try:
+            choice.receive(self.study.folder / "uploads")
+        except InputError as error:
+            self._tell([str(error)])
 
     def _offer_layers(self) -> None:
         """As many layers and rounds as each chosen network has; drawing says why one cannot be had."""
         for choice in self.choices:
-            if choice.model.value == NONE or self.scene is None:
+            if choice.model.value == NONE or choice.fault or self.scene is None:
                 choice.fit(1, 1)
                 continue
             try:
@@ -287,7 +252,7 @@ class Explorer(ipywidgets.VBox):
     def _arguments(self) -> list[dict[str, object]]:
         pixel = {"row": self.row.value, "col": self.col.value}
         pixel |= {"field": self.field.value, "attribution": self.attribution.value}
-        chosen = [choice for choice in self.choices if choice.model.value != NONE]
+        chosen = [choice for choice in self.choices if choice.model.value != NONE and not choice.fault]
         return [{**choice.arguments(), **pixel} for choice in chosen]
 
     @in_turn
@@ -295,7 +260,7 @@ class Explorer(ipywidgets.VBox):
         self.code.value = ""
         if self.scene is None:
             return
-        self.looks, faults = [], []
+        self.looks, faults = [], [choice.fault for choice in self.choices if choice.fault]
         for arguments in self._arguments():
             try:
                 self.looks.append(explore.look(self.scene, **arguments))

@@ -208,3 +208,21 @@ def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_pa
     for kind in ("png", "svg", "json"):
         assert (tmp_path / "released-weights" / "figures" / f"field.{kind}").is_file()
     assert "1280×720" in (tmp_path / "released-weights/tables/field.csv").read_text()
+
+
+def test_maps_of_a_small_elan_are_looked_at_and_drawn(srlab, tmp_path):
+    from srlab.models import build
+    from srlab.weights.checkpoints import save_network
+
+    where, config = {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": ""}, {"channels": 6, "layers": 4}
+    save_network(tmp_path / "x.safetensors", build("elan_light", 2, 0, **config), "elan_light", 2, config)
+    missing = srlab("field", "maps", str(tmp_path), **where)
+    assert missing.returncode == 2 and "network 'elan_light' is not in" in missing.stderr
+    save_network(tmp_path / "x.safetensors", build("elan_light", 4, 0, **config), "elan_light", 4, config)
+    done = srlab("field", "maps", str(tmp_path), **where)
+    assert done.returncode == 0, done.stderr
+    assert "512 queries on a grid, 8 photographs" in done.stdout and "PSNR of held-out, 8 images" in done.stdout
+    into = tmp_path / "released-weights"
+    assert (into / "answers/maps.md").read_text() == done.stdout
+    for figure in ("maps", "reused"):
+        assert (into / f"figures/{figure}.png").is_file() and (into / f"figures/{figure}.json").is_file()

@@ -123,8 +123,8 @@ def test_shared_weights_are_the_same_and_own_ones_are_not():
 def test_other_numbers_of_heads_are_compared_by_their_means():
     one, other = torch.rand(2, 5, 7), torch.rand(3, 5, 7)
     expected = torch.cosine_similarity(one.mean(0), other.mean(0), dim=1).mean().item()
-    assert similarity._cosine(one, other) == pytest.approx(expected, rel=1e-5)
-    assert similarity._cosine(one, one.flip(0)) < 1 - 1e-3  # head by head, though the means are the same
+    assert similarity.cosine(one, other) == pytest.approx(expected, rel=1e-5)
+    assert similarity.cosine(one, one.flip(0)) < 1 - 1e-3  # head by head, though the means are the same
 
 
 def test_what_cannot_be_compared_is_told():

@@ -16,6 +16,7 @@ from kept import ROOT
 from PIL import Image
 
 from srlab.errors import InputError
+from srlab.models import build
 from srlab.pages.catalogue import PAGES
 from srlab.pages.explorer import write_explorer
 from srlab.pages.index import write_index
@@ -23,6 +24,7 @@ from srlab.pages.notebooks import execute
 from srlab.pages.report import write_report
 from srlab.plots.drawings import DRAWINGS, redraw, shown
 from srlab.study.study import Study
+from srlab.weights.checkpoints import save_network
 
 PAGE = {page.name: page for page in PAGES}
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -195,3 +197,26 @@ def test_papermill_varies_a_notebook_from_a_shell(study, tmp_path, monkeypatch):
     assert pd.read_csv(folder / "varied" / "tables" / "clusters.csv")["clusters"].tolist() == [4, 6]
     assert (folder / "runs" / study.training("lcoan", clusters=6).name / "run.json").is_file()
     assert len(drawn) >= 4 and {path: path.read_bytes() for path in drawn} == drawn
+
+
+@pytest.mark.slow
+def test_released_weights_have_a_section_and_are_offered(study, tmp_path, monkeypatch):
+    """Where there is no folder of them, a sentence; with one, a gallery at the file's own scale."""
+    page, config = PAGE["07_attention_maps"], {"channels": 6, "layers": 4}
+    told = "With a folder of released weights in `weights`"
+    assert any(told in out.get("data", {}).get("text/markdown", "") for out in outputs(study, page))
+    folder = tmp_path / "results" / study.folder.name
+    shutil.copytree(study.folder, folder)
+    monkeypatch.setenv("SRLAB_RESULTS", str(folder.parent))
+    weights = tmp_path / "weights" / "small.safetensors"
+    save_network(weights, build("elan_light", 4, 0, **config), "elan_light", 4, config)
+    command = [sys.executable, "-m", "papermill", f"{page.name}.ipynb", str(tmp_path / f"{page.name}.ipynb")]
+    command += ["-p", "profile", "smoke", "-p", "weights", str(weights.parent)]
+    done = subprocess.run(command, cwd=ROOT / "notebooks", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for number in (1, 2, 3):
+        words = (folder / "figures" / f"released_x4_{number}.svg").read_text(encoding="utf-8")
+        assert (folder / "figures" / f"released_x4_{number}.png").is_file() and "small.safetensors" in words
+    cells = read(tmp_path, page.name).cells
+    shown = [out.get("data", {}).get("text/markdown", "") for cell in cells for out in cell.get("outputs", [])]
+    assert "`elan_light` ×4: small.safetensors" in shown

@@ -740,3 +740,9 @@ def test_maps_that_are_large_are_drawn_smaller():
     labels = np.arange(200 * 130).reshape(200, 130)
     assert np.array_equal(_samples(labels), labels[1::2, 1::2])
     assert _means(values[:50, :50]) is not None and _samples(labels[:50, :50]).shape == (50, 50)
+
+
+def test_a_gallery_says_whether_networks_or_layers_differ():
+    for models, who in ((("lcoan", "nlan"), "networks"), (("lcoan", "lcoan", "nlan"), "layers")):
+        message = plots.gallery([example_look(model) for model in models]).get_suptitle()
+        assert message.startswith(f"From one pixel {who} see")

@@ -2,12 +2,17 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 
 from srlab.data.images import write_png
+from srlab.errors import InputError
 from srlab.looking import explore
+from srlab.models import build
 from srlab.plots.maps import LR_PIXELS
-from srlab.widgets.explorer import NONE, Explorer
+from srlab.weights.checkpoints import save_network
+from srlab.widgets.explorer import Explorer
+from srlab.widgets.network_choice import NONE
 
 
 @pytest.fixture(scope="module")
@@ -134,29 +139,87 @@ def test_what_cannot_be_shown_is_explained(explorer):
     assert "the study trained its networks at ×2" in explorer.status.value
 
 
-def upload(explorer, path):
-    explorer.upload.value = (
-        {
-            "name": path.name,
-            "type": "",
-            "size": 0,
-            "content": memoryview(path.read_bytes()),
-            "last_modified": datetime.now(),
-        },
-    )
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A folder with a file as authors release it, ELAN-light ×4 of random weights, and a small ELAN ×2 of srlab's."""
+    folder = tmp_path_factory.mktemp("weights")
+    weights = build("elan_light", 4, 0).state_dict()
+    theirs = {key.replace("head.", "module.head.0."): tensor for key, tensor in weights.items()}
+    torch.save({"params": theirs}, folder / "theirs.pth")
+    config = {"channels": 6, "layers": 4}
+    save_network(folder / "small.safetensors", build("elan_light", 2, 0, **config), "elan_light", 2, config)
+    return folder
+
+
+def test_a_released_file_asks_for_its_network_at_its_scale(study, released):
+    explorer = Explorer(study, released)
+    file = str(released / "theirs.pth")
+    assert explorer.choices[2].weights.options == ("trained", "untrained", str(released / "small.safetensors"), file)
+    explorer.choices[2].weights.value = file
+    assert (explorer.choices[2].model.value, explorer.scale.value) == ("elan_light", 4)
+    assert [look.title for look in explorer.looks] == ["elan_light (theirs.pth)"]
+    assert explorer.choices[2].layer.max == 24 and explorer.looks[0].view.picture.shape == (60, 60, 3)
+    assert [panel.title for panel in explorer.looks[0].view.panels] == [f"{n}×{n} window" for n in (4, 8, 16)]
+    assert "lcoan: scale 4: the study trained its networks at ×2" in explorer.status.value
+    explorer.choices[2].layer.value = 2  # which reuses the first one's weights
+    scene = explore.open_scene(study, explorer.image.value, scale=4)
+    place = (explorer.row.value, explorer.col.value)
+    assert same(explorer.looks[0], explore.look(scene, "elan_light", *place, layer=1, weights=file))
+
+
+def test_a_file_of_the_studys_scale_stands_beside_its_networks(explorer, released, monkeypatch):
+    drawings = []
+    monkeypatch.setattr("srlab.plots.attention", lambda looks, figure: drawings.append(len(looks)))
+    explorer.choices[3].weights.value = str(released / "small.safetensors")
+    assert [look.model for look in explorer.looks] == ["lcoan", "lspn", "elan_light"]
+    assert drawings == [3]  # once, though network and layers changed too
+    explorer.scale.value = 4  # by hand: the file stays what it is
+    assert "are of elan_light ×2, not elan_light ×4" in explorer.status.value and not explorer.looks
+
+
+def test_weights_from_ones_own_computer(explorer, released, study):
+    content = (released / "small.safetensors").read_bytes()
+    upload(explorer.choices[2].file, "mine.safetensors", content)
+    assert explorer.looks[-1].title == "elan_light (mine.safetensors)"
+    config = {"channels": 6, "layers": 2}
+    other = released.parent / "mine.safetensors"
+    save_network(other, build("elan_light", 2, 1, **config), "elan_light", 2, config)
+    upload(explorer.choices[2].file, "mine.safetensors", other.read_bytes())  # other weights under the same name
+    assert explorer.looks[-1].title == "elan_light (mine.safetensors)" and explorer.choices[2].layer.max == 2
+    kept = list((study.folder / "uploads").rglob("mine.safetensors"))
+    assert sorted(path.read_bytes() for path in kept) == sorted([content, other.read_bytes()])
+
+
+def test_files_that_cannot_be_looked_into_are_told_in_a_sentence(explorer, tmp_path, monkeypatch):
+    upload(explorer.choices[0].file, "broken.pth", b"no weights")
+    assert "broken.pth: refused, it holds more than tensors or is no .pth file" in explorer.status.value
+    assert [look.title for look in explorer.looks] == ["lspn"]
+    monkeypatch.setattr("srlab.weights.identify.identify", lambda path: ("craft", 4))
+    upload(explorer.choices[0].file, "craft.pth", b"weights of another kind")
+    told = "craft.pth are of craft ×4, whose layers cannot be looked into here"
+    assert told in explorer.status.value and explorer.status.value.count("<b>") == 1
+    assert explorer.choices[0].model.value == "lcoan" and explorer.scale.value == 2
+    explorer.choices[0].weights.value = "trained"
+    assert [look.title for look in explorer.looks] == ["lcoan", "lspn"] and told not in explorer.status.value
+    with pytest.raises(InputError, match="no such folder"):
+        Explorer(explorer.study, tmp_path / "nosuch")
+
+
+def upload(control, name, content):
+    file = {"name": name, "type": "", "size": 0, "content": memoryview(content), "last_modified": datetime.now()}
+    control.value = (file,)
 
 
 def test_an_image_of_ones_own(explorer, tmp_path):
     ref = explore.images(explorer.study)["held-out: brick"]
     write_png(tmp_path / "mine.png", ref.read()[:, :90, :100])
-    upload(explorer, tmp_path / "mine.png")
+    upload(explorer.upload, "mine.png", (tmp_path / "mine.png").read_bytes())
     assert explorer.image.value.endswith("uploads/mine.png")
     assert (explorer.row.max, explorer.col.max) == (44, 49) and len(explorer.looks) == 2
-    (tmp_path / "broken.png").write_text("no image")
-    upload(explorer, tmp_path / "broken.png")
+    upload(explorer.upload, "broken.png", b"no image")
     assert "broken.png" in explorer.status.value and "no image" in explorer.status.value
     assert explorer.image.value.endswith("uploads/mine.png")
-    assert [path.name for path in (explorer.study.folder / "uploads").iterdir()] == ["mine.png"]
+    assert [path.name for path in (explorer.study.folder / "uploads").glob("*.png")] == ["mine.png"]
 
 
 def test_export_writes_the_view_and_the_call(explorer):

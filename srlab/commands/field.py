@@ -72,6 +72,32 @@ def costs(
 
 
 @app.command()
+def reach(
+    folder: Folder,
+    only: Only = None,
+    data: Annotated[str, typer.Option(help="The data set whose images the places are of.")] = "Urban100",
+    places: Annotated[int, typer.Option(min=1, help="How many; one an image, the first by name.")] = 32,
+    device: DeviceName = "auto",
+) -> None:
+    """How far every network of a folder looks: attribution maps and receptive fields, into released-weights/reach.csv.
+
+    A place is where bicubic enlargement errs most in its image. What is measured is kept, so an interrupted command
+    goes on.
+    """
+    from srlab.data.layouts import find_benchmarks
+    from srlab.files import check_writable
+    from srlab.looking.field import REACH, measure_reach
+    from srlab.measure.devices import choose_device
+    from srlab.measure.field import contenders
+
+    into = records_folder()
+    check_writable(into)
+    [benchmark] = find_benchmarks(data)
+    measure_reach(contenders(folder, only or ()), benchmark, into, places, choose_device(device))
+    typer.echo(into / REACH)
+
+
+@app.command()
 def show() -> None:
     """Print both tables as README has them, from the records and the costs."""
     from srlab.findings.field import costs_markdown

@@ -28,6 +28,8 @@ from srlab.plots import (
     claims,
     cost_claims,
     field,
+    field_kinds,
+    field_reach,
     inside,
     latency,
     recall,
@@ -71,6 +73,10 @@ DRAWINGS = {
     "cost_claims": Drawing(cost_claims.cost_claims, ("cost_claims",)),
     "branched": Drawing(branched.branched, ("branched_gains", "branched_seeds", "branched_gates")),
     "field": Drawing(field.field, ("field", "field_published")),
+    "reach": Drawing(field_reach.reach, ("reach_places",)),
+    "similarity": Drawing(
+        field_kinds.similarity, ("similarity_images", "similarity_correlations", "similarity_kinds")
+    ),
     "claims": Drawing(claims.claims, ("claims",)),
     "recall": Drawing(recall.recall, ("recall_groups", "recall_seeds")),
     "recall_dials": Drawing(recall.recall_dials, ("recall",)),

@@ -8,9 +8,9 @@ import torch
 from srlab.data.images import write_png
 from srlab.data.layouts import open_benchmark
 from srlab.errors import InputError
-from srlab.looking import field
+from srlab.looking import field_reach as field
 from srlab.looking.attribution import radius
-from srlab.looking.field import SIDE, WINDOW, hardest_place, hardest_places, measure_reach, read_reach
+from srlab.looking.field_reach import SIDE, WINDOW, hardest_place, hardest_places, measure_reach, read_reach
 from srlab.measure.field import contenders
 from srlab.models import build
 from srlab.weights.checkpoints import save_network

@@ -14,6 +14,8 @@ from srlab.measure.field import BICUBIC
 
 #: A data set with fewer images has no correlation of its own: its interval would hold almost everything.
 FEWEST = 30
+#: Images without which there is no interval at all.
+LEAST = 4
 #: What is held equal when a lead is correlated.
 NOTHING, GAIN = "nothing", "gain of the other"
 
@@ -91,13 +93,20 @@ def correlations(found: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         model, against ("bicubic", or another network), control (`NOTHING` or `GAIN`), dataset (`ALL` for all together,
-        and those with `FEWEST` images or more), images, gain_db (mean), rho, low, high. Intervals of gains hold all at
-        once in a data set, and so do those of leads of each control.
+        and of several those with `FEWEST` images or more), images, gain_db (mean), rho, low, high. Intervals of gains
+        hold all at once in a data set, and so do those of leads of each control.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `LEAST` images.
     """
     models = list(found["model"].unique())
     sets = found.drop_duplicates(["dataset", "name"])["dataset"].value_counts(sort=False)
-    groups = [(ALL, found)] if len(sets) > 1 else []
-    groups += [(name, found[found["dataset"] == name]) for name in sets.index[sets >= FEWEST]]
+    if sets.sum() < LEAST:
+        raise InputError(f"{count(int(sets.sum()), 'image')}: a correlation with self-similarity needs {LEAST} or more")
+    own_ones = sets.index[sets >= FEWEST] if len(sets) > 1 else []
+    groups = [(ALL, found), *((name, found[found["dataset"] == name]) for name in own_ones)]
     leads = list(combinations(models, 2))
     rows = []
     for dataset, own in groups:

@@ -12,8 +12,8 @@ from srlab.errors import InputError
 from srlab.findings.frames import count
 from srlab.findings.statistics import over_seeds, spearman
 
-#: What is compared between networks and set against gains, chosen before anything was measured: the measure of the
-#: paper on local attribution maps. Radii say the same in pixels.
+#: What is compared between networks and set against gains: the measure of the paper on local attribution maps, chosen
+#: when two places had been tried. Radii say in pixels how far it is.
 MEASURE = "diffusion_index"
 #: Columns of reach.csv that are shown.
 SHOWN = ("name", MEASURE, "lam_50", "lam_90", "erf_50", "erf_90", "gain_db", "side", "steps")

@@ -210,7 +210,8 @@ def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayL
     Returns
     -------
     Estimate
-        Without ends, -inf and inf, where n is less than 4; not a number where one side is all alike.
+        Without ends, -inf and inf, where n is less than 4; not a number where one side is all alike, or told by
+        `given` alone.
 
     References
     ----------
@@ -220,7 +221,8 @@ def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayL
     rho, number = rank_correlation([np.column_stack([first, second]).astype(float)]), len(first)
     if given is not None:
         others = [rank_correlation([np.column_stack([side, given]).astype(float)]) for side in (first, second)]
-        rho = float((rho - np.prod(others)) / np.sqrt(np.prod(1 - np.square(others))))
+        with np.errstate(invalid="ignore"):
+            rho = float((rho - np.prod(others)) / np.sqrt(np.prod(1 - np.square(others))))
         number -= 1
     if number < 4 or not abs(rho) < 1:
         return Estimate(rho, -np.inf, np.inf)

@@ -55,7 +55,8 @@ def test_images_of_data_sets_are_measured_once(tmp_path, monkeypatch):
 
 
 def test_networks_meet_kinds_that_need_no_data(few, weights, tmp_path, monkeypatch):
-    table = measure_kinds(weights(), tmp_path)
+    field = weights()
+    table = measure_kinds(field, tmp_path)
     assert set(table["kind"]) == set(GENERATED) and set(table["model"]) == {"bicubic", "edsr_like"}
     assert len(table) == 2 * 2 * len(GENERATED)
     own = table[(table["model"] == "bicubic") & (table["kind"] == "repeated")]
@@ -63,7 +64,7 @@ def test_networks_meet_kinds_that_need_no_data(few, weights, tmp_path, monkeypat
     assert own["psnr_y"].tolist() == pytest.approx(expected["psnr_y"].tolist())
     assert (own["self_similarity"] > 0.999).all()  # tiles that repeat exactly
     monkeypatch.setattr(field_kinds, "evaluate", lambda *args: pytest.fail("measured again"))
-    pd.testing.assert_frame_equal(measure_kinds(weights(), tmp_path), read(KINDS, tmp_path))
+    pd.testing.assert_frame_equal(measure_kinds(field, tmp_path), read(KINDS, tmp_path))
 
 
 def test_other_weights_of_a_network_take_the_place_of_the_first(few, weights, tmp_path):

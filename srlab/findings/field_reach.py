@@ -53,22 +53,26 @@ def places(records: Sequence[dict], reach: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs(found: pd.DataFrame) -> pd.DataFrame:
-    """How much wider one network draws than another at the same places.
+    """How much wider one network draws than another at the same places, and whether it gains more where it does.
 
     Returns
     -------
     DataFrame
         model and against (the one with less PSNR), places, wider (the share of them), difference (mean, of `MEASURE`),
-        low, high: its interval by Student's t over places; those of all pairs hold at once.
+        low, high: its interval by Student's t over places; rho, rho_low, rho_high: rank correlation over places of that
+        difference with the difference in PSNR. Intervals of all pairs hold at once.
     """
-    wide = found.pivot(index="name", columns="model", values=MEASURE)[list(found["model"].unique())]
+    wide, gain = (found.pivot(index="name", columns="model", values=column) for column in (MEASURE, "gain_db"))
+    wide = wide[list(found["model"].unique())]
     chosen = list(combinations(wide.columns, 2))
     rows = []
     for model, against in chosen:
         apart = (wide[model] - wide[against]).to_numpy()
         mean = over_seeds(apart, len(chosen))
-        told = {"places": len(apart), "wider": (apart > 0).mean()}
-        rows.append({"model": model, "against": against, **told, **dict(zip(("difference", "low", "high"), mean, strict=True))})
+        rho = spearman(apart, gain[model] - gain[against], len(chosen))
+        told = {"model": model, "against": against, "places": len(apart), "wider": (apart > 0).mean()}
+        numbers = ("difference", "low", "high", "rho", "rho_low", "rho_high")
+        rows.append(told | dict(zip(numbers, (*mean, *rho), strict=True)))
     return pd.DataFrame(rows)
 
 
@@ -109,6 +113,11 @@ def answer(found: pd.DataFrame) -> str:
         parts.append(
             f"Of {count(len(apart), 'pair')} of networks, compared place by place, "
             + (f"{', '.join(alike)} are not told apart." if alike else "all are told apart.")
+        )
+        more, less = (apart["rho_low"] > 0).sum(), (apart["rho_high"] < 0).sum()
+        parts.append(
+            f"Where one draws wider by more than elsewhere, it also leads by more in {more} pairs, by less in {less}, "
+            f"not told in {len(apart) - more - less}."
         )
     parts.append(f"{_order(middle)} {_gains(rho)}")
     return " ".join(parts)

@@ -50,7 +50,7 @@ def reach(places: pd.DataFrame) -> Figure:
     for row in middle.itertuples():
         style = _style(row.model)
         low, high = places.loc[places["model"] == row.model, MEASURE].quantile([0.25, 0.75])
-        psnr.hlines(row.dataset_psnr, low, high, color=style["color"], linewidth=1)
+        psnr.plot([low, high], 2 * [row.dataset_psnr], color=style["color"], linewidth=1)
         psnr.plot(getattr(row, MEASURE), row.dataset_psnr, **style)
         names.append(Name(row.model, getattr(row, MEASURE), row.dataset_psnr, style["color"]))
     dataset = places["dataset"].iloc[0]
@@ -67,7 +67,7 @@ def reach(places: pd.DataFrame) -> Figure:
         f"{count(places['name'].nunique(), 'place')} of {dataset}, one an image, where bicubic enlargement errs most; "
         f"crops of {side}×{side} LR px (dashed: their edge). (a) Local attribution, {places['steps'].iloc[0]} steps; a dot "
         "a place; box: quartiles, median. (b) Filled: local attribution; hollow: effective receptive field; each 50 % left, "
-        f"90 % right; medians and quartiles. (d) Spearman's ρ within networks: {found}.",
+        f"90 % right. (b), (c) Medians, bars: quartiles. (d) Spearman's ρ within networks: {found}.",
     )
     name_points({psnr: names})
     return figure

@@ -53,6 +53,18 @@ def test_networks_are_compared_place_by_place():
     assert alike["low"] < 0 < alike["high"] and set(pairs["places"]) == {20}
 
 
+def test_a_network_that_gains_more_where_it_draws_wider_than_another_is_found():
+    table = reach()
+    wide, narrow = (table["model"] == model for model in ("wide", "narrow"))
+    apart = table.loc[wide, "diffusion_index"].to_numpy() - table.loc[narrow, "diffusion_index"].to_numpy()
+    table.loc[wide, "gain_db"] = table.loc[narrow, "gain_db"].to_numpy() + apart + np.random.default_rng(2).normal(0, 0.1, 20)
+    found = field_reach.places(records(), table)
+    pairs = field_reach.pairs(found).set_index(["model", "against"])
+    assert pairs.loc[("wide", "narrow"), "rho_low"] > 0.8
+    assert pairs.loc[("middle", "narrow"), "rho_low"] < 0 < pairs.loc[("middle", "narrow"), "rho_high"]
+    assert "it also leads by more in " in field_reach.answer(found)
+
+
 def test_within_a_network_gains_are_set_against_reach():
     rho = field_reach.within(field_reach.places(records(), reach())).set_index("model")
     assert rho.loc["wide", "rho"] == pytest.approx(-1)

@@ -72,6 +72,57 @@ def costs(
 
 
 @app.command()
+def reach(
+    folder: Folder,
+    only: Only = None,
+    data: Annotated[str, typer.Option(help="The data set whose images the places are of.")] = "Urban100",
+    places: Annotated[int, typer.Option(min=1, help="How many; one an image, the first by name.")] = 32,
+    device: DeviceName = "auto",
+) -> None:
+    """How far every network of a folder looks: attribution maps and receptive fields, into released-weights/reach.csv.
+
+    A place is where bicubic enlargement errs most in its image. What is measured is kept, so an interrupted command
+    goes on.
+    """
+    from srlab.data.layouts import find_benchmarks
+    from srlab.files import check_writable
+    from srlab.looking.field_reach import REACH, measure_reach
+    from srlab.measure.devices import choose_device
+    from srlab.measure.field import contenders
+
+    into = records_folder()
+    check_writable(into)
+    [benchmark] = find_benchmarks(data)
+    measure_reach(contenders(folder, only or ()), benchmark, into, places, choose_device(device))
+    typer.echo(into / REACH)
+
+
+@app.command()
+def kinds(
+    folder: Folder,
+    only: Only = None,
+    data: Annotated[list[str] | None, typer.Option(help="A data set; repeatable. The papers' four without it.")] = None,
+    device: DeviceName = "auto",
+) -> None:
+    """What images are like, and kinds of them: released-weights/similarity.csv and kinds.csv.
+
+    How self-similar every image of the data sets is, and what every network makes of generated text, textures and
+    repeated tiles. What is measured is kept, so an interrupted command goes on.
+    """
+    from srlab.data.layouts import find_benchmarks
+    from srlab.files import check_writable
+    from srlab.looking.field_kinds import KINDS, SIMILARITY, measure_kinds, measure_similarity
+    from srlab.measure.devices import choose_device
+    from srlab.measure.field import DATA_SETS, contenders
+
+    into = records_folder()
+    check_writable(into)
+    measure_similarity([benchmark for name in data or DATA_SETS for benchmark in find_benchmarks(name)], into)
+    measure_kinds(contenders(folder, only or ()), into, choose_device(device))
+    typer.echo(f"{into / SIMILARITY}\n{into / KINDS}")
+
+
+@app.command()
 def show() -> None:
     """Print both tables as README has them, from the records and the costs."""
     from srlab.findings.field import costs_markdown
@@ -84,9 +135,12 @@ def show() -> None:
 
 @app.command()
 def draw() -> None:
-    """Draw the chart, from the records and the costs: PSNR against latency, with memory as area."""
+    """Draw what is measured: PSNR against latency, with memory as area; how far networks reach; and self-similarity."""
     from srlab.errors import InputError
+    from srlab.findings import field_kinds, field_reach
     from srlab.findings.field import elsewhere, measured
+    from srlab.looking.field_kinds import KINDS, SIMILARITY, read
+    from srlab.looking.field_reach import REACH, read_reach
     from srlab.measure.field import COSTS, read_field
     from srlab.plots.drawings import draw as drawn
 
@@ -95,8 +149,14 @@ def draw() -> None:
     if timed is None:
         raise InputError(f"{into / COSTS}: no such file; `srlab field costs` measures it")
     table = measured(records, timed)
-    drawn("field", into, table, elsewhere(table["dataset"].iloc[0]))
-    typer.echo(into / "figures" / "field.png")
+    made = {"field": (table, elsewhere(table["dataset"].iloc[0]))}
+    if (into / REACH).is_file():
+        made["reach"] = (field_reach.places(records, read_reach(into)),)
+    if (into / KINDS).is_file():
+        made["similarity"] = field_kinds.tables(records, read(SIMILARITY, into), read(KINDS, into))
+    for name, frames in made.items():
+        drawn(name, into, *frames)
+        typer.echo(into / "figures" / f"{name}.png")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from srlab.errors import InputError
+from srlab.findings.frames import count, pareto
 from srlab.measure.field import BICUBIC, DATA_SETS, SCALE, SIZES
 from srlab.measure.published import SOURCE, published_costs
 
@@ -70,6 +71,26 @@ def elsewhere(dataset: str) -> pd.DataFrame:
     """What papers publish of networks ×4: method, dataset, psnr_y, latency_ms, memory_mb, parameters, source."""
     rows = published_costs(dataset, SCALE)
     return rows.assign(dataset=dataset, source=SOURCE)
+
+
+def answer(table: pd.DataFrame) -> str:
+    """What may be said of quality and price.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As of `measured`.
+    """
+    first = table[table["output"] == table["output"].iloc[0]].sort_values("psnr_y", ascending=False)
+    best, fastest = first.iloc[0], first.loc[first["median_ms"].idxmin()]
+    front = ", ".join(f"`{model}`" for model in pareto(first, "median_ms", "psnr_y")["model"])
+    told = (
+        f"On {best['dataset']}, {count(int(best['images']), 'image')} ×4, `{best['model']}` reaches most, "
+        f"{best['psnr_y']:.2f} dB, and `{fastest['model']}` is fastest with {fastest['psnr_y']:.2f} dB, "
+        f"{fastest['median_ms']:,.0f} ms for {best['output']} px ({count(len(first), 'network')}, "
+        f"{count(int(best['threads']), 'thread')} of {best['name']})."
+    )
+    return f"{told} Beaten by none in both PSNR and latency: {front}."
 
 
 def costs_markdown(records: Sequence[dict], costs: pd.DataFrame | None) -> str:

@@ -194,6 +194,44 @@ def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
+def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayLike | None = None) -> Estimate:
+    """Spearman's ρ and its interval, by Fisher's z with the variance (1 + ρ²/2) / (n − 3) of Bonett and Wright.
+
+    Parameters
+    ----------
+    first, second : array_like
+        As many, in pairs.
+    family : int
+        How many correlations are looked at together; their intervals hold all at once with 95 % or more, by Šidák.
+    given : array_like, optional
+        As many: ρ is then the partial one, of what is left of ranks when those of `given` are regressed out, and n is
+        less by one.
+
+    Returns
+    -------
+    Estimate
+        Without ends, -inf and inf, where n is less than 4; not a number where one side is all alike, or told by
+        `given` alone.
+
+    References
+    ----------
+    D. G. Bonett, T. A. Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations",
+    Psychometrika 65(1), 2000.
+    """
+    rho, number = rank_correlation([np.column_stack([first, second]).astype(float)]), len(first)
+    if given is not None:
+        others = [rank_correlation([np.column_stack([side, given]).astype(float)]) for side in (first, second)]
+        with np.errstate(invalid="ignore"):
+            rho = float((rho - np.prod(others)) / np.sqrt(np.prod(1 - np.square(others))))
+        number -= 1
+    if number < 4 or not abs(rho) < 1:
+        return Estimate(rho, -np.inf, np.inf)
+    level = LEVEL ** (1 / family)
+    half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + rho**2 / 2) / (number - 3))
+    low, high = np.tanh(np.arctanh(rho) + np.array([-half, half]))
+    return Estimate(rho, float(low), float(high))
+
+
 def matrix(gains: pd.DataFrame, column: str = "gain_db") -> Float[np.ndarray, "seeds images"]:
     """A column of a tidy frame with seed, benchmark and name, as `seed_difference` wants it."""
     return gains.pivot_table(index="seed", columns=["benchmark", "name"], values=column).to_numpy()

@@ -133,6 +133,32 @@ def diffusion_index(attribution: Float[np.ndarray, "h w"]) -> float:
     return 100 * (1 - gini(attribution.ravel().astype(float)))
 
 
+def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) -> float:
+    """How far from a pixel one must go to find a part of what is attributed.
+
+    Parameters
+    ----------
+    shares : Float[np.ndarray, "h w"]
+        As of `local_attribution` or `srlab.looking.layers.receptive_field`; they sum to one.
+    row, col : int
+        The pixel.
+    held : float
+        The part, 0 to 1.
+
+    Returns
+    -------
+    float
+        Pixels: the least distance within which pixels, by their centres, hold the part. Not a number where shares are
+        none.
+    """
+    distance = np.hypot(*np.ogrid[-row : shares.shape[0] - row, -col : shares.shape[1] - col]).ravel()
+    order = np.argsort(distance, kind="stable")
+    within = np.cumsum(shares.ravel()[order].astype(float))
+    if not np.isfinite(within[-1]):
+        return float("nan")
+    return float(distance[order][np.searchsorted(within, held * within[-1])])
+
+
 def _shares(signed: Float[np.ndarray, "3 h w"]) -> Float[np.ndarray, "h w"]:
     magnitude = np.abs(signed).sum(0)
     with np.errstate(invalid="ignore"):

@@ -179,16 +179,28 @@ def measure_costs(
     return costs
 
 
-def read_field(folder: Path) -> tuple[list[dict], pd.DataFrame | None]:
+def read_field(folder: Path, only: Collection[str] = ()) -> tuple[list[dict], pd.DataFrame | None]:
     """All records of a folder, bicubic first, and the costs; None where they are not measured yet.
+
+    Parameters
+    ----------
+    folder : Path
+    only : collection of str
+        Names of networks to choose, beside bicubic interpolation; all if empty.
 
     Raises
     ------
     InputError
-        If there is no record.
+        If there is no record, or a name of `only` has none.
     """
     paths = sorted(folder.glob(f"*_x{SCALE}.json"), key=lambda path: (path != _path(BICUBIC, folder), path.name))
     if not paths:
         raise InputError(f"{folder}: no records; `srlab field quality` makes them")
+    records = read_records(paths)
+    there = dict.fromkeys(record["model"] for record in records)
+    for name in only:
+        if name not in there:
+            raise InputError(f"network '{name}' has no record in {folder}; there are: {', '.join(there)}")
+    chosen = [record for record in records if not only or record["model"] in {BICUBIC, *only}]
     costs = folder / COSTS
-    return read_records(paths), pd.read_csv(costs) if costs.is_file() else None
+    return chosen, pd.read_csv(costs) if costs.is_file() else None

@@ -302,6 +302,16 @@ PAGES = (
         asked=lambda profile: profile.recall is not None,
     ),
     Page(
+        "20_field",
+        "The field",
+        lambda study: [],
+        {
+            "field": "PSNR of released networks against latency, with memory as area, beside what papers publish.",
+            "reach": "How far released networks look, beside their PSNR and what they gain there.",
+            "similarity": "For which images released networks are good: gains against self-similarity, and by kind.",
+        },
+    ),
+    Page(
         "claims",
         "The papers' claims",
         lambda study: [*study.comparison(), *study.branches(), *study.claims_timing()],

@@ -28,6 +28,8 @@ from srlab.plots import (
     claims,
     cost_claims,
     field,
+    field_kinds,
+    field_reach,
     inside,
     latency,
     recall,
@@ -74,6 +76,10 @@ DRAWINGS = {
     "field": Drawing(field.field, ("field", "field_published")),
     "maps": Drawing(reuse.maps, ("maps", "maps_example", "maps_around")),
     "reused": Drawing(reuse.reused, ("reused", "reused_psnr")),
+    "reach": Drawing(field_reach.reach, ("reach_places",)),
+    "similarity": Drawing(
+        field_kinds.similarity, ("similarity_images", "similarity_correlations", "similarity_kinds")
+    ),
     "claims": Drawing(claims.claims, ("claims",)),
     "recall": Drawing(recall.recall, ("recall_groups", "recall_seeds")),
     "recall_dials": Drawing(recall.recall_dials, ("recall",)),

@@ -73,7 +73,7 @@ def _points(ax: Axes, rows: pd.DataFrame, hollow: bool) -> list[Name]:
     ax.plot(front["ms"], front["psnr_y"], color="#cccccc", linewidth=3, zorder=0)
     names = []
     for row in rows.sort_values("memory", ascending=False).itertuples():
-        colour, marker = _look(row.label)
+        colour, marker = appearance(row.label)
         face = "none" if hollow else colour
         style = {"s": AREA * row.memory, "marker": marker, "facecolors": face, "edgecolors": colour, "linewidths": 1.2}
         ax.scatter(row.ms, row.psnr_y, alpha=1 if hollow else 0.8, **style)
@@ -81,7 +81,7 @@ def _points(ax: Axes, rows: pd.DataFrame, hollow: bool) -> list[Name]:
     return names
 
 
-def _look(label: str) -> tuple[str, str]:
+def appearance(label: str) -> tuple[str, str]:
     """Colour and marker of a network by its name here or in papers; of one that has none, ink and a circle."""
     ours = {published: name for name, published in PUBLISHED_AS.items()}
     return STYLE.get(ours.get(label, label), (INK, "o"))

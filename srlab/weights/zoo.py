@@ -17,7 +17,11 @@ class FromSpandrel(nn.Module):
     Parameters
     ----------
     descriptor : spandrel.ImageModelDescriptor
-        Pads images to the sizes that its network can take, and crops what comes out.
+        Pads images to the sizes that its network can take, crops what comes out and clamps it, without gradients.
+
+    Notes
+    -----
+    Of an image that asks for gradients the network itself is called, which neither pads nor clamps.
     """
 
     def __init__(self, descriptor):
@@ -26,7 +30,7 @@ class FromSpandrel(nn.Module):
         self.network = descriptor.model  # a child of this module, so that `to` moves it
 
     def forward(self, lr: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _H _W"]:
-        return self.descriptor(lr)
+        return (self.network if lr.requires_grad else self.descriptor)(lr)
 
 
 def load(weights: Mapping[str, Tensor], source: str, why: str):

@@ -33,6 +33,7 @@ class Descriptor:
         self.model = Enlarger(self.input_channels)
         self.model.load_state_dict(weights)
 
+    @torch.inference_mode()
     def __call__(self, image):
         *_, height, width = image.shape
         padded = nn.functional.pad(image, (0, -width % 4, 0, -height % 4), mode="replicate")
@@ -83,6 +84,15 @@ def test_a_network_that_spandrel_knows_is_called_as_ours_are(stand_in, weights, 
         inside = network(lr).clamp(0, 1)[..., :16, :24]  # where the padding is not seen
     assert sr.shape == (1, 3, 18, 26) and sr.dtype == torch.float32
     assert torch.equal(sr[..., :16, :24], inside)
+
+
+def test_gradients_are_of_the_network_itself(stand_in, weights):
+    path, network = weights()
+    lr = (3 * torch.randn(1, 3, 8, 12)).requires_grad_()
+    sr = open_network("enlarger", path, 2)(lr)
+    assert torch.equal(sr, network(lr)) and sr.max() > 1  # clamped it would have none here
+    [gradient] = torch.autograd.grad(sr.sum(), lr)
+    assert (gradient != 0).any()
 
 
 def test_its_parameters_move_with_it(stand_in, weights):

@@ -1,10 +1,11 @@
 """Each network by onnxruntime beside torch, in one process, in turn, on the CPU.
 
-    python benchmarks/runtimes.py [--only lcoan esc] [--repeats 7]
+    python benchmarks/runtimes.py FILES [--only sscan] [--repeats 7]
 
 writes `benchmarks/runtimes-<device>.md` and `.csv`: of networks as published, ×4, with weights as drawn, the time
 (ms: median and quartiles) by torch, by torch with the formulas that the file has, and by onnxruntime (`srlab[onnx]`),
-all on as many threads; float32, evaluation mode.
+all on as many threads; float32, evaluation mode. FILES is a folder for the networks' ONNX files, which take minutes to
+make: what is there is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnxruntime
 import pandas as pd
@@ -23,14 +23,16 @@ from srlab.errors import InputError
 from srlab.measure.devices import describe_device, device_slug
 from srlab.measure.profiling import measure, summarise_times
 from srlab.models import REGISTRY, build
-from srlab.weights.export import export_network
+from srlab.weights.export import export_network, take_formulas
 
 SCALE = 4
+#: One of each paper whose code was released.
+NETWORKS = ("lcoan", "esc", "esc_fp", "hit_srf")
 SHAPE = (1, 3, 64, 64)
 CPU = torch.device("cpu")
 
 
-def run(name: str, repeats: int) -> pd.DataFrame:
+def run(name: str, files: Path, repeats: int) -> pd.DataFrame:
     """A row for each way to run a network.
 
     Raises
@@ -38,21 +40,19 @@ def run(name: str, repeats: int) -> pd.DataFrame:
     InputError
         If it cannot be an ONNX file.
     """
-    network = build(name, SCALE, seed=0).eval()
+    network, path = build(name, SCALE, seed=0).eval(), files / f"{name}_x{SCALE}.onnx"
+    if not path.is_file():
+        export_network(deepcopy(network), path, {})
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     lr = torch.rand(SHAPE)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "net.onnx"
-        plain = deepcopy(network)
-        export_network(plain, path, {})
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        calls = {
-            "torch": partial(infer, network, lr),
-            "torch, as in the file": partial(infer, plain, lr),
-            "onnxruntime": partial(session.run, None, {"lr": lr.numpy()}),
-        }
-        rows = summarise_times(measure(calls, repeats, warmup=2, device=CPU)).reset_index(names="by")
+    calls = {
+        "torch": partial(infer, network, lr),
+        "torch, as in the file": partial(infer, take_formulas(deepcopy(network)), lr),
+        "onnxruntime": partial(session.run, None, {"lr": lr.numpy()}),
+    }
+    rows = summarise_times(measure(calls, repeats, warmup=2, device=CPU)).reset_index(names="by")
     rows.insert(0, "network", name)
     rows["times_torch"] = rows["median_ms"] / rows["median_ms"].iloc[0]
     return rows
@@ -81,13 +81,14 @@ def as_markdown(rows: pd.DataFrame, refused: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", nargs="*", choices=REGISTRY, default=[])
+    parser.add_argument("files", type=Path, help="A folder for ONNX files.")
+    parser.add_argument("--only", nargs="*", choices=REGISTRY, default=[], help="Others than the table's; printed.")
     parser.add_argument("--repeats", type=int, default=7)
     arguments = parser.parse_args()
     found, refused = [], []
-    for name in arguments.only or REGISTRY:
+    for name in arguments.only or NETWORKS:
         try:
-            found.append(run(name, arguments.repeats))
+            found.append(run(name, arguments.files, arguments.repeats))
         except InputError as error:
             refused.append(f"Not `{name}`: {str(error).partition(': ')[2]}.")
     rows = pd.concat(found, ignore_index=True) if found else pd.DataFrame()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,12 +77,7 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
     check_export(path)
     if any(isinstance(module, NLSA) for module in network.modules()):
         raise InputError(f"{path}: NLSA draws as many directions to hash by as an image has tokens for; ONNX cannot")
-    for module in network.modules():
-        if getattr(module, "backend", None) in FUSED:
-            module.backend = "reference"
-        if isinstance(module, LSP):
-            module.sharing = "plain"
-    program = _program(network)
+    program = _program(take_formulas(network))
     program.model.metadata_props.update(metadata)
     with replacing(path) as beside:
         program.save(beside)
@@ -94,8 +90,21 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
     return difference
 
 
+def take_formulas(network: nn.Module) -> nn.Module:
+    """The same network, its layers by the papers' formulas from now on, as a file has them."""
+    for module in network.modules():
+        if getattr(module, "backend", None) in FUSED:
+            module.backend = "reference"
+        if isinstance(module, LSP):
+            module.sharing = "plain"
+    return network
+
+
 def _program(network: nn.Module) -> torch.onnx.ONNXProgram:
-    height, width = (torch.export.Dim(name, min=SIDES[0], max=SIDES[1]) for name in ("height", "width"))
+    # That images have as many pixels as LSP's window has tokens the exporter must know, or it fails on shorter sequences.
+    windows = [module.window for module in network.modules() if isinstance(module, LSP)]
+    least = max(SIDES[0], math.isqrt(max(windows, default=1) - 1) + 1)
+    height, width = (torch.export.Dim(name, min=least, max=SIDES[1]) for name in ("height", "width"))
     # The cache of what operations make of shapes costs more than it saves where shapes are unknown: minutes for ELAN.
     with _quiet(), torch.no_grad(), torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
         return torch.onnx.export(

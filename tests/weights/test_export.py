@@ -57,6 +57,13 @@ def test_onnxruntime_makes_what_torch_makes(onnxruntime, tmp_path, name):
         torch.testing.assert_close(torch.from_numpy(found), sr, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
+def test_lcoa_can_be_exported_with_its_published_window(onnxruntime, tmp_path):
+    """The exporter must know that no image has fewer pixels than the window tokens."""
+    network = build("lcoan", 2, seed=0, channels=4, groups=1, blocks=1, clusters=4, window=384)
+    assert export_network(network.eval(), tmp_path / "net.onnx", {}) < 1e-4
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_exported_is_refused(onnxruntime, tmp_path, name):
     with pytest.raises(InputError, match=REFUSED[name]):

@@ -40,16 +40,15 @@ class RandomFeatures(Pattern):
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
         """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them.
 
-        A block of tokens at a time: its features stay in a CPU's cache.
+        A block of tokens at a time: its features stay in a CPU's cache. A program for images of any size has one.
         """
-        block = BLOCK if value.device.type == "cpu" else value.shape[2]
         with without_autocast(value.device):
             carried = total = 0.0
-            for key, values in zip(self.key.split(block, 2), value.split(block, 2), strict=True):
+            for key, values in zip(_blocks(self.key), _blocks(value), strict=True):
                 features = self.features(key)
                 carried = carried + features.mT @ values.to(features.dtype)
                 total = total + features.sum(-2).unsqueeze(-1)
-            queries = (self.features(query) for query in self.query.split(block, 2))
+            queries = (self.features(query) for query in _blocks(self.query))
             return torch.cat([features @ carried / (features @ total) for features in queries], 2)
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
@@ -62,6 +61,11 @@ class RandomFeatures(Pattern):
         query = self.query if queries is None else self.query[:, :, queries]
         products = self.features(query) @ self.features(self.key).mT
         return products / products.sum(-1, keepdim=True)
+
+
+def _blocks(tokens: Float[Tensor, "b 1 l d"]) -> tuple[Float[Tensor, "b 1 _ d"], ...]:
+    whole = tokens.device.type != "cpu" or torch.compiler.is_exporting()
+    return (tokens,) if whole else tokens.split(BLOCK, 2)
 
 
 class ENLA(ResidualAttention):

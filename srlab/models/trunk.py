@@ -115,6 +115,7 @@ class Trunk(nn.Module):
         return self.skip(lr) + enlarge([*self.upsampler, self.tail], x, self.scale)
 
     def _body(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The units one after another; what they share is free when the image is made."""
         shared = None
         for group in self.groups:
             x, shared = group(x, shared)

@@ -205,9 +205,9 @@ def as_markdown(images: pd.DataFrame) -> str:
         f"highest). The default, as in README's numbers that match the papers: Y of BT.601, rounding of Y: "
         f"{how['y_rounding']}; border left out: as many pixels as the scale; LR: {how['lr']}; SR: {how['sr']}; whole "
         f"images, {how['dtype']}. By it: {defaults(images)}.",
-        "Networks ×2 were not at hand; bicubic enlargement stands in for them. \"OpenCV's\" is the formula of its "
+        'Networks ×2 were not at hand; bicubic enlargement stands in for them. "OpenCV\'s" is the formula of its '
         "INTER_CUBIC by torch, which a test compares with OpenCV where that is installed (here it was not); "
-        "\"Pillow's\" is Pillow. Zeros: what a network sees at the bottom and right of an image whose sides are no "
+        '"Pillow\'s" is Pillow. Zeros: what a network sees at the bottom and right of an image whose sides are no '
         "multiples of 64, where by default it fills its windows itself, by reflection. Around a tile are LR pixels "
         "that are seen with it and then cut off.",
     ]

@@ -237,9 +237,7 @@ def train(
         sr = model(lr)
         loss = objective(sr, hr, *more)
         fabric.backward(loss + auxiliary_loss(network))
-        norm = fabric.clip_gradients(
-            model, optimizer, max_norm=budget.gradient_clip, error_if_nonfinite=False
-        )
+        norm = fabric.clip_gradients(model, optimizer, max_norm=budget.gradient_clip, error_if_nonfinite=False)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         averaged.update_parameters(network)
@@ -385,9 +383,7 @@ class Checkpoint:
             **{f"network.{key}": tensor for key, tensor in self.network.state_dict().items()},
             **{f"averaged.{key}": tensor for key, tensor in self.averaged.state_dict().items()},
             **{f"adam.{i}.{key}": tensor for i in state for key, tensor in state[i].items()},
-            **{
-                f"centroids.{at}.{layer}": means for at in snapshots for layer, means in snapshots[at].items()
-            },
+            **{f"centroids.{at}.{layer}": means for at in snapshots for layer, means in snapshots[at].items()},
             "rng": torch.get_rng_state(),
         }
         save_tensors(self.path, tensors, {"step": step, "rows": rows, "facts": facts})

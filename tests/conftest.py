@@ -77,9 +77,7 @@ def golden() -> Callable[[str], Golden]:
             config = json.loads(file.metadata()["config"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
         prefix = "weights."
-        weights = {
-            key.removeprefix(prefix): tensors.pop(key) for key in list(tensors) if key.startswith(prefix)
-        }
+        weights = {key.removeprefix(prefix): tensors.pop(key) for key in list(tensors) if key.startswith(prefix)}
         return Golden(config, weights, tensors)
 
     return read

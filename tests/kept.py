@@ -13,9 +13,7 @@ ROOT = Path(__file__).parents[1]
 @cache
 def _checkout() -> TemporaryDirectory:
     folder = TemporaryDirectory(prefix="srlab-kept-")
-    archive = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", "HEAD", "results"], check=True, capture_output=True
-    )
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", "HEAD", "results"], check=True, capture_output=True)
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(folder.name, filter="data")
     return folder

@@ -27,9 +27,7 @@ if [[ "$1 $2" == "-m venv" ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; 
 
 def bounds(requirements: list[str]) -> dict[str, str]:
     """Split requirements such as `torch>=2.11` into names and lower bounds."""
-    parts = [
-        re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement) for requirement in requirements
-    ]
+    parts = [re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement) for requirement in requirements]
     assert all(parts), requirements
     return dict(part.groups() for part in parts)
 
@@ -138,13 +136,9 @@ class TestSetUp:
         ("beside", "alone", "status"),
         [(0, 0, 0), (0, 5, 0), (5, 0, 0), (5, 5, 5), (1, 0, 1), (0, 1, 1), (5, 1, 1), (1, 5, 1), (0, 3, 3)],
     )
-    def test_the_tests_fail_if_those_beside_others_or_those_alone_do(
-        self, run, programs, beside, alone, status
-    ):
+    def test_the_tests_fail_if_those_beside_others_or_those_alone_do(self, run, programs, beside, alone, status):
         with (programs / "python3.11").open("a") as stand_in:
-            stand_in.write(
-                f'case "$2 $4" in "pytest not") exit {beside};; "pytest only") exit {alone};; esac\n'
-            )
+            stand_in.write(f'case "$2 $4" in "pytest not") exit {beside};; "pytest only") exit {alone};; esac\n')
         process = run("run_tests.sh", "-x")
         assert process.returncode == status and process.calls[-2:] == [f"{call} -x" for call in TESTS]
 
@@ -218,9 +212,7 @@ class TestSetUp:
         assert process.calls == TESTS and process.returncode == 0
 
     def test_no_python_that_is_new_enough_is_one_sentence(self, run, checkout, programs):
-        self.write(
-            programs / "python3.11", f"#!{programs / 'bash'}\nexit 1\n"
-        )  # as an older Python would answer
+        self.write(programs / "python3.11", f"#!{programs / 'bash'}\nexit 1\n")  # as an older Python would answer
         process = run("run_all.sh")
         assert process.returncode == 1
         assert process.stderr.startswith("srlab needs Python 3.11 or newer")

@@ -90,9 +90,7 @@ def costs(study):
 def medians(study):
     """Of all timing runs whose times are kept."""
     for file in sorted(study.glob("runs/timing-*/times.csv")):
-        times = (
-            pd.read_csv(file).groupby(["label", "part", "size"])["ms"].quantile([0.25, 0.5, 0.75]).unstack()
-        )
+        times = pd.read_csv(file).groupby(["label", "part", "size"])["ms"].quantile([0.25, 0.5, 0.75]).unstack()
         rows = pd.read_csv(file.with_name("profile.csv")).set_index(["label", "part", "size"])
         for place, own in rows.iterrows():
             yield f"{file.parent.name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
@@ -120,9 +118,7 @@ def gains(study):
         basis = runs[runs[by] == reference(list(runs[by]))].set_index("seed")["run"]
         for row in kept.to_dict("records"):
             own = runs[runs[by] == row[by]].set_index("seed")["run"]
-            apart = pd.DataFrame(
-                {seed: psnr(study, own[seed]) - psnr(study, basis[seed]) for seed in own.index}
-            )
+            apart = pd.DataFrame({seed: psnr(study, own[seed]) - psnr(study, basis[seed]) for seed in own.index})
             if row["benchmark"] != "all":
                 apart = apart.loc[[row["benchmark"]]]
             over_seeds = apart.mean()
@@ -293,9 +289,7 @@ def test_every_reference_is_computed_again_and_more_than_twenty_numbers_of_it():
 def pairs_of_layers(study, answer):
     """`a` takes … times as long as `b` and … times its memory."""
     layers = profile(study, timing(study, "timing"))
-    said = re.findall(
-        r"`([^`]+)` takes (\S+) (?:\[.*?\] )?times as long as `([^`]+)` and (\S+) times its mem", answer
-    )
+    said = re.findall(r"`([^`]+)` takes (\S+) (?:\[.*?\] )?times as long as `([^`]+)` and (\S+) times its mem", answer)
     for first, time, second, memory in said:
         one, other = layers.loc[first], layers.loc[second]
         yield f"{first} / {second}", time, one["median_ms"] / other["median_ms"]
@@ -304,9 +298,7 @@ def pairs_of_layers(study, answer):
 
 def fused(study, answer):
     layers = profile(study, timing(study, "backends_costs"))
-    for side, time, memory in re.findall(
-        r"(\d+)×\d+: (\S+) \[.*?\] times as long, (\S+) times the memory", answer
-    ):
+    for side, time, memory in re.findall(r"(\d+)×\d+: (\S+) \[.*?\] times as long, (\S+) times the memory", answer):
         plain, fast = (layers.loc[f"{side} {backend}"] for backend in ("reference", "sdpa"))
         yield side, time, plain["median_ms"] / fast["median_ms"]
         yield side, memory, plain["peak_mib"] / fast["peak_mib"]

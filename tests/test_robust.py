@@ -78,17 +78,10 @@ def png_of_size(width: int, height: int) -> bytes:
     """A PNG of some bytes that says it has so many pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 BAD_IMAGES = {
@@ -218,9 +211,7 @@ def test_weights_that_cannot_be_used_are_named(srlab, tmp_path, monkeypatch):
 def test_the_weights_of_those_tests_are_good_otherwise(srlab, tmp_path):
     PHOTO.save(tmp_path / "photo.png")
     weights = checkpoint(tmp_path / "weights.safetensors")
-    done = srlab(
-        *("evaluate", "--model", "edsr_like", "--weights", weights, "--scale", 2, "--data", tmp_path)
-    )
+    done = srlab(*("evaluate", "--model", "edsr_like", "--weights", weights, "--scale", 2, "--data", tmp_path))
     assert done.status == 0, done.errors
 
 
@@ -255,9 +246,7 @@ def files_at_most(size: int):
     "write",
     [
         lambda path: write_text(path, "new" * 10_000),
-        lambda path: write_png(
-            path, torch.from_numpy(np.asarray(PHOTO.resize((200, 200))).copy()).permute(2, 0, 1)
-        ),
+        lambda path: write_png(path, torch.from_numpy(np.asarray(PHOTO.resize((200, 200))).copy()).permute(2, 0, 1)),
         lambda path: save_tensors(path, {"a": torch.ones(10_000)}, {}),
     ],
     ids=["text", "image", "weights"],

@@ -46,9 +46,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def test_the_map_names_every_room():
-    there = {
-        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
-    }
+    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert set(floors()) == there - {"__init__", "__main__"}
     assert len(floors()) == len(set(floors()))
 
@@ -73,9 +71,7 @@ def test_only_what_people_see_reads_plots():
 def test_what_draws_knows_nothing_of_torch():
     for name, tree in modules().items():
         if name.startswith("plots."):
-            names = {
-                alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-            }
+            names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
             names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
             assert not any((each or "").split(".")[0] == "torch" for each in names), name
 
@@ -127,7 +123,5 @@ def test_every_name_of_a_door_is_there():
 def test_tests_stand_in_the_rooms_of_what_they_test():
     """Every folder of tests is a room, or drives a browser or a cluster through several."""
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    tests = {
-        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))
-    }
+    tests = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))}
     assert tests - {"browser", "slurm"} <= rooms

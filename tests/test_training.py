@@ -56,9 +56,7 @@ def fit(
 ):
     generator = torch.Generator().manual_seed(2)
     validation = (torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 3, 16, 16, generator=generator))
-    return train(
-        net or network(), data or patches(budget), validation, budget, folder, 0, CPU, deadline=deadline
-    )
+    return train(net or network(), data or patches(budget), validation, budget, folder, 0, CPU, deadline=deadline)
 
 
 def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -175,8 +173,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
     subprocess.run(command, env=environment, check=True, capture_output=True)
     for file in ("weights", "centroids"):
         (ours, told), (whole, told_whole) = (
-            load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/{file}.safetensors")))
-            for name in ("killed", "whole")
+            load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/{file}.safetensors"))) for name in ("killed", "whole")
         )
         assert ours.keys() == whole.keys() and told == told_whole
         assert all(torch.equal(ours[key], whole[key]) for key in ours)
@@ -219,7 +216,7 @@ def test_the_averaged_weights_are_an_exponential_moving_average(tmp_path):
         def __init__(self):
             super().__init__()
             self.inner = network()
-    
+
         @property
         def last(self) -> torch.nn.Module:
             return self.inner.last

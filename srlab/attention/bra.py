@@ -71,9 +71,7 @@ class BRA(RoutedAttention):
         grid = FixedNumber((height, width), (height // self.windows, width // self.windows), self.windows)
         return grid, grid.cut(filled.permute(0, 2, 3, 1))
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
         height, width = x.shape[2:]
         # The convolution sees the bias of the filling, so values are made once more, now in the map's order.
         values = self._project(self._fill(x).permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)

@@ -30,7 +30,5 @@ class CoA(ResidualAttention):
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
         if shared is None:
-            raise ValueError(
-                "CoA reuses an earlier layer's pattern, but `shared` is None: put LSP or NLA before it"
-            )
+            raise ValueError("CoA reuses an earlier layer's pattern, but `shared` is None: put LSP or NLA before it")
         return shared

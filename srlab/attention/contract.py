@@ -91,9 +91,7 @@ class Attention(nn.Module):
         """What the keys carry."""
         raise NotImplementedError
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]) -> Float[Tensor, "b c h w"]:
         """The layer's output, residual included, from what was attended."""
         raise NotImplementedError
 
@@ -116,9 +114,7 @@ class ResidualAttention(Attention):
     def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m c"]:
         return to_tokens(self.assembly(x))[:, None]
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]) -> Float[Tensor, "b c h w"]:
         return x.add(to_map(attended[:, 0], *x.shape[2:]), alpha=self.residual_scale)
 
 
@@ -138,9 +134,7 @@ class Attended(NamedTuple):
     pattern: Pattern
 
 
-def attended(
-    network: nn.Module, images: Float[Tensor, "b 3 h w"]
-) -> tuple[Float[Tensor, "b 3 sh sw"], list[Attended]]:
+def attended(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 3 sh sw"], list[Attended]]:
     """A network's output, and what each of its attention layers did, in the order in which they ran."""
     found: list[Attended] = []
 

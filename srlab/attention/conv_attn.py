@@ -159,9 +159,7 @@ class ConvAttn(Attention):
         if self.kernel is not None:
             return self.kernel.pattern(x)
         if shared is None:
-            raise ValueError(
-                "this ConvAttn has no kernel of its own, and `shared` is None: give one to a layer before"
-            )
+            raise ValueError("this ConvAttn has no kernel of its own, and `shared` is None: give one to a layer before")
         return shared
 
     def forward(

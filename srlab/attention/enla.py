@@ -111,8 +111,7 @@ class ENLA(ResidualAttention):
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RandomFeatures:
         query, key = (
-            self.amplification
-            * normalize(to_tokens(match(x))[:, None].to(self.projection.dtype), dim=-1, eps=5e-5)
+            self.amplification * normalize(to_tokens(match(x))[:, None].to(self.projection.dtype), dim=-1, eps=5e-5)
             for match in (self.match_query, self.match_key)
         )
         if self.training and self.contrastive_weight:

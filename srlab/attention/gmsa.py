@@ -58,9 +58,7 @@ class Windows:
     @property
     def filled(self) -> tuple[int, int]:
         """Height and width of the filled map."""
-        return tuple(
-            count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True)
-        )
+        return tuple(count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True))
 
     def cut(self, x: Filled, side: int) -> Float[Tensor, "b n p c"]:
         """The filled map's windows of one size, row by row."""
@@ -120,9 +118,7 @@ class MultiscalePattern(Pattern):
         )
         self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in cut]
         self._stored = [
-            (tokens @ tokens.mT).softmax(-1)
-            if backend == "reference" or tokens.shape[1] <= tokens.shape[2]
-            else None
+            (tokens @ tokens.mT).softmax(-1) if backend == "reference" or tokens.shape[1] <= tokens.shape[2] else None
             for tokens in self._embeddings
         ]
 
@@ -200,17 +196,13 @@ class SharedGMSA(Attention):
 
     def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
         if shared is None:
-            raise ValueError(
-                "SharedGMSA reuses an earlier layer's pattern, but `shared` is None: put GMSA before it"
-            )
+            raise ValueError("SharedGMSA reuses an earlier layer's pattern, but `shared` is None: put GMSA before it")
         return shared
 
     def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
         return self._projected(x)[-1]
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
         result = self.out(to_map(attended.transpose(1, 2).flatten(2), *x.shape[2:]))
         return result if self.residual_scale is None else x + self.residual_scale * result
 

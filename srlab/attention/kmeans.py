@@ -212,8 +212,6 @@ class SphericalKMeans(nn.Module):
 
     def _follow(self, points: Points, codes: Codes) -> None:
         sums, sizes = cluster_sums(normalize(points, dim=-1), codes, self.means.shape[1])
-        moved = normalize(
-            self.ema_decay * self.means + (1 - self.ema_decay) * normalize(sums, dim=-1), dim=-1
-        )
+        moved = normalize(self.ema_decay * self.means + (1 - self.ema_decay) * normalize(sums, dim=-1), dim=-1)
         empty = reseed(points, self.means, sizes) if self.empty_clusters == "reseed" else self.means
         self.means.copy_(torch.where(sizes[..., None] > 0, moved, empty))

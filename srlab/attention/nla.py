@@ -76,7 +76,5 @@ class NLA(Attention):
     def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m c"]:
         return to_tokens(self.g(x))[:, None]
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]) -> Float[Tensor, "b c h w"]:
         return self.input_scale * x + self.residual_scale * to_map(attended[:, 0], *x.shape[2:])

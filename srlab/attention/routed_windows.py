@@ -146,9 +146,7 @@ class AttendInGroups(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(
-        ctx: FunctionCtx, gradient: WindowsByHead
-    ) -> tuple[WindowsByHead, WindowsByHead, WindowsByHead, None]:
+    def backward(ctx: FunctionCtx, gradient: WindowsByHead) -> tuple[WindowsByHead, WindowsByHead, WindowsByHead, None]:
         query, key, value, routes, out, mass = ctx.saved_tensors
         of_query, of_key, of_value = (torch.zeros_like(t) for t in (query, key, value))
         for route, *rows, of_q in _groups(ctx.group, routes, gradient, query, out, mass, of_query):
@@ -211,8 +209,6 @@ class RoutedAttention(Attention):
     def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
         return by_head(self._project(self.cut(x)[1], 2), self.heads)
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
         result = to_map(self.merge(attended.transpose(1, 2).flatten(2)), *x.shape[2:])
         return result if self.residual_scale is None else x + self.residual_scale * result

@@ -44,9 +44,7 @@ class GroupPosition(FromWeights):
     def offsets(self) -> Float[Tensor, "heads rows columns"]:
         """The bias of each offset from key to query: rows 1 − height … height − 1, columns likewise."""
         weight = self.network[0].weight
-        height, width = (
-            torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) for side in self.window
-        )
+        height, width = (torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) for side in self.window)
         offsets = torch.stack(torch.meshgrid(height, width, indexing="ij"), -1)
         return self.network(offsets).permute(2, 0, 1)
 
@@ -155,9 +153,7 @@ class SCC(Attention):
     def _plain(self, qv: Float[Tensor, "b n p c"]) -> Float[Tensor, "b n p c"]:
         """As the paper writes it."""
         q, v = qv.chunk(2, -1)
-        q_heads, r_heads = (
-            tokens.unflatten(-1, (self.heads, -1)).transpose(2, 3) for tokens in (q, self._reduced(v))
-        )
+        q_heads, r_heads = (tokens.unflatten(-1, (self.heads, -1)).transpose(2, 3) for tokens in (q, self._reduced(v)))
         correlation = q_heads @ r_heads.mT / q_heads.shape[-1] + self.position.plain()
         spatial = (correlation @ r_heads).transpose(2, 3).flatten(3)
         channel = (q.mT @ v / q.shape[2] @ v.mT).mT

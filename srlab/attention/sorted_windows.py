@@ -73,9 +73,7 @@ class SortedWindows(Pattern):
         #: The slot of each token (the first, where it is repeated).
         self.slot_of: Int[Tensor, "b rounds l"] = order.argsort(-1)
         # One more window before the first and after the last: neighbours become a sliding view.
-        self._ring = torch.cat(
-            [self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1
-        )
+        self._ring = torch.cat([self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1)
         self._held: tuple[Windows, Float[Tensor, "b rounds n m d"]] | None = None
         self.stored, self.round_weights = self._weigh() if sharing == "stored" else (None, None)
 
@@ -94,9 +92,7 @@ class SortedWindows(Pattern):
         """What is in each token's slot: undoes :meth:`own`."""
         slot_of = self.slot_of[:, rounds]
         starts = self.slots.shape[-1] * torch.arange(slot_of.shape[1], device=slot_of.device)[:, None]
-        return gather_rows(windows.flatten(1, 3), (slot_of + starts).flatten(1)).unflatten(
-            1, slot_of.shape[1:]
-        )
+        return gather_rows(windows.flatten(1, 3), (slot_of + starts).flatten(1)).unflatten(1, slot_of.shape[1:])
 
     @property
     def _sorted(self) -> tuple[Windows, Float[Tensor, "b rounds n m d"]]:
@@ -156,9 +152,7 @@ class SoftmaxOverRounds(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Values
-    ) -> Values:
+    def forward(ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Values) -> Values:
         for i in range(pattern.codes.shape[1]):
             turn = slice(i, i + 1)
             windows = pattern.own(query, turn), pattern.neighbours(key, turn), pattern.neighbours(value, turn)

@@ -325,9 +325,7 @@ class WindowAttention(Attention):
     def _value(self, projected: Float[Tensor, "b n p 3 heads d"]) -> Float[Tensor, "b heads m d"]:
         return projected[:, :, :, 2].flatten(1, 2).transpose(1, 2)
 
-    def output(
-        self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]
-    ) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
         result = to_map(attended.transpose(1, 2).flatten(2), *x.shape[2:])
         if self.gate is not None:
             result = result * self.gate(x)

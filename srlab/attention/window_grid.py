@@ -32,9 +32,7 @@ class WindowGrid:
 
     def pad(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b H W c"]:
         """The map with its last windows filled."""
-        for axis, (side, window, count) in enumerate(
-            zip(self.size, self.window, self.shape, strict=True), start=1
-        ):
+        for axis, (side, window, count) in enumerate(zip(self.size, self.window, self.shape, strict=True), start=1):
             if side < count * window:
                 x = x.index_select(axis, reflected(side, count * window, x.device))
         return x

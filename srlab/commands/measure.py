@@ -54,18 +54,14 @@ def evaluate(
     zeros: Annotated[
         int | None, typer.Option(help="Fill LR with zeros to multiples of so many pixels before the network.")
     ] = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")
-    ] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")] = False,
     tile: Annotated[
         int | None, typer.Option(help="Work on tiles of this side in LR pixels, which bounds memory.")
     ] = None,
     overlap: Annotated[int, typer.Option(help="LR pixels around each tile that the network sees with it.")] = 32,
     device: DeviceName = "auto",
     precision: PrecisionName = "32-true",
-    output: Annotated[
-        Path | None, typer.Option("--json", help="Write records here, images included.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Write records here, images included.")] = None,
 ) -> None:
     """PSNR and SSIM of models on data sets, mean and per image, with the convention they follow."""
     import pandas as pd

@@ -61,9 +61,7 @@ def with_weights(models: list[str], weights: list[Path] | None) -> list[tuple[st
 
     files, networks = list(weights or []), [model for model in models if model != "bicubic"]
     if len(files) < len(networks):
-        raise InputError(
-            f"--weights is missing: '{networks[len(files)]}' needs a file (only bicubic needs none)"
-        )
+        raise InputError(f"--weights is missing: '{networks[len(files)]}' needs a file (only bicubic needs none)")
     if len(files) > len(networks):
         raise InputError(f"--weights {files[len(networks)]}: there is no --model for it (bicubic needs none)")
     return [(model, None if model == "bicubic" else files.pop(0)) for model in models]

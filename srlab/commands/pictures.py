@@ -25,9 +25,7 @@ def upscale(
     weights: Annotated[Path | None, typer.Option(help="A file of this project's, or a released one.")] = None,
     scale: Scale = 4,
     tile: Tile = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")
-    ] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
     form: Annotated[
         str | None, typer.Option("--format", help="png, jpeg, webp or tiff; as its name says, by default.")

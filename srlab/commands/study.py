@@ -19,9 +19,7 @@ def run(
     budget: Annotated[
         str | None, typer.Option(help="Do what fits in this time, e.g. 90s, 9m, 1h30m, and stop.")
     ] = None,
-    names: Annotated[
-        bool, typer.Option("--list", help="Only list the runs, and which are finished.")
-    ] = False,
+    names: Annotated[bool, typer.Option("--list", help="Only list the runs, and which are finished.")] = False,
 ) -> None:
     """Make all records of a profile, without Jupyter; what is there already is kept.
 
@@ -41,9 +39,7 @@ def run(
         return
     finished = sum(record.finished for record in records)
     if finished < len(records):
-        typer.echo(
-            f"time is up: {finished} of {len(records)} runs are finished; the same command goes on from here"
-        )
+        typer.echo(f"time is up: {finished} of {len(records)} runs are finished; the same command goes on from here")
     else:
         typer.echo(f"{len(records)} records in {study.folder / 'runs'}")
 
@@ -147,9 +143,7 @@ def plan(
     half_width: Annotated[
         float, typer.Option(min=0.001, help="Of the intervals that are wanted, all at once, dB.")
     ] = 0.05,
-    cores: Annotated[
-        int | None, typer.Option(min=1, help="Of the machine that trains; this one's by default.")
-    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Of the machine that trains; this one's by default.")] = None,
 ) -> None:
     """Print how many seeds tell a profile's networks apart, and how long they take, as Markdown tables.
 

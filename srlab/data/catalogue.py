@@ -139,9 +139,7 @@ CATALOGUE = {
         DataSet(  # the test pairs of one scale, of Canon and Nikon together, in version 3
             "RealSR", "https://github.com/csjcai/RealSR", "none stated", {"benchmark": 100}
         ),
-        DataSet(
-            "General100", "http://mmlab.ie.cuhk.edu.hk/projects/FSRCNN.html", "none known", {"train": 100}
-        ),
+        DataSet("General100", "http://mmlab.ie.cuhk.edu.hk/projects/FSRCNN.html", "none known", {"train": 100}),
     )
 }
 

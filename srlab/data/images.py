@@ -79,9 +79,7 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         grey = np.rint(np.asarray(image) / 257).astype(np.uint8)
         return torch.from_numpy(grey).repeat(3, 1, 1)
     if image.mode not in EIGHT_BIT:
-        raise InputError(
-            f"{path}: pixels of Pillow's mode {image.mode!r}; 8 or 16 bits a channel are expected"
-        )
+        raise InputError(f"{path}: pixels of Pillow's mode {image.mode!r}; 8 or 16 bits a channel are expected")
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 

@@ -126,9 +126,7 @@ class Benchmark:
 
 def held_out() -> Benchmark:
     """The crops of the photographs that come with scikit-image; there are no LR files of them."""
-    refs = (
-        ImageRef(name, photographs.FOLDER / file, crop) for name, (file, crop) in photographs.CROPS.items()
-    )
+    refs = (ImageRef(name, photographs.FOLDER / file, crop) for name, (file, crop) in photographs.CROPS.items())
     return Benchmark("held-out", photographs.FOLDER, tuple(refs))
 
 

@@ -64,9 +64,7 @@ class Patches:
                 )
         self.scale, self.patch, self.batch, self.seed, self.after = scale, patch, batch, seed, after
         self._hr = [modcrop(image, scale) for image in images]
-        self._lr = lr or [
-            downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)
-        ]
+        self._lr = lr or [downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)]
 
     def batch_at(
         self, step: int, rank: int = 0, world_size: int = 1
@@ -91,9 +89,7 @@ class Patches:
             If `world_size` does not divide the batch.
         """
         if self.batch % world_size:
-            raise InputError(
-                f"batch {self.batch}: a multiple of the number of processes, {world_size}, is expected"
-            )
+            raise InputError(f"batch {self.batch}: a multiple of the number of processes, {world_size}, is expected")
         # Row i of these draws is the same for every batch size.
         draws = np.random.Generator(np.random.PCG64([self.seed, self.after + step])).random((self.batch, 4))
         pairs = [self._pair(*row) for row in draws[rank::world_size]]

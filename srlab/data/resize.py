@@ -31,9 +31,7 @@ def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]
     _check_scale(scale)
     _, height, width = image.shape
     if min(height, width) < scale:
-        raise InputError(
-            f"image of {width}×{height} pixels: at scale {scale} at least {scale}×{scale} are needed"
-        )
+        raise InputError(f"image of {width}×{height} pixels: at scale {scale} at least {scale}×{scale} are needed")
     return image[:, : height - height % scale, : width - width % scale]
 
 

@@ -70,9 +70,7 @@ class DataSource:
         """
         found = [name for name in names or () if name in self.benchmarks] or list(self.benchmarks)
         benchmarks = {
-            name: tuple(
-                ref if side is None else ref.middle(side) for ref in evenly(self.benchmarks[name], images)
-            )
+            name: tuple(ref if side is None else ref.middle(side) for ref in evenly(self.benchmarks[name], images))
             for name in found
         }
         train = tuple(ref for ref in self.train if ref.name not in leave_out)
@@ -89,9 +87,7 @@ class DataSource:
         if photographs is None:
             return self
         if photographs > len(self.train):
-            raise InputError(
-                f"photographs is {photographs}; data '{self.name}' has {len(self.train)} training images"
-            )
+            raise InputError(f"photographs is {photographs}; data '{self.name}' has {len(self.train)} training images")
         drawn = np.random.Generator(np.random.PCG64(0)).permutation(len(self.train))[:photographs]
         return replace(self, train=tuple(self.train[number] for number in sorted(drawn)))
 

@@ -54,9 +54,7 @@ def times_as_long(timing: Record, pairs: Sequence[tuple[str, str]], part: str = 
     )
 
 
-def swept(
-    gains: pd.DataFrame, option: str, reference: object, costs: pd.DataFrame, even: pd.DataFrame
-) -> str:
+def swept(gains: pd.DataFrame, option: str, reference: object, costs: pd.DataFrame, even: pd.DataFrame) -> str:
     """What an option does to quality, time, memory and the clusters."""
     alone = costs[costs["part"] == LAYERS].sort_values(option)
     first, last = alone.iloc[0], alone.iloc[-1]
@@ -89,12 +87,8 @@ def depth(similarity: pd.DataFrame, gains: pd.DataFrame, reference: object) -> s
     for (model, kind), own in apart.groupby(["model", "kind"], sort=False):
         words = "CKA of features" if kind == "features" else "cosine of maps"
         near = own.loc[own["second"] - own["first"] == 1, "similarity"].mean()
-        far = own.loc[
-            own["second"] - own["first"] == (own["second"] - own["first"]).max(), "similarity"
-        ].mean()
-        told.append(
-            f"`{model}`, {words}: {near:.2f} between neighbours, {far:.2f} between the first and the last"
-        )
+        far = own.loc[own["second"] - own["first"] == (own["second"] - own["first"]).max(), "similarity"].mean()
+        told.append(f"`{model}`, {words}: {near:.2f} between neighbours, {far:.2f} between the first and the last")
     return (
         f"{'; '.join(told)} (means over {count(similarity['image'].nunique(), 'image')} and "
         f"{count(similarity['seed'].nunique(), 'seed')}; where a network shares its weights the cosine is 1 "
@@ -131,8 +125,7 @@ def windows(backends: Record, sides: pd.DataFrame, gains: pd.DataFrame, smallest
         peak = sides[sides["side"] == side].set_index("backend")["peak_mib"]
         ratio = ratio_of_medians(*rounds)
         told.append(
-            f"{side}×{side}: {ratio:.1f} times as long, {peak['reference'] / peak['sdpa']:.1f} times the "
-            "memory"
+            f"{side}×{side}: {ratio:.1f} times as long, {peak['reference'] / peak['sdpa']:.1f} times the memory"
         )
     return (
         f"The plain formula against the fused kernel, one layer, {backends.run.repeats} rounds in turn: "
@@ -322,9 +315,7 @@ def _rounds(timing: Record, label: str) -> pd.Series:
 
 def _pooled(gains: pd.DataFrame) -> pd.DataFrame:
     """The rows of all benchmarks together; those of the only one, if it is one."""
-    return gains[
-        gains["benchmark"] == (ALL if (gains["benchmark"] == ALL).any() else gains["benchmark"].iloc[0])
-    ]
+    return gains[gains["benchmark"] == (ALL if (gains["benchmark"] == ALL).any() else gains["benchmark"].iloc[0])]
 
 
 def _seeds(quality: pd.DataFrame) -> str:

@@ -76,7 +76,9 @@ def answer(gains: pd.DataFrame, gates: pd.DataFrame) -> str:
     margin, number = gains["margin_db"].iloc[0], int(gains["seeds"].min())
     control = f"the same trunk that went on without attention (`{rules().quality.control}`)"
     if number < SEEDS:
-        return f"With {count(number, 'seed')} no verdict is drawn. {SEEDS} trunks or more can tell an arm from its luck."
+        return (
+            f"With {count(number, 'seed')} no verdict is drawn. {SEEDS} trunks or more can tell an arm from its luck."
+        )
     better, worse = gains["told_apart"] & (gains["gain_db"] > 0), gains["told_apart"] & (gains["gain_db"] < 0)
     parts = {
         "better": better & ~gains["equal"],

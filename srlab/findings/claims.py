@@ -159,9 +159,7 @@ def _gains(sides: list[list[Record]], benchmark: str) -> Float[np.ndarray, "seed
     return matrix(paired(images if benchmark == ALL else images[images["benchmark"] == benchmark], "side", 1))
 
 
-def _of_quality(
-    claim: Claim, found: Estimate, gains: Float[np.ndarray, "seeds images"], family: int
-) -> Verdict:
+def _of_quality(claim: Claim, found: Estimate, gains: Float[np.ndarray, "seeds images"], family: int) -> Verdict:
     """The verdict, and where it is undecided how many seeds would decide."""
     law, seeds = rules().quality, len(gains)
     measures = (claim.claimed, NOTHING[claim.quantity], law.margin_db, law.margin_db)

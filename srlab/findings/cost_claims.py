@@ -6,6 +6,7 @@ ratios of each one's medians.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -63,8 +64,7 @@ def curves(study: Study) -> pd.DataFrame:
         for code in (PUBLISHED, OURS):
             for rival in claim.against:
                 rows += [
-                    {"id": name, "against": rival, "code": code, **row}
-                    for row in _curve(record, claim, rival, code)
+                    {"id": name, "against": rival, "code": code, **row} for row in _curve(record, claim, rival, code)
                 ]
     return pd.DataFrame(rows, columns=CURVES)
 
@@ -88,7 +88,7 @@ def slopes(study: Study) -> pd.DataFrame:
             for code in (PUBLISHED, OURS):
                 medians = _medians(record, model, code, "ms")
                 there = [(side, side) for side in sides if (side, side) in medians]
-                for small, large in zip(there[:-1], there[1:], strict=True):
+                for small, large in itertools.pairwise(there):
                     pixels = [height * width for height, width in (small, large)]
                     grown = np.log(medians[large] / medians[small]) / np.log(pixels[1] / pixels[0])
                     found = over_processes(grown, law.level)

@@ -102,9 +102,7 @@ def coverage(spreads: pd.DataFrame, studies: int = 2000) -> pd.DataFrame:
     return found[["networks", "images", *(name for name in parts[0] if name not in ("networks", "images"))]]
 
 
-def coverage_with(
-    spreads: pd.DataFrame, seeds: int, studies: int, other_images: bool = False
-) -> pd.DataFrame:
+def coverage_with(spreads: pd.DataFrame, seeds: int, studies: int, other_images: bool = False) -> pd.DataFrame:
     """The same with one number of seeds.
 
     Returns
@@ -183,9 +181,7 @@ def _dunnett(means: Float[np.ndarray, "studies networks seeds"]) -> Float[np.nda
     seeds = means.shape[2]
     errors = np.sqrt(means.var(2, ddof=1).mean(1, keepdims=True) * 2 / seeds)
     control, *arms = means[0]
-    found = scipy.stats.dunnett(*arms, control=control, rng=np.random.default_rng(0)).confidence_interval(
-        LEVEL
-    )
+    found = scipy.stats.dunnett(*arms, control=control, rng=np.random.default_rng(0)).confidence_interval(LEVEL)
     return errors * (found.high[0] - found.low[0]) / 2 / errors[0]
 
 
@@ -220,6 +216,4 @@ if __name__ == "__main__":
     study = Study("cpu")
     known = spreads(quality(pilot(study, study.comparison())))
     for name, frame in (("intervals_spreads", known), ("intervals", coverage(known))):
-        write_text(
-            study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g")
-        )
+        write_text(study.root / "results" / "pilots" / f"{name}.csv", frame.to_csv(index=False, float_format="%.6g"))

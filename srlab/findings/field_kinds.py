@@ -115,7 +115,10 @@ def correlations(found: pd.DataFrame) -> pd.DataFrame:
         compared = [(model, BICUBIC, NOTHING, wide[model], None, len(models)) for model in models]
         for one, other in leads:
             lead = wide[one] - wide[other]
-            compared += [(one, other, NOTHING, lead, None, len(leads)), (one, other, GAIN, lead, wide[other], len(leads))]
+            compared += [
+                (one, other, NOTHING, lead, None, len(leads)),
+                (one, other, GAIN, lead, wide[other], len(leads)),
+            ]
         for model, against, control, gain, given, family in compared:
             row = {"model": model, "against": against, "control": control, "dataset": dataset, "images": len(gain)}
             rho = spearman(like, gain, family, given)
@@ -149,7 +152,9 @@ def answer(table: pd.DataFrame, kinds: pd.DataFrame) -> str:
         f"{kind} {own.min():+.2f} to {own.max():+.2f} dB (`{own.idxmax()[1]}` most)"
         for kind, own in mean.groupby("kind", sort=False)
     ]
-    parts.append(f"Mean gains on generated kinds of image, {count(kinds['name'].nunique(), 'image')}: {', '.join(told)}.")
+    parts.append(
+        f"Mean gains on generated kinds of image, {count(kinds['name'].nunique(), 'image')}: {', '.join(told)}."
+    )
     return " ".join(parts)
 
 

@@ -46,7 +46,9 @@ def places(records: Sequence[dict], reach: pd.DataFrame) -> pd.DataFrame:
         if r["dataset"] == dataset and "weights" in r
     )
     if tested.empty or (found := reach.merge(tested, on=["model", "sha256", "dataset"])).empty:
-        raise InputError(f"reaches of none of the networks with records on {dataset}; `srlab field reach` measures them")
+        raise InputError(
+            f"reaches of none of the networks with records on {dataset}; `srlab field reach` measures them"
+        )
     everywhere = found.groupby("name")["model"].transform("nunique") == found["model"].nunique()
     found = found[everywhere].sort_values(["dataset_psnr", "name"], ascending=[False, True], ignore_index=True)
     return found[["model", "dataset", "dataset_psnr", *SHOWN]]
@@ -102,7 +104,8 @@ def answer(found: pd.DataFrame) -> str:
     """What may be said of reach and quality."""
     middle, apart, rho = middles(found), pairs(found), within(found)
     told = "; ".join(
-        f"`{row.model}` {row.diffusion_index:.1f} ({row.lam_50:.0f} and {row.lam_90:.0f} px)" for row in middle.itertuples()
+        f"`{row.model}` {row.diffusion_index:.1f} ({row.lam_50:.0f} and {row.lam_90:.0f} px)"
+        for row in middle.itertuples()
     )
     parts = [
         f"Diffusion index, median of {count(found['name'].nunique(), 'place')} of {found['dataset'].iloc[0]}, and radii that "

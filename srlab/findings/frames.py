@@ -74,8 +74,7 @@ def elsewhere(record: Record, other: Record) -> pd.DataFrame:
     networks = record.run.networks
     same = [label for label in networks if networks[label] == other.run.networks.get(label)]
     here, there = (
-        each.profile[each.profile["label"].isin(same) & (each.profile["part"] == "network")]
-        for each in (record, other)
+        each.profile[each.profile["label"].isin(same) & (each.profile["part"] == "network")] for each in (record, other)
     )
     both = here.merge(there, on=["label", "size"], suffixes=("", "_other"))
     return pd.DataFrame(

@@ -69,9 +69,7 @@ def reached(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     """How far above bicubic enlargement networks end, and whether training had settled."""
     bicubic = table[table["model"] == "bicubic"].set_index("benchmark")["psnr_y"]
     networks = table[table["model"] != "bicubic"]
-    gains = networks.assign(
-        sum_db=(networks["psnr_y"] - networks["benchmark"].map(bicubic)) * networks["images"]
-    )
+    gains = networks.assign(sum_db=(networks["psnr_y"] - networks["benchmark"].map(bicubic)) * networks["images"])
     by_model = gains.groupby("model", sort=False)
     gain = by_model["sum_db"].sum() / by_model["images"].sum()
     late = late_gains(curves).groupby("model", sort=False)["late_db"].mean()
@@ -120,7 +118,11 @@ def crossings(curves: pd.DataFrame) -> str:
     if judged_at.empty:
         return ""
     claim = f"the claimed {judged_at['claimed'].iloc[0]:.0f} %"
-    told: dict[str, list[str]] = {f"{claim} against": [], f"time, but never {claim}, against": [], "nothing against": []}
+    told: dict[str, list[str]] = {
+        f"{claim} against": [],
+        f"time, but never {claim}, against": [],
+        "nothing against": [],
+    }
     as_claimed, faster, never = told.values()
     for row in judged_at.itertuples():
         if np.isfinite(row.from_claim):
@@ -143,9 +145,7 @@ def at_work(losses: pd.DataFrame) -> str:
         f"{experiment.capitalize()}: {judged(own, 'model')}."
         for experiment, own in changed.groupby("experiment", sort=False)
     ]
-    return (
-        f"**Is attention at work?** What {UNIFORM} make of networks, in place of their own. {' '.join(told)}"
-    )
+    return f"**Is attention at work?** What {UNIFORM} make of networks, in place of their own. {' '.join(told)}"
 
 
 def pattern(timing: pd.DataFrame) -> str:
@@ -160,9 +160,7 @@ def pattern(timing: pd.DataFrame) -> str:
 
     arms = {"lspn": "the sparse pattern alone", "nlan_shared": "sharing alone", "lcoan": "both"}
     told = [
-        f"{words} (`{arm}`) {ratio('median_ms', arm, 'nlan'):.2f}"
-        for arm, words in arms.items()
-        if arm in layers.index
+        f"{words} (`{arm}`) {ratio('median_ms', arm, 'nlan'):.2f}" for arm, words in arms.items() if arm in layers.index
     ]
     stored = [
         f"`{model}` {ratio('median_ms', f'{model} (stored)', model):.2f} times the time and "

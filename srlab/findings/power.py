@@ -68,11 +68,7 @@ def plans(study: Study, within: float, folders: Sequence[Path] | None = None) ->
         records = pilot(study, runs, folders) if runs else []
         table = arms(study, runs, records, within) if records else pd.DataFrame()
         trunks = study.trunks() if experiment == "branched" else []
-        told = (
-            [_seconds(record, trunks[0].budget) for record in pilot(study, trunks, folders)]
-            if trunks
-            else [0.0]
-        )
+        told = [_seconds(record, trunks[0].budget) for record in pilot(study, trunks, folders)] if trunks else [0.0]
         if runs:
             trunk_s = float(np.mean(told)) if told else np.nan
             found.append(Plan(experiment, records, table, seeds, trunk_s))
@@ -229,9 +225,7 @@ def markdown(plan: Plan, within: float, cores: int) -> str:
         told.append("What trunks take, no run tells.")
     else:
         on = f"On {count(cores, 'core')}, a run each, {what} with the profile's {seeds} take"
-        more = (
-            f", with the {needed:.0f} that most arms need {needed * hours:.1f}" if np.isfinite(needed) else ""
-        )
+        more = f", with the {needed:.0f} that most arms need {needed * hours:.1f}" if np.isfinite(needed) else ""
         told.append(f"{on} {plan.seeds * hours:.1f} hours{more}.")
     if not np.isfinite(needed):
         more = f"Most arms need more than {MOST} seeds."

@@ -131,7 +131,9 @@ def headline(groups: pd.DataFrame) -> str:
             f"{', '.join(f'`{arm}`' for arm in own['arm'])} {_span(own['recall'].clip(0))}"
             for _, own in groups.groupby("group")
         ]
-        told = f"{'; '.join(of_groups)} ({count(len(of_groups), 'group')}; {LEVEL:.0%} intervals touch within groups only)"
+        told = (
+            f"{'; '.join(of_groups)} ({count(len(of_groups), 'group')}; {LEVEL:.0%} intervals touch within groups only)"
+        )
     return f"**Who finds the other tile?** {place}: {told}."
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from srlab.findings.frames import ALL, count, images_in, late_gains
+from srlab.findings.frames import ALL, count, late_gains
 from srlab.findings.statistics import SEEDS, Estimate
 from srlab.looking.centroids import (
     ClusterMap,
@@ -173,8 +173,7 @@ def describe_look(look: Look) -> str:
 
 def _seen(view: View) -> str:
     seen = (
-        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of "
-        f"{view.seen.size} tokens"
+        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of {view.seen.size} tokens"
     )
     if view.weights is None:
         return f"{seen}; this mechanism correlates without softmax, so there are no weights."
@@ -186,9 +185,7 @@ def _seen(view: View) -> str:
 NOT_KEPT = "not recorded: the run kept no centroids of its training"
 
 
-def describe_typical(
-    maps: Sequence[ClusterMap], clusters: Sequence[int], columns: int = 10, side: int = 15
-) -> str:
+def describe_typical(maps: Sequence[ClusterMap], clusters: Sequence[int], columns: int = 10, side: int = 15) -> str:
     """How much the clusters that `patch_sheet` shows hold, and where their typical tokens lie, in words."""
     sizes = total_sizes(maps)
     patches = [each for cluster in clusters for each in typical_patches(maps, cluster, columns, side)]

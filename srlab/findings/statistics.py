@@ -64,9 +64,7 @@ def seed_difference(differences: Float[np.ndarray, "seeds images"], family: int 
         If a number is not finite.
     """
     if not np.isfinite(differences).all():
-        raise InputError(
-            "differences hold numbers that are not finite: an interval needs every seed and image"
-        )
+        raise InputError("differences hold numbers that are not finite: an interval needs every seed and image")
     return over_seeds(differences.mean(1), family)
 
 
@@ -136,8 +134,7 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     times, reference = np.asarray(times, float), np.asarray(reference, float)
     if len(times) != len(reference):
         raise InputError(
-            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be timed in "
-            "turn"
+            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be timed in turn"
         )
 
     def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | float:

@@ -84,9 +84,7 @@ def contributions(
     return total
 
 
-def edges(
-    sr: Float[Tensor, "1 3 sh sw"], lr_height: int, row: int, col: int, window: int
-) -> Float[Tensor, ""]:
+def edges(sr: Float[Tensor, "1 3 sh sw"], lr_height: int, row: int, col: int, window: int) -> Float[Tensor, ""]:
     """D: the magnitude of differences with the next pixel below and to the right, summed over the window.
 
     Parameters

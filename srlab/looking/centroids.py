@@ -120,9 +120,7 @@ class ClusterView:
     drift: pd.DataFrame | None
 
 
-def clusters_at(
-    lr: UInt8[Tensor, "3 h w"], layer: LayerTrace, centroids: Float[Tensor, "rounds k d"]
-) -> ClusterMap:
+def clusters_at(lr: UInt8[Tensor, "3 h w"], layer: LayerTrace, centroids: Float[Tensor, "rounds k d"]) -> ClusterMap:
     """Divide an image by centroids of any step, with the features that the layer was traced with.
 
     With centroids of an earlier step and features of the trained network this is not what the network did
@@ -144,8 +142,7 @@ def clusters_at(
     width, own = centroids.shape[-1], layer.pattern
     if not isinstance(own, SortedWindows) or own.key.shape[-1] != width:
         raise InputError(
-            f"{layer.mechanism}, {layer.name}: its tokens cannot be compared with centroids of {width} "
-            f"channels"
+            f"{layer.mechanism}, {layer.name}: its tokens cannot be compared with centroids of {width} channels"
         )
     with torch.inference_mode():
         points = own.key[0, 0]
@@ -247,8 +244,7 @@ def typical_patches(maps: Sequence[ClusterMap], cluster: int, count: int = 8, si
         left[image][max(0, row - side + 1) : row + side, max(0, col - side + 1) : col + side] = -np.inf
         whole = maps[image].picture
         top, start = (
-            max(0, min(at - side // 2, length - side))
-            for at, length in ((row, whole.shape[0]), (col, whole.shape[1]))
+            max(0, min(at - side // 2, length - side)) for at, length in ((row, whole.shape[0]), (col, whole.shape[1]))
         )
         part = whole[top : top + side, start : start + side]
         patches.append(Patch(image, row, col, part, (row - top, col - start), similarity))

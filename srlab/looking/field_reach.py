@@ -143,7 +143,9 @@ def measure_reach(
     networks = {each: each.open().to(device) for each in field if each.weights}
     places = hardest_places(benchmark.hr, count)
     wanted = [(each, place, _facts(each, benchmark, place)) for place in places for each in networks]
-    left = [(each, place, facts) for each, place, facts in wanted if not facts.items() <= made.get(_key(facts), {}).items()]
+    left = [
+        (each, place, facts) for each, place, facts in wanted if not facts.items() <= made.get(_key(facts), {}).items()
+    ]
     with tqdm(left, desc="reach", unit="map") as progress:
         for each, place, facts in progress:
             progress.set_postfix_str(f"{each.name} at {place.name}")

@@ -55,9 +55,7 @@ def corners(lr: UInt8[Tensor, "3 h w"], count: int) -> list[tuple[int, int]]:
     return [(int(row), int(col)) for row, col in peaks] or [(lr.shape[1] // 2, lr.shape[2] // 2)]
 
 
-def differ(
-    sr: UInt8[Tensor, "3 h w"], hr: UInt8[Tensor, "3 h w"]
-) -> tuple[Float[np.ndarray, "h w"], float]:
+def differ(sr: UInt8[Tensor, "3 h w"], hr: UInt8[Tensor, "3 h w"]) -> tuple[Float[np.ndarray, "h w"], float]:
     """Y of SR less Y of HR, in levels of 255, and the Y-PSNR (dB, Y rounded, no border left out) of what is given."""
     difference = (luma(sr.double()).round() - luma(hr.double()).round()).numpy()
     mean = np.square(difference).mean()

@@ -97,8 +97,7 @@ def kinds(data: DataSource) -> dict[str, tuple[ImageRef, ...]]:
     """
     crops = {ref.name: ref for ref in held_out().hr}
     urban, natural = (
-        data.benchmarks.get(benchmark) or tuple(crops[name] for name in names)
-        for benchmark, names in INSTEAD.items()
+        data.benchmarks.get(benchmark) or tuple(crops[name] for name in names) for benchmark, names in INSTEAD.items()
     )
     return {
         "urban": urban,
@@ -135,9 +134,7 @@ def self_similarity(hr: Pixels) -> float:
     """
     least = PATCH + 2 * NEAR
     if min(hr.shape[1:]) < least:
-        raise InputError(
-            f"image of {hr.shape[2]}×{hr.shape[1]} pixels: self-similarity needs at least {least}×{least}"
-        )
+        raise InputError(f"image of {hr.shape[2]}×{hr.shape[1]} pixels: self-similarity needs at least {least}×{least}")
     y = luma(centre(hr, SIDE).double())
     height, width = (length - PATCH + 1 for length in y.shape)
     patches = unfold(y[None, None], PATCH)[0].T
@@ -195,9 +192,7 @@ def evaluate_kinds(records: Sequence[Record], data: DataSource, scale: int) -> p
     return measured[columns].merge(pd.DataFrame(similarities), on=["kind", "name"])
 
 
-def _generated(
-    name: str, draw: Callable[[int], UInt8[np.ndarray, "h w 3"]], of_each: Sequence[int]
-) -> list[Generated]:
+def _generated(name: str, draw: Callable[[int], UInt8[np.ndarray, "h w 3"]], of_each: Sequence[int]) -> list[Generated]:
     return [Generated(name=f"{name}_{number}", draw=partial(draw, number)) for number in of_each]
 
 
@@ -237,9 +232,7 @@ def _texture(seed: int) -> UInt8[np.ndarray, "h w 3"]:
         frequency, angle = 1 / random.uniform(4, 14), random.uniform(0, np.pi)
         for side in (1, -1):  # rfft holds half a plane: a band is seen from the one side or the other
             centre_down, centre_right = side * frequency * np.sin(angle), side * frequency * np.cos(angle)
-            passed = passed + 2 * np.exp(
-                -((down - centre_down) ** 2 + (right - centre_right) ** 2) / (2 * 0.012**2)
-            )
+            passed = passed + 2 * np.exp(-((down - centre_down) ** 2 + (right - centre_right) ** 2) / (2 * 0.012**2))
     return _coloured(np.fft.irfft2(spectrum * passed, (SIDE, SIDE)), random)
 
 

@@ -162,9 +162,7 @@ def magnitudes(
         return tuple(kernel.norm(dim=(0, 1)).cpu().numpy() for kernel in (large, dynamic, both))
 
 
-def _placed(
-    layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k k"]
-) -> Float[np.ndarray, "h w"]:
+def _placed(layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "h w"]:
     """A kernel around a pixel; what falls off the map is lost, zeros are elsewhere."""
     reach = len(kernel) // 2
     padded = np.zeros((layer.height + 2 * reach, layer.width + 2 * reach), kernel.dtype)

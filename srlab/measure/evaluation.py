@@ -88,13 +88,9 @@ def super_resolve(
             output = output[..., : scale * height, : scale * width]
     expected = (1, 3, scale * height, scale * width)
     if output.shape != expected:
-        raise InputError(
-            f"model: output of shape {tuple(output.shape)}; {expected} is expected at scale {scale}"
-        )
+        raise InputError(f"model: output of shape {tuple(output.shape)}; {expected} is expected at scale {scale}")
     if not output.isfinite().all():
-        raise InputError(
-            f"model: output for an image of {width}×{height} pixels holds values that are not finite"
-        )
+        raise InputError(f"model: output for an image of {width}×{height} pixels holds values that are not finite")
     return (output[0].clamp(0, 1) * largest).round().to("cpu", image.dtype)
 
 
@@ -218,9 +214,7 @@ def summarise(frame: pd.DataFrame) -> pd.Series:
     return frame.drop(columns="name").mean()
 
 
-def convention(
-    scale: int, protocol: Protocol = PAPERS, device: str | torch.device = "cpu"
-) -> dict[str, str | int]:
+def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.device = "cpu") -> dict[str, str | int]:
     """State how `evaluate` computes its numbers, to be kept beside them.
 
     Parameters

@@ -107,15 +107,11 @@ def _pixels(size: Size) -> int:
     return height * width
 
 
-def _tables(
-    told: list[Told], sizes: Sequence[Size], ended: dict[str, Ended]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _tables(told: list[Told], sizes: Sequence[Size], ended: dict[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables, of what was measured in every process."""
     times = pd.concat(pd.DataFrame(each.times).assign(process=number) for number, each in enumerate(told))
     keys = ["label", "part", "size", "height", "width"]
-    each = (
-        times.groupby([*keys, "process"], sort=False)[["ms", "peak_mib"]].median().groupby(keys, sort=False)
-    )
+    each = times.groupby([*keys, "process"], sort=False)[["ms", "peak_mib"]].median().groupby(keys, sort=False)
     rows = pd.DataFrame(
         {
             "state": MEASURED,
@@ -189,9 +185,7 @@ def _work(
     # tqdm's own lock is a semaphore of the system, which would outlive this process when it is killed.
     tqdm.set_lock(threading.RLock())
     torch.set_num_threads(threads)
-    networks = {
-        label: network.to(device, memory_format=torch.channels_last) for label, network in networks.items()
-    }
+    networks = {label: network.to(device, memory_format=torch.channels_last) for label, network in networks.items()}
     told = Told([], ceilings(device, ROOF_ROUNDS), {})
     bound_memory(limit_mib, device)
     expected = dict.fromkeys(networks, 0.0)

@@ -112,12 +112,8 @@ def compare(records: Sequence[dict]) -> pd.DataFrame:
     )
     for quality, digits in DECIMALS.items():
         measured[quality] = measured[quality].round(digits)
-    keys = measured.assign(
-        method=measured["model"].map(PUBLISHED_AS), dataset=measured["dataset"].str.lower()
-    )
-    joined = keys.merge(
-        published(), how="left", on=["method", "dataset", "scale"], suffixes=("", "_published")
-    )
+    keys = measured.assign(method=measured["model"].map(PUBLISHED_AS), dataset=measured["dataset"].str.lower())
+    joined = keys.merge(published(), how="left", on=["method", "dataset", "scale"], suffixes=("", "_published"))
     joined["dataset"] = measured["dataset"]
     for quality, digits in DECIMALS.items():
         joined[f"{quality}_difference"] = (joined[quality] - joined[f"{quality}_published"]).round(digits)
@@ -160,9 +156,7 @@ def render(records: Sequence[dict], form: str = "markdown") -> str:
         best = _best(table, quality)
         for column, sign in ((quality, ""), (f"{quality}_published", ""), (f"{quality}_difference", "+")):
             shown[column] = [_figure(value, digits, sign, minus, nothing) for value in table[column]]
-        shown[quality] = [
-            bold.format(text) if mark else text for text, mark in zip(shown[quality], best, strict=True)
-        ]
+        shown[quality] = [bold.format(text) if mark else text for text, mark in zip(shown[quality], best, strict=True)]
     shown = shown.rename(columns=HEADINGS)
     note = " ".join([*conventions(records), *_origins(records), f"Published: {SOURCE}."])
     if form == "latex":

@@ -9,9 +9,7 @@ from tqdm.auto import tqdm
 
 from srlab.errors import InputError
 
-OVERLAP = (
-    32  # LR pixels; a multiple of the windows of most networks, so that windows of tiles and image agree
-)
+OVERLAP = 32  # LR pixels; a multiple of the windows of most networks, so that windows of tiles and image agree
 
 Enlarge = Callable[[Shaped[Tensor, "c h w"]], Shaped[Tensor, "c H W"]]
 
@@ -48,9 +46,7 @@ def tiled(
         If `tile` is below 1 or `overlap` below 0.
     """
     if tile < 1 or overlap < 0:
-        raise InputError(
-            f"tile {tile} with an overlap of {overlap} pixels: at least 1 and at least 0 are expected"
-        )
+        raise InputError(f"tile {tile} with an overlap of {overlap} pixels: at least 1 and at least 0 are expected")
     channels, height, width = image.shape
     corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
     whole = None

@@ -138,9 +138,7 @@ def nlan_shared(
 
 
 @register("edsr_like", "the trunk without non-local attention", "arXiv:1707.02921 (as a baseline)")
-def edsr_like(
-    scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
-) -> Trunk:
+def edsr_like(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4) -> Trunk:
     return Trunk(lambda i: None, scale, channels, groups, blocks)
 
 

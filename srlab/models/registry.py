@@ -37,9 +37,7 @@ class Entry:
 REGISTRY: dict[str, Entry] = {}
 
 
-def register(
-    name: str, title: str, paper: str
-) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+def register(name: str, title: str, paper: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
     """Enter a function `(scale, **options) -> nn.Module` under a name."""
 
     def enter(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:

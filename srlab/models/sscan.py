@@ -95,10 +95,7 @@ def sscan(
     backend: Backend = "fused",
 ) -> SSCAN:
     def block() -> SSCANBlock:
-        layers = [
-            FGCABlock(FGCA(channels, heads, side, top, backend=backend), channels, ratio)
-            for _ in range(depth)
-        ]
+        layers = [FGCABlock(FGCA(channels, heads, side, top, backend=backend), channels, ratio) for _ in range(depth)]
         return SSCANBlock(*layers, conv3x3(channels, channels))
 
     return SSCAN(scale, channels, [block() for _ in range(blocks)])

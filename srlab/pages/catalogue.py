@@ -189,10 +189,7 @@ PAGES = (
         "09_depth_of_sharing",
         "How deep weights can be shared",
         lambda study: [*study.renewal_sweep(), *study.similarity(), study.costs()],
-        {
-            "depth": "How alike layers are, and quality and time where weights are computed anew "
-            "every n layers."
-        },
+        {"depth": "How alike layers are, and quality and time where weights are computed anew every n layers."},
         ("depth_gains",),
         asked=lambda profile: bool(profile.renewals),
     ),

@@ -97,7 +97,9 @@ def _once(svg: str, name: str) -> str:
     told = "".join(f'<path id="{own}" d="{path}"/>' for path, own in names.items())
     opening, _, drawn = svg.partition(">")
     drawn = re.sub(
-        r'<path d="([^"]{100,})"', lambda found: f'<use href="#{names[found[1]]}"' if found[1] in names else found[0], drawn
+        r'<path d="([^"]{100,})"',
+        lambda found: f'<use href="#{names[found[1]]}"' if found[1] in names else found[0],
+        drawn,
     )
     return f"{opening}><defs>{told}</defs>{drawn}" if told else svg
 

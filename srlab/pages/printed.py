@@ -63,11 +63,7 @@ def trace_number(printed: str, results: Path, profile: str | None = None) -> str
         raise InputError(f"number '{printed}': no table under {results} rounds to it and no answer says it")
     if not found:
         return "\n".join(["No table holds it. It is computed from tables, and said in", *said])
-    told = (
-        [_in_full(match, results) for match in found]
-        if len(found) <= IN_FULL
-        else [_in_short(found, results)]
-    )
+    told = [_in_full(match, results) for match in found] if len(found) <= IN_FULL else [_in_short(found, results)]
     return "\n\n".join([*told, *(["\n".join(["It is said in", *said])] if said else [])])
 
 
@@ -85,9 +81,7 @@ def trace_row(name: str, row: int, results: Path, profile: str | None = None) ->
         if file.stem == name and 1 <= row <= len(table)
     ]
     if not found:
-        raise InputError(
-            f"row '{name}:{row}': no table of that name under {results} has it; rows count from 1"
-        )
+        raise InputError(f"row '{name}:{row}': no table of that name under {results} has it; rows count from 1")
     return "\n\n".join(_in_full(match, results) for match in found)
 
 
@@ -113,9 +107,7 @@ def _matches(printed: str, file: Path, table: pd.DataFrame) -> list[Match]:
 def _in_full(match: Match, results: Path) -> str:
     numbers = ", ".join(f"{column} = {match.cells[column]}" for column in match.columns)
     names = [f"{column} = {match.cells[column]}" for column in _names(match.cells)]
-    hashes = [
-        digits for column in ("run", "run_reference") for digits in str(match.cells.get(column, "")).split()
-    ]
+    hashes = [digits for column in ("run", "run_reference") for digits in str(match.cells.get(column, "")).split()]
     study = match.file.parents[1]
     lines = [f"{match.file.relative_to(results)}, row {match.row}: {numbers}", f"  {', '.join(names)}"]
     return "\n".join([*lines, *(f"  {_run(study, digits)}" for digits in hashes if digits != "none")])

@@ -32,9 +32,7 @@ def findings_block(study_folder: Path, root: Path, profile: str) -> str:
     """
     found = headlines(study_folder)
     if not found:
-        raise InputError(
-            f"{study_folder / 'tables'}: no tables of a finding; `bash run_all.sh {profile}` makes them"
-        )
+        raise InputError(f"{study_folder / 'tables'}: no tables of a finding; `bash run_all.sh {profile}` makes them")
     place = Path(os.path.relpath(study_folder, root)).as_posix()
     said = (
         f"From the tables of [`{place}`]({place}/tables); intervals are of 95 %, times and memory of the machine that "

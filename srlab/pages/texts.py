@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,7 @@ def texts(notebook: Path) -> Texts:
 
     cells = nbformat.read(notebook, as_version=4)["cells"]
     captions = {}
-    for drawing, below in zip(cells, cells[1:], strict=False):
+    for drawing, below in itertools.pairwise(cells):
         caption = CAPTION.fullmatch(below["source"].strip())
         if drawing["cell_type"] == "code" and below["cell_type"] == "markdown" and caption:
             captions |= dict.fromkeys(re.findall(r'"(\w+)"', drawing["source"]), caption[1])

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError
 from srlab.measure.evaluation import convention, super_resolve
-from srlab.measure.protocol import Protocol
 from srlab.measure.metrics import luma, psnr
 from srlab.measure.precision import TOLD, Precision
+from srlab.measure.protocol import Protocol
 from srlab.models.registry import entry
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
@@ -81,9 +81,7 @@ class Comparison:
         )
 
 
-def open_contenders(
-    models: Sequence[tuple[str, Path | None]], scale: int, profile: str = "quick"
-) -> list[Contender]:
+def open_contenders(models: Sequence[tuple[str, Path | None]], scale: int, profile: str = "quick") -> list[Contender]:
     """The models of a comparison by name.
 
     Parameters
@@ -184,7 +182,8 @@ def compare(
     told = [
         f"Y-PSNR: Y of BT.601, rounded to whole numbers; of the image a border of {scale} px is left out",
         f"LR: {how['lr']}",
-        f"SR: {how['sr']}" + (f", {how['tiling']}" if tile else "")
+        f"SR: {how['sr']}"
+        + (f", {how['tiling']}" if tile else "")
         + (f", by a {TOLD[precision]}" if precision != "32-true" else ""),
         f"Crop: {crop.width}×{crop.height} HR px at ({crop.left}, {crop.top}), {why}",
         *(f"Weights of {', '.join(names)}: {source}" for source, names in sources.items()),
@@ -232,8 +231,7 @@ def _check_inside(crop: Crop, width: int, height: int) -> None:
     right, bottom = crop.left + crop.width, crop.top + crop.height
     if not (0 <= crop.left < right <= width and 0 <= crop.top < bottom <= height):
         raise InputError(
-            f"crop {','.join(map(str, crop))}: LEFT,TOP,WIDTH,HEIGHT inside "
-            f"{width}×{height} HR pixels are expected"
+            f"crop {','.join(map(str, crop))}: LEFT,TOP,WIDTH,HEIGHT inside {width}×{height} HR pixels are expected"
         )
 
 

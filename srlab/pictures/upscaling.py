@@ -116,8 +116,7 @@ def plan(sources: Sequence[Path], folder: Path, kind: str | None = None) -> list
     for job in jobs:
         if job.target in first:
             raise InputError(
-                f"{first[job.target]} and {job.source} would both become {job.target}; "
-                f"give them folders of their own"
+                f"{first[job.target]} and {job.source} would both become {job.target}; give them folders of their own"
             )
         first[job.target] = job.source
     inputs = {source.resolve() for source in sources}

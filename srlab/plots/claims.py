@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
+from os.path import commonpath
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 def _head(claims: pd.DataFrame) -> str:
     """The claim, or what claims begin with in common, and what is claimed."""
-    words = commonprefix(claims["claim"].tolist()).removesuffix(" (")
+    words = commonpath(claims["claim"].tolist()).removesuffix(" (")
     numbers = [with_unit(row.claimed, row.quantity) for row in claims.itertuples() if np.isfinite(row.claimed)]
     return f"{words}: {' to '.join(numbers)}" if numbers else words
 

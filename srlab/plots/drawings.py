@@ -77,9 +77,7 @@ DRAWINGS = {
     "maps": Drawing(reuse.maps, ("maps", "maps_example", "maps_around")),
     "reused": Drawing(reuse.reused, ("reused", "reused_psnr")),
     "reach": Drawing(field_reach.reach, ("reach_places",)),
-    "similarity": Drawing(
-        field_kinds.similarity, ("similarity_images", "similarity_correlations", "similarity_kinds")
-    ),
+    "similarity": Drawing(field_kinds.similarity, ("similarity_images", "similarity_correlations", "similarity_kinds")),
     "claims": Drawing(claims.claims, ("claims",)),
     "recall": Drawing(recall.recall, ("recall_groups", "recall_seeds")),
     "recall_dials": Drawing(recall.recall_dials, ("recall",)),

@@ -72,7 +72,8 @@ def _sets(table: pd.DataFrame) -> list[str]:
     """Data sets, and of how many images."""
     each = table.drop_duplicates("dataset")
     return [
-        f"{'all' if row.dataset == ALL else row.dataset} ({count(int(row.images), 'image')})" for row in each.itertuples()
+        f"{'all' if row.dataset == ALL else row.dataset} ({count(int(row.images), 'image')})"
+        for row in each.itertuples()
     ]
 
 

@@ -39,7 +39,7 @@ def inside(stages: pd.DataFrame) -> Figure:
         bars = {"left": begin, "height": 0.7, "color": colour, "hatch": hatch, "edgecolor": "white"}
         ax.barh(range(len(whole)), widths, label=stage, **bars)
         begin += widths
-    for place, (model, total) in enumerate(whole.items()):
+    for place, (_model, total) in enumerate(whole.items()):
         ax.annotate(f"{total:.3g} ms", (total, place), (4, 0), textcoords="offset points", va="center", color=INK)
     rows(ax, list(whole.index))
     from_zero(ax, "x")

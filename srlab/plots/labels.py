@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -57,7 +58,7 @@ def readable(colour: str) -> str:
     return to_hex(rgb)
 
 
-def _luminance(rgb: Float[np.ndarray, "3"]) -> float:
+def _luminance(rgb: Float[np.ndarray, 3]) -> float:
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
@@ -138,7 +139,7 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
     found = [ax.transData.transform(each.get_offsets()) for each in ax.collections if isinstance(each, PathCollection)]
     for line in ax.lines:
         ends = line.get_transform().transform(line.get_xydata())
-        for start, end in zip(ends[:-1], ends[1:], strict=True):
+        for start, end in itertools.pairwise(ends):
             found.append(np.linspace(start, end, 2 + int(np.hypot(*(end - start)) / step)))
     return np.concatenate([np.empty((0, 2)), *found])
 
@@ -164,5 +165,5 @@ def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken
             inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 return box
-    middle = at + (AWAY * points + half[0], 0)
+    middle = (*at, AWAY * points + half[0], 0)
     return Bbox.from_extents(*(middle - half), *(middle + half))

@@ -162,9 +162,7 @@ def _(panel: Values, ax: Axes, view: View) -> None:
     else:
         ax.imshow(panel.values, interpolation="nearest", **style)
     least = f"−{largest:.2g}" if panel.signed else f"{largest * 1e-4:.1g}" if panel.logarithmic else "0"
-    ax.text(
-        0.5, -0.02, f"{least} to {largest:.2g}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL
-    )
+    ax.text(0.5, -0.02, f"{least} to {largest:.2g}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL)
 
 
 @rc_context(HOUSE)
@@ -228,9 +226,7 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
         left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.36 * title
         return left, bottom, 0.94 / columns, 1 / rows - title
 
-    axes = {
-        (row, column): figure.add_axes(rectangle(row, column)) for row, column in np.ndindex(rows, columns)
-    }
+    axes = {(row, column): figure.add_axes(rectangle(row, column)) for row, column in np.ndindex(rows, columns)}
     for ax in axes.values():
         bare(ax)
     _weight_key(figure, rectangle(0, 1))

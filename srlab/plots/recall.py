@@ -183,7 +183,11 @@ def recall_curves(curves: pd.DataFrame) -> Figure:
         message += f": half by step {first.iloc[0]:g} ({first.index[0]}) to {first.iloc[-1]:g} ({first.index[-1]})"
     if never := len(ends) - len(first):
         message += f"; {never} of {len(ends)} never"
-    tell(figure, message, f"A line a seed; {count(curves['seed'].nunique(), 'seed')}. Of the last {_steps(curves)} steps each.")
+    tell(
+        figure,
+        message,
+        f"A line a seed; {count(curves['seed'].nunique(), 'seed')}. Of the last {_steps(curves)} steps each.",
+    )
     name_lines({ax: [Name(model, last, end, look(model)["color"]) for model, end in ends.items()]})
     return figure
 

@@ -26,9 +26,7 @@ BICUBIC = "bicubic"
 
 
 @rc_context(HOUSE)
-def pictures(
-    rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]], message: str, note: str
-) -> Figure:
+def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]], message: str, note: str) -> Figure:
     """Images in rows, each with its words beneath: "NAME: MORE", of many in a row on two lines.
 
     Parameters

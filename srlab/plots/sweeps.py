@@ -19,7 +19,6 @@ from srlab.plots.marks import conditions, from_zero, images_and_seeds, points, p
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 
-
 #: Markers of kinds of image, in order.
 KINDS = "os^DvP*X"
 

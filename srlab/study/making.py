@@ -131,9 +131,7 @@ def make_training(
         for name in run.benchmarks
     ]
     _write_csv(record.folder / "images.csv", pd.concat(tables)[["benchmark", *tables[0].columns[:-1]]])
-    save_network(
-        record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
-    )
+    save_network(record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options)
     if snapshots:
         layers = {
             name: torch.stack([centroids[name] for centroids in snapshots.values()])
@@ -182,9 +180,7 @@ def make_recall(record: Record, device: torch.device, processes: int, deadline: 
     started = time.perf_counter()
     _write_csv(record.folder / "curve.csv", curve)
     _write_csv(record.folder / "recall.csv", measure_recall(network, run.scale))
-    save_network(
-        record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options
-    )
+    save_network(record.folder / "weights.safetensors", network, run.network.model, run.scale, run.network.options)
     _finish(
         record,
         device,

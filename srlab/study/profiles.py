@@ -306,7 +306,10 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _experiments_apply(self) -> Profile:
-        budgets = {"branch.trunk": self.branch and self.branch.trunk, "branch.training": self.branch and self.branch.training}
+        budgets = {
+            "branch.trunk": self.branch and self.branch.trunk,
+            "branch.training": self.branch and self.branch.training,
+        }
         budgets["recall.training"] = self.recall and self.recall.training
         for name, other in budgets.items():
             try:
@@ -341,9 +344,7 @@ def load_profile(path: Path) -> Profile:
     except yaml.YAMLError as error:
         raise InputError(f"profile {path} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise InputError(
-            f"profile {path} holds {type(content).__name__}; a mapping of keys to values is expected"
-        )
+        raise InputError(f"profile {path} holds {type(content).__name__}; a mapping of keys to values is expected")
     try:
         return Profile(name=path.stem, **content)
     except ValidationError as error:

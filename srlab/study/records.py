@@ -172,9 +172,7 @@ class Record:
                 f"of an earlier version (delete its folder and run it again to have them)"
             )
         layers, held = load_tensors(self.folder / "centroids.safetensors")
-        return {
-            step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])
-        }
+        return {step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])}
 
 
 def records_in(folder: Path, names: str) -> list[Record]:

@@ -38,9 +38,7 @@ class Claim(_Part):
 
     source: str
     claim: str
-    quantity: Literal[
-        "psnr_gain_db", "time_reduction_percent", "latency_ratio", "memory_ratio", "growth_exponent"
-    ]
+    quantity: Literal["psnr_gain_db", "time_reduction_percent", "latency_ratio", "memory_ratio", "growth_exponent"]
     claimed: float | None
     compared_with: str
     workload: str

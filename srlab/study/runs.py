@@ -15,7 +15,6 @@ from srlab.models import build, entry
 from srlab.study.profiles import Size
 from srlab.training import Budget
 
-
 #: Options of networks that earlier versions did not know. Where they are as it was then runs do not name them, so that
 #: hashes of earlier runs stand.
 LATER = {

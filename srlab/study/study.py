@@ -155,9 +155,7 @@ class Study(Matrix):
         # What a network learns on another processor differs by rounding; times are each one's own.
         learns = self.profile.device == "cpu" and run.kind in ("training", "recall")
         if run.device != device_slug(device) and not learns:
-            raise InputError(
-                f"run {run.name} is missing and can only be made on '{run.device}', not on this machine"
-            )
+            raise InputError(f"run {run.name} is missing and can only be made on '{run.device}', not on this machine")
         if time_is_up(deadline):
             raise OutOfTime(f"{run.name} was not begun")
         if self.profile.committed and not re.fullmatch("[0-9a-f]+", commit := code_commit()):
@@ -232,9 +230,7 @@ class Study(Matrix):
         records = [self.record(run) for run in self.runs()]
         missing = [record.run.name for record in records if not self.has(record)]
         if missing:
-            raise InputError(
-                f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}"
-            )
+            raise InputError(f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}")
         check_one_processor(records)
         return records
 

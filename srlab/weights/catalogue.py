@@ -49,8 +49,7 @@ CATALOGUE = {
             "elan_light_x4.pth",
             "elan_light",
             4,
-            "https://github.com/Fried-Rice-Lab/FriedRiceLab (d03aff7, "
-            "modelzoo/ELAN/ELAN-light_LSR_x4_unofficial.pth)",
+            "https://github.com/Fried-Rice-Lab/FriedRiceLab (d03aff7, modelzoo/ELAN/ELAN-light_LSR_x4_unofficial.pth)",
             "MIT",
             "again by Fried Rice Lab, on DF2K (the authors': on DIV2K)",
             "433400f0b3182d1c0e363edd122a070d04215283621b968367d2caac2de10493",

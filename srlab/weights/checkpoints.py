@@ -218,11 +218,7 @@ def start_from(network: nn.Module, path: Path) -> nn.Module:
         If the trunks differ.
     """
     tensors, _ = load_tensors(path)
-    own = {
-        key: tensor
-        for key, tensor in network.state_dict().items()
-        if ".attention." in key or ".gate." in key
-    }
+    own = {key: tensor for key, tensor in network.state_dict().items() if ".attention." in key or ".gate." in key}
     return fit(network, own | tensors, f"weights {path}")
 
 
@@ -323,9 +319,7 @@ def _rebuild(held: Held, tensors: StateDict, source: str) -> nn.Module:
         with torch.device("meta"):
             outline = build(held.model, held.scale, **held.config)
     except Exception as error:  # numbers that no network can have raise all kinds of errors
-        raise InputError(
-            f"{source}: {held} cannot be built as its metadata says: {one_line(error)}"
-        ) from error
+        raise InputError(f"{source}: {held} cannot be built as its metadata says: {one_line(error)}") from error
     check_fit(outline, tensors, source)
     return fit(build(held.model, held.scale, **held.config), tensors, source)
 

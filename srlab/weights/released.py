@@ -136,9 +136,7 @@ def _esc(config: Mapping[str, object], name: str = "esc") -> nn.Module:
 def _hit_srf(config: Mapping[str, object]) -> nn.Module:
     ratios = config["hier_win_ratios"]
     if {*config["depths"]} != {len(ratios)} or len({*config["num_heads"]}) != 1:
-        raise InputError(
-            "released 'hit_srf': a stage must have a block for each ratio, and all the same heads"
-        )
+        raise InputError("released 'hit_srf': a stage must have a block for each ratio, and all the same heads")
     return build(
         "hit_srf",
         config["upscale"],

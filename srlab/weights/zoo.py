@@ -55,9 +55,7 @@ def load(weights: Mapping[str, Tensor], source: str, why: str):
     try:
         import spandrel
     except ModuleNotFoundError:
-        raise InputError(
-            f"{source}: {why}; networks of others are read after `pip install 'srlab[zoo]'`"
-        ) from None
+        raise InputError(f"{source}: {why}; networks of others are read after `pip install 'srlab[zoo]'`") from None
     except Exception as error:  # torchvision of another build than torch fails with a RuntimeError
         raise InputError(
             f"{source}: {why}; spandrel, which reads those of others, cannot be imported ({one_line(error)}); "

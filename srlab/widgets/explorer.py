@@ -15,7 +15,6 @@ from srlab import findings, plots
 from srlab.errors import InputError
 from srlab.looking import explore
 from srlab.looking.explore import Look, Scene
-from srlab.looking.images import corners
 from srlab.models import REGISTRY
 from srlab.models.registry import SCALES
 from srlab.study.study import Study
@@ -140,8 +139,7 @@ class Explorer(ipywidgets.VBox):
         trained = [model for model in preferred if self.study.weights(run(model))]
         shown = trained[:2] or ["lcoan"]
         return tuple(
-            NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1, self._files)
-            for i in range(4)
+            NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1, self._files) for i in range(4)
         )
 
     def _observe(self, on: bool) -> None:
@@ -309,6 +307,4 @@ class Explorer(ipywidgets.VBox):
             return
         call = explore.code(self.scene, self._arguments())
         files = self.study.folder / "figures" / name
-        self.code.value = (
-            f"Written: {escape(str(files))}.png and .svg. The same by a call:<pre>{escape(call)}</pre>"
-        )
+        self.code.value = f"Written: {escape(str(files))}.png and .svg. The same by a call:<pre>{escape(call)}</pre>"

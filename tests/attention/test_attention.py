@@ -74,9 +74,7 @@ def test_rows_of_weights_sum_to_one_and_can_be_asked_for_singly(name):
     torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
 
 
-@pytest.mark.parametrize(
-    "name", ["lsp_coa_module", "lsp_coa_one_window", "lsp_coa_two_windows", "lsp_coa_two_rounds"]
-)
+@pytest.mark.parametrize("name", ["lsp_coa_module", "lsp_coa_one_window", "lsp_coa_two_windows", "lsp_coa_two_rounds"])
 def test_lsp_and_coa_equal_the_released_code(golden, name):
     case = golden(name)
     own = {part: {} for part in ("lsp", "coa")}
@@ -111,9 +109,7 @@ def test_nla_equals_the_released_code(golden):
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    length=st.integers(1, 40), window=st.integers(1, 50), rounds=st.integers(1, 3), seed=st.integers(0, 99)
-)
+@given(length=st.integers(1, 40), window=st.integers(1, 50), rounds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_each_query_sees_three_windows_a_round(length, window, rounds, seed):
     generator = torch.Generator().manual_seed(seed)
     codes = torch.randint(0, 4, (1, rounds, length), generator=generator)

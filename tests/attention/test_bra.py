@@ -20,9 +20,7 @@ def test_bra_equals_the_released_code(golden, backend):
     assert torch.equal(routes, case.tensors["routing_indices"])
 
 
-@pytest.mark.parametrize(
-    ("size", "pixels"), [((9, 9), 4), ((7, 14), 2), ((1, 1), 1), ((3, 20), 3), ((15, 6), 3)]
-)
+@pytest.mark.parametrize(("size", "pixels"), [((9, 9), 4), ((7, 14), 2), ((1, 1), 1), ((3, 20), 3), ((15, 6), 3)])
 def test_there_are_always_s_by_s_windows(size, pixels):
     layer = BRA(8, windows=7, top=4).eval()
     x = torch.randn(1, 8, *size)

@@ -41,9 +41,7 @@ def test_enla_equals_its_plain_formula(size):
         for match in (layer.match_query, layer.match_key)
     )
     v, w = layer.assembly(x).flatten(2).mT, layer.projection
-    phi_q, phi_k = (
-        128**-0.5 * (torch.exp(u @ w.mT - u.norm(dim=-1, keepdim=True) ** 2 / 2) + 1e-4) for u in (q, k)
-    )
+    phi_q, phi_k = (128**-0.5 * (torch.exp(u @ w.mT - u.norm(dim=-1, keepdim=True) ** 2 / 2) + 1e-4) for u in (q, k))
     weights = phi_q @ phi_k.mT
     plain = x + 0.1 * (weights / weights.sum(-1, keepdim=True) @ v).mT.unflatten(2, size)
     torch.testing.assert_close(layer(x)[0], plain, rtol=0, atol=1e-12)

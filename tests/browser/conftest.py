@@ -9,9 +9,7 @@ import pytest
 from lab import ROOT, find_chromium, start_chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
-NO_CHROMIUM = (
-    "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to where it is"
-)
+NO_CHROMIUM = "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to where it is"
 
 
 @pytest.fixture(scope="module")  # no longer: asyncio, which papermill runs, cannot be used meanwhile

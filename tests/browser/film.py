@@ -30,9 +30,7 @@ def film(profile: str, target: Path) -> None:
         with serve(Path(folder) / "lab", results) as address, sync_playwright() as playwright:
             notebook = nbformat.v4.new_notebook(
                 cells=[nbformat.v4.new_code_cell(cell.format(profile)) for cell in CELLS],
-                metadata={
-                    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-                },
+                metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             )
             nbformat.write(notebook, Path(folder) / "lab" / "notebooks" / "film.ipynb")
             page = start_chromium(playwright).new_page(viewport={"width": 1400, "height": 1500})

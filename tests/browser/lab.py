@@ -159,9 +159,7 @@ class ExplorerPage:
         """The row of controls of a network by its number; without one, all rows."""
         if network is None:
             return self.widget
-        return self.widget.locator(
-            ".widget-hbox", has=self.page.get_by_label(f"network {network}", exact=True)
-        )
+        return self.widget.locator(".widget-hbox", has=self.page.get_by_label(f"network {network}", exact=True))
 
     def control(self, label: str, network: int | None = None) -> Locator:
         """A dropdown, a field or a box to tick by its label, in the row of a network if there are several."""

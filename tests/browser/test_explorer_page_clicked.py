@@ -211,9 +211,7 @@ def test_it_fits_a_telephone(shown, scheme, screenshots):
     shown.screenshot(path=screenshots / f"explorer_page_390_{scheme}.png", full_page=True)
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     assert shown.locator("#map").bounding_box()["width"] > 340
-    sizes = shown.locator("#plot text").evaluate_all(
-        "texts => texts.map(text => text.getBoundingClientRect().height)"
-    )
+    sizes = shown.locator("#plot text").evaluate_all("texts => texts.map(text => text.getBoundingClientRect().height)")
     assert min(sizes) > 10  # letters are not shrunk with the plot
     words = shown.locator("select:visible, input:visible").evaluate_all("all => all.map(each => each.clientHeight)")
     assert len(words) == 6

@@ -1,6 +1,5 @@
 """The pages of results, opened from the folder as a person does."""
 
-import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -137,9 +136,7 @@ def test_runs_are_folded_away(page):
 
 @pytest.mark.parametrize("name", ["x" * 80, "Processor of 80 characters " * 3], ids=["one word", "words"])
 @pytest.mark.parametrize("write", [write_index, write_report], ids=["index", "report"])
-def test_it_fits_a_telephone_whatever_the_processor_is_called(
-    write, name, page, tmp_path, monkeypatch, screenshots
-):
+def test_it_fits_a_telephone_whatever_the_processor_is_called(write, name, page, tmp_path, monkeypatch, screenshots):
     study = new_study(tmp_path, monkeypatch)
     pages_left(study, name[:80])
     path = write(finish(study, monkeypatch, name[:80]))

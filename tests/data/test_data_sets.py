@@ -272,8 +272,7 @@ class TestGet:
         """`One` and `Two` in the catalogue: they share an archive; `Two` has training images in another."""
         both = {f"all/{name}/HR/baby.png": images["baby.png"] for name in ("One", "Two")}
         shared = [
-            archive_of(server, "all.tar", tar(both), f"all/{name}", f"benchmark/{name}")
-            for name in ("One", "Two")
+            archive_of(server, "all.tar", tar(both), f"all/{name}", f"benchmark/{name}") for name in ("One", "Two")
         ]
         train = archive_of(server, "two.zip", zipped({"T/bird.png": images["bird.png"]}), "T", "train/Two")
         one = DataSet("One", "https://page", "none stated", {"benchmark": 1}, (shared[0],))
@@ -332,9 +331,7 @@ class TestGet:
         status, output, errors = srlab("get", "One", SRLAB_DATA=str(tmp_path))
         assert (status, output) == (0, f"{tmp_path / 'benchmark' / 'One'}\n")
 
-    def test_what_must_be_asked_for_gives_the_page_and_fetches_nothing(
-        self, two_sets, server, srlab, tmp_path
-    ):
+    def test_what_must_be_asked_for_gives_the_page_and_fetches_nothing(self, two_sets, server, srlab, tmp_path):
         status, _, errors = srlab("get", "One", "manga109", SRLAB_DATA=str(tmp_path))
         assert status == 2 and errors.count("\n") == 1
         assert "ask at http://www.manga109.org" in errors and "benchmark/Manga109/HR" in errors
@@ -350,9 +347,7 @@ class TestGet:
             (tmp_path / folder).mkdir(parents=True)
         status, output, _ = srlab("list", SRLAB_DATA=str(tmp_path))
         lines = {line.split()[0]: line for line in output.splitlines()}
-        assert status == 0 and all(
-            name in lines and CATALOGUE[name].page in lines[name] for name in CATALOGUE
-        )
+        assert status == 0 and all(name in lines and CATALOGUE[name].page in lines[name] for name in CATALOGUE)
         assert "800 train, 100 benchmark" in lines["DIV2K"] and "academic research only" in lines["DIV2K"]
         assert "train/DIV2K, benchmark/DIV2K " in lines["DIV2K"] and " get  Urban100 " in lines["Urban100"]
         assert " ask  no " in lines["Manga109"]

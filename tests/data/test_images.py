@@ -163,9 +163,7 @@ def test_a_single_pixel_and_a_single_line_are_read(tmp_path, kind, shape):
     assert torch.equal(read_image(path), chw(array))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)]
-)
+@pytest.mark.parametrize("content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)])
 def test_no_image(tmp_path, content):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
@@ -224,9 +222,7 @@ FILES = {
     **{kind: encoded(RGB, kind, **options) for kind, options in LOSSLESS.items()},
     "JPEG": encoded(RGB, "JPEG"),
 }
-PATH_IS_REUSED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PATH_IS_REUSED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PATH_IS_REUSED

@@ -127,4 +127,3 @@ def test_the_loss_is_one_for_what_stays_as_it_is_and_zero_for_the_truth():
 def test_scenes_that_cannot_be_are_refused(wrong, named):
     with pytest.raises(ValidationError, match=named):
         Scene(**wrong)
-

@@ -37,10 +37,7 @@ def test_within_kinds_and_between_them_are_told_apart_and_seeds_may_differ():
     told = answers.kinds(gains())
     within = over_seeds(np.array([-1.0, -1.0, 1.0]))
     assert within.low < -1 and within.high > 1  # but no correlation is
-    assert (
-        f"self-similarity {within.value:+.2f} [-1.00, +1.00] within kinds and +1.00 [+1.00, +1.00] between"
-        in told
-    )
+    assert f"self-similarity {within.value:+.2f} [-1.00, +1.00] within kinds and +1.00 [+1.00, +1.00] between" in told
     assert "`lcoan` gains from +0.003 [" in told and "(text) to +2.0" in told and "(faces)" in told
     assert "verdict" not in told and "tiles" not in told
 
@@ -79,9 +76,7 @@ def varied(option, values, models, seeds=3):
 
 def test_units_are_compared_within_each_network_and_attention_at_each_number_of_units():
     quality = varied("groups", [1, 2, 4], ["edsr_like", "lcoan"])
-    costs = quality.drop_duplicates(["model", "groups"]).assign(
-        part="network", median_ms=lambda f: 5.0 * f["groups"]
-    )
+    costs = quality.drop_duplicates(["model", "groups"]).assign(part="network", median_ms=lambda f: 5.0 * f["groups"])
     told = answers.units(quality, costs)
     assert "`edsr_like` with 4 units instead of 1: +0.330 [" in told and "at 4.0 times the latency" in told
     assert "`lcoan` with 4 units instead of 1: +0.630 [" in told
@@ -101,5 +96,7 @@ def test_where_layers_look_is_a_sentence_a_network():
     reach = pd.DataFrame(rows, columns=["model", "layer", "keys_seen", "keys_effective", "distance"])
     told = looking(pd.concat([reach.assign(distance_even=30.0)] * 3))
     assert told.startswith("2 of 3 layers weigh the keys that they see almost evenly") and told.endswith("3 queries.)")
-    assert "`lcoan` sees 100 keys and weighs them as an even spread over 50% to 97% of them would (a to b), 8 px" in told
+    assert (
+        "`lcoan` sees 100 keys and weighs them as an even spread over 50% to 97% of them would (a to b), 8 px" in told
+    )
     assert "`nlan` sees 400 keys and weighs them as an even spread over 99% of them would, 20 px away" in told

@@ -85,9 +85,7 @@ def curve(id, against, code, value, low, high, **more):
     facts = {"quantity": claim.quantity, "claimed": claim.claimed, "processes": 5, "device": "CPU EPYC"}
     facts |= {"workload": "ten layers", "from_no_effect": 2000.0, "from_claim": np.nan}
     sizes = pd.DataFrame({"height": [24, 64], "width": [24, 64], "judged": [False, True]})
-    return sizes.assign(
-        id=id, against=against, code=code, value=value, low=low, high=high, **facts | more
-    )
+    return sizes.assign(id=id, against=against, code=code, value=value, low=low, high=high, **facts | more)
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +128,14 @@ def study(tmp_path_factory):
         ]
         slopes = [("fgcan", 1.02, 0.95, 1.08), ("fgcan", 1.0, 0.92, 1.06), ("bran", 1.9, 1.8, 2.0)]
         slopes = pd.DataFrame(slopes, columns=["model", "slope", "low", "high"]).assign(
-            id="sscan-linear", code="ours", processes=5, device="CPU EPYC", workload="one layer", run=timing.hash,
-            from_px=[16384, 36864, 16384], to_px=[36864, 65536, 36864],
+            id="sscan-linear",
+            code="ours",
+            processes=5,
+            device="CPU EPYC",
+            workload="one layer",
+            run=timing.hash,
+            from_px=[16384, 36864, 16384],
+            to_px=[36864, 65536, 36864],
         )
         patch.setattr(cost_claims, "curves", lambda study: pd.concat(frames).assign(run=timing.hash))
         patch.setattr(cost_claims, "slopes", lambda study: slopes)
@@ -342,7 +346,10 @@ def test_the_summary_names_each_claim_once_by_where_it_is_confirmed(rows):
     assert every.startswith("- **Confirmed in every comparison:** ")
     assert "LCoAN improves PSNR (1 confirmed, 1 smaller, 2 no effect, 2 undecided)" in some
     assert none.startswith("- **Confirmed in none:** ") and "not measured" in none
-    counts = [int(number) for number in re.findall(r"(\d+) (?:confirmed|smaller|no effect|contra|undec|not mea)", summary(rows))]
+    counts = [
+        int(number)
+        for number in re.findall(r"(\d+) (?:confirmed|smaller|no effect|contra|undec|not mea)", summary(rows))
+    ]
     assert sum(counts) == len(rows)
 
 

@@ -9,9 +9,9 @@ import scipy
 from kept import ROOT
 
 from srlab import plots
+from srlab.files import write_text
 from srlab.findings import cost_claims
 from srlab.findings.cost_claims import as_ratio, from_ratio, over_processes, reached_from
-from srlab.files import write_text
 from srlab.study.profiles import ClaimsTiming
 from srlab.study.rules import rules
 from srlab.study.study import Study

@@ -57,9 +57,7 @@ def quality_of(networks, seeds, images, of_seeds, noise):
     psnr = psnr + np.array(of_seeds)[:, None, None] * draw(size=(networks, seeds, 1))
     psnr = psnr + np.array(noise)[:, None, None] * draw(size=(networks, seeds, images))
     keys = [[f"m{i}" for i in range(networks)], range(seeds), ["A"], [f"i{i}" for i in range(images)]]
-    frame = pd.MultiIndex.from_product(keys, names=["model", "seed", "benchmark", "name"]).to_frame(
-        index=False
-    )
+    frame = pd.MultiIndex.from_product(keys, names=["model", "seed", "benchmark", "name"]).to_frame(index=False)
     return frame.assign(psnr_y=psnr.ravel(), run=frame["model"] + frame["seed"].astype(str))
 
 

@@ -62,7 +62,9 @@ def test_data_sets_of_few_images_have_no_correlation_of_their_own(images):
     one = field_kinds.correlations(images[images["dataset"] == "B100"])
     assert set(one["dataset"]) == {ALL} and set(one["images"]) == {60}
     with pytest.raises(InputError, match="3 images: a correlation with self-similarity needs 4 or more"):
-        field_kinds.correlations(images[images["name"].isin(["img_000", "img_001", "img_002"]) & (images["dataset"] == "Set5")])
+        field_kinds.correlations(
+            images[images["name"].isin(["img_000", "img_001", "img_002"]) & (images["dataset"] == "Set5")]
+        )
 
 
 def test_a_lead_that_grows_only_because_all_gain_is_told_apart(images):

@@ -57,7 +57,9 @@ def test_a_network_that_gains_more_where_it_draws_wider_than_another_is_found():
     table = reach()
     wide, narrow = (table["model"] == model for model in ("wide", "narrow"))
     apart = table.loc[wide, "diffusion_index"].to_numpy() - table.loc[narrow, "diffusion_index"].to_numpy()
-    table.loc[wide, "gain_db"] = table.loc[narrow, "gain_db"].to_numpy() + apart + np.random.default_rng(2).normal(0, 0.1, 20)
+    table.loc[wide, "gain_db"] = (
+        table.loc[narrow, "gain_db"].to_numpy() + apart + np.random.default_rng(2).normal(0, 0.1, 20)
+    )
     found = field_reach.places(records(), table)
     pairs = field_reach.pairs(found).set_index(["model", "against"])
     assert pairs.loc[("wide", "narrow"), "rho_low"] > 0.8

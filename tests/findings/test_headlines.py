@@ -40,8 +40,11 @@ def test_each_network_is_judged_once_and_what_is_within_the_margin_is_no_effect(
         ([BETTER, ("enlcn", 0.11, 0.06, 0.2)], "`nlan`, `enlcn` better, by 0.110 to 0.210 dB"),
         ([OPEN, ("esc", -0.1, -0.35, 0.01)], "2 of 2 not told apart (95 % intervals within ±0.35 dB)"),
         ([NONE], "`fgcan`: no effect beyond ±0.05 dB"),
-        (4 * [NONE] + [OPEN], "none better, none worse; 4 of 5: no effect beyond ±0.05 dB; 1 of 5 not told apart (95 % "
-         "intervals within ±0.22 dB)"),
+        (
+            4 * [NONE] + [OPEN],
+            "none better, none worse; 4 of 5: no effect beyond ±0.05 dB; 1 of 5 not told apart (95 % "
+            "intervals within ±0.22 dB)",
+        ),
     ],
 )
 def test_what_there_is_none_of_is_not_named(rows, told):
@@ -102,9 +105,7 @@ def test_the_changes_of_a_recipe_that_cost_most_are_named_the_worst_first():
 
 
 def test_kinds_are_judged_one_by_one():
-    each = pd.concat(
-        [gains(BETTER, benchmark="urban"), gains(WORSE, benchmark="text"), gains(OPEN, benchmark="all")]
-    )
+    each = pd.concat([gains(BETTER, benchmark="urban"), gains(WORSE, benchmark="text"), gains(OPEN, benchmark="all")])
     told = headlines.kinds(each)
     assert "`nlan on urban` better" in told and "`bran on text` worse" in told and "lspn" not in told
 
@@ -143,15 +144,11 @@ def test_ratios_of_time_are_of_the_layers_alone_on_the_largest_input():
         ("nlan", 48, 10.0, 5.0), ("nlan", 96, 100.0, 10.0), ("lspn", 96, 20.0, 9.0), ("lcoan", 96, 15.0, 8.0),
         ("lcoan (stored)", 96, 30.0, 20.0),
     ]  # fmt: skip
-    layers = pd.DataFrame(rows, columns=["model", "size", "median_ms", "peak_mib"]).assign(
-        part="non-local layers"
-    )
+    layers = pd.DataFrame(rows, columns=["model", "size", "median_ms", "peak_mib"]).assign(part="non-local layers")
     whole = layers.assign(part="network", median_ms=1.0)
     told = headlines.pattern(pd.concat([whole, layers]))
     assert "(`nlan`, 96×96 px)" in told
-    assert (
-        "the sparse pattern alone (`lspn`) 0.20, both (`lcoan`) 0.15." in told and "sharing alone" not in told
-    )
+    assert "the sparse pattern alone (`lspn`) 0.20, both (`lcoan`) 0.15." in told and "sharing alone" not in told
     assert "`lcoan` 2.00 times the time and 2.5 times the memory." in told
 
 

@@ -62,7 +62,9 @@ def test_of_many_networks_only_the_ends_are_named():
     none = found[found["model"] == "lcoan"]
     many = [none.assign(model=f"n{number}", drop_db=number / 1000) for number in range(4)]
     told = at_work.answer(pd.concat(many, ignore_index=True))
-    assert "nothing is lost beyond ±0.05 dB: 4 networks, +0.000 (`n0`) to +0.003 dB (`n3`)." in told and "n1" not in told
+    assert (
+        "nothing is lost beyond ±0.05 dB: 4 networks, +0.000 (`n0`) to +0.003 dB (`n3`)." in told and "n1" not in told
+    )
 
 
 def test_one_seed_draws_no_verdict():

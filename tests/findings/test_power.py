@@ -80,15 +80,9 @@ def test_spreads_half_widths_and_seeds_by_hand(mine):
 
 
 def test_seconds_follow_the_pixels_that_training_sees(mine):
-    assert planned(mine).table["run_s"].to_numpy() == pytest.approx(
-        10.5 + 2 + 0.5 + 7.5
-    )  # without Python's start
-    longer = PROFILE.replace("steps: 4, batch: 2", "steps: 40, batch: 4").replace(
-        "log_every: 2", "log_every: 20"
-    )
-    assert planned(study(mine.root, longer)).table["run_s"].to_numpy() == pytest.approx(
-        10.5 * 20 + 2 + 0.5 + 7.5
-    )
+    assert planned(mine).table["run_s"].to_numpy() == pytest.approx(10.5 + 2 + 0.5 + 7.5)  # without Python's start
+    longer = PROFILE.replace("steps: 4, batch: 2", "steps: 40, batch: 4").replace("log_every: 2", "log_every: 20")
+    assert planned(study(mine.root, longer)).table["run_s"].to_numpy() == pytest.approx(10.5 * 20 + 2 + 0.5 + 7.5)
 
 
 def test_the_table_for_people_and_the_hours_below_it(mine):
@@ -99,8 +93,7 @@ def test_the_table_for_people_and_the_hours_below_it(mine):
     needed = power.most_need(plan.table)
     hours = 4 * 20.5 / 3600 / 2
     assert (
-        f"3 seeds take {3 * hours:.1f} hours, with the {needed:.0f} that most arms need {needed * hours:.1f}."
-        in told
+        f"3 seeds take {3 * hours:.1f} hours, with the {needed:.0f} that most arms need {needed * hours:.1f}." in told
     )
     assert "From 8 runs in there of 4 steps" in told
     assert "A spread of 2 seeds may truly be 0.4 to 31.9 times as large" in told
@@ -121,9 +114,7 @@ def test_branches_are_planned_from_branches_and_their_trunks_are_counted(mine):
     [scratch, branched] = power.plans(made, 0.05, [made.root / "there"])
     assert len(scratch.records) == 8 and branched.records == []
     assert "What is branched: no run is there" in power.markdown(branched, 0.05, 1)
-    for run, gain in zip(
-        made.branches(), [0, 0, 0, 0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.4, 0.2, 0.3], strict=True
-    ):
+    for run, gain in zip(made.branches(), [0, 0, 0, 0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.4, 0.2, 0.3], strict=True):
         write(made.root / "there", run, gain, start_from="a trunk of another profile")
     branched = power.plans(made, 0.05, [made.root / "there"])[1]
     table = branched.table.set_index("network")

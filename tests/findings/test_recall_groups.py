@@ -28,7 +28,12 @@ def images(of: dict[str, list[float]], seen: dict[str, float] | None = None) -> 
     return pd.DataFrame(rows)
 
 
-THREE = {"lcoan": [0.97, 0.98, 0.99], "nlan": [0.96, 0.97, 1.0], "bran": [0.4, 0.42, 0.44], "edsr_like": [0.0, 0.0, 0.01]}
+THREE = {
+    "lcoan": [0.97, 0.98, 0.99],
+    "nlan": [0.96, 0.97, 1.0],
+    "bran": [0.4, 0.42, 0.44],
+    "edsr_like": [0.0, 0.0, 0.01],
+}
 
 
 def test_recall_is_the_mean_over_images_with_students_interval_over_seeds():
@@ -59,7 +64,10 @@ def test_no_interval_of_a_group_touches_one_of_another(shares):
 def test_the_answer_names_groups_and_what_parts_them():
     table = recall.recalled(images(THREE, {"bran": 0.3}))
     told = recall.answer(recall.groups(table), table)
-    assert "make 3 groups" in told and "1. `lcoan` 0.98, `nlan` 0.98. 1.00 of damaged pixels see their copy in a layer" in told
+    assert (
+        "make 3 groups" in told
+        and "1. `lcoan` 0.98, `nlan` 0.98. 1.00 of damaged pixels see their copy in a layer" in told
+    )
     assert "2. `bran` 0.42. Only 0.30 see it in a layer; what `bran` gives back came by several layers in turn." in told
     assert "3. `edsr_like` 0.00. They have no layer that looks far." in told
     assert "most find, but not `bran` 0.42, `edsr_like` 0.00" in told

@@ -51,9 +51,7 @@ def test_the_table_has_a_row_a_recipe_and_a_column_a_network():
 
 def test_the_answer_names_what_costs_most_first_and_who_ends_lowest():
     told = answers.recipes(recipes.by_recipe(SWEEP, BICUBIC))
-    assert (
-        "2 networks end 1.50 to 2.00 dB above bicubic (`lcoan` +2.00, `esc` +1.50; 2 images, 1 seed)" in told
-    )
+    assert "2 networks end 1.50 to 2.00 dB above bicubic (`lcoan` +2.00, `esc` +1.50; 2 images, 1 seed)" in told
     assert "no skip -1.50 dB, half +0.05 dB" in told
     assert "The lowest of all, `esc` with “no skip”, ends -0.50 dB from bicubic" in told
     assert "may be chance" in told
@@ -84,6 +82,5 @@ def test_how_far_networks_end_above_bicubic():
     frame = pd.concat([record("esc", 0, 31.0, 32.0).images.assign(model="esc"),
                        record("lcoan", 0, 32.0, 34.0).images.assign(model="lcoan")])  # fmt: skip
     assert answers.above_bicubic(frame, BICUBIC) == (
-        "Above bicubic enlargement (31.00 dB, 2 images) networks end by 0.50 to 2.00 dB: "
-        "`lcoan` +2.00, `esc` +0.50."
+        "Above bicubic enlargement (31.00 dB, 2 images) networks end by 0.50 to 2.00 dB: `lcoan` +2.00, `esc` +0.50."
     )

@@ -69,8 +69,7 @@ def test_contributions_sum_to_what_sharpness_added():
     ends = [sharp, gaussian(sharp, BLUR, mode="reflect", channel_axis=0)]
     with torch.inference_mode():
         one, other = (
-            edges(network(torch.from_numpy(image).float()[None]), LR.shape[1], 20, 21, 8).item()
-            for image in ends
+            edges(network(torch.from_numpy(image).float()[None]), LR.shape[1], 20, 21, 8).item() for image in ends
         )
     assert signed.sum() == pytest.approx(one - other, rel=0.02)
     expected = np.abs(signed).sum(0) / np.abs(signed).sum()

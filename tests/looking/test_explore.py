@@ -143,6 +143,4 @@ def test_every_network_can_be_drawn(scene):
         figure = plots.attention([look])
         figure.canvas.draw()
         words = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
-        assert "UNTRAINED" in words and all(
-            panel.title.split(",")[0][:8] in words for panel in look.view.panels
-        )
+        assert "UNTRAINED" in words and all(panel.title.split(",")[0][:8] in words for panel in look.view.panels)

@@ -90,7 +90,9 @@ def test_every_network_has_a_row_a_place_and_attention_reaches_farther(folder):
     assert np.isfinite(table[["psnr_y", "gain_db"]]).all().all()
 
 
-def test_what_is_measured_is_kept_and_a_call_that_was_stopped_goes_on(folder, benchmark, weights, tmp_path, monkeypatch):
+def test_what_is_measured_is_kept_and_a_call_that_was_stopped_goes_on(
+    folder, benchmark, weights, tmp_path, monkeypatch
+):
     monkeypatch.setattr(field, "STEPS", 1)
     real, calls = field._reach, []
 

@@ -33,9 +33,7 @@ def ssim_of_the_paper(a, b):
             vp, vq = (window * (p - mp) ** 2).sum(), (window * (q - mq) ** 2).sum()
             covariance = (window * (p - mp) * (q - mq)).sum()
             c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-            values.append(
-                (2 * mp * mq + c1) * (2 * covariance + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
-            )
+            values.append((2 * mp * mq + c1) * (2 * covariance + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
     return np.mean(values)
 
 

@@ -149,6 +149,8 @@ def test_an_unknown_precision_is_one_sentence(srlab):
 def test_every_command_that_calls_networks_has_the_option():
     """That make no record of a study, whose runs say themselves in what they compute."""
     having = {
-        command.callback.__name__ for command in app.registered_commands if "precision" in command.callback.__annotations__
+        command.callback.__name__
+        for command in app.registered_commands
+        if "precision" in command.callback.__annotations__
     }
     assert having == {"evaluate", "upscale", "compare", "profile"}

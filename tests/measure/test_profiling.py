@@ -59,9 +59,7 @@ class TestTime:
         assert 10 < medians["twenty"] / medians["one"] < 30
 
     def test_summary(self):
-        times = pd.DataFrame(
-            {"name": ["b"] * 5 + ["a"], "repeat": [0, 1, 2, 3, 4, 0], "ms": [9, 1, 3, 5, 7, 4]}
-        )
+        times = pd.DataFrame({"name": ["b"] * 5 + ["a"], "repeat": [0, 1, 2, 3, 4, 0], "ms": [9, 1, 3, 5, 7, 4]})
         summary = summarise_times(times)
         assert list(summary.index) == ["b", "a"]
         assert summary.loc["b"].to_dict() == {"median_ms": 5, "q25_ms": 3, "q75_ms": 7, "repeats": 5}
@@ -94,9 +92,7 @@ class TestPeakMemory:
 
     def test_memory_held_together_adds_up(self, device):
         def call():
-            return torch.empty(8 * MIB_OF_FLOATS, device=device), torch.empty(
-                8 * MIB_OF_FLOATS, device=device
-            )
+            return torch.empty(8 * MIB_OF_FLOATS, device=device), torch.empty(8 * MIB_OF_FLOATS, device=device)
 
         assert peak_memory(call, device) == 16
 
@@ -205,9 +201,7 @@ def test_nothing_goes_through_the_roof(device):
 
 
 def test_a_roof_is_the_best_of_several_times(monkeypatch):
-    times = pd.DataFrame(
-        {"name": ["product", "copy"] * 2, "repeat": [0, 0, 1, 1], "ms": [3.0, 2.0, 1.0, 4.0]}
-    )
+    times = pd.DataFrame({"name": ["product", "copy"] * 2, "repeat": [0, 0, 1, 1], "ms": [3.0, 2.0, 1.0, 4.0]})
     monkeypatch.setattr(profiling, "measure", lambda calls, *_, **__: times)
     assert ceilings("cpu") == {"gflops_per_s": pytest.approx(2**34 / 1e6), "gib_per_s": pytest.approx(250)}
 

@@ -41,9 +41,7 @@ def test_a_difference_is_measured_less_published_as_rounded():
     assert row["n"] == 5
 
 
-@pytest.mark.parametrize(
-    "unpublished", [{"model": "bicubic"}, {"dataset": "mine"}, {"scale": 8}, {"model": "lcoan"}]
-)
+@pytest.mark.parametrize("unpublished", [{"model": "bicubic"}, {"dataset": "mine"}, {"scale": 8}, {"model": "lcoan"}])
 def test_what_is_not_published_has_no_difference(unpublished):
     [row] = compare([record(**unpublished)]).to_dict("records")
     assert pd.isna(row["psnr_y_published"]) and pd.isna(row["ssim_y_difference"])

@@ -10,7 +10,14 @@ from srlab.measure.recall import SETTINGS, Setting, measure_recall, reach
 from srlab.models import build
 
 SCENE = Scene(
-    side=24, distance=(8, 8), pairs=(2, 2), distractors=(2, 2), copies=(1, 1), without_copy=1, colours=25, apart=(0.1, 0.1)
+    side=24,
+    distance=(8, 8),
+    pairs=(2, 2),
+    distractors=(2, 2),
+    copies=(1, 1),
+    without_copy=1,
+    colours=25,
+    apart=(0.1, 0.1),
 )
 SETTING = (Setting("distance", 8, SCENE),)
 
@@ -60,7 +67,14 @@ def test_what_is_left_as_it_is_has_recall_zero():
 
 @pytest.mark.parametrize("model", ["nlan", "lspn", "nlsn", "windown", "fgcan", "bran", "convattnn", "localn", "enlcn"])
 def test_reach_is_what_the_whole_multiplicity_says(model):
-    network = build(model, 2, channels=12, groups=1, blocks=1, **{"windown": {"side": 8}, "convattnn": {"attended": 8}}.get(model, {})).eval()
+    network = build(
+        model,
+        2,
+        channels=12,
+        groups=1,
+        blocks=1,
+        **{"windown": {"side": 8}, "convattnn": {"attended": 8}}.get(model, {}),
+    ).eval()
     images = recall_images(SCENE, 1, 2, 5)
     with torch.inference_mode():
         _, [layer] = attended(network, images.lr)

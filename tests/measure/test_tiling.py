@@ -28,13 +28,9 @@ def convolutional(scale=2, layers=3):
     return lambda image: network(image[None])[0].detach()
 
 
-@given(
-    height=st.integers(1, 40), width=st.integers(1, 40), tile=st.integers(1, 45), overlap=st.integers(3, 9)
-)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), tile=st.integers(1, 45), overlap=st.integers(3, 9))
 @settings(max_examples=40, deadline=None)
-def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_what_it_sees(
-    height, width, tile, overlap
-):
+def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_what_it_sees(height, width, tile, overlap):
     enlarge = convolutional()
     image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert torch.allclose(tiled(enlarge, image, 2, tile, overlap), enlarge(image), atol=1e-13, rtol=0)

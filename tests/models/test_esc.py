@@ -32,9 +32,7 @@ def test_has_the_published_parameters(name):
 
 @pytest.mark.parametrize("name", ["esc", "esc_fp", "esc_rib"])
 def test_back_ends_give_the_same_numbers(name):
-    fused, reference = (
-        build(name, 2, seed=0, backend=backend, **TINY).double() for backend in ("sdpa", "reference")
-    )
+    fused, reference = (build(name, 2, seed=0, backend=backend, **TINY).double() for backend in ("sdpa", "reference"))
     x = torch.rand(2, 3, 9, 13, dtype=torch.float64)
     torch.testing.assert_close(fused(x), reference(x), rtol=0, atol=1e-10)
 

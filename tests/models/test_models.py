@@ -59,9 +59,7 @@ def test_lcoan_equals_the_released_network(golden):
 
 @pytest.mark.parametrize("name", ["lcoan", "nlan_shared"])
 def test_stored_and_recomputed_weights_give_the_same_numbers(name):
-    stored, recomputed = (
-        small(name, sharing=sharing).double().eval() for sharing in ("stored", "recomputed")
-    )
+    stored, recomputed = (small(name, sharing=sharing).double().eval() for sharing in ("stored", "recomputed"))
     x = torch.rand(2, 3, 9, 7, dtype=torch.float64)
     torch.testing.assert_close(stored(x), recomputed(x), rtol=0, atol=1e-12)
 

@@ -167,9 +167,7 @@ def results(tmp_path_factory):
     pd.DataFrame(gains).iloc[1:].to_csv(results / "quick-amd-epyc/tables/comparison_gains.csv", index=False)
     many = {"benchmark": "Set5", "name": [f"image{number}" for number in range(9)], "psnr_y": 36.8512}
     pd.DataFrame({**many, "run": "00000000aa"}).to_csv(cpu / "tables" / "comparison_images.csv", index=False)
-    (cpu / "answers" / "06_comparison.md").write_text(
-        "It gains +0.053 dB in 1.64 of the time, 17.053 in all.\n"
-    )
+    (cpu / "answers" / "06_comparison.md").write_text("It gains +0.053 dB in 1.64 of the time, 17.053 in all.\n")
     return results
 
 
@@ -206,9 +204,7 @@ def test_a_row_is_told_with_what_names_it_and_the_runs_of_both_sides(results):
 )
 def test_a_number_is_found_as_it_was_rounded(results, printed, found):
     told = trace(printed, "cpu", results)
-    assert (
-        f"tables/comparison_gains.csv, row {2 if '-0.25' in found or '59' in found else 1}: {found}" in told
-    )
+    assert f"tables/comparison_gains.csv, row {2 if '-0.25' in found or '59' in found else 1}: {found}" in told
     assert RUN in told
 
 

@@ -229,9 +229,7 @@ def test_without_files_the_weights_are_the_studys(trained):
     assert bicubic == BICUBIC and edsr.name == "edsr_like" and edsr.source.startswith("profile smoke, ")
     for key, value in trained.state_dict().items():
         assert torch.equal(edsr.network.state_dict()[key], value)
-    with pytest.raises(
-        InputError, match="'lcoan': not trained yet; `srlab train --model lcoan --profile smoke`"
-    ):
+    with pytest.raises(InputError, match="'lcoan': not trained yet; `srlab train --model lcoan --profile smoke`"):
         open_contenders([("lcoan", None)], 2, "smoke")
     with pytest.raises(InputError, match="'edsr_like': no weights ×4, for profile 'smoke' trains ×2"):
         open_contenders([("edsr_like", None)], 4, "smoke")

@@ -284,9 +284,7 @@ def test_missing_file_and_folder(tmp_path):
             read_picture(path)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "channels"), [(np.float32, 3), (np.uint32, 1), (np.int16, 3), (np.uint8, 6)]
-)
+@pytest.mark.parametrize(("dtype", "channels"), [(np.float32, 3), (np.uint32, 1), (np.int16, 3), (np.uint8, 6)])
 def test_other_pixels_are_refused(tmp_path, dtype, channels):
     path = tmp_path / "science.tif"
     kind = "rgb" if channels >= 3 else "minisblack"
@@ -325,9 +323,7 @@ def files():
 
 
 FILES = files()
-PATH_IS_REUSED = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PATH_IS_REUSED = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PATH_IS_REUSED

@@ -216,9 +216,7 @@ def test_what_changed_is_told(srlab, tmp_path):
     Image.new("CMYK", (4, 4), (9, 9, 9, 9)).save(tmp_path / "c.jpg")
     _, told, _ = srlab("upscale", "*.*", "--format", "jpeg", "--scale", "2", "-o", "out")
     assert told == (
-        "3 written to out\n"
-        "a.jpg and 1 more: laid on white, JPEG holds no transparency\n"
-        "c.jpg: CMYK converted to sRGB\n"
+        "3 written to out\na.jpg and 1 more: laid on white, JPEG holds no transparency\nc.jpg: CMYK converted to sRGB\n"
     )
 
 

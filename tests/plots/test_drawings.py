@@ -14,9 +14,7 @@ from srlab import findings, plots
 from srlab.errors import InputError
 
 #: Kept studies with figures of numbers.
-STUDIES = [
-    folder for folder in (*references(), results() / "released-weights") if any(folder.glob("figures/*.json"))
-]
+STUDIES = [folder for folder in (*references(), results() / "released-weights") if any(folder.glob("figures/*.json"))]
 #: What tables of gains are made of: the images, by what, against what.
 GAINS = {
     "sharing": ("model", "edsr_like"),
@@ -71,9 +69,7 @@ def check(study, name):
     )
     assert words == others
     assert [part is None for part in kept] == [part is None for part in again]
-    both = (
-        [part for part in side if part is not None and not isinstance(part, str)] for side in (kept, again)
-    )
+    both = ([part for part in side if part is not None and not isinstance(part, str)] for side in (kept, again))
     # Nine digits are kept; sums may end a little otherwise on another machine.
     np.testing.assert_allclose(*both, rtol=1e-6, atol=1e-9)
 
@@ -110,9 +106,7 @@ class TestDraw:
         assert "bars: 95 % intervals over seeds" in kept["note"]
         check(study, "sharing")
 
-    @pytest.mark.parametrize(
-        ("table", "column"), [("sharing_images", "psnr_y"), ("sharing_costs", "median_ms")]
-    )
+    @pytest.mark.parametrize(("table", "column"), [("sharing_images", "psnr_y"), ("sharing_costs", "median_ms")])
     def test_a_table_that_was_tampered_with_is_found(self, study, table, column):
         changed = read(study, table)
         changed.loc[len(changed) - 1, column] *= 1.01
@@ -167,8 +161,7 @@ COMPARED = [
     (study, name)
     for study in STUDIES
     for name in GAINS
-    if (study / "tables" / f"{name}_images.csv").is_file()
-    and (study / "tables" / f"{name}_gains.csv").is_file()
+    if (study / "tables" / f"{name}_images.csv").is_file() and (study / "tables" / f"{name}_gains.csv").is_file()
 ]
 
 

@@ -23,7 +23,9 @@ def images():
         common = 3 * table["self_similarity"] + random.normal(0, 0.3, number)
         for model, share in SHARE.items():
             tables.append(table.assign(model=model, gain_db=share * common + random.normal(0, 0.03, number)))
-    return pd.concat(tables, ignore_index=True).sort_values("model", key=lambda each: each.map(list(SHARE).index), kind="stable")
+    return pd.concat(tables, ignore_index=True).sort_values(
+        "model", key=lambda each: each.map(list(SHARE).index), kind="stable"
+    )
 
 
 def kinds():

@@ -51,7 +51,11 @@ def test_every_place_is_a_dot_of_its_network(figure):
 
 def test_attributed_radii_are_filled_and_receptive_ones_hollow(figure):
     radii = figure.axes[1]
-    drawn = [(line.get_xdata()[0], line.get_markerfacecolor() == "white") for line in radii.lines if line.get_marker() != "None"]
+    drawn = [
+        (line.get_xdata()[0], line.get_markerfacecolor() == "white")
+        for line in radii.lines
+        if line.get_marker() != "None"
+    ]
     assert drawn[:4] == [(10, False), (40, False), (5, True), (20, True)]
     assert [line.get_xdata()[0] for line in radii.lines if line.get_linestyle() == "--"] == [48]
 

@@ -270,11 +270,7 @@ def training_curves():
 
 
 def boxes(groups, column):
-    rows = [
-        {"update": group, "seed": i % 3, "name": f"i{i}", column: i / 20}
-        for group in groups
-        for i in range(20)
-    ]
+    rows = [{"update": group, "seed": i % 3, "name": f"i{i}", column: i / 20} for group in groups for i in range(20)]
     return pd.DataFrame(rows)
 
 
@@ -293,9 +289,7 @@ FIGURES = {
     ),
     "gains": lambda: plots.gains(quality(TRAINED)),
     "sharing": lambda: plots.sharing(quality(TRAINED), costs({"nlan": 9.0, "lcoan": 2.0})),
-    "sweep": lambda: plots.sweep(
-        swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN, "clusters", "gini"
-    ),
+    "sweep": lambda: plots.sweep(swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN, "clusters", "gini"),
     "cluster_sizes": lambda: plots.cluster_sizes({4: np.array([9, 1, 0, 0]), 8: np.arange(8)}),
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
     "inside": lambda: plots.DRAWINGS["inside"].draw(stages()),
@@ -320,9 +314,7 @@ FIGURES = {
     "clusters": lambda: plots.DRAWINGS["clusters"].draw(
         swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN
     ),
-    "window": lambda: plots.DRAWINGS["window"].draw(
-        *varied("window", [16, 32]), EVEN.assign(window=[16, 16, 32, 32])
-    ),
+    "window": lambda: plots.DRAWINGS["window"].draw(*varied("window", [16, 32]), EVEN.assign(window=[16, 16, 32, 32])),
     "centroids": lambda: plots.DRAWINGS["centroids"].draw(
         pd.concat(varied("update", [update])[0] for update in UPDATES),
         boxes(UPDATES, "degrees"),
@@ -335,9 +327,7 @@ FIGURES = {
         varied("photographs", [5, 20, 80], ["edsr_like", "lcoan"])[0]
     ),
     "kinds": lambda: plots.DRAWINGS["kinds"].draw(of_kinds()),
-    "backends": lambda: plots.DRAWINGS["backends"].draw(
-        layer_costs(side=[8, 16, 32, 64], backend=list(BACKENDS))
-    ),
+    "backends": lambda: plots.DRAWINGS["backends"].draw(layer_costs(side=[8, 16, 32, 64], backend=list(BACKENDS))),
     "routing": lambda: plots.DRAWINGS["routing"].draw(routes()),
     "scales": lambda: plots.DRAWINGS["scales"].draw(layer_costs(model=list(TRAINED), scale=[2, 3, 4, 16])),
     "limits": lambda: plots.DRAWINGS["limits"].draw(limited()),
@@ -392,9 +382,7 @@ def test_one_seed_tells_nothing_apart():
     differences = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
     assert not differences["told_apart"].any()
     said = findings.verdict(differences)
-    assert (
-        "No verdict" in said and "1 seed cannot tell a network from its luck" in said and "+5.000 dB" in said
-    )
+    assert "No verdict" in said and "1 seed cannot tell a network from its luck" in said and "+5.000 dB" in said
 
 
 def test_two_seeds_tell_nothing_apart_either():
@@ -405,9 +393,7 @@ def test_two_seeds_tell_nothing_apart_either():
 
 
 def test_an_interval_that_holds_zero_tells_nothing_apart():
-    differences = findings.differences(
-        quality({"edsr_like": [30.0, 30.2, 30.1], "lcoan": [30.1, 29.9, 30.2]})
-    )
+    differences = findings.differences(quality({"edsr_like": [30.0, 30.2, 30.1], "lcoan": [30.1, 29.9, 30.2]}))
     assert (differences["low_db"] < 0).all() and (differences["high_db"] > 0).all()
     assert not differences["told_apart"].any()
     said = findings.verdict(differences)
@@ -449,9 +435,7 @@ def test_intervals_are_simultaneous_over_the_arms_of_a_benchmark_whatever_their_
         .itertuples()
     )
     both = each.query("benchmark == 'all'").set_index("model")
-    assert both.index.tolist() == ["edsr_like", "lcoan"] and both.loc["lcoan", "gain_db"] == pytest.approx(
-        own.gain_db
-    )
+    assert both.index.tolist() == ["edsr_like", "lcoan"] and both.loc["lcoan", "gain_db"] == pytest.approx(own.gain_db)
     assert both.loc["lcoan", "high_db"] > own.high_db
 
 

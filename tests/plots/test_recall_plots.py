@@ -82,7 +82,9 @@ def test_curves_are_named_at_their_ends_and_names_keep_apart():
     figure = plots.recall_curves(pd.DataFrame(rows))
     [ax] = figure.axes
     assert sorted(texts(ax)) == ["bran", "lcoan", "nlan"]
-    assert {text.get_color().lower() for text in ax.texts} == {readable(look(model)["color"]).lower() for model in ("lcoan", "nlan", "bran")}
+    assert {text.get_color().lower() for text in ax.texts} == {
+        readable(look(model)["color"]).lower() for model in ("lcoan", "nlan", "bran")
+    }
     assert faults(figure) == []
     assert len(shown(figure)["axes"][0]["lines"]) == 9
 

@@ -56,9 +56,7 @@ def test_a_wrong_profile_is_told_in_a_sentence(tmp_path, change, told):
     assert told in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "told"), [("a: [", "is no YAML"), ("- a", "holds list"), ("", "holds NoneType")]
-)
+@pytest.mark.parametrize(("text", "told"), [("a: [", "is no YAML"), ("- a", "holds list"), ("", "holds NoneType")])
 def test_what_is_no_profile_is_told_in_a_sentence(tmp_path, text, told):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=told):
@@ -66,7 +64,9 @@ def test_what_is_no_profile_is_told_in_a_sentence(tmp_path, text, told):
 
 
 def test_an_unknown_profile_lists_those_there_are():
-    with pytest.raises(InputError, match=r"profile 'nosuch' is unknown; there are in .*: .*quick, recall, recall_quick, recipe, smoke"):
+    with pytest.raises(
+        InputError, match=r"profile 'nosuch' is unknown; there are in .*: .*quick, recall, recall_quick, recipe, smoke"
+    ):
         Study("nosuch", ROOT)
 
 
@@ -213,13 +213,9 @@ def test_durations_are_read(told, meant):
     assert seconds(told) == meant
 
 
-@pytest.mark.parametrize(
-    "told", ["", "0", "0s", "-5", "9 m", "m", "1h30", "30m1h", "9M", "1.h", "nan", "inf"]
-)
+@pytest.mark.parametrize("told", ["", "0", "0s", "-5", "9 m", "m", "1h30", "30m1h", "9M", "1.h", "nan", "inf"])
 def test_what_is_no_duration_is_told_in_a_sentence(told):
-    with pytest.raises(
-        InputError, match=rf"^budget '{re.escape(told)}': a time above zero is expected, e.g."
-    ):
+    with pytest.raises(InputError, match=rf"^budget '{re.escape(told)}': a time above zero is expected, e.g."):
         seconds(told)
 
 

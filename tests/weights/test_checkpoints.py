@@ -151,9 +151,7 @@ def test_released_weights_of_another_network_or_scale_are_told_by_name(published
     with pytest.raises(InputError, match=r"released\.pth are of hit_srf ×2, not esc ×2$"):
         open_network("esc", path, 2)
     torch.save({"some.weight": torch.ones(3)}, path)
-    with pytest.raises(
-        InputError, match=r"released\.pth does not fit ESC: missing: .* unexpected: some\.weight"
-    ):
+    with pytest.raises(InputError, match=r"released\.pth does not fit ESC: missing: .* unexpected: some\.weight"):
         open_network("esc", path, 2)
 
 
@@ -186,9 +184,7 @@ def test_released_weights_are_found_where_the_file_wraps_them(golden, tmp_path, 
 def test_released_weights_that_do_not_fit_are_refused(golden):
     case = golden("nla_module")
     with pytest.raises(InputError, match=r"missing: theta\.0\.weight"):
-        from_released(
-            "nla", {k: v for k, v in case.weights.items() if k != "conv_match1.0.weight"}, **case.config
-        )
+        from_released("nla", {k: v for k, v in case.weights.items() if k != "conv_match1.0.weight"}, **case.config)
     with pytest.raises(InputError, match="unexpected: extra"):
         from_released("nla", {**case.weights, "extra": torch.ones(1)}, **case.config)
     with pytest.raises(InputError, match="of another shape: theta"):
@@ -249,7 +245,5 @@ def test_a_truncated_pth_file_is_refused(tmp_path, zipped):
 def test_what_holds_no_ordinary_tensors_is_refused(tmp_path, unusual):
     path = tmp_path / "unusual.pth"
     torch.save({"a": torch.ones(3), "b": unusual}, path)
-    with pytest.raises(
-        InputError, match=r"unusual\.pth: ('b' is of torch\.|not a mapping of names to tensors)"
-    ):
+    with pytest.raises(InputError, match=r"unusual\.pth: ('b' is of torch\.|not a mapping of names to tensors)"):
         read_pth(path)

@@ -122,14 +122,10 @@ def test_a_network_that_needs_more_than_an_image_is_refused(stand_in, weights, m
 
 def test_weights_that_spandrel_does_not_know_are_refused(stand_in, tmp_path):
     torch.save({"odd": torch.ones(3)}, tmp_path / "odd.pth")
-    with pytest.raises(
-        InputError, match=r"odd\.pth are of no network that spandrel knows, and 'enlarger' is"
-    ):
+    with pytest.raises(InputError, match=r"odd\.pth are of no network that spandrel knows, and 'enlarger' is"):
         open_network("enlarger", tmp_path / "odd.pth", 2)
     torch.save({"up.weight": torch.ones(12, 3, 3, 3)}, tmp_path / "part.pth")
-    with pytest.raises(
-        InputError, match=r"part\.pth: spandrel cannot load them \(.*Missing key.*\)$"
-    ) as caught:
+    with pytest.raises(InputError, match=r"part\.pth: spandrel cannot load them \(.*Missing key.*\)$") as caught:
         open_network("enlarger", tmp_path / "part.pth", 2)
     assert "\n" not in str(caught.value)
 

@@ -104,9 +104,7 @@ def test_what_cannot_be_shown_is_explained(explorer):
     explorer.network.value = "lcoan, k = 8"
     assert re.search("<b>run lcoan-.* is not finished", explorer.status.value)
     assert explorer.view is None and not explorer.canvas.figure.axes
-    explorer.canvas.callbacks.process(
-        "button_press_event", MouseEvent("button_press_event", explorer.canvas, 9, 9, 1)
-    )
+    explorer.canvas.callbacks.process("button_press_event", MouseEvent("button_press_event", explorer.canvas, 9, 9, 1))
     explorer.network.value = "lcoan, k = 4"
     assert explorer.view is not None and len(explorer.canvas.figure.axes) == 5
 

@@ -1,7 +1,7 @@
 # The study as a graph: runs, then the notebooks that read them, then the page that links all.
 # `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
 from srlab.measure.devices import device_slug
-from srlab.pages import pages_of
+from srlab.report import pages_of
 from srlab.study import Study
 
 PROFILE = config["profile"]

@@ -7,9 +7,11 @@ import pytest
 from kept import ROOT
 from torch import nn
 
-from srlab.findings.claims import COLUMNS, claim_row
-from srlab.findings.statistics import Estimate
-from srlab.findings.verdicts import (
+from srlab.measure.evaluation import convention
+from srlab.report.catalogue import PAGES
+from srlab.stats.claims import COLUMNS, claim_row
+from srlab.stats.statistics import Estimate
+from srlab.stats.verdicts import (
     CONFIRMED,
     CONTRADICTED,
     NO_EFFECT,
@@ -19,8 +21,6 @@ from srlab.findings.verdicts import (
     Verdict,
     unmeasured,
 )
-from srlab.measure.evaluation import convention
-from srlab.pages.catalogue import PAGES
 from srlab.study.profiles import load_profile
 from srlab.study.rules import rules
 from srlab.study.study import Study
@@ -45,10 +45,10 @@ def claims(device: str = "a CPU") -> pd.DataFrame:
     half = Verdict(SMALLER, Estimate(0.6, 0.5, 0.7), "60 % [50 to 70 %] of what is claimed")
     other = Verdict(CONTRADICTED, Estimate(-9.0, -9.5, -8.5), "the effect is the other way")
     rows = [
-        claim_row("lcoa-time", time, half, Estimate(50.0, 40.0, 60.0), **facts, against="nlan"),
+        claim_row("lcoa-time", time, half, Estimate(50.0, 40.0, 60.0), **facts, against="trunk_nla"),
         claim_row("lcoa-time", time, other, Estimate(-747.0, -790.0, -705.0), **facts, against="enlcn"),
     ]
-    facts |= {"basis": "branched", "margin": 0.05, "arm": "fgcan", "spread": "5 seeds, 65 images"}
+    facts |= {"basis": "branched", "margin": 0.05, "arm": "trunk_fgca", "spread": "5 seeds, 65 images"}
     for kind, value in ((CONFIRMED, 0.2), (NO_EFFECT, 0.01), (UNDECIDED, 0.05)):
         found = Estimate(value, value - 0.03, value + 0.03)
         verdict = Verdict(kind, Estimate(*(end / gain.claimed for end in found)), "so it is")
@@ -58,7 +58,7 @@ def claims(device: str = "a CPU") -> pd.DataFrame:
     facts |= {"basis": "ours", "margin": 0.1, "spread": "5 processes"}
     for name, claim in (("sscan-linear", linear), ("sscan-memory", memory)):
         verdict = Verdict(CONFIRMED, NO_SHARE, "so it is")
-        rows.append(claim_row(name, claim, verdict, Estimate(1.1, 1.0, 1.2), **facts, against="bran"))
+        rows.append(claim_row(name, claim, verdict, Estimate(1.1, 1.0, 1.2), **facts, against="trunk_bra"))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

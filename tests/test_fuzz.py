@@ -67,10 +67,10 @@ def pth(state: object, zipped: bool = True) -> bytes:
 
 
 SMALL = {"head.weight": torch.ones(2, 3), "half": torch.ones(2).half(), "steps": torch.tensor(3)}
-METADATA = {"model": "edsr_like", "scale": 2, "config": OPTIONS}
+METADATA = {"model": "no_attention", "scale": 2, "config": OPTIONS}
 SAFETENSORS = {
     "a network": save(
-        build("edsr_like", 2, seed=0, **OPTIONS).state_dict(),
+        build("no_attention", 2, seed=0, **OPTIONS).state_dict(),
         {key: json.dumps(value) for key, value in METADATA.items()},
     ),
     "others'": save(SMALL, {"format": "pt"}),
@@ -148,7 +148,7 @@ def test_a_safetensors_file_is_read_or_refused(tmp_path, content):
 def assert_opens_or_refuses(path, content: bytes) -> None:
     path.write_bytes(content)
     try:
-        network = open_network("edsr_like", path, 2)
+        network = open_network("no_attention", path, 2)
     except InputError as error:
         assert_in_a_sentence(error, path.name)
     else:
@@ -176,11 +176,11 @@ CONFIGS = st.dictionaries(
 
 @fuzz(150)
 @given(
-    model=st.sampled_from(["edsr_like", "nlsn", ""]) | VALUES,
+    model=st.sampled_from(["no_attention", "nlsn", ""]) | VALUES,
     scale=st.sampled_from([2, 4, 5]) | VALUES,
     config=CONFIGS | VALUES,
 )
 def test_whatever_metadata_says_a_network_is_opened_or_refused(tmp_path, model, scale, config):
     held = {"model": json.dumps(model), "scale": json.dumps(scale), "config": json.dumps(config)}
-    state = build("edsr_like", 2, **OPTIONS).state_dict()
+    state = build("no_attention", 2, **OPTIONS).state_dict()
     assert_opens_or_refuses(tmp_path / "fuzzed.safetensors", save(state, held))

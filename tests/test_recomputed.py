@@ -1,6 +1,6 @@
 """Printed numbers, computed again from the records by pandas, numpy and scipy alone.
 
-Nothing of `srlab.findings` is used here: what it makes of runs, this makes another way. Tables say which runs a row is
+Nothing of `srlab.stats` is used here: what it makes of runs, this makes another way. Tables say which runs a row is
 of; every number is taken from those runs' own files (`bicubic_images.csv` stands for the enlargement, which no run
 makes).
 """
@@ -19,8 +19,8 @@ from kept import ROOT, references
 LAYERS = "non-local layers"
 #: What tables of gains compare: by which column, and with which of its values.
 GAINS = {
-    "sharing": ("model", lambda values: "edsr_like"),
-    "comparison": ("model", lambda values: "edsr_like"),
+    "sharing": ("model", lambda values: "no_attention"),
+    "comparison": ("model", lambda values: "no_attention"),
     "clusters": ("clusters", min),
     "window": ("window", min),
     "centroids": ("update", lambda values: values[-1]),

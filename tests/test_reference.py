@@ -11,19 +11,19 @@ import torch
 import yaml
 from kept import ROOT, references
 
+from srlab.analysis import explore
 from srlab.errors import InputError
-from srlab.looking import explore
-from srlab.pages.index import write_index
-from srlab.pages.notebooks import execute
-from srlab.pages.tracing import find_runs
 from srlab.pictures.comparing import open_contenders
+from srlab.report.index import write_index
+from srlab.report.notebooks import execute
+from srlab.report.tracing import find_runs
 from srlab.study.records import HERE, Record, check_one_processor, records_in
 from srlab.study.study import Study
 from srlab.weights.checkpoints import save_network
 from srlab.widgets import ClusterExplorer, Explorer
 
 SHOWN = "reference: amd-epyc"
-LOOKED_AT = ("lcoan", "lspn", "nlan", "nlan_shared", "windown")
+LOOKED_AT = ("lcoan", "trunk_lsp", "trunk_nla", "trunk_nla_shared", "trunk_window")
 
 
 def write_facts(record: Record, processor: str, finished: str) -> None:
@@ -135,7 +135,7 @@ def test_a_profile_that_was_changed_is_not_shown_by_what_the_reference_learnt(st
 
 def test_what_neither_has_is_trained(study, monkeypatch):
     monkeypatch.setattr(Study, "obtain", lambda self, run: finish(self.record(run)))
-    run = study.training("edsr_like")
+    run = study.training("no_attention")
     assert study.weights(run) is None
     assert (study.obtain_weights(run).run, study.obtain_weights(run).source) == (run, HERE)
 
@@ -144,16 +144,16 @@ def test_looks_say_whose_weights_they_show(study):
     scene = explore.open_scene(study, "held-out: page_left")
     look = explore.look(scene, "lcoan", 20, 30)
     assert look.title == f"lcoan ({SHOWN})" and look.source == SHOWN
-    with pytest.raises(InputError, match=r"fgcan-.* is not finished"):
-        explore.look(scene, "fgcan", 20, 30)
+    with pytest.raises(InputError, match=r"trunk_fgca-.* is not finished"):
+        explore.look(scene, "trunk_fgca", 20, 30)
     [contender] = open_contenders([("lcoan", None)], 2, "smoke")
     assert contender.source == f"profile smoke, 4 steps, {SHOWN}"
 
 
 def test_the_explorers_show_trained_networks_at_once(study):
     explorer = Explorer(study)
-    assert [look.title for look in explorer.looks] == [f"lcoan ({SHOWN})", f"nlan ({SHOWN})"]
-    assert f"Weights: lcoan, nlan ({SHOWN})." in explorer.status.value
+    assert [look.title for look in explorer.looks] == [f"lcoan ({SHOWN})", f"trunk_nla ({SHOWN})"]
+    assert f"Weights: lcoan, trunk_nla ({SHOWN})." in explorer.status.value
     clusters = ClusterExplorer(study)
     assert clusters.network.value == "lcoan, k = 4" and clusters.view is not None
     assert f"Weights: lcoan, k = 4 ({SHOWN})." in clusters.status.value and clusters.step.options == (4,)
@@ -164,10 +164,10 @@ def test_the_explorers_show_trained_networks_at_once(study):
 def test_the_notebook_of_maps_opens_in_a_fresh_clone_without_training(study, root):
     """It is executed in a process of its own: what it has trained would be in runs/."""
     executed = execute(study, "07_attention_maps").read_text(encoding="utf-8")
-    assert f"Weights: lcoan, lspn, nlan ({SHOWN})." in executed
+    assert f"Weights: lcoan, trunk_lsp, trunk_nla ({SHOWN})." in executed
     assert not (study.folder / "runs").exists()
     told = set(pd.read_csv(study.folder / "tables" / "reach.csv")["run"])
-    assert told == {study.weights(study.training(model)).run.hash for model in ("lcoan", "lspn", "nlan")}
+    assert told == {study.weights(study.training(model)).run.hash for model in ("lcoan", "trunk_lsp", "trunk_nla")}
     for run in told:  # the table's numbers can be traced
         assert [folder.parents[1] for folder in find_runs(run, study.folder.parent)] == [study.reference]
 
@@ -176,13 +176,13 @@ def test_the_notebook_of_maps_opens_in_a_fresh_clone_without_training(study, roo
 def timed(study, monkeypatch):
     """The study with costs of its own, and those of the reference, where one network had another option."""
     run = study.costs()
-    theirs = run.model_copy(update={"networks": {**run.networks, "lspn": study.network("lspn", window=16)}})
+    theirs = run.model_copy(update={"networks": {**run.networks, "trunk_lsp": study.network("trunk_lsp", window=16)}})
     reference = Record(theirs, study.reference / "runs" / f"{run.slug}-0")
     record = study.record(run)
     write_facts(record, "Intel(R) Xeon(R) <Platinum>", "2026-02-02T00:00:00Z")
-    write_costs(record, {"lcoan": 6.0, "lspn": 7.0, "lcoan clusters=8": 8.0, "nlan": 9.0})
+    write_costs(record, {"lcoan": 6.0, "trunk_lsp": 7.0, "lcoan clusters=8": 8.0, "trunk_nla": 9.0})
     write_facts(reference, "AMD EPYC", "2026-01-01T00:00:00Z")
-    write_costs(reference, {"lcoan": 4.0, "lspn": 7.0, "lcoan clusters=8": 8.0})
+    write_costs(reference, {"lcoan": 4.0, "trunk_lsp": 7.0, "lcoan clusters=8": 8.0})
     training = study.record(study.training("lcoan"))
     write_facts(training, "Intel(R) Xeon(R) <Platinum>", "2026-02-02T00:00:00Z")
     monkeypatch.setattr(study, "finished_records", lambda: [record, training])
@@ -208,7 +208,7 @@ def test_without_anything_to_compare_the_index_says_nothing(timed, lacking, monk
     if lacking == "the run":
         (reference.folder / "run.json").unlink()
     elif lacking == "equal networks":
-        write_costs(reference, {"lspn": 7.0})
+        write_costs(reference, {"trunk_lsp": 7.0})
     else:
         monkeypatch.setattr(Study, "reference", None)
     assert "How costs differ" not in write_index(study).read_text(encoding="utf-8")

@@ -140,7 +140,7 @@ def test_a_folder_without_images_is_named(srlab, tmp_path):
     assert_one_sentence(srlab("evaluate", "--data", tmp_path / "notes.txt"), "notes.txt")
 
 
-def checkpoint(path: Path, model: str = "edsr_like", scale: int = 2, value: float | None = None) -> Path:
+def checkpoint(path: Path, model: str = "no_attention", scale: int = 2, value: float | None = None) -> Path:
     network = build(model, scale, seed=0, **OPTIONS)
     if value is not None:
         network.tail.weight.data[0, 0, 0, 0] = value
@@ -156,7 +156,7 @@ class RunsCode:
 
 
 def bad_weights(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Files that are no weights of edsr_like ×2, and what there is to be said."""
+    """Files that are no weights of no_attention ×2, and what there is to be said."""
     for name, content in {
         "empty.safetensors": b"",
         "text.safetensors": b"these are no weights",
@@ -170,8 +170,8 @@ def bad_weights(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "cut.pth").write_bytes((folder / "whole.pth").read_bytes()[:-100])
     torch.save(RunsCode(), folder / "code.pth")
     save_file({"head.weight": torch.ones(3)}, folder / "others.safetensors", {"format": "pt"})
-    state = build("edsr_like", 2, **OPTIONS).state_dict()
-    unknown = {"model": "edsr_like", "scale": 2, "config": {**OPTIONS, "colour": "blue"}}
+    state = build("no_attention", 2, **OPTIONS).state_dict()
+    unknown = {"model": "no_attention", "scale": 2, "config": {**OPTIONS, "colour": "blue"}}
     save_tensors(folder / "options.safetensors", state, unknown)
     told = {
         "absent.safetensors": "there is no such file",
@@ -179,8 +179,8 @@ def bad_weights(folder: Path) -> dict[str, tuple[Path, str]]:
         "text.safetensors": "broken, or no safetensors file",
         "huge.safetensors": "broken, or no safetensors file",
         "cut.safetensors": "broken, or no safetensors file",
-        "others.safetensors": "no released weights of 'edsr_like' are known",
-        "options.safetensors": "option 'colour' is unknown to model 'edsr_like'",
+        "others.safetensors": "no released weights of 'no_attention' are known",
+        "options.safetensors": "option 'colour' is unknown to model 'no_attention'",
         "empty.pth": "no .pth file",
         "text.pth": "no .pth file",
         "cut.pth": "broken, or no .pth file",
@@ -191,8 +191,8 @@ def bad_weights(folder: Path) -> dict[str, tuple[Path, str]]:
     return named | {
         "NaN": (checkpoint(folder / "nan.safetensors", value=torch.nan), finite),
         "inf": (checkpoint(folder / "inf.safetensors", value=-torch.inf), finite),
-        "scale": (checkpoint(folder / "x4.safetensors", scale=4), "edsr_like ×4, not edsr_like ×2"),
-        "model": (checkpoint(folder / "nlsn.safetensors", model="nlsn"), "nlsn ×2, not edsr_like ×2"),
+        "scale": (checkpoint(folder / "x4.safetensors", scale=4), "no_attention ×4, not no_attention ×2"),
+        "model": (checkpoint(folder / "nlsn.safetensors", model="nlsn"), "nlsn ×2, not no_attention ×2"),
     }
 
 
@@ -201,7 +201,7 @@ def test_weights_that_cannot_be_used_are_named(srlab, tmp_path, monkeypatch):
     PHOTO.save(tmp_path / "photo.png")
     for path, told in bad_weights(tmp_path).values():
         done = srlab(
-            *("evaluate", "--model", "edsr_like", "--weights", path, "--scale", 2),
+            *("evaluate", "--model", "no_attention", "--weights", path, "--scale", 2),
             *("--data", tmp_path, "--json", tmp_path / "out.json"),
         )
         assert_one_sentence(done, f"weights {path}", told)
@@ -211,7 +211,7 @@ def test_weights_that_cannot_be_used_are_named(srlab, tmp_path, monkeypatch):
 def test_the_weights_of_those_tests_are_good_otherwise(srlab, tmp_path):
     PHOTO.save(tmp_path / "photo.png")
     weights = checkpoint(tmp_path / "weights.safetensors")
-    done = srlab(*("evaluate", "--model", "edsr_like", "--weights", weights, "--scale", 2, "--data", tmp_path))
+    done = srlab(*("evaluate", "--model", "no_attention", "--weights", weights, "--scale", 2, "--data", tmp_path))
     assert done.status == 0, done.errors
 
 

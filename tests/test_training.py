@@ -132,7 +132,7 @@ def test_centroids_are_kept_as_they_were_at_each_step(tmp_path):
 
 
 def test_networks_without_centroids_keep_none(tmp_path):
-    *_, kept = fit(tmp_path, net=build("edsr_like", 2, seed=0, channels=8, groups=1, blocks=1))
+    *_, kept = fit(tmp_path, net=build("no_attention", 2, seed=0, channels=8, groups=1, blocks=1))
     assert kept == {}
 
 

@@ -84,9 +84,9 @@ def reach(
     A place is where bicubic enlargement errs most in its image. What is measured is kept, so an interrupted command
     goes on.
     """
+    from srlab.analysis.field_reach import REACH, measure_reach
     from srlab.data.layouts import find_benchmarks
     from srlab.files import check_writable
-    from srlab.looking.field_reach import REACH, measure_reach
     from srlab.measure.devices import choose_device
     from srlab.measure.field import contenders
 
@@ -109,9 +109,9 @@ def kinds(
     How self-similar every image of the data sets is, and what every network makes of generated text, textures and
     repeated tiles. What is measured is kept, so an interrupted command goes on.
     """
+    from srlab.analysis.field_kinds import KINDS, SIMILARITY, measure_kinds, measure_similarity
     from srlab.data.layouts import find_benchmarks
     from srlab.files import check_writable
-    from srlab.looking.field_kinds import KINDS, SIMILARITY, measure_kinds, measure_similarity
     from srlab.measure.devices import choose_device
     from srlab.measure.field import DATA_SETS, contenders
 
@@ -125,9 +125,9 @@ def kinds(
 @app.command()
 def show() -> None:
     """Print both tables as README has them, from the records and the costs."""
-    from srlab.findings.field import costs_markdown
     from srlab.measure.field import read_field
     from srlab.measure.published import render
+    from srlab.stats.field import costs_markdown
 
     records, measured = read_field(records_folder())
     typer.echo(f"{render(records)}\n{costs_markdown(records, measured)}", nl=False)
@@ -136,13 +136,13 @@ def show() -> None:
 @app.command()
 def draw() -> None:
     """Draw what is measured: PSNR against latency, with memory as area; how far networks reach; and self-similarity."""
+    from srlab.analysis.field_kinds import KINDS, SIMILARITY, read
+    from srlab.analysis.field_reach import REACH, read_reach
     from srlab.errors import InputError
-    from srlab.findings import field_kinds, field_reach
-    from srlab.findings.field import elsewhere, measured
-    from srlab.looking.field_kinds import KINDS, SIMILARITY, read
-    from srlab.looking.field_reach import REACH, read_reach
     from srlab.measure.field import COSTS, read_field
     from srlab.plots.drawings import draw as drawn
+    from srlab.stats import field_kinds, field_reach
+    from srlab.stats.field import elsewhere, measured
 
     into = records_folder()
     records, timed = read_field(into)
@@ -165,14 +165,14 @@ def maps(folder: Folder) -> None:
 
     Maps are of the photographs that come with scikit-image; PSNR is of Set5, where it is, else of the same.
     """
+    from srlab.analysis.reuse import example, look, quality
     from srlab.data.layouts import find_benchmarks, held_out
     from srlab.errors import InputError
     from srlab.files import check_writable
-    from srlab.findings.answers import answer
-    from srlab.findings.reuse import told_by_maps, told_by_stand_ins
-    from srlab.looking.reuse import example, look, quality
     from srlab.measure.field import PROTOCOL, SCALE, contenders
     from srlab.plots.drawings import draw as drawn
+    from srlab.stats.answers import answer
+    from srlab.stats.reuse import told_by_maps, told_by_stand_ins
 
     into, photographs = records_folder(), held_out()
     check_writable(into)

@@ -72,7 +72,7 @@ def trace(
     profile: Annotated[str | None, typer.Option(help="Look only in the results of this profile.")] = None,
 ) -> None:
     """Print where something came from: tables and rows, runs, what went into them, code and machine."""
-    from srlab.pages import tracing
+    from srlab.report import tracing
 
     typer.echo(tracing.trace(what, profile))
 
@@ -89,7 +89,7 @@ def notebook(
     profile: ProfileName = "quick",
 ) -> None:
     """Execute one notebook of a profile into its results folder, as .ipynb and HTML."""
-    from srlab.pages.notebooks import execute
+    from srlab.report.notebooks import execute
     from srlab.study.study import Study
 
     typer.echo(execute(Study(profile), name))
@@ -100,8 +100,8 @@ def index(profile: ProfileName = "quick") -> None:
 
     Beside them: the networks of the first seed, in half precision, in weights/.
     """
-    from srlab.pages.index import write_index
-    from srlab.pages.report import write_report
+    from srlab.report.index import write_index
+    from srlab.report.report import write_report
     from srlab.study.study import Study
 
     study = Study(profile)
@@ -112,7 +112,7 @@ def index(profile: ProfileName = "quick") -> None:
 
 def explorer(profile: ProfileName = "quick") -> None:
     """Write a page that shows, without a kernel, where a pixel looks in each network that is trained."""
-    from srlab.pages.explorer import write_explorer
+    from srlab.report.explorer import write_explorer
     from srlab.study.study import Study
 
     typer.echo(write_explorer(Study(profile)))
@@ -126,7 +126,7 @@ def claims(profile: ProfileName = "night") -> None:
     import pandas as pd
 
     from srlab.errors import InputError
-    from srlab.findings.tables import claims_markdown
+    from srlab.stats.tables import claims_markdown
     from srlab.study.study import Study
 
     study = Study(profile)
@@ -149,7 +149,7 @@ def plan(
 
     From the runs that it has; where it has none, from those of its networks in the reference.
     """
-    from srlab.findings.power import markdown, plans
+    from srlab.stats.power import markdown, plans
     from srlab.study.study import Study
 
     cores = cores or os.cpu_count() or 1
@@ -159,7 +159,7 @@ def plan(
 
 def readme(profile: ProfileName = "cpu") -> None:
     """Print the findings of a profile as README shows them: those of the reference, or else your own."""
-    from srlab.pages.readme import findings_block
+    from srlab.report.readme import findings_block
     from srlab.study.study import Study
 
     study = Study(profile)

@@ -77,8 +77,8 @@ def lcoan(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("lspn", "LSP in every layer: sparse, not shared", LCOA)
-def lspn(
+@register("trunk_lsp", "LSP in every layer: sparse, not shared", LCOA)
+def trunk_lsp(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -110,8 +110,8 @@ def lspn(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("nlan", "plain non-local attention in every layer: dense, not shared", LCOA)
-def nlan(
+@register("trunk_nla", "plain non-local attention in every layer: dense, not shared", LCOA)
+def trunk_nla(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -122,8 +122,8 @@ def nlan(
     return Trunk(lambda i: NLA(channels, reduction, sharing=sharing), scale, channels, groups, blocks)
 
 
-@register("nlan_shared", "plain non-local weights computed once, shared by all later layers: CoA alone", LCOA)
-def nlan_shared(
+@register("trunk_nla_shared", "plain non-local weights computed once, shared by all later layers: CoA alone", LCOA)
+def trunk_nla_shared(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -137,13 +137,13 @@ def nlan_shared(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("edsr_like", "the trunk without non-local attention", "arXiv:1707.02921 (as a baseline)")
-def edsr_like(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4) -> Trunk:
+@register("no_attention", "the trunk without non-local attention", "arXiv:1707.02921 (as a baseline)")
+def no_attention(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4) -> Trunk:
     return Trunk(lambda i: None, scale, channels, groups, blocks)
 
 
-@register("localn", "a 7×7 convolution in every layer: the control that looks no further", "a control of ours")
-def localn(
+@register("trunk_conv7", "a 7×7 convolution in every layer: the control that looks no further", "a control of ours")
+def trunk_conv7(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -186,8 +186,8 @@ def enlcn(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("fgcan", "FGCA in every layer: 8×8 windows, each choosing sixteen of all", "arXiv:2504.06634")
-def fgcan(
+@register("trunk_fgca", "FGCA in every layer: 8×8 windows, each choosing sixteen of all", "arXiv:2504.06634")
+def trunk_fgca(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -203,8 +203,8 @@ def fgcan(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("bran", "BRA in every layer: 8×8 windows of any size, each choosing sixteen", "arXiv:2303.08810")
-def bran(
+@register("trunk_bra", "BRA in every layer: 8×8 windows of any size, each choosing sixteen", "arXiv:2303.08810")
+def trunk_bra(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -220,8 +220,8 @@ def bran(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("windown", "window attention in every layer, with a position table or RIB", "arXiv:2503.06671")
-def windown(
+@register("trunk_window", "window attention in every layer, with a position table or RIB", "arXiv:2503.06671")
+def trunk_window(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -240,11 +240,11 @@ def windown(
 
 
 @register(
-    "convattnn",
+    "trunk_conv_attn",
     "ConvAttn in every layer: one large kernel for all, small ones of the image",
     "arXiv:2503.06671",
 )
-def convattnn(
+def trunk_conv_attn(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -259,8 +259,10 @@ def convattnn(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("elann", "ELAN's attention in three sizes of windows, its weights used again by every second layer", ELAN)
-def elann(
+@register(
+    "trunk_elan", "ELAN's attention in three sizes of windows, its weights used again by every second layer", ELAN
+)
+def trunk_elan(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -276,8 +278,8 @@ def elann(
     return Trunk(attention, scale, channels, groups, blocks)
 
 
-@register("elann_own", "ELAN's attention in three sizes of windows, in every layer: not shared", ELAN)
-def elann_own(
+@register("trunk_elan_own", "ELAN's attention in three sizes of windows, in every layer: not shared", ELAN)
+def trunk_elan_own(
     scale: int,
     channels: PositiveInt = 128,
     groups: PositiveInt = 10,
@@ -285,7 +287,7 @@ def elann_own(
     sides: Sides = (8, 16, 32),
     backend: Literal["sdpa", "reference"] = "sdpa",
 ) -> Trunk:
-    """In each layer the same windows as in `elann`."""
+    """In each layer the same windows as in `trunk_elan`."""
 
     def attention(i: int) -> GMSA:
         return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=0.1, backend=backend)

@@ -8,11 +8,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.at_work import losses
-from srlab.findings.frames import MARGIN, count
 from srlab.plots.labels import tell
 from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.at_work import losses
+from srlab.stats.frames import MARGIN, count
 
 
 @rc_context(HOUSE)
@@ -22,7 +22,7 @@ def at_work(drops: pd.DataFrame) -> Figure:
     Parameters
     ----------
     drops : DataFrame
-        Of `srlab.looking.at_work.measure`.
+        Of `srlab.analysis.at_work.measure`.
     """
     parts = list(drops.groupby("experiment", sort=False))
     heights = [0.8 + 0.19 * own["model"].nunique() for _, own in parts]

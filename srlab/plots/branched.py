@@ -8,11 +8,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.branched import LOCAL
-from srlab.findings.frames import count
 from srlab.plots.labels import tell
 from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.branched import LOCAL
+from srlab.stats.frames import count
 
 
 @rc_context(HOUSE)
@@ -22,7 +22,7 @@ def branched(gains: pd.DataFrame, seeds: pd.DataFrame, gates: pd.DataFrame) -> F
     Parameters
     ----------
     gains, seeds, gates : DataFrame
-        As of the functions of these names in `srlab.findings.branched`.
+        As of the functions of these names in `srlab.stats.branched`.
     """
     figure = blank(DOUBLE, 0.22 * len(gains) + 1.6)
     gain, opened = figure.subplots(1, 2, sharey=True, width_ratios=[5, 2])

@@ -12,11 +12,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count, paired
-from srlab.findings.statistics import Estimate, matrix, seed_difference
 from srlab.plots.labels import SMALL, signed, tell
 from srlab.plots.marks import images_and_seeds, powers, rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.frames import count, paired
+from srlab.stats.statistics import Estimate, matrix, seed_difference
 
 
 class Gains(NamedTuple):
@@ -49,7 +49,7 @@ def gains_note(quality: pd.DataFrame) -> str:
 
 
 @rc_context(HOUSE)
-def gains(quality: pd.DataFrame, reference: str = "edsr_like") -> Figure:
+def gains(quality: pd.DataFrame, reference: str = "no_attention") -> Figure:
     """PSNR of each image against a reference model's, a panel a benchmark."""
     benchmarks = quality["benchmark"].unique()
     figure = blank(DOUBLE, (0.6 + 0.2 * quality["model"].nunique()) * len(benchmarks) + 0.5)
@@ -67,7 +67,7 @@ def gains(quality: pd.DataFrame, reference: str = "edsr_like") -> Figure:
 
 
 def draw_gain_rows(
-    ax: Axes, quality: pd.DataFrame, reference: object = "edsr_like", by: str = "model", like: str | None = None
+    ax: Axes, quality: pd.DataFrame, reference: object = "no_attention", by: str = "model", like: str | None = None
 ) -> None:
     """A row a network: a dot an image, a large marker their mean, a bar for its interval; see `gains_note`.
 

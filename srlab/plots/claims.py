@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
-from srlab.findings.tables import compared, with_unit
-from srlab.findings.verdicts import CONFIRMED, LOOKS, SMALLER
 from srlab.plots.labels import SMALL, readable, tell
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
+from srlab.stats.tables import compared, with_unit
+from srlab.stats.verdicts import CONFIRMED, LOOKS, SMALLER
 
 #: Shares of a claim that are drawn; what lies beyond stands at the edge as an arrow.
 SHARES = (-1.0, 2.0)
@@ -36,7 +36,7 @@ def claims(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        As of `srlab.findings.claims.examine`.
+        As of `srlab.stats.claims.examine`.
     """
     rows, heads = _once(rows)
     growth = rows["quantity"] == "growth_exponent"

@@ -14,10 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from srlab.findings.frames import count
-from srlab.findings.sentences import NOT_KEPT
-from srlab.findings.tables import NAMES
-from srlab.looking.centroids import (
+from srlab.analysis.centroids import (
     ClusterMap,
     ClusterView,
     Patch,
@@ -28,6 +25,9 @@ from srlab.looking.centroids import (
 from srlab.plots.labels import SMALL, Name, name_lines, tell
 from srlab.plots.maps import LR_PIXELS
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank
+from srlab.stats.frames import count
+from srlab.stats.sentences import NOT_KEPT
+from srlab.stats.tables import NAMES
 
 Colours = Float[np.ndarray, "k 3"]
 
@@ -188,7 +188,7 @@ def patch_sheet(
     columns: int = 10,
     side: int = 15,
 ) -> Figure:
-    """The most typical patches of clusters, a row a cluster: see `srlab.looking.centroids.typical_patches`.
+    """The most typical patches of clusters, a row a cluster: see `srlab.analysis.centroids.typical_patches`.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def centroid_drift(drift: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     Parameters
     ----------
     drift, evenness : DataFrame
-        As of `srlab.looking.centroids.drift` and `evenness_over_training`; empty if no run kept its centroids.
+        As of `srlab.analysis.centroids.drift` and `evenness_over_training`; empty if no run kept its centroids.
     """
     figure = blank(DOUBLE, 5.1)
     if drift.empty:
@@ -299,7 +299,7 @@ def cluster_view(view: ClusterView, figure: Figure | None = None) -> Figure:
     Parameters
     ----------
     view : ClusterView
-        `srlab.looking.centroids.view_cluster`.
+        `srlab.analysis.centroids.view_cluster`.
     figure : Figure, optional
         To fill in place of a new one. Everything is laid out by hand, for that is fast.
     """

@@ -10,12 +10,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.claims import published_claims
-from srlab.findings.cost_claims import ENDS, as_ratio
-from srlab.findings.tables import with_unit
 from srlab.plots.labels import SMALL, Name, name_points, tell
 from srlab.plots.marks import logarithmic, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
+from srlab.stats.claims import published_claims
+from srlab.stats.cost_claims import ENDS, as_ratio
+from srlab.stats.tables import with_unit
 
 #: Colour (of Okabe and Ito), line and marker of each code.
 CODES = {"as published": ("#D55E00", "--", "^"), "ours": ("#0072B2", "-", "o")}
@@ -34,7 +34,7 @@ def cost_claims(curves: pd.DataFrame) -> Figure:
     Parameters
     ----------
     curves : DataFrame
-        As of `srlab.findings.cost_claims.curves`.
+        As of `srlab.stats.cost_claims.curves`.
     """
     if curves.empty:
         figure = blank(DOUBLE, 0.8)

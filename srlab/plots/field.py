@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from srlab.findings.frames import count, pareto
 from srlab.measure.published import PUBLISHED_AS
 from srlab.plots.labels import Name, name_points, tell
 from srlab.plots.marks import logarithmic
 from srlab.plots.style import DOUBLE, HOUSE, INK, STYLE, blank
+from srlab.stats.frames import count, pareto
 
 #: Area of a marker in square points for a MiB, or a MB.
 AREA = 0.16
@@ -28,7 +28,7 @@ def field(measured: pd.DataFrame, published: pd.DataFrame) -> Figure:
     Parameters
     ----------
     measured, published : DataFrame
-        As of the functions `measured` and `elsewhere` in `srlab.findings.field`.
+        As of the functions `measured` and `elsewhere` in `srlab.stats.field`.
     """
     figure = blank(DOUBLE, 5.6)
     outputs = list(measured["output"].drop_duplicates())

@@ -8,13 +8,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.field_kinds import GAIN, NOTHING
-from srlab.findings.frames import ALL, count
 from srlab.measure.field import BICUBIC
 from srlab.plots.field import appearance
 from srlab.plots.labels import signed, tell
 from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
+from srlab.stats.field_kinds import GAIN, NOTHING
+from srlab.stats.frames import ALL, count
 
 #: How data sets are drawn, the largest first; colours are those of networks.
 SETS = (("s", INK), ("o", "#999999"), ("^", INK), ("x", INK))
@@ -30,7 +30,7 @@ def similarity(images: pd.DataFrame, correlations: pd.DataFrame, kinds: pd.DataF
     Parameters
     ----------
     images, correlations, kinds : DataFrame
-        As of the functions `images`, `correlations` and `gains_by_kind` in `srlab.findings.field_kinds`.
+        As of the functions `images`, `correlations` and `gains_by_kind` in `srlab.stats.field_kinds`.
     """
     models = list(images["model"].unique())
     gains, leads = (correlations[(correlations["against"] == BICUBIC) == over] for over in (True, False))

@@ -8,12 +8,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.field_reach import MEASURE, middles, within
-from srlab.findings.frames import count
 from srlab.plots.field import appearance
 from srlab.plots.labels import Name, name_points, signed, tell
 from srlab.plots.marks import rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
+from srlab.stats.field_reach import MEASURE, middles, within
+from srlab.stats.frames import count
 
 INDEX = "diffusion index"
 #: Columns of radii, how far from the middle of a network's row they stand, and whether they are hollow.
@@ -27,7 +27,7 @@ def reach(places: pd.DataFrame) -> Figure:
     Parameters
     ----------
     places : DataFrame
-        As of `srlab.findings.field_reach.places`.
+        As of `srlab.stats.field_reach.places`.
     """
     middle = middles(places)
     models = list(middle["model"])

@@ -15,14 +15,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import NullLocator
 
-from srlab.findings.frames import count
-from srlab.looking.explore import Look
-from srlab.looking.sorting import NEXT, OWN, PREVIOUS, UNSEEN
-from srlab.looking.views import Groups, View, Windows
+from srlab.analysis.explore import Look
+from srlab.analysis.sorting import NEXT, OWN, PREVIOUS, UNSEEN
+from srlab.analysis.views import Groups, View, Windows
 from srlab.plots.labels import SMALL, Name, name_lines, tell
 from srlab.plots.maps import OWN_GROUP, WEIGHTS, WINDOWS, draw_image, draw_panel, draw_weights
 from srlab.plots.marks import rows as named_rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank, look
+from srlab.stats.frames import count
 
 #: What colours of sorted windows mean.
 SORTED = "Windows of the sorted sequence: black is the query's own, blue the previous, orange the next."
@@ -41,7 +41,7 @@ def weight_maps(rows: Sequence[dict[str, View]], reach: pd.DataFrame) -> Figure:
     rows : sequence of dict
         Of each query the views of layers by their titles.
     reach : DataFrame
-        As of `srlab.looking.reach`, with model and layer.
+        As of `srlab.analysis.reach`, with model and layer.
     """
     columns, below = 1 + len(rows[0]), 1.9
     height = DOUBLE / columns * len(rows) + 0.8
@@ -112,7 +112,7 @@ def gallery(looks: Sequence[Look]) -> Figure:
     Parameters
     ----------
     looks : sequence of Look
-        `srlab.looking.explore.look` at one pixel of one scene.
+        `srlab.analysis.explore.look` at one pixel of one scene.
     """
     bands = -(-(1 + len(looks)) // COLUMNS)
     side = DOUBLE / COLUMNS

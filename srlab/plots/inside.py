@@ -27,7 +27,7 @@ def inside(stages: pd.DataFrame) -> Figure:
     Parameters
     ----------
     stages : DataFrame
-        As of `srlab.findings.inside`.
+        As of `srlab.stats.inside`.
     """
     whole = stages.groupby("model", sort=False)["ms"].sum().sort_values(kind="stable")
     shares = stages.pivot(index="model", columns="stage", values="share").loc[whole.index]

@@ -8,12 +8,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count
-from srlab.findings.tables import NAMES
 from srlab.measure.limits import MEASURED
 from srlab.plots.labels import Name, name_lines, name_points, tell
 from srlab.plots.marks import conditions, logarithmic, points, powers, rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.frames import count
+from srlab.stats.tables import NAMES
 
 #: Back-ends of window attention: colour, marker, words.
 BACKENDS = {
@@ -27,7 +27,7 @@ PLAIN = "reference"
 ROUTED = {4: "#88CCEE", 8: "#882255", 16: "#DDCC77"}
 COLUMNS = ("median_ms", "peak_mib")
 #: Whose costs are the measure of the others'.
-DENSE = "nlan"
+DENSE = "trunk_nla"
 #: The scale that is ×4 twice.
 TWICE = 16
 
@@ -125,7 +125,7 @@ def routing(costs: pd.DataFrame) -> Figure:
     Parameters
     ----------
     costs : DataFrame
-        mechanism ("fgcan", "bran"), window (M; NaN for BRA), top, height, width, median_ms, q25_ms, q75_ms,
+        mechanism ("trunk_fgca", "trunk_bra"), window (M; NaN for BRA), top, height, width, median_ms, q25_ms, q75_ms,
         peak_mib, repeats, size.
     """
     tops = sorted(costs["top"].unique().tolist())
@@ -138,7 +138,7 @@ def routing(costs: pd.DataFrame) -> Figure:
             each = costs[costs["top"] == top]
             for (mechanism, side), own in each.groupby(["mechanism", "window"], sort=False, dropna=False):
                 style, words = look(mechanism), "BRA"
-                if mechanism == "fgcan":
+                if mechanism == "trunk_fgca":
                     style |= {"color": ROUTED[side], "markerfacecolor": ROUTED[side]}
                     words = f"FGCA, M = {side:g}"
                 points(ax, own["size"], own, column, style)

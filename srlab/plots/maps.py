@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-from srlab.looking.explore import Look
-from srlab.looking.views import Boxes, Groups, Values, View, Windows
+from srlab.analysis.explore import Look
+from srlab.analysis.views import Boxes, Groups, Values, View, Windows
 from srlab.plots.labels import SMALL
 from srlab.plots.style import DOUBLE, HOUSE, bare
 
@@ -105,7 +105,7 @@ def draw_weights(ax: Axes, view: View) -> None:
 
 @singledispatch
 def draw_panel(panel: object, ax: Axes, view: View) -> None:
-    """What is particular to a mechanism: one of `srlab.looking.views.Panel`, and its title."""
+    """What is particular to a mechanism: one of `srlab.analysis.views.Panel`, and its title."""
     raise TypeError(f"no way to draw {type(panel).__name__}")
 
 
@@ -174,7 +174,7 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
     Parameters
     ----------
     looks : sequence of Look
-        `srlab.looking.explore.look` at one pixel of one scene.
+        `srlab.analysis.explore.look` at one pixel of one scene.
     figure : Figure, optional
         To fill in place of a new one. Everything is laid out by hand, and axes that are there already are
         kept, for that is fast.

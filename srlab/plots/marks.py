@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from srlab.findings.frames import count
+from srlab.stats.frames import count
 
 
 def images_and_seeds(quality: pd.DataFrame) -> str:

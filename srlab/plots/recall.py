@@ -8,11 +8,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count
-from srlab.findings.recall import DIAL, VALUE
 from srlab.plots.labels import Name, name_lines, name_points, tell
 from srlab.plots.marks import powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.frames import count
+from srlab.stats.recall import DIAL, VALUE
 
 #: What each dial turns, as axes say it.
 DIALS = {
@@ -34,7 +34,7 @@ def recall(groups: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
     Parameters
     ----------
     groups, seeds : DataFrame
-        As of the functions of these names in `srlab.findings.recall`.
+        As of the functions of these names in `srlab.stats.recall`.
     """
     figure = blank(DOUBLE, 0.2 * len(groups) + 1.2)
     found, sees, weighs = figure.subplots(1, 3, sharey=True, width_ratios=[5, 2, 2])
@@ -79,7 +79,7 @@ def recall_dials(recalled: pd.DataFrame) -> Figure:
     Parameters
     ----------
     recalled : DataFrame
-        As of `srlab.findings.recall.recalled`.
+        As of `srlab.stats.recall.recalled`.
     """
     there = recalled[(recalled["dial"] == DIAL) & (recalled["value"] == VALUE)]
     arms = list(there.sort_values("recall", ascending=False, kind="stable")["arm"])
@@ -123,7 +123,7 @@ def recall_cost(costs: pd.DataFrame) -> Figure:
     Parameters
     ----------
     costs : DataFrame
-        As of `srlab.findings.recall.costs`.
+        As of `srlab.stats.recall.costs`.
     """
     several = [model for model, own in costs.groupby("model", sort=False) if len(own) > 1]
     figure = blank(DOUBLE, 2.6)
@@ -165,7 +165,7 @@ def recall_curves(curves: pd.DataFrame) -> Figure:
     Parameters
     ----------
     curves : DataFrame
-        As of `srlab.findings.recall.curves`.
+        As of `srlab.stats.recall.curves`.
     """
     figure = blank(DOUBLE, 3.4)
     ax = figure.subplots()

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from srlab.looking.images import Part
+from srlab.analysis.images import Part
 from srlab.plots.labels import SMALL, tell
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 
@@ -64,7 +64,7 @@ def crops(most: Part, least: Part, scale: int) -> Figure:
     Parameters
     ----------
     most, least : Part
-        As of `srlab.looking.contrasts`.
+        As of `srlab.analysis.contrasts`.
     scale : int
     """
     lines = -(-(1 + len(most.made)) // MANY)

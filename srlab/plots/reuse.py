@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from srlab.findings.frames import count
-from srlab.findings.reuse import gaps, mostly_query
-from srlab.looking.reuse import ALONE, EVEN, NEXT, NEXT_BUT_ONE, OWN, REUSING, WEIGHTS
+from srlab.analysis.reuse import ALONE, EVEN, NEXT, NEXT_BUT_ONE, OWN, REUSING, WEIGHTS
 from srlab.plots.labels import SMALL, signed, tell
 from srlab.plots.maps import QUERY
 from srlab.plots.marks import rows as named_rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, bare, blank
+from srlab.stats.frames import count
+from srlab.stats.reuse import gaps, mostly_query
 
 #: Of windows, from the smallest: colour (Paul Tol's high contrast) and marker.
 SIDES = (("#DDAA33", "o"), ("#BB5566", "s"), ("#004488", "^"))
@@ -42,9 +42,9 @@ def maps(measured: pd.DataFrame, example: pd.DataFrame, around: pd.DataFrame) ->
     Parameters
     ----------
     measured : DataFrame
-        The first of `srlab.looking.reuse.look`.
+        The first of `srlab.analysis.reuse.look`.
     example, around : DataFrame
-        Of `srlab.looking.reuse.example`.
+        Of `srlab.analysis.reuse.example`.
     """
     blocks, sides = (list(example[name].drop_duplicates()) for name in ("block", "side"))
     columns = 1 + len(SHOWN) * len(sides)
@@ -149,9 +149,9 @@ def reused(alike: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     Parameters
     ----------
     alike : DataFrame
-        The second of `srlab.looking.reuse.look`.
+        The second of `srlab.analysis.reuse.look`.
     measured : DataFrame
-        Of `srlab.looking.reuse.quality`.
+        Of `srlab.analysis.reuse.quality`.
     """
     sides = list(alike["side"].drop_duplicates())
     figure = blank(DOUBLE, 5.0)

@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count, images_in, late_gains, over_bicubic, pareto
-from srlab.findings.tables import NAMES
 from srlab.plots.by_image import draw_gain_curve, gains_note, gains_over
 from srlab.plots.labels import Name, name_lines, name_points, tell
 from srlab.plots.marks import conditions, from_zero, images_and_seeds, logarithmic, points, powers, rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.frames import count, images_in, late_gains, over_bicubic, pareto
+from srlab.stats.tables import NAMES
 
 #: LSP and CoA as the 2×2 that they are: each network's row (dense, sparse) and column (own weights, shared).
-CELLS = {"nlan": (0, 0), "nlan_shared": (0, 1), "lspn": (1, 0), "lcoan": (1, 1)}
+CELLS = {"trunk_nla": (0, 0), "trunk_nla_shared": (0, 1), "trunk_lsp": (1, 0), "lcoan": (1, 1)}
 COLUMNS = ("each layer\nits own", "weights shared\n(CoA)")
 
 
@@ -99,7 +99,7 @@ def convergence(curves: pd.DataFrame) -> Figure:
 
 
 @rc_context(HOUSE)
-def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_like") -> Figure:
+def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "no_attention") -> Figure:
     """LSP and CoA as the 2×2 that they are: gain of each image, and what the non-local layers alone cost."""
     figure = blank(DOUBLE, 3.2)
     gain, time, memory = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
@@ -121,7 +121,7 @@ def sharing(quality: pd.DataFrame, costs: pd.DataFrame, reference: str = "edsr_l
     memory.set(ylabel=NAMES["peak_mib"], title="(c) memory of the layers")
     untimed = [model for model in found if model not in alone.index]
     note = (
-        f"nlan: neither, nlan_shared: CoA, lspn: LSP, lcoan: both. (a) {gains_note(quality)} "
+        f"trunk_nla: neither, trunk_nla_shared: CoA, trunk_lsp: LSP, lcoan: both. (a) {gains_note(quality)} "
         f"(b, c) {conditions(alone)}; bars: quartiles" + f"; not timed: {', '.join(untimed)}" * bool(untimed)
     )
     tell(figure, _shared(means, timed), f"{note}.")
@@ -153,12 +153,12 @@ def _two_by_two(ax: Axes, cells: dict[str, tuple[float, float, float]]) -> list[
 
 def _shared(gains: dict[str, tuple], times: dict[str, tuple]) -> str:
     """What LSP alone, and LCoA, take of dense attention's time, and how far they move PSNR."""
-    told = [model for model in ("lspn", "lcoan") if model in times and model in gains]
-    if not told or not {"nlan"} <= times.keys() & gains.keys():
+    told = [model for model in ("trunk_lsp", "lcoan") if model in times and model in gains]
+    if not told or not {"trunk_nla"} <= times.keys() & gains.keys():
         return "Sparse or dense, shared or not"
-    shares = " and ".join(f"{model} {100 * times[model][0] / times['nlan'][0]:.0f} %" for model in told)
-    moved = " and ".join(f"{gains[model][0] - gains['nlan'][0]:+.3f}" for model in told)
-    return f"Attention takes {shares} of nlan's time; PSNR moves by {moved} dB against it"
+    shares = " and ".join(f"{model} {100 * times[model][0] / times['trunk_nla'][0]:.0f} %" for model in told)
+    moved = " and ".join(f"{gains[model][0] - gains['trunk_nla'][0]:+.3f}" for model in told)
+    return f"Attention takes {shares} of trunk_nla's time; PSNR moves by {moved} dB against it"
 
 
 @rc_context(HOUSE)
@@ -177,7 +177,7 @@ def sweep(
     quality, costs : DataFrame
         As of the functions of these names, with the option.
     evenness : DataFrame
-        As of `srlab.looking.sorting.evenness`.
+        As of `srlab.analysis.sorting.evenness`.
     option : {"clusters", "window"}
     measure : {"gini", "pure_windows"}
         Column of `evenness`.

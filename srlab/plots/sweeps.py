@@ -10,14 +10,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import ALL, count, differences
-from srlab.findings.statistics import matrix, rank_correlation, seed_difference
-from srlab.findings.tables import NAMES
 from srlab.plots.by_image import draw_gain_curve, draw_gain_rows, gains_note, gains_over
 from srlab.plots.labels import SMALL, Name, name_lines, signed, tell
 from srlab.plots.marks import conditions, from_zero, images_and_seeds, points, powers, rows
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
+from srlab.stats.frames import ALL, count, differences
+from srlab.stats.statistics import matrix, rank_correlation, seed_difference
+from srlab.stats.tables import NAMES
 
 #: Markers of kinds of image, in order.
 KINDS = "os^DvP*X"
@@ -44,7 +44,7 @@ def centroids(quality: pd.DataFrame, drift: pd.DataFrame, evenness: pd.DataFrame
     drift : DataFrame
         update, seed, degrees: how far each centroid turned between its first place and the end of training.
     evenness : DataFrame
-        As of `srlab.looking.sorting.evenness`, with update.
+        As of `srlab.analysis.sorting.evenness`, with update.
     """
     updates = list(quality["update"].unique())
     figure = blank(DOUBLE, 1.9 + 0.25 * len(updates))
@@ -139,7 +139,7 @@ def sides(quality: pd.DataFrame) -> Figure:
     benchmarks = list(quality["benchmark"].unique())
     panels = figure.subplots(1, len(benchmarks), squeeze=False)[0]
     for ax, benchmark in zip(panels, benchmarks, strict=True):
-        draw_gain_curve(ax, quality[quality["benchmark"] == benchmark], "side", "windown")
+        draw_gain_curve(ax, quality[quality["benchmark"] == benchmark], "side", "trunk_window")
         ax.set(xlabel="side of the windows (px)", title=benchmark)
     for ax in panels[1:]:
         ax.set_ylabel("")
@@ -236,7 +236,7 @@ def recipes(changes: pd.DataFrame) -> Figure:
     Parameters
     ----------
     changes : DataFrame
-        As of `srlab.findings.recipes.by_recipe`; the first recipe is the one that is changed.
+        As of `srlab.stats.recipes.by_recipe`; the first recipe is the one that is changed.
     """
     models, names = list(changes["model"].unique()), list(changes["recipe"].unique())
     figure = blank(DOUBLE, 1.2 + 0.2 * len(names))
@@ -296,7 +296,7 @@ def kinds(gains: pd.DataFrame) -> Figure:
         rho = rank_correlation([pairs.to_numpy() for _, pairs in each])
         below.set(xlabel="self-similarity of HR", title="" if np.isnan(rho) else f"within kinds: ρ = {signed(rho)}")
     upper[0].set_ylabel("(a) by kind")
-    lower[0].set_ylabel("(b) Y-PSNR − edsr_like (dB)")
+    lower[0].set_ylabel("(b) Y-PSNR − no_attention (dB)")
     means = gains.groupby(["model", "kind"])["gain_db"].mean()
     most, least = means.idxmax(), means.idxmin()
     images, seeds = gains[["kind", "name"]].drop_duplicates().shape[0], gains["seed"].nunique()

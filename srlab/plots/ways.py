@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from srlab.findings.frames import count
 from srlab.plots.labels import Name, name_lines, tell
 from srlab.plots.marks import logarithmic, powers, rows
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
+from srlab.stats.frames import count
 
 #: Colour (of Okabe and Ito) and marker of each way.
 LOOKS = (("#000000", "o"), ("#D55E00", "s"), ("#E69F00", "D"), ("#0072B2", "^"), ("#56B4E9", "v"))
@@ -23,7 +23,7 @@ def cluster_ways(sizes: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
     Parameters
     ----------
     sizes, evenness : DataFrame
-        As of `srlab.looking.centroids.ways`, of one k.
+        As of `srlab.analysis.centroids.ways`, of one k.
     """
     figure = blank(DOUBLE, 5.0)
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.15, 1])

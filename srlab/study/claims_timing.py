@@ -12,11 +12,11 @@ PUBLISHED, OURS = "as published", "ours"
 #: What makes a network the formula or kernel of its authors' code; there is but one code of ENLA.
 FORMULA = {
     "lcoan": {"sharing": "stored"},
-    "lspn": {"sharing": "plain"},
-    "nlan": {"sharing": "stored"},
+    "trunk_lsp": {"sharing": "plain"},
+    "trunk_nla": {"sharing": "stored"},
     "nlsn": {"backend": "reference"},
-    "fgcan": {"backend": "reference"},
-    "bran": {"backend": "reference"},
+    "trunk_fgca": {"backend": "reference"},
+    "trunk_bra": {"backend": "reference"},
     "hit_srf": {"backend": "reference"},
 }
 #: Width and heads of the single layers, as in the networks of ESC and of SSCAN.
@@ -46,11 +46,11 @@ def measured(claims: ClaimsTiming) -> dict[str, tuple[dict[str, Network], tuple[
         return found
 
     # Ten layers of a rival are ten times the same; LCoAN's first is another than the nine after it.
-    layers = both(("lcoan",), blocks=1) | both(("nlan", "nlsn", "enlcn", "lspn"), groups=1, blocks=1)
+    layers = both(("lcoan",), blocks=1) | both(("trunk_nla", "nlsn", "enlcn", "trunk_lsp"), groups=1, blocks=1)
     windows = {
-        "fused windows": network("windown", **LIGHT, backend="sdpa"),
-        label_on("fused windows", PUBLISHED): network("windown", **LIGHT, backend=fused),
-        "plain windows": network("windown", **LIGHT, backend="reference"),
+        "fused windows": network("trunk_window", **LIGHT, backend="sdpa"),
+        label_on("fused windows", PUBLISHED): network("trunk_window", **LIGHT, backend=fused),
+        "plain windows": network("trunk_window", **LIGHT, backend="reference"),
     }
     networks = both(("hit_srf",)) | {
         "esc": network("esc"),
@@ -61,5 +61,5 @@ def measured(claims: ClaimsTiming) -> dict[str, tuple[dict[str, Network], tuple[
         "layers": (layers, sides),
         "windows": (windows, sides),
         "networks": (networks, claims.networks),
-        "routing": (both(("fgcan", "bran"), **LIGHT), grown),
+        "routing": (both(("trunk_fgca", "trunk_bra"), **LIGHT), grown),
     }

@@ -73,7 +73,7 @@ class Matrix:
 
     def sharing(self) -> list[TrainingRun]:
         """Sparse or dense, shared or not, and no non-local attention: LSP against CoA."""
-        cells = ("edsr_like", "nlan", "nlan_shared", "lspn", "lcoan")
+        cells = ("no_attention", "trunk_nla", "trunk_nla_shared", "trunk_lsp", "lcoan")
         return [run for model in cells if model in self.profile.models for run in self._over_seeds(model)]
 
     def cluster_sweep(self) -> list[TrainingRun]:
@@ -97,24 +97,24 @@ class Matrix:
         if not self.profile.renewals:
             return []
         renewed = [run for n in self.profile.renewals for run in self._over_seeds("lcoan", renew_every=n)]
-        return [*self._over_seeds("lspn"), *renewed, *self._over_seeds("lcoan")]
+        return [*self._over_seeds("trunk_lsp"), *renewed, *self._over_seeds("lcoan")]
 
     def unit_sweep(self) -> list[TrainingRun]:
         """`lcoan` and the trunk without attention, with each number of units."""
         return [
             run
-            for model in ("edsr_like", "lcoan")
+            for model in ("no_attention", "lcoan")
             for groups in self.profile.units
             for run in self._over_seeds(model, groups=groups)
         ]
 
     def side_sweep(self) -> list[TrainingRun]:
-        """`windown` with windows of each side."""
-        return [run for side in self.profile.sides for run in self._over_seeds("windown", side=side)]
+        """`trunk_window` with windows of each side."""
+        return [run for side in self.profile.sides for run in self._over_seeds("trunk_window", side=side)]
 
     def similarity(self) -> list[TrainingRun]:
         """Networks whose layers are compared: shared weights, weights of their own, window attention."""
-        models = [model for model in ("lcoan", "lspn", "windown") if model in self.profile.models]
+        models = [model for model in ("lcoan", "trunk_lsp", "trunk_window") if model in self.profile.models]
         return [run for model in models for run in self._over_seeds(model)]
 
     def photograph_sweep(self) -> list[TrainingRun]:
@@ -131,7 +131,7 @@ class Matrix:
         if self.profile.branch is None:
             return []
         budget = self.profile.budget(**self.profile.branch.trunk)
-        return [run.model_copy(update={"budget": budget}) for run in self._over_seeds("edsr_like")]
+        return [run.model_copy(update={"budget": budget}) for run in self._over_seeds("no_attention")]
 
     def branches(self) -> list[TrainingRun]:
         """Each arm gone on with from the trunk of each seed, behind gates that are closed at first."""
@@ -139,7 +139,7 @@ class Matrix:
         if branch is None:
             return []
         budget = self.profile.budget(**branch.training)
-        arms = [(model, {}) for model in branch.models] + [("windown", {"side": side}) for side in branch.sides]
+        arms = [(model, {}) for model in branch.models] + [("trunk_window", {"side": side}) for side in branch.sides]
         return [
             self.training(model, trunk.seed, gates="closed", **options).model_copy(
                 update={"budget": budget, "start_from": trunk.hash}
@@ -209,7 +209,7 @@ class Matrix:
         return self._timing("trained", networks, (TRAINED_SIDE,))
 
     def label(self, run: TrainingRun | RecallRun) -> str:
-        """The model of a run, and what of it is not as the profile has it, e.g. "windown side=8"."""
+        """The model of a run, and what of it is not as the profile has it, e.g. "trunk_window side=8"."""
         default = self.network(run.network.model).options | {"gates": "closed"}
         own = [f"{key}={value}" for key, value in run.network.options.items() if value != default[key]]
         return " ".join([run.network.model, *own])
@@ -219,7 +219,7 @@ class Matrix:
         timing = self.profile.timing
         models = self._timed_models()
         networks = {model: self.network(model, **self._timed(model)) for model in models}
-        for model in ("lcoan", "nlan_shared"):
+        for model in ("lcoan", "trunk_nla_shared"):
             if model in models:
                 networks[f"{model} (stored)"] = self.network(model, sharing="stored", **self._timed(model))
         return self._timing("growth", networks, timing.sizes, inside=True)
@@ -231,7 +231,7 @@ class Matrix:
         for side in timing.sides:
             for backend in timing.backends:
                 how = {"position": "rib"} if backend == "rib" else {"position": "table", "backend": backend}
-                networks[f"{side} {backend}"] = self._one_layer("windown", side=side, **how)
+                networks[f"{side} {backend}"] = self._one_layer("trunk_window", side=side, **how)
         return self._timing("windows", networks, timing.sizes[-1:])
 
     def routing_timing(self) -> TimingRun:
@@ -240,8 +240,8 @@ class Matrix:
         networks = {}
         for top in timing.tops:
             for side in ROUTED_SIDES:
-                networks[f"fgcan M={side} top={top}"] = self._one_layer("fgcan", side=side, top=top)
-            networks[f"bran top={top}"] = self._one_layer("bran", top=top)
+                networks[f"trunk_fgca M={side} top={top}"] = self._one_layer("trunk_fgca", side=side, top=top)
+            networks[f"trunk_bra top={top}"] = self._one_layer("trunk_bra", top=top)
         return self._timing("routing", networks, timing.sizes)
 
     def scale_timing(self) -> list[TimingRun]:
@@ -280,7 +280,7 @@ class Matrix:
         timing = self.profile.timing
         on_trunk = [model for model in self._timed_models() if model in trunk_networks()]
         return LimitsRun(
-            networks={model: self._one_layer(model) for model in on_trunk if model != "edsr_like"},
+            networks={model: self._one_layer(model) for model in on_trunk if model != "no_attention"},
             scale=self.profile.scale,
             sizes=tuple(height_and_width(size) for size in timing.limits),
             limit_s=timing.limit_s,

@@ -135,9 +135,9 @@ class Branch(BaseModel):
     trunk, training : dict
         Fields of :class:`~srlab.training.Budget` that are not the profile's: of the trunks, and of what follows.
     models : tuple of str
-        Networks on the trunk, of which `edsr_like` is the control that goes on without attention.
+        Networks on the trunk, of which `no_attention` is the control that goes on without attention.
     sides : tuple of int
-        Also `windown` with windows of these sides.
+        Also `trunk_window` with windows of these sides.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -235,7 +235,7 @@ class Profile(BaseModel):
     units : tuple of int
         Numbers of feature aggregation units, with `lcoan` and without attention.
     sides : tuple of int
-        Sides of the windows of `windown`.
+        Sides of the windows of `trunk_window`.
     photographs : tuple of int
         How many training images, for each of `photograph_models`; a smaller set is part of the larger.
     photograph_models : tuple of str

@@ -50,7 +50,7 @@ class Contrast(_Part):
     Attributes
     ----------
     arm, against : str
-        By label: the model, and options that are not as its profile has them, e.g. "windown side=8".
+        By label: the model, and options that are not as its profile has them, e.g. "trunk_window side=8".
     experiment : {"branched", "from scratch"}
     benchmark : str
         Or "all".

@@ -19,11 +19,11 @@ from srlab.training import Budget
 #: hashes of earlier runs stand.
 LATER = {
     "lcoan": ("centroid_start", "empty_clusters"),
-    "lspn": ("centroid_start", "empty_clusters", "sharing"),
-    "nlan": ("sharing",),
+    "trunk_lsp": ("centroid_start", "empty_clusters", "sharing"),
+    "trunk_nla": ("sharing",),
     "nlsn": ("backend",),
-    "fgcan": ("backend",),
-    "bran": ("backend",),
+    "trunk_fgca": ("backend",),
+    "trunk_bra": ("backend",),
 }
 
 

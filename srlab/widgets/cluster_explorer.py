@@ -11,11 +11,9 @@ import ipywidgets
 import pandas as pd
 from matplotlib.backend_bases import MouseEvent
 
-from srlab import findings, plots
-from srlab.data.sources import ImageRef
-from srlab.errors import InputError
-from srlab.looking import explore
-from srlab.looking.centroids import (
+from srlab import plots, stats
+from srlab.analysis import explore
+from srlab.analysis.centroids import (
     ClusterMap,
     ClusterView,
     clusters_over_training,
@@ -23,8 +21,10 @@ from srlab.looking.centroids import (
     largest_first,
     view_cluster,
 )
-from srlab.looking.images import pair
-from srlab.looking.layers import trace
+from srlab.analysis.images import pair
+from srlab.analysis.layers import trace
+from srlab.data.sources import ImageRef
+from srlab.errors import InputError
 from srlab.study.records import HERE
 from srlab.study.runs import TrainingRun
 from srlab.study.study import Study
@@ -36,7 +36,7 @@ class ClusterExplorer(ipywidgets.VBox):
     """Choose an image, a trained network and a step of its training, and ask for a cluster.
 
     Ask by a click on the image or its cluster map or, from the keyboard, by number. Whatever cannot be shown
-    is explained in `status`. All that is shown can be had from `srlab.looking.centroids` and
+    is explained in `status`. All that is shown can be had from `srlab.analysis.centroids` and
     `srlab.plots.cluster_view`.
 
     Parameters
@@ -172,6 +172,6 @@ class ClusterExplorer(ipywidgets.VBox):
             self.status.value = f"<b>{escape(str(error))}</b>"
         else:
             plots.cluster_view(self.view, self.canvas.figure)
-            told = findings.describe_cluster(self.view), findings.whose({self.network.value: source})
+            told = stats.describe_cluster(self.view), stats.whose({self.network.value: source})
             self.status.value = "<br>".join(map(escape, told))
         self.canvas.draw_idle()

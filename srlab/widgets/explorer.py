@@ -11,10 +11,10 @@ import ipywidgets
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 from traitlets import Bunch
 
-from srlab import findings, plots
+from srlab import plots, stats
+from srlab.analysis import explore
+from srlab.analysis.explore import Look, Scene
 from srlab.errors import InputError
-from srlab.looking import explore
-from srlab.looking.explore import Look, Scene
 from srlab.models import REGISTRY
 from srlab.models.registry import SCALES
 from srlab.study.study import Study
@@ -31,7 +31,7 @@ class Explorer(ipywidgets.VBox):
 
     Ask by a click on any map of the image, by the arrow keys once the maps have the focus, or by row and
     column. Whatever cannot be shown is explained in `status`. All that is shown can be had from
-    `srlab.looking.explore` and `srlab.plots.attention`; `export` writes the call.
+    `srlab.analysis.explore` and `srlab.plots.attention`; `export` writes the call.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ class Explorer(ipywidgets.VBox):
 
     def _network_choices(self) -> tuple[NetworkChoice, ...]:
         """Rows for four networks; at first the first two with trained weights, LCoA before others."""
-        offered = [name for name in REGISTRY if name != "edsr_like"]
-        preferred = [m for m in dict.fromkeys(("lcoan", "nlan", *self.study.profile.models)) if m in offered]
+        offered = [name for name in REGISTRY if name != "no_attention"]
+        preferred = [m for m in dict.fromkeys(("lcoan", "trunk_nla", *self.study.profile.models)) if m in offered]
         run = self.study.training if self.study.profile.models else self.study.recalled
         trained = [model for model in preferred if self.study.weights(run(model))]
         shown = trained[:2] or ["lcoan"]
@@ -264,7 +264,7 @@ class Explorer(ipywidgets.VBox):
                 self.looks.append(explore.look(self.scene, **arguments))
             except InputError as error:
                 faults.append(f"{arguments['model']}: {error}")
-        self._tell(faults, [*self._notes(), *map(findings.describe_look, self.looks)])
+        self._tell(faults, [*self._notes(), *map(stats.describe_look, self.looks)])
         self.canvas.layout.display = "flex" if self.looks else "none"
         if self.looks:
             self._fit_canvas()
@@ -273,7 +273,7 @@ class Explorer(ipywidgets.VBox):
 
     def _notes(self) -> list[str]:
         """Whose weights are shown, and what of the image is not shown as it is."""
-        notes = [findings.whose({look.model: look.source for look in self.looks})] if self.looks else []
+        notes = [stats.whose({look.model: look.source for look in self.looks})] if self.looks else []
         height, width = self.scene.lr.shape[1:]
         if self.scene.cut:
             notes.append(f"Shown is the middle of the image, {width}×{height} LR pixels.")

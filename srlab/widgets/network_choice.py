@@ -9,9 +9,9 @@ from pathlib import Path
 
 import ipywidgets
 
+from srlab.analysis.explore import TRAINED, UNTRAINED
 from srlab.errors import InputError
 from srlab.files import replacing
-from srlab.looking.explore import TRAINED, UNTRAINED
 from srlab.weights.identify import SUFFIXES, examine
 
 NONE = "–"
@@ -93,7 +93,7 @@ class NetworkChoice(ipywidgets.HBox):
         self.turn.layout.display = "none" if rounds == 1 else "flex"
 
     def arguments(self) -> dict[str, object]:
-        """Of `srlab.looking.explore.look`, but for the pixel."""
+        """Of `srlab.analysis.explore.look`, but for the pixel."""
         return {
             "model": self.model.value,
             "weights": self.weights.value.strip() or TRAINED,

@@ -106,7 +106,7 @@ def test_training_takes_the_mean_over_layers_once():
 
 
 def test_evaluation_and_other_networks_have_no_auxiliary_loss():
-    for name, training in (("enlcn", False), ("nlan", True)):
+    for name, training in (("enlcn", False), ("trunk_nla", True)):
         network = build(name, 2, seed=0, channels=8, groups=1, blocks=1).train(training)
         network(torch.rand(1, 3, 9, 9))
         assert auxiliary_loss(network) == 0

@@ -42,9 +42,9 @@ def notebook(page, complaints, results, tmp_path_factory):
 def explorer(notebook):
     """The explorer with two networks, and otherwise as the test before left it."""
     explorer = ExplorerPage(notebook.page)
-    for number, model in enumerate(("lcoan", "nlan", "–", "–"), start=1):
+    for number, model in enumerate(("lcoan", "trunk_nla", "–", "–"), start=1):
         explorer.choose(f"network {number}", model)
-    expect(explorer.widget).to_contain_text("nlan, ")
+    expect(explorer.widget).to_contain_text("trunk_nla, ")
     return explorer
 
 
@@ -84,15 +84,15 @@ def test_another_layer_and_another_network(explorer, screenshots):
     explorer.wait_for_another_picture(before)
     before = explorer.picture()
     explorer.screenshot(screenshots / "layer_2_of_lcoan.png")
-    explorer.choose("network 2", "lspn")
-    expect(explorer.widget).to_contain_text("lspn, ")
+    explorer.choose("network 2", "trunk_lsp")
+    expect(explorer.widget).to_contain_text("trunk_lsp, ")
     explorer.wait_for_another_picture(before)
     explorer.slide("layer", 1, network=1)
 
 
 def test_four_networks_side_by_side(explorer, screenshots):
     before = explorer.picture()
-    for number, model in ((3, "nlsn"), (4, "fgcan")):
+    for number, model in ((3, "nlsn"), (4, "trunk_fgca")):
         explorer.write("weights", "untrained", network=number)
         explorer.choose(f"network {number}", model)
         expect(explorer.widget).to_contain_text(f"{model} (UNTRAINED)", timeout=PATIENCE)

@@ -11,12 +11,12 @@ from lab import BLANK, PICTURE
 from playwright.sync_api import expect
 
 from srlab.data.layouts import held_out
-from srlab.pages import explorer
+from srlab.report import explorer
 from srlab.study.study import Study
 
 pytestmark = pytest.mark.slow
 
-TAUGHT = ("edsr_like", "nlan", "lcoan", "windown", "nlsn")
+TAUGHT = ("no_attention", "trunk_nla", "lcoan", "trunk_window", "nlsn")
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +96,14 @@ def test_another_image_another_network_another_layer(shown):
     shown.get_by_label("image", exact=True).select_option("page_left")
     expect(shown.locator("#left")).to_have_attribute("alt", re.compile("page_left: bicubic"))
     shown.wait_for_function(f"before => ({PICTURE})(document.getElementById('map')) !== before", arg=before)
-    shown.get_by_label("network", exact=True).select_option("windown")
+    shown.get_by_label("network", exact=True).select_option("trunk_window")
     expect(shown.locator("#says")).to_contain_text("WindowAttention, groups.0.attention")
-    expect(shown.locator("#rightsays")).to_contain_text("SR by windown")
+    expect(shown.locator("#rightsays")).to_contain_text("SR by trunk_window")
     expect(shown.locator(".small figcaption", has_text="position bias")).to_be_visible()
     shown.get_by_label("layer", exact=True).select_option("1")
     expect(shown.locator("#says")).to_contain_text("WindowAttention, groups.1.attention")
-    shown.get_by_label("network", exact=True).select_option("edsr_like")
-    expect(shown.locator("#says")).to_contain_text("edsr_like has no attention layer")
+    shown.get_by_label("network", exact=True).select_option("no_attention")
+    expect(shown.locator("#says")).to_contain_text("no_attention has no attention layer")
     expect(shown.locator(".small figcaption")).to_have_count(1)
 
 
@@ -162,20 +162,20 @@ def test_the_wipe_shows_more_of_sr_or_less(shown):
 
 def test_a_mark_names_network_images_and_numbers_and_leads_to_the_network(shown, trained, screenshots):
     table = pd.read_csv(trained.parent / "tables" / "comparison.csv").set_index("model")
-    psnr, costs = table["psnr_y"], table.loc["nlan"]
-    tip, nlan = shown.locator("#tip"), shown.locator("#plot a[href='#nlan']")
+    psnr, costs = table["psnr_y"], table.loc["trunk_nla"]
+    tip, trunk_nla = shown.locator("#tip"), shown.locator("#plot a[href='#trunk_nla']")
     expect(tip).to_be_hidden()
-    nlan.locator("path").hover()
-    expect(tip).to_contain_text("nlan")
+    trunk_nla.locator("path").hover()
+    expect(tip).to_contain_text("trunk_nla")
     expect(tip).to_contain_text("held-out, mean of 8 images")
-    expect(tip).to_contain_text(f"{psnr['nlan']:.2f} dB, {psnr['nlan'] - psnr['bicubic']:+.2f} on bicubic")
+    expect(tip).to_contain_text(f"{psnr['trunk_nla']:.2f} dB, {psnr['trunk_nla'] - psnr['bicubic']:+.2f} on bicubic")
     expect(tip).to_contain_text(f"{round(costs['median_ms'], 2):.1f} ms, {costs['peak_mib']:.1f} MiB")
     shown.screenshot(path=screenshots / "explorer_page_tip.png")
     shown.get_by_label("images", exact=True).select_option("held-out: brick")
-    nlan.focus()
+    trunk_nla.focus()
     expect(tip).to_contain_text("held-out: brick")
     shown.keyboard.press("Enter")
-    expect(shown.locator("#network option:checked")).to_have_text("nlan")
+    expect(shown.locator("#network option:checked")).to_have_text("trunk_nla")
     expect(shown.locator("#says")).to_contain_text("NLA, groups.0.attention")
     expect(shown.locator("#map")).to_be_in_viewport()
     # One that the table has and the page has not leads nowhere.
@@ -183,7 +183,7 @@ def test_a_mark_names_network_images_and_numbers_and_leads_to_the_network(shown,
 
 
 def test_an_address_opens_a_network(shown, trained):
-    shown.evaluate("location.hash = '#windown'")
+    shown.evaluate("location.hash = '#trunk_window'")
     expect(shown.locator("#says")).to_contain_text("WindowAttention")
 
 

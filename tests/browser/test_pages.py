@@ -8,8 +8,8 @@ from faked import finish, new_study, pages_left
 from kept import reference
 from playwright.sync_api import expect
 
-from srlab.pages.index import write_index
-from srlab.pages.report import write_report
+from srlab.report.index import write_index
+from srlab.report.report import write_report
 
 pytestmark = pytest.mark.slow
 

@@ -53,7 +53,7 @@ def test_plan_prints_a_table_and_hours(srlab):
     done = srlab("plan", "--profile", "cpu", "--half-width", "0.1", "--cores", "3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| network ") and "| seeds for ±0.1 dB " in done.stdout
-    assert "| edsr_like " in done.stdout and "On 3 cores, a run each" in done.stdout
+    assert "| no_attention " in done.stdout and "On 3 cores, a run each" in done.stdout
 
 
 def test_evaluate_bicubic_writes_records(srlab, tmp_path):
@@ -77,10 +77,10 @@ def test_several_models_and_data_sets_in_one_call_and_their_table(srlab, tmp_pat
     for name, ref in zip(("Set5", "mine"), embedded().benchmarks["held-out"], strict=False):
         write_png(tmp_path / "data/benchmark" / name / "HR/a.png", ref.read()[:, :64, :48])
     config = {"channels": 8, "groups": 1, "blocks": 1}
-    save_network(tmp_path / "w.safetensors", build("edsr_like", 4, 0, **config), "edsr_like", 4, config)
+    save_network(tmp_path / "w.safetensors", build("no_attention", 4, 0, **config), "no_attention", 4, config)
     done = srlab(
         "evaluate", "--model", "bicubic",
-        "--model", "edsr_like", "--weights", str(tmp_path / "w.safetensors"),
+        "--model", "no_attention", "--weights", str(tmp_path / "w.safetensors"),
         "--data", "set5", "--data", str(tmp_path / "data/benchmark/mine"), "--scale", "4", "--ensemble",
         "--tile", "8", "--y-rounding", "none", "--json", str(tmp_path / "out.json"),
         SRLAB_DATA=str(tmp_path / "data"),
@@ -90,17 +90,17 @@ def test_several_models_and_data_sets_in_one_call_and_their_table(srlab, tmp_pat
     assert [(r["model"], r["dataset"]) for r in records] == [
         ("bicubic", "Set5"),
         ("bicubic", "mine"),
-        ("edsr_like", "Set5"),
-        ("edsr_like", "mine"),
+        ("no_attention", "Set5"),
+        ("no_attention", "mine"),
     ]
     assert len(records[2]["weights"]["sha256"]) == 64 and "weights" not in records[0]
     assert "8×8" in records[2]["convention"]["tiling"] and "8 flips" in records[2]["convention"]["ensemble"]
-    for told in ("bicubic on mine", "rounding of Y: none", "Tiling changed edsr_like by"):
+    for told in ("bicubic on mine", "rounding of Y: none", "Tiling changed no_attention by"):
         assert told in done.stdout
     table = srlab("table", str(tmp_path / "out.json"), "--format", "csv")
     assert table.returncode == 0 and table.stdout.count("\n") == 5
     written = srlab("table", str(tmp_path / "out.json"), "-o", str(tmp_path / "table.md"))
-    assert written.returncode == 0 and "| edsr_like | mine" in (tmp_path / "table.md").read_text()
+    assert written.returncode == 0 and "| no_attention | mine" in (tmp_path / "table.md").read_text()
 
 
 def test_a_trained_network_can_be_evaluated_again(srlab, tmp_path):
@@ -174,10 +174,10 @@ def test_weights_are_listed_and_checked(srlab, tmp_path):
     for told in ("elan_light_x4.pth", "433400f0b3182d1c", "MIT", "https://github.com/zengkun301/DCTLSA"):
         assert told in listed.stdout
     config = {"channels": 8, "groups": 1, "blocks": 1}
-    save_network(tmp_path / "own.safetensors", build("edsr_like", 2, 0, **config), "edsr_like", 2, config)
+    save_network(tmp_path / "own.safetensors", build("no_attention", 2, 0, **config), "no_attention", 2, config)
     good = srlab("weights", "check", str(tmp_path))
     assert good.returncode == 0, good.stdout
-    assert "edsr_like ×2" in good.stdout and "not in the catalogue" in good.stdout and "errors: 0" in good.stdout
+    assert "no_attention ×2" in good.stdout and "not in the catalogue" in good.stdout and "errors: 0" in good.stdout
     (tmp_path / "hit_srf_x4.pth").write_bytes(b"cut off")
     bad = srlab("weights", "check", str(tmp_path))
     assert bad.returncode == 1 and "cannot be opened" in bad.stdout and "errors: 1" in bad.stdout
@@ -192,16 +192,19 @@ def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_pa
     folder, where = tmp_path / "weights", {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": str(tmp_path / "data")}
     hr = embedded().benchmarks["held-out"][0].read()[:, :64, :48]
     write_png(tmp_path / "data/benchmark/Set5/HR/a.png", hr)
-    for name, config in {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {"channels": 6}}.items():
+    for name, config in {
+        "no_attention": {"channels": 8, "groups": 1, "blocks": 1},
+        "elan_light": {"channels": 6},
+    }.items():
         save_network(folder / f"{name}.safetensors", build(name, 4, 0, **config), name, 4, config)
     early = srlab("field", "show", **where)
     assert early.returncode == 2 and "no records; `srlab field quality` makes them" in early.stderr
     made = srlab("field", "quality", str(folder), "--data", "Set5", **where)
     assert made.returncode == 0, made.stderr
     shown = srlab("field", "show", **where)
-    assert "| edsr_like" in shown.stdout and "not measured yet" in shown.stdout
+    assert "| no_attention" in shown.stdout and "not measured yet" in shown.stdout
     assert "`srlab field costs` measures it" in srlab("field", "draw", **where).stderr
-    timed = srlab("field", "costs", str(folder), "--only", "edsr_like", "--repeats", "1", "--warmup", "0", **where)
+    timed = srlab("field", "costs", str(folder), "--only", "no_attention", "--repeats", "1", "--warmup", "0", **where)
     assert timed.returncode == 0, timed.stderr
     drawn = srlab("field", "draw", **where)
     assert drawn.returncode == 0, drawn.stderr

@@ -3,15 +3,18 @@
 import pytest
 import typer.testing
 
+from srlab.analysis import field_kinds, field_reach
+from srlab.analysis.kinds import kinds
 from srlab.commands.field import app
 from srlab.data.images import write_png
 from srlab.data.sources import embedded
-from srlab.looking import field_kinds, field_reach
-from srlab.looking.kinds import kinds
 from srlab.models import build
 from srlab.weights.checkpoints import save_network
 
-SMALL = {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "nlan": {"channels": 8, "groups": 1, "blocks": 1}}
+SMALL = {
+    "no_attention": {"channels": 8, "groups": 1, "blocks": 1},
+    "trunk_nla": {"channels": 8, "groups": 1, "blocks": 1},
+}
 
 
 @pytest.fixture

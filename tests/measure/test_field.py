@@ -10,14 +10,14 @@ from kept import results
 from srlab.data.layouts import held_out
 from srlab.errors import InputError
 from srlab.files import checksum
-from srlab.findings.field import common_data_set, costs_markdown, elsewhere, measured, output
 from srlab.measure import field
 from srlab.measure.field import COSTS, SCALE, contenders, make_records, measure_costs, read_field
 from srlab.measure.published import compare, published, render
 from srlab.models import build
+from srlab.stats.field import common_data_set, costs_markdown, elsewhere, measured, output
 from srlab.weights.checkpoints import save_network
 
-SMALL = {"edsr_like": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {"channels": 6, "layers": 2}}
+SMALL = {"no_attention": {"channels": 8, "groups": 1, "blocks": 1}, "elan_light": {"channels": 6, "layers": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     for name, options in SMALL.items():
         save_network(folder / f"{name}.safetensors", build(name, 4, 0, **options), name, 4, options)
-    options = SMALL["edsr_like"]
-    save_network(folder / "x2.safetensors", build("edsr_like", 2, 0, **options), "edsr_like", 2, options)
+    options = SMALL["no_attention"]
+    save_network(folder / "x2.safetensors", build("no_attention", 2, 0, **options), "no_attention", 2, options)
     return folder
 
 
@@ -48,12 +48,12 @@ def test_every_network_of_the_scale_has_a_record_a_data_set(made, weights):
     assert sorted(path.name for path in made.iterdir()) == [f"{name}_x4.json" for name in ("bicubic", *SMALL)]
     records = json.loads((made / "edsr_like_x4.json").read_text())
     assert [(r["model"], r["dataset"], r["scale"], len(r["images"])) for r in records] == [
-        ("edsr_like", "Set5", 4, 2),
-        ("edsr_like", "Set14", 4, 2),
+        ("no_attention", "Set5", 4, 2),
+        ("no_attention", "Set14", 4, 2),
     ]
     assert records[0]["weights"] == {
-        "file": "edsr_like.safetensors",
-        "sha256": checksum(weights / "edsr_like.safetensors"),
+        "file": "no_attention.safetensors",
+        "sha256": checksum(weights / "no_attention.safetensors"),
     }
     assert records[0]["convention"]["y_rounding"] == "none"
     assert "weights" not in json.loads((made / "bicubic_x4.json").read_text())[0]
@@ -66,7 +66,7 @@ def test_what_is_recorded_is_kept_and_other_weights_are_not(made, weights, few, 
     assert assessed == []
     copy = tmp_path / "weights"
     copy.mkdir()
-    name, options = "edsr_like", SMALL["edsr_like"]
+    name, options = "no_attention", SMALL["no_attention"]
     save_network(copy / "again.safetensors", build(name, 4, 1, **options), name, 4, options)
     again = [each for each in contenders(copy) if each.weights]
     assert not field._kept(again[0], few[0], made, "cpu")
@@ -82,7 +82,7 @@ def test_an_interrupted_call_goes_on(weights, few, tmp_path, monkeypatch):
         calls.append(benchmark.name)
         return real(model, benchmark, *rest)
 
-    chosen = contenders(weights, ["edsr_like", "bicubic"])
+    chosen = contenders(weights, ["no_attention", "bicubic"])
     monkeypatch.setattr(field, "assess", broken)
     with pytest.raises(KeyboardInterrupt):
         make_records(chosen, few, tmp_path)
@@ -92,11 +92,11 @@ def test_an_interrupted_call_goes_on(weights, few, tmp_path, monkeypatch):
 
 
 def test_names_that_are_not_there_and_two_files_of_one_network_are_refused(weights, tmp_path):
-    with pytest.raises(InputError, match=r"network 'dat' is not in .*; there are: bicubic, edsr_like, elan_light"):
+    with pytest.raises(InputError, match=r"network 'dat' is not in .*; there are: bicubic, no_attention, elan_light"):
         contenders(weights, ["dat"])
     for name in ("one", "two"):
-        (tmp_path / f"{name}.safetensors").write_bytes((weights / "edsr_like.safetensors").read_bytes())
-    with pytest.raises(InputError, match=r"one.safetensors and two.safetensors are both of edsr_like ×4"):
+        (tmp_path / f"{name}.safetensors").write_bytes((weights / "no_attention.safetensors").read_bytes())
+    with pytest.raises(InputError, match=r"one.safetensors and two.safetensors are both of no_attention ×4"):
         contenders(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_tables_join_what_was_measured_with_the_same_weights(costs, made):
     records, read = read_field(made)
     assert records[0]["model"] == "bicubic"
     table = measured(records, read)
-    assert table["model"].tolist() == ["edsr_like", "edsr_like", "elan_light", "elan_light"]
+    assert table["model"].tolist() == ["no_attention", "no_attention", "elan_light", "elan_light"]
     assert set(table["dataset"]) == {"Set14"} and set(table["images"]) == {2}
     assert table["output"].tolist()[:2] == ["128×72", "64×64"]
     other = read.assign(sha256=read["sha256"].where(read["label"] == "elan_light", "another"))
@@ -133,7 +133,7 @@ def test_tables_join_what_was_measured_with_the_same_weights(costs, made):
 def test_costs_that_are_missing_are_told(costs, made):
     records, read = read_field(made)
     real = read.replace({"height": {18: 180, 16: 128}, "width": {32: 320, 16: 128}})
-    text = costs_markdown(records, real[real["label"] == "edsr_like"])
+    text = costs_markdown(records, real[real["label"] == "no_attention"])
     lines = [line for line in text.splitlines() if line.startswith("| e")]
     assert "not measured yet" not in lines[0] and lines[1].count("not measured yet") == 2
     assert "bicubic" not in text and "2 repeats" in text

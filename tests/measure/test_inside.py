@@ -59,10 +59,10 @@ def test_every_mechanism_of_the_trunk_is_looked_into_and_left_as_it_was():
         found = look_inside(networks, 16, CPU, repeats=1, warmup=1)
         after = {name: network(x) for name, network in networks.items()}
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)
-    looked = set(networks) - {"edsr_like"}
+    looked = set(networks) - {"no_attention"}
     assert set(found["label"]) == looked
     assert len(found) == len(looked) * len(STAGES)
     assert found.groupby("label")["share"].sum().values == pytest.approx(1)
     shares = found.set_index(["label", "stage"])["share"]
-    assert shares["lspn", SORTING] > 0, "the sparse pattern sorts"
-    assert shares["nlan", SORTING] == 0, "dense attention does not"
+    assert shares["trunk_lsp", SORTING] > 0, "the sparse pattern sorts"
+    assert shares["trunk_nla", SORTING] == 0, "dense attention does not"

@@ -21,8 +21,8 @@ def layer(model: str) -> torch.nn.Module:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_time_and_memory_grow_with_the_input():
-    found = find_limits({"nlan": layer("nlan")}, [SMALL, LARGE], 60.0, 2048, CPU)
-    assert found.label.tolist() == ["nlan", "nlan"] and found.state.tolist() == ["measured", "measured"]
+    found = find_limits({"trunk_nla": layer("trunk_nla")}, [SMALL, LARGE], 60.0, 2048, CPU)
+    assert found.label.tolist() == ["trunk_nla", "trunk_nla"] and found.state.tolist() == ["measured", "measured"]
     assert found[["height", "width"]].values.tolist() == [[16, 16], [64, 64]]
     small, large = found.to_dict("records")
     assert 0 < small["q25_ms"] <= small["median_ms"] <= small["q75_ms"]
@@ -33,21 +33,21 @@ def test_time_and_memory_grow_with_the_input():
 @pytest.mark.slow
 def test_a_network_out_of_memory_ends_its_series_and_not_that_of_the_next():
     """At 96×96, enlcn needs 18 MiB and more."""
-    networks = {model: layer(model) for model in ("enlcn", "localn")}
+    networks = {model: layer(model) for model in ("enlcn", "trunk_conv7")}
     found = find_limits(networks, [(32, 32), (96, 96), (97, 97)], 60.0, 12, CPU)
     states = {label: rows.state.tolist() for label, rows in found.groupby("label", sort=False)}
     assert states["enlcn"] == ["measured", "out of memory"]
-    assert states["localn"] == ["measured"] * 3
+    assert states["trunk_conv7"] == ["measured"] * 3
     failed = found[found.state != "measured"]
     assert failed[["median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib"]].isna().all(axis=None)
 
 
 def test_a_layer_that_fails_for_another_reason_is_no_limit(capfd):
     """Its features have a channel too few."""
-    broken = layer("nlan")
+    broken = layer("trunk_nla")
     broken.channels = 7
     with pytest.raises(RuntimeError, match=r"16×16 .*ended with status 1"):
-        find_limits({"nlan": broken}, [SMALL], 60.0, 2048, CPU)
+        find_limits({"trunk_nla": broken}, [SMALL], 60.0, 2048, CPU)
     assert "channels" in capfd.readouterr().err
 
 
@@ -59,7 +59,7 @@ import sys, torch
 from srlab.measure.limits import find_limits
 from srlab.models import build
 if __name__ == "__main__":
-    networks = {"nlan": build("nlan", 2, seed=0, channels=8, groups=1, blocks=1)}
+    networks = {"trunk_nla": build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1)}
     for name, limit_s in zip(sys.argv[1:], (1e-9, 60.0)):
         found = find_limits(networks, [(16, 16), (24, 24)], limit_s, 2048, torch.device("cpu"))
         found.to_csv(name, index=False)

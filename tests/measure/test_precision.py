@@ -86,7 +86,7 @@ def test_float32_is_what_no_autocast_gives():
 
 
 def test_the_layers_of_a_profile_compute_in_bfloat16_too():
-    network, seen = small("nlan"), []
+    network, seen = small("trunk_nla"), []
     network.groups[0].attention.theta[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
     exact, rounded = (profile_network(network, CPU, 16, 1, 0, precision) for precision in ("32-true", BF16))
     assert set(seen) == {torch.float32, torch.bfloat16}
@@ -120,13 +120,23 @@ def test_commands_name_the_precision_and_say_where_it_is_slow(srlab, monkeypatch
     options = {"channels": 8, "groups": 1, "blocks": 1}
     photo, weights = tmp_path / "photo.png", tmp_path / "weights.safetensors"
     write_png(photo, photograph())
-    save_network(weights, build("edsr_like", 2, **options), "edsr_like", 2, options)
+    save_network(weights, build("no_attention", 2, **options), "no_attention", 2, options)
     of_network = ("--scale", 2, "--device", "cpu", "--precision", "bf16")
     for arguments in (
-        ("evaluate", "--model", "edsr_like", "--weights", weights, "--data", photo.parent, "--json", tmp_path / "out"),
-        ("upscale", photo, "--model", "edsr_like", "--weights", weights, "-o", tmp_path / "large"),
-        ("compare", photo, "--models", "edsr_like", "--weights", weights, "-o", tmp_path / "sheet.svg"),
-        ("profile", "--model", "edsr_like", "--size", 8, "--repeats", 1, "--set", "channels=8", "--set", "groups=1"),
+        (
+            "evaluate",
+            "--model",
+            "no_attention",
+            "--weights",
+            weights,
+            "--data",
+            photo.parent,
+            "--json",
+            tmp_path / "out",
+        ),
+        ("upscale", photo, "--model", "no_attention", "--weights", weights, "-o", tmp_path / "large"),
+        ("compare", photo, "--models", "no_attention", "--weights", weights, "-o", tmp_path / "sheet.svg"),
+        ("profile", "--model", "no_attention", "--size", 8, "--repeats", 1, "--set", "channels=8", "--set", "groups=1"),
     ):
         status, output, errors = srlab(*arguments, *of_network)
         assert status == 0, errors

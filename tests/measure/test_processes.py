@@ -45,7 +45,7 @@ def fail(x):
 
 
 def test_each_process_times_all_networks_in_turn_on_every_size():
-    networks = {"plain": build("nlan", 2, 0, channels=8, groups=1, blocks=1), "whole": Picky(sleep)}
+    networks = {"plain": build("trunk_nla", 2, 0, channels=8, groups=1, blocks=1), "whole": Picky(sleep)}
     times, costs, roofs = measure_in_processes(networks, [16, (8, 18), 8], CPU, 2, 3, **LIMITS)
     assert list(times) == ["process", "label", "part", "size", "repeat", "ms", "peak_mib"]
     assert costs[["height", "width"]].drop_duplicates().values.tolist() == [[8, 8], [8, 18], [16, 16]]

@@ -5,11 +5,11 @@ import pytest
 from kept import ROOT, results
 
 from srlab.errors import InputError
-from srlab.findings.field import costs_markdown
 from srlab.measure.evaluation import convention
 from srlab.measure.field import read_field
 from srlab.measure.protocol import Protocol
 from srlab.measure.published import compare, published, read_records, render
+from srlab.stats.field import costs_markdown
 
 
 def record(model="hit_srf", dataset="Set5", psnr_y=32.5691, ssim_y=0.89999, scale=4, **more):

@@ -65,7 +65,20 @@ def test_what_is_left_as_it_is_has_recall_zero():
     assert "found" not in found
 
 
-@pytest.mark.parametrize("model", ["nlan", "lspn", "nlsn", "windown", "fgcan", "bran", "convattnn", "localn", "enlcn"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "trunk_nla",
+        "trunk_lsp",
+        "nlsn",
+        "trunk_window",
+        "trunk_fgca",
+        "trunk_bra",
+        "trunk_conv_attn",
+        "trunk_conv7",
+        "enlcn",
+    ],
+)
 def test_reach_is_what_the_whole_multiplicity_says(model):
     network = build(
         model,
@@ -73,7 +86,7 @@ def test_reach_is_what_the_whole_multiplicity_says(model):
         channels=12,
         groups=1,
         blocks=1,
-        **{"windown": {"side": 8}, "convattnn": {"attended": 8}}.get(model, {}),
+        **{"trunk_window": {"side": 8}, "trunk_conv_attn": {"attended": 8}}.get(model, {}),
     ).eval()
     images = recall_images(SCENE, 1, 2, 5)
     with torch.inference_mode():
@@ -87,14 +100,14 @@ def test_reach_is_what_the_whole_multiplicity_says(model):
         keys = (pixels == copy).nonzero()[:, 0]
         assert found[i] == (whole[:, query][:, keys] > 0).any()
         assert seen[i] == pytest.approx(whole[:, query].sum(1).float().mean().item())
-    if model in ("convattnn", "localn"):
+    if model in ("trunk_conv_attn", "trunk_conv7"):
         assert weight.isnan().all()
     else:
         assert ((weight >= 0) & (weight <= 1 + 1e-5)).all()
 
 
 def test_dense_attention_sees_every_copy_and_even_weights_fall_on_four_pixels():
-    network = build("nlan", 2, channels=12, groups=1, blocks=1).eval()
+    network = build("trunk_nla", 2, channels=12, groups=1, blocks=1).eval()
     for parameter in network.groups[0].attention.parameters():
         nn.init.zeros_(parameter)
     found = measure_recall(network, 2, SETTING)
@@ -103,7 +116,7 @@ def test_dense_attention_sees_every_copy_and_even_weights_fall_on_four_pixels():
 
 
 def test_windows_find_no_copy_beyond_their_side():
-    network = build("windown", 2, channels=12, groups=1, blocks=1, side=8).eval()
+    network = build("trunk_window", 2, channels=12, groups=1, blocks=1, side=8).eval()
     far = SCENE.model_copy(update={"distance": (16, 16)})
     assert (measure_recall(network, 2, (Setting("distance", 16, far),))["found"] == 0).all()
 

@@ -50,7 +50,7 @@ def test_bicubic_by_tiles_is_bicubic(dtype):
 
 
 def test_the_convolutional_network_of_the_study_is_not_changed_by_tiles():
-    network = build("edsr_like", 2, seed=0, channels=8, groups=2, blocks=2)
+    network = build("no_attention", 2, seed=0, channels=8, groups=2, blocks=2)
     lr = IMAGE[:, :100, :80]
     whole = super_resolve(network, lr, 2)
     assert torch.equal(super_resolve(network, lr, 2, tile=32), whole)
@@ -72,7 +72,7 @@ def test_deviation_is_that_of_the_middle_and_in_levels():
 
 
 def test_attention_that_sees_the_whole_image_notices_tiles():
-    network = build("nlan", 2, seed=0, channels=8, groups=1, blocks=1).eval()
+    network = build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1).eval()
     image = torch.rand(3, 64, 64)
     with torch.no_grad():
         whole = network(image[None])[0]

@@ -57,7 +57,7 @@ def test_lcoan_equals_the_released_network(golden):
             torch.testing.assert_close(y, case.tensors[f"output_{which}"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["lcoan", "nlan_shared"])
+@pytest.mark.parametrize("name", ["lcoan", "trunk_nla_shared"])
 def test_stored_and_recomputed_weights_give_the_same_numbers(name):
     stored, recomputed = (small(name, sharing=sharing).double().eval() for sharing in ("stored", "recomputed"))
     x = torch.rand(2, 3, 9, 7, dtype=torch.float64)
@@ -99,7 +99,7 @@ def test_trunk_networks_differ_in_attention_only():
         network = small(name)
         if not isinstance(network, Trunk):
             continue
-        plain = {k: v.shape for k, v in small("edsr_like").state_dict().items()}
+        plain = {k: v.shape for k, v in small("no_attention").state_dict().items()}
         rest = {k: v.shape for k, v in network.state_dict().items() if ".attention." not in k}
         assert rest == plain, name
         assert {"channels", "groups", "blocks"} <= set(inspect.signature(entry.make).parameters)
@@ -107,7 +107,7 @@ def test_trunk_networks_differ_in_attention_only():
 
 # What cannot be matched: no attention at all; every token sees every token; linear in the tokens by design; the control,
 # which has parameters instead; windows in three sizes whose scores layers share, a hair below (0.89997).
-UNMATCHED = {"edsr_like", "nlan", "nlan_shared", "enlcn", "localn", "elann"}
+UNMATCHED = {"no_attention", "trunk_nla", "trunk_nla_shared", "enlcn", "trunk_conv7", "trunk_elan"}
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_trunk_networks_are_matched_in_parameters_and_operations(monkeypatch):
     monkeypatch.setattr(upsampler, "FROM", math.inf)
     x = torch.randn(1, 128, 64, 64)
     with torch.device("meta"):
-        plain = build("edsr_like", 2)
+        plain = build("no_attention", 2)
         of_trunk = count_flops(lambda: plain(torch.rand(1, 3, 64, 64)))
     parameters, operations = {}, {}
     for name in REGISTRY:

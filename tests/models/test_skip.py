@@ -34,7 +34,7 @@ def test_added_to_bicubic_every_network_begins_as_bicubic(name, scale):
 
 def test_that_is_the_projects_own_enlargement_away_from_the_border():
     lr = torch.randint(64, 192, (3, 12, 12), dtype=torch.uint8)
-    sr = build("edsr_like", 2, seed=0, skip="bicubic", channels=8)(lr[None].float() / 255)[0]
+    sr = build("no_attention", 2, seed=0, skip="bicubic", channels=8)(lr[None].float() / 255)[0]
     inner = (slice(None), slice(8, -8), slice(8, -8))
     difference = (255 * sr).round().clamp(0, 255)[inner] - upscale(lr, 2)[inner].float()
     assert difference.abs().max() <= 1  # rounding ties
@@ -67,7 +67,7 @@ def test_first_filters_of_another_kind_are_refused():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("groups", "blocks"), [(1, 1), (2, 1), (2, 2), (4, 1)])
 def test_what_the_trunks_convolutions_see_is_what_the_gradient_reaches(scale, groups, blocks):
-    network = build("edsr_like", scale, channels=4, groups=groups, blocks=blocks).double()
+    network = build("no_attention", scale, channels=4, groups=groups, blocks=blocks).double()
     for module in network.modules():  # positive weights: nothing cancels, and no ReLU is shut
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.constant_(module.weight, 0.01)
@@ -93,20 +93,20 @@ def test_of_one_seed_all_networks_of_the_trunk_begin_with_the_same_trunk(pair):
 
 
 def test_another_seed_is_another_trunk():
-    first, second = (small("edsr_like", seed=seed).state_dict() for seed in (5, 6))
+    first, second = (small("no_attention", seed=seed).state_dict() for seed in (5, 6))
     assert not any(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_parts_of_one_shape_differ():
-    network = small("edsr_like", seed=5)
+    network = small("no_attention", seed=5)
     assert not torch.equal(network.groups[0].merge.weight, network.groups[1].merge.weight)
 
 
 def test_unseeded_networks_differ_and_follow_torchs_generator():
-    first, second = (small.__wrapped__("edsr_like").head.weight for _ in range(2))
+    first, second = (small.__wrapped__("no_attention").head.weight for _ in range(2))
     assert not torch.equal(first, second)
     torch.manual_seed(0)
-    assert torch.equal(small.__wrapped__("edsr_like").head.weight, first)
+    assert torch.equal(small.__wrapped__("no_attention").head.weight, first)
 
 
 def test_what_is_drawn_in_a_stream_leaves_no_trace_outside():
@@ -122,7 +122,7 @@ def test_what_is_drawn_in_a_stream_leaves_no_trace_outside():
         assert not torch.equal(torch.rand(2), inside)
 
 
-@pytest.mark.parametrize("name", [name for name in ON_TRUNK if name != "edsr_like"])
+@pytest.mark.parametrize("name", [name for name in ON_TRUNK if name != "no_attention"])
 def test_every_mechanism_adds_a_tenth_of_what_it_attended_to_its_input(name):
     """Where what is attended is zero, a layer of the trunk changes nothing."""
     for layer in small(name, seed=0).non_local_layers():

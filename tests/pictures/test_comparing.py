@@ -209,30 +209,30 @@ def test_an_image_that_is_all_border_is_refused():
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """A study of the profile smoke in which `edsr_like` has weights."""
+    """A study of the profile smoke in which `no_attention` has weights."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("SRLAB_DATA", "")
     monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path / "results"))
     study = Study("smoke")
-    run = study.training("edsr_like")
+    run = study.training("no_attention")
     record = study.record(run)
     record.folder.mkdir(parents=True)
     for file in record.files:
         file.touch()
     network = run.network.build(run.scale, seed=7)
-    save_network(record.folder / "weights.safetensors", network, "edsr_like", run.scale, run.network.options)
+    save_network(record.folder / "weights.safetensors", network, "no_attention", run.scale, run.network.options)
     return network
 
 
 def test_without_files_the_weights_are_the_studys(trained):
-    bicubic, edsr = open_contenders([("bicubic", None), ("edsr_like", None)], 2, "smoke")
-    assert bicubic == BICUBIC and edsr.name == "edsr_like" and edsr.source.startswith("profile smoke, ")
+    bicubic, edsr = open_contenders([("bicubic", None), ("no_attention", None)], 2, "smoke")
+    assert bicubic == BICUBIC and edsr.name == "no_attention" and edsr.source.startswith("profile smoke, ")
     for key, value in trained.state_dict().items():
         assert torch.equal(edsr.network.state_dict()[key], value)
     with pytest.raises(InputError, match="'lcoan': not trained yet; `srlab train --model lcoan --profile smoke`"):
         open_contenders([("lcoan", None)], 2, "smoke")
-    with pytest.raises(InputError, match="'edsr_like': no weights ×4, for profile 'smoke' trains ×2"):
-        open_contenders([("edsr_like", None)], 4, "smoke")
+    with pytest.raises(InputError, match="'no_attention': no weights ×4, for profile 'smoke' trains ×2"):
+        open_contenders([("no_attention", None)], 4, "smoke")
     with pytest.raises(InputError, match="model 'nosuch' is unknown"):
         open_contenders([("nosuch", None)], 2, "smoke")
     with pytest.raises(InputError, match="'bicubic' is named twice"):
@@ -258,10 +258,10 @@ def test_the_command_writes_a_sheet(srlab, tmp_path, trained):
     write_png(photo, noise(70, 90))
     options = "--scale", "2", "--device", "cpu"
     status, told, errors = srlab(
-        "compare", photo, "--models", "bicubic,edsr_like", "--profile", "smoke", "-o", out, *options
+        "compare", photo, "--models", "bicubic,no_attention", "--profile", "smoke", "-o", out, *options
     )
     assert status == 0 and told == f"{out}\n", errors
-    assert out.read_text().count("<image") == 4  # the whole, HR, bicubic, edsr_like
+    assert out.read_text().count("<image") == 4  # the whole, HR, bicubic, no_attention
     small = {"channels": 16, "blocks": 1, "pairs": 1}
     file = tmp_path / "esc.safetensors"
     save_network(file, build("esc", 2, seed=0, **small), "esc", 2, small)

@@ -5,10 +5,10 @@ from legible import faults, texts
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from srlab import findings, plots
-from srlab.looking import centroids
-from srlab.looking.centroids import ClusterMap, view_cluster
-from srlab.looking.sorting import effective
+from srlab import plots, stats
+from srlab.analysis import centroids
+from srlab.analysis.centroids import ClusterMap, view_cluster
+from srlab.analysis.sorting import effective
 from srlab.plots import clusters as drawing
 from srlab.study.study import Study
 
@@ -168,11 +168,11 @@ def test_an_empty_cluster_is_said_to_be_empty():
     words = [text.get_text() for ax in plots.cluster_view(view).axes for text in ax.texts]
     assert "empty: no token of this image is in it" in words
     assert any("not recorded" in text for text in words)
-    assert "holds 0 of 16 tokens (0.0%); its drift was not recorded" in findings.describe_cluster(view)
+    assert "holds 0 of 16 tokens (0.0%); its drift was not recorded" in stats.describe_cluster(view)
 
 
 def test_a_cluster_in_words():
-    assert findings.describe_cluster(VIEW) == (
+    assert stats.describe_cluster(VIEW) == (
         "lcoan at step 40: cluster 1 holds 4 of 16 tokens (25.0%); its centroid has turned by 2.0° since "
         "step 1 (median of all 3.0°)."
     )
@@ -182,13 +182,13 @@ def test_typical_tokens_at_the_edge_are_noticed():
     inside = np.ones((12, 12), int)
     inside[0] = 0
     middle = ClusterMap(np.zeros((12, 12, 3), np.uint8), inside, np.ones((12, 12)), np.eye(2))
-    assert "1 shown hold 8.3% of all tokens" in findings.describe_typical([middle], [0], side=3)
-    assert "100% lie on the outermost pixels" in findings.describe_typical([middle], [0], side=3)
-    assert findings.describe_typical([middle], [0], side=3).endswith("from the rest.")
+    assert "1 shown hold 8.3% of all tokens" in stats.describe_typical([middle], [0], side=3)
+    assert "100% lie on the outermost pixels" in stats.describe_typical([middle], [0], side=3)
+    assert stats.describe_typical([middle], [0], side=3).endswith("from the rest.")
     similarity = np.zeros((12, 12))
     similarity[4:8, 4:8] = 1
     centred = ClusterMap(middle.picture, inside, similarity, np.eye(2))
-    assert findings.describe_typical([centred], [1], columns=1).endswith("of all tokens 31%.")
+    assert stats.describe_typical([centred], [1], columns=1).endswith("of all tokens 31%.")
 
 
 def test_drift_in_words_says_what_was_not_recorded(monkeypatch):
@@ -196,7 +196,7 @@ def test_drift_in_words_says_what_was_not_recorded(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     study = Study("smoke")
     kept, missing = (study.record(study.training("lcoan", clusters=k)) for k in (4, 8))
-    said = findings.describe_drift([kept, missing], drifts(run=kept.run.hash), evenness())
+    said = stats.describe_drift([kept, missing], drifts(run=kept.run.hash), evenness())
     first, found = said.split("\n")
     assert first == f"- Not recorded, since these runs kept no centroids: `{missing.run.name}`."
     assert found.startswith(
@@ -204,7 +204,7 @@ def test_drift_in_words_says_what_was_not_recorded(monkeypatch):
     )
     assert "25% stood still from step 20 on" in found and "20.0% of tokens would be" in found
     assert "goes from 0.500 to 0.700 (medians over 2 images, 1 run)" in found
-    assert findings.describe_drift([missing], *NOTHING) == first
+    assert stats.describe_drift([missing], *NOTHING) == first
 
 
 def test_lines_of_ways_end_at_the_last_cluster_in_use_and_markers_are_medians():
@@ -222,11 +222,11 @@ def test_lines_of_ways_end_at_the_last_cluster_in_use_and_markers_are_medians():
 
 
 def test_ways_in_words_blame_what_is_at_fault():
-    said = findings.describe_ways(*by_way())
+    said = stats.describe_ways(*by_way())
     assert said.startswith("24 tokens of 3 images, 2 seeds (medians):")
     assert "- **as trained**: 3 of 4 clusters are empty, the largest holds 100.0%" in said
     assert "fill 4.0 times as many when divided anew" in said
     assert "is where training left the centroids" in said
-    alike = findings.describe_ways(*by_way(held=[HELD[2]] * 5))
+    alike = stats.describe_ways(*by_way(held=[HELD[2]] * 5))
     assert "fill 1.0 times as many when divided anew" in alike
     assert "the tokens themselves lie unevenly" in alike

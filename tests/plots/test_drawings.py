@@ -10,15 +10,15 @@ import pytest
 from kept import references, results
 from matplotlib.figure import Figure
 
-from srlab import findings, plots
+from srlab import plots, stats
 from srlab.errors import InputError
 
 #: Kept studies with figures of numbers.
 STUDIES = [folder for folder in (*references(), results() / "released-weights") if any(folder.glob("figures/*.json"))]
 #: What tables of gains are made of: the images, by what, against what.
 GAINS = {
-    "sharing": ("model", "edsr_like"),
-    "comparison": ("model", "edsr_like"),
+    "sharing": ("model", "no_attention"),
+    "comparison": ("model", "no_attention"),
     "clusters": ("clusters", min),
     "window": ("window", min),
     "centroids": ("update", lambda updates: updates.iloc[-1]),
@@ -35,7 +35,7 @@ def read(study, table):
 
 def images():
     keys = pd.MultiIndex.from_product(
-        [["edsr_like", "nlan", "lcoan"], [0, 1, 2], ["Set5", "B100"], ["a", "b", "c"]],
+        [["no_attention", "trunk_nla", "lcoan"], [0, 1, 2], ["Set5", "B100"], ["a", "b", "c"]],
         names=["model", "seed", "benchmark", "name"],
     ).to_frame(index=False)
     gain = 0.1 * (keys["model"] == "lcoan")
@@ -45,7 +45,7 @@ def images():
 
 
 def costs():
-    rows = pd.DataFrame({"model": ["edsr_like", "nlan", "lcoan"], "part": "non-local layers", "size": 64})
+    rows = pd.DataFrame({"model": ["no_attention", "trunk_nla", "lcoan"], "part": "non-local layers", "size": 64})
     ms = np.array([1 / 3, 2 / 3, 1e-3 / 7])
     return rows.assign(median_ms=ms, q25_ms=0.9 * ms, q75_ms=1.1 * ms, repeats=5, peak_mib=1e6 * ms, run="t")
 
@@ -95,14 +95,17 @@ class TestDraw:
         assert time["title"].startswith("(b) time") and memory["y"] == "peak memory (MiB)"
         for each in (2 / 3, 1e-3 / 7):
             assert [line for line in time["lines"] if line[0][1] == pytest.approx(each, rel=1e-8)]
-        found = findings.differences(images()).query("benchmark == 'all'")
-        places = {0: "nlan", 1: "lcoan"}  # each in its column of the 2×2
+        found = stats.differences(images()).query("benchmark == 'all'")
+        places = {0: "trunk_nla", 1: "lcoan"}  # each in its column of the 2×2
         singles = {places[line[0][0]]: line[0][1] for line in gain["lines"] if len(line) == 1}
         assert singles == pytest.approx(found.set_index("model")["gain_db"].to_dict(), rel=1e-8)
-        assert set(gain["words"]) == {"nlan", "lcoan"}
+        assert set(gain["words"]) == {"trunk_nla", "lcoan"}
         assert len(gain["marks"]) == 2 and len(gain["marks"][0]) == 6  # an image a mark
         moved = found.set_index("model")["gain_db"]
-        assert f"lcoan 0 % of nlan's time; PSNR moves by {moved['lcoan'] - moved['nlan']:+.3f} dB" in kept["message"]
+        assert (
+            f"lcoan 0 % of trunk_nla's time; PSNR moves by {moved['lcoan'] - moved['trunk_nla']:+.3f} dB"
+            in kept["message"]
+        )
         assert "bars: 95 % intervals over seeds" in kept["note"]
         check(study, "sharing")
 
@@ -151,7 +154,7 @@ def test_what_is_shown_are_words_lines_marks_bars_and_cells():
 
 
 def test_an_answer_is_kept_for_the_report(tmp_path):
-    shown = findings.answer("It **holds**.", tmp_path, "claims")
+    shown = stats.answer("It **holds**.", tmp_path, "claims")
     assert shown.data == "It **holds**."
     assert (tmp_path / "answers" / "claims.md").read_text() == "It **holds**.\n"
 
@@ -180,12 +183,12 @@ def gains_of(study, name):
     quality = read(study, f"{name}_images")
     if name == "units":
         quality = quality.assign(network=quality["model"] + " " + quality["groups"].astype(str))
-        reference = f"edsr_like {quality['groups'].min()}"
+        reference = f"no_attention {quality['groups'].min()}"
     if callable(reference):
         reference = reference(quality[by])
     if name == "photographs":
-        return findings.differences(quality, by, reference, within="model")
-    return findings.differences(quality, by, reference)
+        return stats.differences(quality, by, reference, within="model")
+    return stats.differences(quality, by, reference)
 
 
 def check_gains(study, name):
@@ -200,17 +203,17 @@ def test_committed_gains_follow_from_the_images(study, name):
 
 def test_gains_that_do_not_follow_are_found(tmp_path):
     plots.draw("sharing", tmp_path, images(), costs())
-    gains = findings.differences(read(tmp_path, "sharing_images"))
-    findings.table(gains, tmp_path, "sharing_gains")
+    gains = stats.differences(read(tmp_path, "sharing_images"))
+    stats.table(gains, tmp_path, "sharing_gains")
     check_gains(tmp_path, "sharing")
-    findings.table(gains.assign(high_db=gains["high_db"] + 0.001), tmp_path, "sharing_gains")
+    stats.table(gains.assign(high_db=gains["high_db"] + 0.001), tmp_path, "sharing_gains")
     with pytest.raises(AssertionError):
         check_gains(tmp_path, "sharing")
 
 
 def strangers(study):
     """Runs that tables name and that have no folder: (table, hash)."""
-    hashes = {folder.name.rsplit("-", 1)[1] for folder in (study / "runs").iterdir()} | {findings.NO_RUN}
+    hashes = {folder.name.rsplit("-", 1)[1] for folder in (study / "runs").iterdir()} | {stats.NO_RUN}
     return [
         (path.name, run)
         for path in sorted(study.glob("tables/*.csv"))
@@ -226,7 +229,7 @@ def test_committed_tables_name_runs_that_are_there(study):
 
 
 def test_a_run_that_is_not_there_is_found(tmp_path):
-    findings.table(pd.DataFrame({"ms": [1.0, 2.0], "run": ["aa none", "bb"]}), tmp_path, "times")
+    stats.table(pd.DataFrame({"ms": [1.0, 2.0], "run": ["aa none", "bb"]}), tmp_path, "times")
     (tmp_path / "runs" / "timing-x2-aa").mkdir(parents=True)
     assert strangers(tmp_path) == [("times.csv", "bb")]
     shutil.rmtree(tmp_path / "runs" / "timing-x2-aa")

@@ -6,9 +6,9 @@ import pytest
 from legible import faults
 from matplotlib.collections import PathCollection
 
-from srlab.findings.field_kinds import GAIN, NOTHING, correlations
-from srlab.findings.frames import ALL
 from srlab.plots.field_kinds import similarity
+from srlab.stats.field_kinds import GAIN, NOTHING, correlations
+from srlab.stats.frames import ALL
 
 #: By falling gain.
 SHARE = {"hit_srf": 1.2, "dctlsa": 1.1, "of_others": 1.0}

@@ -6,9 +6,9 @@ import pytest
 from legible import faults
 from matplotlib.collections import PathCollection
 
-from srlab.findings.field import elsewhere
 from srlab.plots.field import AREA, field
 from srlab.plots.style import STYLE
+from srlab.stats.field import elsewhere
 
 
 def rows(networks=("hit_srf", "elan_light", "dctlsa", "craft", "of_others")):

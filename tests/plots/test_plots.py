@@ -13,18 +13,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
 
-from srlab import findings, plots
+from srlab import plots, stats
+from srlab.analysis.explore import Look, Restored
+from srlab.analysis.images import Made, Part
+from srlab.analysis.views import Boxes, Groups, Values, View, Windows
 from srlab.errors import InputError
-from srlab.findings.frames import pareto
-from srlab.looking.explore import Look, Restored
-from srlab.looking.images import Made, Part
-from srlab.looking.views import Boxes, Groups, Values, View, Windows
 from srlab.measure.inside import STAGES
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
 from srlab.plots.labels import signed
 from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
+from srlab.stats.frames import pareto
 from srlab.study.records import Record
 from srlab.study.study import Study
 
@@ -130,7 +130,7 @@ def parts(models):
 
 def reached():
     """Two layers of two networks, asked at two places; the second network sees all tokens and chooses nothing."""
-    rows = pd.MultiIndex.from_product([("lcoan", "nlan"), ("a", "b"), (0, 1)], names=["model", "layer", "row"])
+    rows = pd.MultiIndex.from_product([("lcoan", "trunk_nla"), ("a", "b"), (0, 1)], names=["model", "layer", "row"])
     frame = rows.to_frame(index=False)
     seen = np.where(frame["model"] == "lcoan", 16, 64)
     return frame.assign(col=0, keys_seen=seen, keys_effective=np.where(frame["model"] == "lcoan", 4 + frame["row"], 64))
@@ -141,9 +141,9 @@ def attributed():
     return rows.to_frame(index=False).assign(col=0, diffusion_index=lambda frame: 1.0 + frame["row"])
 
 
-TRAINED = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
+TRAINED = {"no_attention": [30.0, 30.1, 30.05], "trunk_nla": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
 BICUBIC = quality({"bicubic": [29.0]}).drop(columns="model")
-TIMED = {"nlan": 9.0, "lcoan": 2.0, "lcoan (stored)": 1.5}
+TIMED = {"trunk_nla": 9.0, "lcoan": 2.0, "lcoan (stored)": 1.5}
 EVEN = pd.DataFrame(
     {"run": "k", "seed": 0, "clusters": [4, 4, 8, 8], "window": 16, "name": ["a", "b"] * 2}
     | {"gini": [0.1, 0.2, 0.5, 0.6], "largest": 0.5, "empty": [0, 0, 1, 1], "pure_windows": 0.9}
@@ -175,7 +175,7 @@ def varied(option, values, models=("lcoan",)):
     return images, paid
 
 
-def similarity(models=("lcoan", "lspn", "windown"), layers=4):
+def similarity(models=("lcoan", "trunk_lsp", "trunk_window"), layers=4):
     return pd.DataFrame(
         {"model": model, "kind": kind, "seed": 0, "image": "a"}
         | {"first": i, "second": j, "similarity": 1 / (1 + abs(i - j))}
@@ -186,7 +186,7 @@ def similarity(models=("lcoan", "lspn", "windown"), layers=4):
     )
 
 
-def of_kinds(models=("lcoan", "nlan", "windown", "fgcan")):
+def of_kinds(models=("lcoan", "trunk_nla", "trunk_window", "trunk_fgca")):
     kinds = ("buildings", "textures", "faces", "text", "nature")
     return pd.DataFrame(
         {"run": model, "model": model, "seed": seed, "kind": kind, "benchmark": kind, "name": f"{kind} {i}"}
@@ -210,14 +210,14 @@ def layer_costs(**columns):
 
 
 def routes():
-    made = layer_costs(top=[1, 4], mechanism=["fgcan", "bran"], window=[4.0, 8.0, 16.0], size=[64, 128])
-    made = made[(made["mechanism"] == "fgcan") | (made["window"] == 4)]
-    return made.assign(window=made["window"].where(made["mechanism"] == "fgcan"))
+    made = layer_costs(top=[1, 4], mechanism=["trunk_fgca", "trunk_bra"], window=[4.0, 8.0, 16.0], size=[64, 128])
+    made = made[(made["mechanism"] == "trunk_fgca") | (made["window"] == 4)]
+    return made.assign(window=made["window"].where(made["mechanism"] == "trunk_fgca"))
 
 
 def stages():
     """Two mechanisms, of which one does all of it at once."""
-    shares = {"lcoan": (0.2, 0.1, 0.1, 0.2, 0.4), "nlan": (0.0, 0.0, 0.0, 0.0, 1.0)}
+    shares = {"lcoan": (0.2, 0.1, 0.1, 0.2, 0.4), "trunk_nla": (0.0, 0.0, 0.0, 0.0, 1.0)}
     rows = [
         {"model": model, "size": 48, "stage": stage, "share": share, "ms": 5 * share, "repeats": 3, "run": "i"}
         for model, told in shares.items()
@@ -231,8 +231,8 @@ def limited():
     rows = []
     for label, taken, state in (
         ("lcoan", 4, None),
-        ("nlan", 2, MEMORY),
-        ("bran", 3, TIME),
+        ("trunk_nla", 2, MEMORY),
+        ("trunk_bra", 3, TIME),
         ("sscan", 0, TIME),
     ):
         for number, side in enumerate((64, 128, 256, 512)[: taken + (state is not None)]):
@@ -242,13 +242,13 @@ def limited():
 
 
 def roofs():
-    rows = layer_costs(model=["lcoan", "nlan", "nlan_shared", "lspn", "esc"])
+    rows = layer_costs(model=["lcoan", "trunk_nla", "trunk_nla_shared", "trunk_lsp", "esc"])
     return rows.assign(gflops_per_s=90.0, gib_per_s=9.0, floor_ms=0.3)
 
 
 def branched():
     """Gains of some arms with their intervals, of each trunk, and gates; one of them known from one trunk only."""
-    arms = ["windown side=32", "lcoan", "localn"]
+    arms = ["trunk_window side=32", "lcoan", "trunk_conv7"]
     gain = np.array([0.2, 0.04, -0.1])
     gains = pd.DataFrame({"arm": arms, "gain_db": gain, "low_db": gain - 0.03, "high_db": gain + 0.03})
     gains.loc[2, ["low_db", "high_db"]] = -np.inf, np.inf
@@ -282,23 +282,23 @@ FIGURES = {
     "pictures": lambda: plots.pictures(
         [[("a", example().picture)], [("b", example().picture), ("c", example().picture)]], "Two rows", "Of greys."
     ),
-    "crops": lambda: plots.crops(*parts(("edsr_like", "nlan_shared", *MODELS[3:9])), 2),
+    "crops": lambda: plots.crops(*parts(("no_attention", "trunk_nla_shared", *MODELS[3:9])), 2),
     "crops_of_one": lambda: plots.crops(*parts(("lcoan",)), 4),
     "gallery": lambda: plots.gallery(
         [example_look(model, panels=slice(n % 7), weights=model != "hit_srf") for n, model in enumerate(MODELS[:9])]
     ),
     "gains": lambda: plots.gains(quality(TRAINED)),
-    "sharing": lambda: plots.sharing(quality(TRAINED), costs({"nlan": 9.0, "lcoan": 2.0})),
+    "sharing": lambda: plots.sharing(quality(TRAINED), costs({"trunk_nla": 9.0, "lcoan": 2.0})),
     "sweep": lambda: plots.sweep(swept(quality(SWEPT)), swept(costs({"k4": 2.0, "k8": 3.0})), EVEN, "clusters", "gini"),
     "cluster_sizes": lambda: plots.cluster_sizes({4: np.array([9, 1, 0, 0]), 8: np.arange(8)}),
     "scaling": lambda: plots.scaling(costs(TIMED, sizes=(32, 64))),
     "inside": lambda: plots.DRAWINGS["inside"].draw(stages()),
     "comparison": lambda: plots.comparison(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC),
     "attention": lambda: plots.attention(
-        [example_look(), example_look("nlan", panels=NONE), example_look("hit_srf", panels=NONE, weights=False)]
+        [example_look(), example_look("trunk_nla", panels=NONE), example_look("hit_srf", panels=NONE, weights=False)]
     ),
     "attention_of_others": lambda: plots.attention([example_look(panels=slice(3, 6)), example_look("sscan")]),
-    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "nlan": example(panels=NONE)}] * 2, reached()),
+    "weight_maps": lambda: plots.weight_maps([{"lcoan": example(), "trunk_nla": example(panels=NONE)}] * 2, reached()),
     "panel_maps": lambda: plots.panel_maps([{"lcoan": example()}, {"lcoan": example(row=1)}]),
     "convergence": lambda: plots.convergence(training_curves()),
     "comparison_of_all": lambda: plots.comparison(
@@ -321,10 +321,10 @@ FIGURES = {
         boxes(UPDATES, "gini"),
     ),
     "depth": lambda: plots.DRAWINGS["depth"].draw(similarity(), *varied("renewed", [1, 2, 4])),
-    "sides": lambda: plots.DRAWINGS["sides"].draw(varied("side", [8, 16, 32], ["windown"])[0]),
-    "units": lambda: plots.DRAWINGS["units"].draw(*varied("groups", [1, 2, 4], ["edsr_like", "lcoan"])),
+    "sides": lambda: plots.DRAWINGS["sides"].draw(varied("side", [8, 16, 32], ["trunk_window"])[0]),
+    "units": lambda: plots.DRAWINGS["units"].draw(*varied("groups", [1, 2, 4], ["no_attention", "lcoan"])),
     "photographs": lambda: plots.DRAWINGS["photographs"].draw(
-        varied("photographs", [5, 20, 80], ["edsr_like", "lcoan"])[0]
+        varied("photographs", [5, 20, 80], ["no_attention", "lcoan"])[0]
     ),
     "kinds": lambda: plots.DRAWINGS["kinds"].draw(of_kinds()),
     "backends": lambda: plots.DRAWINGS["backends"].draw(layer_costs(side=[8, 16, 32, 64], backend=list(BACKENDS))),
@@ -364,14 +364,14 @@ def test_every_network_has_its_own_look():
 
 
 def test_means_are_over_images_and_then_over_seeds():
-    [row] = findings.means(quality({"lcoan": [30.0, 31.0]})).query("benchmark == 'Set5'").to_dict("records")
+    [row] = stats.means(quality({"lcoan": [30.0, 31.0]})).query("benchmark == 'Set5'").to_dict("records")
     assert row["psnr_y"] == pytest.approx(30.5 + 2.5)
     assert (row["lowest_db"], row["highest_db"]) == pytest.approx((32.5, 33.5))
     assert (row["images"], row["seeds"], row["run"]) == (6, 2, "lcoan-0 lcoan-1")
 
 
 def test_gains_are_paired_by_image_and_seed():
-    gains = findings.paired(quality({"edsr_like": [30.0, 31.0], "lcoan": [30.5, 31.1]}), "model", "edsr_like")
+    gains = stats.paired(quality({"no_attention": [30.0, 31.0], "lcoan": [30.5, 31.1]}), "model", "no_attention")
     assert len(gains) == 2 * 2 * len(NAMES)
     assert gains.groupby("seed")["gain_db"].agg(["min", "max"]).to_numpy() == pytest.approx(
         np.array([[0.5, 0.5], [0.1, 0.1]])
@@ -379,25 +379,25 @@ def test_gains_are_paired_by_image_and_seed():
 
 
 def test_one_seed_tells_nothing_apart():
-    differences = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
+    differences = stats.differences(quality({"no_attention": [30.0], "lcoan": [35.0]}))
     assert not differences["told_apart"].any()
-    said = findings.verdict(differences)
+    said = stats.verdict(differences)
     assert "No verdict" in said and "1 seed cannot tell a network from its luck" in said and "+5.000 dB" in said
 
 
 def test_two_seeds_tell_nothing_apart_either():
-    differences = findings.differences(quality({"edsr_like": [30.0, 30.1], "lcoan": [35.0, 35.1]}))
+    differences = stats.differences(quality({"no_attention": [30.0, 30.1], "lcoan": [35.0, 35.1]}))
     assert not differences["told_apart"].any() and not differences["equal"].any()
-    said = findings.verdict(differences)
+    said = stats.verdict(differences)
     assert "No verdict" in said and "2 seeds cannot tell a network from its luck: 3 or more can" in said
 
 
 def test_an_interval_that_holds_zero_tells_nothing_apart():
-    differences = findings.differences(quality({"edsr_like": [30.0, 30.2, 30.1], "lcoan": [30.1, 29.9, 30.2]}))
+    differences = stats.differences(quality({"no_attention": [30.0, 30.2, 30.1], "lcoan": [30.1, 29.9, 30.2]}))
     assert (differences["low_db"] < 0).all() and (differences["high_db"] > 0).all()
     assert not differences["told_apart"].any()
-    said = findings.verdict(differences)
-    ends = differences.loc[differences["benchmark"] == findings.ALL, ["low_db", "high_db"]].abs()
+    said = stats.verdict(differences)
+    ends = differences.loc[differences["benchmark"] == stats.ALL, ["low_db", "high_db"]].abs()
     [told] = re.findall(r"\*\*Not told apart\*\* within ±([\d.]+) dB: `lcoan`\.", said)
     assert ends.to_numpy().max() <= float(told) < ends.to_numpy().max() + 0.001
     assert not {"better", "worse", "Told"} & set(re.findall(r"\w+", said))
@@ -405,56 +405,56 @@ def test_an_interval_that_holds_zero_tells_nothing_apart():
 
 def test_an_interval_without_zero_is_told_apart():
     trained = TRAINED | {"lcoan": [30.4, 30.52, 30.46], "enlcn": [29.4, 29.52, 29.46]}
-    differences = findings.differences(quality(trained)).set_index(["benchmark", "model"])
-    for benchmark in ("Set5", "Set14", findings.ALL):
-        lcoan, nlan, enlcn = (differences.loc[benchmark, model] for model in ("lcoan", "nlan", "enlcn"))
+    differences = stats.differences(quality(trained)).set_index(["benchmark", "model"])
+    for benchmark in ("Set5", "Set14", stats.ALL):
+        lcoan, trunk_nla, enlcn = (differences.loc[benchmark, model] for model in ("lcoan", "trunk_nla", "enlcn"))
         assert lcoan["low_db"] > 0 and lcoan["told_apart"] and not lcoan["equal"]
-        assert nlan["low_db"] < 0 < nlan["high_db"] and not nlan["told_apart"]
+        assert trunk_nla["low_db"] < 0 < trunk_nla["high_db"] and not trunk_nla["told_apart"]
         assert enlcn["high_db"] < 0 and enlcn["told_apart"]
         assert lcoan["run"] == "lcoan-0 lcoan-1 lcoan-2"
-    said = findings.verdict(differences.reset_index())
+    said = stats.verdict(differences.reset_index())
     assert "`lcoan` is better on all benchmarks, +0.410 [+0." in said
     assert "`enlcn` is worse on all benchmarks, -0.590 [-0." in said
-    assert "simultaneous for 3 comparisons" in said and re.search(r"within ±[\d.]+ dB: `nlan`\.$", said)
+    assert "simultaneous for 3 comparisons" in said and re.search(r"within ±[\d.]+ dB: `trunk_nla`\.$", said)
 
 
 def test_intervals_are_simultaneous_over_the_arms_of_a_benchmark_whatever_their_reference():
-    trained = {"edsr_like": [30.0, 30.1, 30.05], "nlan": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
-    alone = findings.differences(quality({m: trained[m] for m in ("edsr_like", "lcoan")}))
+    trained = {"no_attention": [30.0, 30.1, 30.05], "trunk_nla": [30.2, 30.05, 30.1], "lcoan": [30.4, 30.3, 30.35]}
+    alone = stats.differences(quality({m: trained[m] for m in ("no_attention", "lcoan")}))
     lone, together = (
         (rows["high_db"] - rows["low_db"])[rows["model"] == "lcoan"].iloc[0]
-        for rows in (alone, findings.differences(quality(trained)))
+        for rows in (alone, stats.differences(quality(trained)))
     )
     t = stats.t(2)
     assert together / lone == pytest.approx(t.ppf((1 + 0.95**0.5) / 2) / t.ppf(0.975))
-    images, _ = varied("photographs", [5, 20], ["edsr_like", "lcoan"])
-    each = findings.differences(images, "photographs", 5, within="model")
+    images, _ = varied("photographs", [5, 20], ["no_attention", "lcoan"])
+    each = stats.differences(images, "photographs", 5, within="model")
     [own] = (
-        findings.differences(images[images["model"] == "lcoan"], "photographs", 5)
-        .query("benchmark == 'all'")
-        .itertuples()
+        stats.differences(images[images["model"] == "lcoan"], "photographs", 5).query("benchmark == 'all'").itertuples()
     )
     both = each.query("benchmark == 'all'").set_index("model")
-    assert both.index.tolist() == ["edsr_like", "lcoan"] and both.loc["lcoan", "gain_db"] == pytest.approx(own.gain_db)
+    assert both.index.tolist() == ["no_attention", "lcoan"] and both.loc["lcoan", "gain_db"] == pytest.approx(
+        own.gain_db
+    )
     assert both.loc["lcoan", "high_db"] > own.high_db
 
 
 def test_a_gain_within_the_margin_is_equal_and_may_be_told_apart():
-    gains = {"edsr_like": [30.0, 31.0, 32.0], "lcoan": [30.02, 31.021, 32.019], "nlan": [30.1, 30.9, 32.0]}
-    rows = findings.differences(quality(gains)).query("benchmark == 'all'").set_index("model")
+    gains = {"no_attention": [30.0, 31.0, 32.0], "lcoan": [30.02, 31.021, 32.019], "trunk_nla": [30.1, 30.9, 32.0]}
+    rows = stats.differences(quality(gains)).query("benchmark == 'all'").set_index("model")
     assert rows.loc["lcoan", ["told_apart", "equal"]].tolist() == [True, True]
-    assert rows.loc["nlan", ["told_apart", "equal"]].tolist() == [False, False]
+    assert rows.loc["trunk_nla", ["told_apart", "equal"]].tolist() == [False, False]
     assert rows["spread_db"].tolist() == pytest.approx([0.001, 0.1])
-    strict = findings.differences(quality(gains), margin=0.01).query("benchmark == 'all'").set_index("model")
+    strict = stats.differences(quality(gains), margin=0.01).query("benchmark == 'all'").set_index("model")
     assert not strict["equal"].any() and strict.loc["lcoan", "told_apart"]
 
 
 def test_of_one_seed_figures_have_no_intervals_and_say_so():
     one = {model: seeds[:1] for model, seeds in TRAINED.items()}
-    photographs = varied("photographs", [5, 20], ["edsr_like", "lcoan"])[0].query("seed == 0")
+    photographs = varied("photographs", [5, 20], ["no_attention", "lcoan"])[0].query("seed == 0")
     for figure in (
         plots.gains(quality(one)),
-        plots.sharing(quality(one), costs({"nlan": 9.0, "lcoan": 2.0})),
+        plots.sharing(quality(one), costs({"trunk_nla": 9.0, "lcoan": 2.0})),
         plots.DRAWINGS["photographs"].draw(photographs),
     ):
         FigureCanvasAgg(figure).draw()
@@ -479,7 +479,7 @@ def test_what_an_image_gains_beyond_the_axis_is_an_arrow_with_its_value():
     dots = np.concatenate([marks.get_offsets() for marks in five.collections if isinstance(marks, PathCollection)])
     assert len(dots) == 2 * 120  # every image of both networks is there
     assert (dots[:, 0] == low).sum() == 1 and ((low <= dots[:, 0]) & (dots[:, 0] <= high)).all()
-    gains = findings.paired(far, "model", "edsr_like").set_index(["model", "benchmark", "name"])["gain_db"]
+    gains = stats.paired(far, "model", "no_attention").set_index(["model", "benchmark", "name"])["gain_db"]
     farthest = gains.sort_index().loc["lcoan", "Set5", "image00"].mean()
     assert [text.get_text() for text in five.texts] == [signed(farthest)]
     assert [text.get_text() for text in fourteen.texts] == []
@@ -488,7 +488,7 @@ def test_what_an_image_gains_beyond_the_axis_is_an_arrow_with_its_value():
 def test_gains_over_the_smallest_value_have_the_intervals_of_the_paired_table():
     images, paid = varied("clusters", [4, 8])
     figure = plots.DRAWINGS["clusters"].draw(images, paid, EVEN)
-    found = findings.differences(images, "clusters", 4).query("benchmark == 'all'")
+    found = stats.differences(images, "clusters", 4).query("benchmark == 'all'")
     [bars] = [bars for bars in figure.axes[0].collections if isinstance(bars, LineCollection)]
     [ends] = bars.get_segments()
     assert ends[:, 1] == pytest.approx(found[["low_db", "high_db"]].to_numpy()[0])
@@ -498,7 +498,7 @@ def test_lines_of_limits_end_at_what_was_measured_and_say_why():
     time, memory = plots.DRAWINGS["limits"].draw(limited()).axes
     for ax in (time, memory):
         words = {text.get_text() for text in ax.texts}
-        assert words == {"lcoan", "nlan:\nout of memory next", "bran:\ntoo slow next"}
+        assert words == {"lcoan", "trunk_nla:\nout of memory next", "trunk_bra:\ntoo slow next"}
         crosses = [line for line in ax.lines if line.get_marker() == "x"]
         assert len(crosses) == 2
         measured = limited().query("state == @MEASURED")
@@ -555,27 +555,27 @@ def test_what_is_smaller_than_claimed_is_the_bluer_the_nearer_to_the_claim():
 
 
 def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):
-    rows = findings.differences(quality({"edsr_like": [30.0], "lcoan": [35.0]}))
-    assert "inf" not in findings.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
+    rows = stats.differences(quality({"no_attention": [30.0], "lcoan": [35.0]}))
+    assert "inf" not in stats.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
     assert np.isinf(pd.read_csv(tmp_path / "tables" / "gains.csv")["low_db"]).all()
 
 
 def test_all_benchmarks_weigh_every_image_alike():
-    frame = quality({"edsr_like": [30.0], "lcoan": [30.5]})
+    frame = quality({"no_attention": [30.0], "lcoan": [30.5]})
     few = (frame["benchmark"] == "Set14") & (frame["name"] != NAMES[0])
     frame = frame[~few].copy()
     frame.loc[(frame["benchmark"] == "Set14") & (frame["model"] == "lcoan"), "psnr_y"] -= 1.4
-    differences = findings.differences(frame).set_index("benchmark")
+    differences = stats.differences(frame).set_index("benchmark")
     assert differences["gain_db"].to_dict() == pytest.approx({"Set5": 0.5, "Set14": -0.9, "all": 2.1 / 7})
     assert differences["images"].to_dict() == {"Set5": 6, "Set14": 1, "all": 7}
     assert differences["images_higher"].to_dict() == {"Set5": 6, "Set14": 0, "all": 6}
-    assert findings.ALL not in set(findings.differences(frame[frame["benchmark"] == "Set5"])["benchmark"])
+    assert stats.ALL not in set(stats.differences(frame[frame["benchmark"] == "Set5"])["benchmark"])
 
 
 def test_growth_of_known_powers():
-    measured = costs({"nlan": 1.0, "lcoan": 2.0}, sizes=(16, 32, 64))
-    growth = findings.growth(measured[(measured["model"] == "nlan") | (measured["size"] == 64)])
-    assert growth["model"].tolist() == ["nlan", "nlan"]  # of one size nothing is said
+    measured = costs({"trunk_nla": 1.0, "lcoan": 2.0}, sizes=(16, 32, 64))
+    growth = stats.growth(measured[(measured["model"] == "trunk_nla") | (measured["size"] == 64)])
+    assert growth["model"].tolist() == ["trunk_nla", "trunk_nla"]  # of one size nothing is said
     for end in ("exponent", "low", "high"):
         assert growth[f"time_{end}"].tolist() == pytest.approx([1, 1])
         assert growth[f"memory_{end}"].tolist() == pytest.approx([2, 2])
@@ -584,17 +584,17 @@ def test_growth_of_known_powers():
 
 
 def test_growth_counts_pixels_not_sides():
-    measured = costs({"nlan": 1.0}, sizes=(16, 32, 64)).assign(height=7)
-    assert findings.growth(measured)["time_exponent"].tolist() == pytest.approx([2, 2])
+    measured = costs({"trunk_nla": 1.0}, sizes=(16, 32, 64)).assign(height=7)
+    assert stats.growth(measured)["time_exponent"].tolist() == pytest.approx([2, 2])
 
 
 def test_late_gains_are_those_of_the_last_quarter():
     steps = pd.DataFrame({"step": [2, 4, 6, 8], "validation_psnr": [20.0, 21.0, 21.5, 21.6]})
     rising = steps.assign(run="a", model="lcoan", seed=0)
     short = steps.iloc[:1].assign(run="b", model="lcoan", seed=1)
-    late = findings.late_gains(pd.concat([rising, short])).set_index("run")["late_db"]
+    late = stats.late_gains(pd.concat([rising, short])).set_index("run")["late_db"]
     assert late.to_dict() == pytest.approx({"a": 0.1, "b": 0.0})
-    assert "still rose by 0.05 (`lcoan`) to 0.05 dB" in findings.settled(pd.concat([rising, short]))
+    assert "still rose by 0.05 (`lcoan`) to 0.05 dB" in stats.settled(pd.concat([rising, short]))
 
 
 def test_the_pareto_front_is_what_nothing_beats():
@@ -621,7 +621,7 @@ def timed(run, sizes=(24,), **facts):
 
 def test_timed_windows_are_told_by_side_and_backend():
     run = STUDY.windows_timing()
-    rows = findings.backends(timed(run))
+    rows = stats.backends(timed(run))
     assert (rows["side"].astype(str) + " " + rows["backend"]).tolist() == list(run.networks)
     assert set(rows["part"]) == {"non-local layers"} and set(rows["run"]) == {run.hash}
     assert set(rows["backend"]) <= set(BACKENDS)
@@ -629,16 +629,16 @@ def test_timed_windows_are_told_by_side_and_backend():
 
 def test_timed_routing_is_told_by_mechanism_window_and_top():
     run = STUDY.routing_timing()
-    rows = findings.routing(timed(run))
-    fgca, bra = (rows[rows["mechanism"] == name] for name in ("fgcan", "bran"))
-    assert [f"fgcan M={row.window:g} top={row.top}" for row in fgca.itertuples()] == list(fgca["label"])
-    assert [f"bran top={row.top}" for row in bra.itertuples()] == list(bra["label"])
+    rows = stats.routing(timed(run))
+    fgca, bra = (rows[rows["mechanism"] == name] for name in ("trunk_fgca", "trunk_bra"))
+    assert [f"trunk_fgca M={row.window:g} top={row.top}" for row in fgca.itertuples()] == list(fgca["label"])
+    assert [f"trunk_bra top={row.top}" for row in bra.itertuples()] == list(bra["label"])
     assert len(fgca) + len(bra) == len(run.networks) and bra["window"].isna().all()
 
 
 def test_sixteen_is_four_of_what_four_makes():
     records = [timed(run, run.sizes) for run in STUDY.scale_timing()]
-    rows = findings.scales(records).set_index(["model", "scale"])
+    rows = stats.scales(records).set_index(["model", "scale"])
     [four] = [record.run for record in records if record.run.scale == 4]
     first, second = four.sizes
     for n, model in enumerate(four.networks, 1):
@@ -653,29 +653,29 @@ def test_the_floor_is_the_higher_of_arithmetic_and_bytes():
     record = timed(STUDY.timing(), (16, 24), ceilings={"gflops_per_s": 100.0, "gib_per_s": 10.0})
     layers = record.profile["part"] == "non-local layers"
     record.profile.loc[layers, ["gflops", "moved_mib"]] = [1.0, 1024.0]
-    record.profile.loc[record.profile["label"] == "nlan", "gflops"] = 50.0
-    rows = findings.roofline(record).set_index("model")
+    record.profile.loc[record.profile["label"] == "trunk_nla", "gflops"] = 50.0
+    rows = stats.roofline(record).set_index("model")
     assert set(rows["size"]) == {24} and set(rows["part"]) == {"non-local layers"}
-    assert rows["floor_ms"].to_dict() == pytest.approx(dict.fromkeys(rows.index, 100) | {"nlan": 500})
+    assert rows["floor_ms"].to_dict() == pytest.approx(dict.fromkeys(rows.index, 100) | {"trunk_nla": 500})
     assert (rows["gflops_per_s"] == 100).all() and (rows["gib_per_s"] == 10).all()
 
 
 def test_limits_are_of_one_layer_of_each_model():
     record = Record(STUDY.limits(), Path("nowhere"))
     record.__dict__["limits"] = limited().drop(columns=["run"]).rename(columns={"model": "label"})
-    rows = findings.limits(record)
+    rows = stats.limits(record)
     assert rows["model"].tolist() == limited()["model"].tolist() and set(rows["run"]) == {record.run.hash}
-    growth = findings.growth(rows[rows["state"] == MEASURED]).set_index("model")
-    assert growth["sizes"].to_dict() == {"lcoan": 4, "nlan": 2, "bran": 3}
+    growth = stats.growth(rows[rows["state"] == MEASURED]).set_index("model")
+    assert growth["sizes"].to_dict() == {"lcoan": 4, "trunk_nla": 2, "trunk_bra": 3}
     assert growth["time_exponent"].to_dict() == pytest.approx(dict.fromkeys(growth.index, 0.5))
 
 
 def test_table_names_runs_and_marks_the_best(tmp_path):
-    table = findings.overview(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC)
-    html = findings.table(table, tmp_path, "overview", ["benchmark"]).to_html()
+    table = stats.overview(quality(TRAINED), costs(dict.fromkeys(TRAINED, 5.0)), BICUBIC)
+    html = stats.table(table, tmp_path, "overview", ["benchmark"]).to_html()
     written = pd.read_csv(tmp_path / "tables" / "overview.csv")
     assert len(written) == 2 * 4 and written["run"].notna().all()
-    assert written["run"][0] == findings.NO_RUN and written["model"][0] == "bicubic"
+    assert written["run"][0] == stats.NO_RUN and written["model"][0] == "bicubic"
     bold = re.search(r"((?:#T_\w+, ?)*#T_\w+) \{\s*font-weight: bold", html).group(1)
     rows = {int(row) for row, column in re.findall(r"row(\d+)_col(\d+)", bold) if column == "4"}
     best = table.reset_index(drop=True).groupby("benchmark")["psnr_y"].idxmax()
@@ -684,15 +684,15 @@ def test_table_names_runs_and_marks_the_best(tmp_path):
 
 def test_no_run_is_said_in_a_sentence():
     with pytest.raises(InputError, match="no run to show"):
-        findings.quality([])
+        stats.quality([])
 
 
 def test_view_in_words_and_panels():
-    assert findings.describe(example()).endswith(
+    assert stats.describe(example()).endswith(
         "sees 40 of 80 tokens; half of its weight lies on 20, at most 2.5 % on one."
     )
-    assert findings.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
-    figure = plots.attention([example_look(panels=slice(None)), example_look("nlan", panels=NONE)])
+    assert stats.describe(example(weights=False)).endswith("without softmax, so there are no weights.")
+    figure = plots.attention([example_look(panels=slice(None)), example_look("trunk_nla", panels=NONE)])
     words = [text.get_text().replace("\n", " ") for ax in figure.axes for text in ax.texts]
     assert {"LR, held-out: brick", "clusters", "sorted windows", "kernel", "−0.97 to 0.97"} <= set(words)
     assert words.count("SR, 30.00 dB (31.00 dB here)") == 2
@@ -727,6 +727,6 @@ def test_maps_that_are_large_are_drawn_smaller():
 
 
 def test_a_gallery_says_whether_networks_or_layers_differ():
-    for models, who in ((("lcoan", "nlan"), "networks"), (("lcoan", "lcoan", "nlan"), "layers")):
+    for models, who in ((("lcoan", "trunk_nla"), "networks"), (("lcoan", "lcoan", "trunk_nla"), "layers")):
         message = plots.gallery([example_look(model) for model in models]).get_suptitle()
         assert message.startswith(f"From one pixel {who} see")

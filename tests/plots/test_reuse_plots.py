@@ -6,9 +6,9 @@ import pytest
 from kept import ROOT, results
 from legible import faults
 
-from srlab.findings.reuse import gaps, mostly_query, told_by_maps, told_by_stand_ins
-from srlab.looking.reuse import ALONE, EVEN, NEXT, NEXT_BUT_ONE, OWN, SHARED, WEIGHTS
+from srlab.analysis.reuse import ALONE, EVEN, NEXT, NEXT_BUT_ONE, OWN, SHARED, WEIGHTS
 from srlab.plots.reuse import maps, reused
+from srlab.stats.reuse import gaps, mostly_query, told_by_maps, told_by_stand_ins
 
 TABLES = results() / "released-weights" / "tables"
 

@@ -37,8 +37,8 @@ def stirred(network):
 
 @pytest.fixture
 def trunk(tmp_path):
-    network = stirred(build("edsr_like", 2, 0, skip="bicubic", first="details", channels=12, groups=2, blocks=1))
-    save_network(tmp_path / "trunk.safetensors", network, "edsr_like", 2, {})
+    network = stirred(build("no_attention", 2, 0, skip="bicubic", first="details", channels=12, groups=2, blocks=1))
+    save_network(tmp_path / "trunk.safetensors", network, "no_attention", 2, {})
     return network, tmp_path / "trunk.safetensors"
 
 
@@ -49,10 +49,10 @@ def test_an_arm_begins_as_the_trunk_it_goes_on_from_bit_for_bit(trunk, name):
     lr = torch.rand(2, 3, 17, 14)
     assert torch.equal(arm(lr), network(lr))
     assert all(opened == 0 for opened in gates_of(arm).values())
-    assert len(gates_of(arm)) == (0 if name == "edsr_like" else 2)
+    assert len(gates_of(arm)) == (0 if name == "no_attention" else 2)
 
 
-@pytest.mark.parametrize("name", [name for name in ON_TRUNK if name != "edsr_like"])
+@pytest.mark.parametrize("name", [name for name in ON_TRUNK if name != "no_attention"])
 def test_its_gates_learn_from_the_first_step_on_and_open_they_let_all_through(trunk, name):
     _, file = trunk
     arm = start_from(build(name, 2, 5, skip="bicubic", gates="closed", **options_of(name)), file).train()
@@ -74,14 +74,14 @@ def options_of(name: str) -> dict:
 def test_another_trunk_is_refused(trunk):
     _, file = trunk
     with pytest.raises(InputError, match="does not fit Trunk"):
-        start_from(build("nlan", 2, 0, gates="closed", channels=8, groups=2, blocks=1), file)
+        start_from(build("trunk_nla", 2, 0, gates="closed", channels=8, groups=2, blocks=1), file)
 
 
 def test_only_the_trunk_has_gates():
     with pytest.raises(InputError, match="gates is 'closed'; model 'esc' is not on the trunk"):
         build("esc", 2, 0, gates="closed")
     with pytest.raises(InputError, match="gates is 'ajar'; allowed are published, closed"):
-        build("nlan", 2, 0, gates="ajar")
+        build("trunk_nla", 2, 0, gates="ajar")
 
 
 PROFILE = """
@@ -91,11 +91,11 @@ network: {channels: 8, groups: 2, blocks: 1, clusters: 4, window: 32}
 skip: bicubic
 training: {steps: 4, batch: 2, patch: 16, learning_rate: 1.0e-3, log_every: 2, checkpoint_every: 2}
 seeds: [0, 1]
-models: [edsr_like]
+models: [no_attention]
 branch:
   trunk: {steps: 6}
   training: {steps: 2, learning_rate: 5.0e-4}
-  models: [edsr_like, localn, lspn]
+  models: [no_attention, trunk_conv7, trunk_lsp]
   sides: [8]
 """
 
@@ -110,9 +110,20 @@ def study(tmp_path, monkeypatch) -> Study:
 
 def test_a_profile_asks_for_trunks_branches_and_runs_from_scratch_seed_by_seed(study):
     names = [run.slug for run in study.runs()]
-    of_one = ["edsr_like-x2", "edsr_like-branch-x2", "localn-branch-x2", "lspn-branch-x2", "windown-branch-x2"]
-    assert names == [f"{name}-seed{seed}" for seed in (0, 1) for name in [*of_one, "edsr_like-x2"]]
-    assert [study.label(run) for run in study.branches()[::2]] == ["edsr_like", "localn", "lspn", "windown side=8"]
+    of_one = [
+        "no_attention-x2",
+        "no_attention-branch-x2",
+        "trunk_conv7-branch-x2",
+        "trunk_lsp-branch-x2",
+        "trunk_window-branch-x2",
+    ]
+    assert names == [f"{name}-seed{seed}" for seed in (0, 1) for name in [*of_one, "no_attention-x2"]]
+    assert [study.label(run) for run in study.branches()[::2]] == [
+        "no_attention",
+        "trunk_conv7",
+        "trunk_lsp",
+        "trunk_window side=8",
+    ]
     assert [run.start_from for run in study.branches()[:2]] == [run.hash for run in study.trunks()]
     assert {run.budget.steps for run in study.trunks()} == {6} and study.branches()[0].budget.steps == 2
     # What a run from scratch is hashed by has nothing of it.
@@ -121,7 +132,7 @@ def test_a_profile_asks_for_trunks_branches_and_runs_from_scratch_seed_by_seed(s
 
 
 def test_a_branch_is_made_from_the_trunk_of_its_seed_and_says_so(study):
-    branch = next(run for run in study.branches() if run.network.model == "localn")
+    branch = next(run for run in study.branches() if run.network.model == "trunk_conv7")
     record = study.obtain(branch)
     trunk = study.record(study.trunks()[0])
     assert trunk.finished and record.finished
@@ -154,7 +165,7 @@ def test_a_profile_for_verdicts_begins_nothing_of_uncommitted_code(study, monkey
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("models: [edsr_like, esc]", "networks on the trunk, not esc"),
+        ("models: [no_attention, esc]", "networks on the trunk, not esc"),
         ("trunk: {stepz: 3}", "branch.trunk: key 'stepz' is unknown"),
     ],
 )
@@ -172,9 +183,9 @@ def test_a_wrong_branch_is_told_in_a_sentence(tmp_path, change, told):
 def test_profiles_for_verdicts_have_what_the_rules_compare(name):
     """Both controls, and both sides of every contrast, of at least as many seeds as a verdict needs."""
     profile, quality = load_profile(ROOT / "profiles" / f"{name}.yaml"), rules().quality
-    assert profile.committed and {quality.control, "localn"} < set(profile.branch.models)
+    assert profile.committed and {quality.control, "trunk_conv7"} < set(profile.branch.models)
     assert len(profile.seeds) >= quality.seeds
-    arms = {*profile.branch.models, *(f"windown side={side}" for side in profile.branch.sides)}
+    arms = {*profile.branch.models, *(f"trunk_window side={side}" for side in profile.branch.sides)}
     for claim in quality.claims.values():
         for contrast in claim.contrasts:
             trained = arms if contrast.experiment == "branched" else profile.models
@@ -187,8 +198,8 @@ def test_weights_of_the_first_seed_are_kept_for_a_clone_branches_too(study, tmp_
     for run in study.runs():
         study.obtain(run)
     names = [path.stem for path in study.export_weights()]
-    arms = ["edsr_like", "localn", "lspn", "windown-side-8"]
-    assert names == ["edsr_like", *(f"{arm}-branch" for arm in arms)]
+    arms = ["no_attention", "trunk_conv7", "trunk_lsp", "trunk_window-side-8"]
+    assert names == ["no_attention", *(f"{arm}-branch" for arm in arms)]
     (tmp_path / "results" / "reference").mkdir()
     study.folder.rename(tmp_path / "results" / "reference" / study.folder.name)
     clone = Study("branched", tmp_path)

@@ -20,7 +20,7 @@ PROFILE = {
     "seeds": [0],
     "network": {"channels": 8, "groups": 1, "blocks": 1, "clusters": 4, "window": 16},
     "training": {"steps": 6, "batch": 2, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-3},
-    "recall": {"training": {"steps": 4}, "models": ["edsr_like", "lcoan"], "variants": {"lcoan": {"clusters": [2]}}},
+    "recall": {"training": {"steps": 4}, "models": ["no_attention", "lcoan"], "variants": {"lcoan": {"clusters": [2]}}},
 }
 
 
@@ -43,7 +43,7 @@ def test_every_network_on_the_trunk_is_asked_if_none_is_named():
     default = {run.network.model for run in study.recalls()}
     assert default == set(trunk_networks())
     labels = {study.label(run) for run in study.recalls()}
-    assert {"lcoan clusters=4", "nlsn rounds=1", "windown side=8"} <= labels
+    assert {"lcoan clusters=4", "nlsn rounds=1", "trunk_window side=8"} <= labels
     assert all(run.settings == settings_hash() for run in study.recalls())
     seeds = {study.label(run): [] for run in study.recalls()}
     for run in study.recalls():

@@ -75,7 +75,7 @@ def test_the_hash_depends_on_everything_that_the_result_depends_on(study):
     assert run.hash == study.training("lcoan").hash
     assert run.hash == study.training("lcoan", clusters=study.profile.network["clusters"]).hash
     others = [
-        study.training("lspn"),
+        study.training("trunk_lsp"),
         study.training("lcoan", seed=1),
         study.training("lcoan", clusters=8),
         study.training("lcoan", photographs=4),
@@ -106,14 +106,14 @@ def test_sweeps_contain_what_they_promise(study):
         ("lcoan", "ema", 0.0),
         ("lcoan", "ema", 0.999),
     ]
-    assert [run.network.model for run in study.renewal_sweep()] == ["lspn", "lcoan", "lcoan"]
+    assert [run.network.model for run in study.renewal_sweep()] == ["trunk_lsp", "lcoan", "lcoan"]
     assert options(study.renewal_sweep()[1:], "renew_every") == [("lcoan", 1), ("lcoan", None)]
     assert options(study.unit_sweep(), "groups") == [
-        ("edsr_like", 1), ("edsr_like", 2), ("lcoan", 1), ("lcoan", 2),
+        ("no_attention", 1), ("no_attention", 2), ("lcoan", 1), ("lcoan", 2),
     ]  # fmt: skip
-    assert options(study.side_sweep(), "side") == [("windown", 8), ("windown", 16)]
+    assert options(study.side_sweep(), "side") == [("trunk_window", 8), ("trunk_window", 16)]
     assert [(run.network.model, run.photographs) for run in study.photograph_sweep()] == [
-        ("edsr_like", 4), ("edsr_like", None),
+        ("no_attention", 4), ("no_attention", None),
     ]  # fmt: skip
     hashes = {run.hash for run in study.trained()}
     for sweep in (
@@ -144,7 +144,7 @@ def test_a_run_on_fewer_photographs_trains_on_those(study, monkeypatch):
     trained_on = []
     monkeypatch.setattr(srlab.study.study, "make_training", lambda record, data, *_: trained_on.append(data))
     for photographs in (4, None):
-        study.obtain(study.training("edsr_like", photographs=photographs))
+        study.obtain(study.training("no_attention", photographs=photographs))
     few, every = trained_on
     assert len(few.train) == 4 and set(few.train) < set(every.train) and every == study.data
 
@@ -153,9 +153,9 @@ def test_a_run_on_fewer_photographs_trains_on_those(study, monkeypatch):
 def test_the_limits_run_records_how_far_each_layer_gets(study):
     """The last row of each is the largest input, or the first that failed."""
     run: LimitsRun = study.limits()
-    assert list(run.networks) == ["nlan", "lcoan", "bran"] and run.sizes == ((16, 16), (32, 32))
+    assert list(run.networks) == ["trunk_nla", "lcoan", "trunk_bra"] and run.sizes == ((16, 16), (32, 32))
     assert all(network.options["groups"] == 1 for network in run.networks.values())
-    one = run.model_copy(update={"networks": {"bran": run.networks["bran"]}, "limit_s": 60.0})
+    one = run.model_copy(update={"networks": {"trunk_bra": run.networks["trunk_bra"]}, "limit_s": 60.0})
     found = study.obtain(one).limits
     assert found.state.tolist() == ["measured", "measured"]
     assert found[["height", "width"]].values.tolist() == [[16, 16], [32, 32]]
@@ -175,8 +175,8 @@ def at_the_root(study, monkeypatch):
 
 
 def test_a_command_out_of_time_says_how_far_it_came_and_goes_on(at_the_root, monkeypatch):
-    study, only = at_the_root, ("--only", "edsr_like-*")
-    names = [run.name for run in study.runs() if run.name.startswith("edsr_like-")]
+    study, only = at_the_root, ("--only", "no_attention-*")
+    names = [run.name for run in study.runs() if run.name.startswith("no_attention-")]
     assert len(names) == 5
     with monkeypatch.context() as patch:  # the time ends while the first trains
         patch.setattr(srlab.study.study, "time_is_up", lambda deadline: False)
@@ -241,7 +241,7 @@ def test_a_run_is_made_once_and_its_record_holds_everything(study, monkeypatch):
 
 
 def test_a_record_without_its_weights_does_not_count(study):
-    record = study.obtain(study.training("edsr_like"))
+    record = study.obtain(study.training("no_attention"))
     assert study.record(record.run).finished
     (record.folder / "weights.safetensors").unlink()
     assert not study.record(record.run).finished
@@ -252,8 +252,8 @@ def test_a_record_from_elsewhere_tells_its_numbers_without_its_weights(study, mo
     """As one of ours that are committed does: it could not be made again on this machine."""
     monkeypatch.setenv("SRLAB_DEVICE", "another-processor")
     elsewhere = Study("smoke")
-    run = elsewhere.training("edsr_like")
-    made = study.obtain(study.training("edsr_like"))
+    run = elsewhere.training("no_attention")
+    made = study.obtain(study.training("no_attention"))
     shutil.copytree(made.folder, elsewhere.record(run).folder)
     (elsewhere.record(run).folder / "weights.safetensors").unlink()
     read = elsewhere.obtain(run)
@@ -283,7 +283,7 @@ def test_a_record_without_centroids_counts_and_says_so(study):
     """Of an earlier version, or of a network that learns none."""
     record = study.obtain(study.training("lcoan"))
     (record.folder / "centroids.safetensors").unlink()
-    for without in (record, study.obtain(study.training("edsr_like"))):
+    for without in (record, study.obtain(study.training("no_attention"))):
         assert without.finished and not without.kept_centroids
         with pytest.raises(InputError, match=rf"run {without.run.name} kept no centroids"):
             without.centroids()
@@ -302,7 +302,7 @@ def test_the_timing_run_measures_every_network_at_every_size(study):
     whole = table[table.part == "network"]
     assert set(whole.label) == {*study.profile.timing.models, "lcoan (stored)"}
     assert len(whole) == len(study.profile.timing.sizes) * whole.label.nunique()
-    assert "edsr_like" not in set(table[table.part == "non-local layers"].label)
+    assert "no_attention" not in set(table[table.part == "non-local layers"].label)
     assert (record.times.groupby(["label", "part", "size"]).size() == study.profile.timing.repeats).all()
 
 
@@ -331,7 +331,7 @@ def test_all_bad_files_are_reported_at_once_before_training(study, monkeypatch, 
     monkeypatch.setenv("SRLAB_DATA", str(tmp_path / "data"))
     mine = Study("smoke", ROOT)
     with pytest.raises(InputError) as caught:
-        mine.obtain(mine.training("edsr_like"))
+        mine.obtain(mine.training("no_attention"))
     assert all(name in str(caught.value) for name in ("a.png", "b.png", "c.png"))
 
 
@@ -352,7 +352,7 @@ def test_a_networks_own_options_go_before_those_of_all(study):
 def test_options_that_earlier_versions_did_not_know_are_named_only_where_they_are_set(study):
     """So that runs of the paper's k-means have the hash that they had before there was another."""
     assert not {"centroid_start", "empty_clusters"} & set(study.network("lcoan").options)
-    assert "sharing" not in study.network("nlan").options and "sharing" in study.network("lcoan").options
+    assert "sharing" not in study.network("trunk_nla").options and "sharing" in study.network("lcoan").options
     assert not {"processes", "limit_s", "limit_mib"} & set(study.timing().model_dump())
     run = study.training("lcoan", empty_clusters="reseed")
     assert run.hash != study.training("lcoan").hash
@@ -364,12 +364,17 @@ def test_claims_are_measured_in_fresh_processes_on_what_their_authors_publish_an
     assert {run.processes for run in runs.values()} == {study.profile.claims.processes} == {1}
     built = {label: each.build(2, 0) for run in runs.values() for label, each in run.networks.items()}
     layers = {label: network.non_local_layers() for label, network in built.items()}
-    assert [len(layers[label]) for label in ("lcoan", "lcoan (as published)", "nlan", "lspn")] == [10, 10, 1, 1]
-    for label in ("nlan", "lcoan"):
+    assert [len(layers[label]) for label in ("lcoan", "lcoan (as published)", "trunk_nla", "trunk_lsp")] == [
+        10,
+        10,
+        1,
+        1,
+    ]
+    for label in ("trunk_nla", "lcoan"):
         own, published = layers[label][0], layers[f"{label} (as published)"][0]
         assert (own.sharing, published.sharing) == ("recomputed", "stored")
-    assert layers["lspn (as published)"][0].sharing == "plain"
-    for label in ("nlsn", "fgcan", "bran", "hit_srf"):
+    assert layers["trunk_lsp (as published)"][0].sharing == "plain"
+    for label in ("nlsn", "trunk_fgca", "trunk_bra", "hit_srf"):
         published = {layer.backend for layer in layers[f"{label} (as published)"]}
         assert published == {"reference"} != {layer.backend for layer in layers[label]}
     assert layers["plain windows"][0].backend == "reference"

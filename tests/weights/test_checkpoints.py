@@ -44,7 +44,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "weights.safetensors"
-    save_network(path, build("lcoan", 2, **OPTIONS), "lspn", 2, OPTIONS)
+    save_network(path, build("lcoan", 2, **OPTIONS), "trunk_lsp", 2, OPTIONS)
     with pytest.raises(InputError, match=r"does not fit Trunk: missing: groups\.1\.attention\.match"):
         load_network(path)
     save_network(path, build("lcoan", 2, **OPTIONS), "lcoan", 2, {**OPTIONS, "clusters": 5})
@@ -158,7 +158,7 @@ def test_released_weights_of_another_network_or_scale_are_told_by_name(published
 def test_our_weights_of_another_network_or_scale_are_told_by_name(tmp_path):
     path = tmp_path / "weights.safetensors"
     save_network(path, build("lcoan", 2, **OPTIONS), "lcoan", 2, OPTIONS)
-    for asked, scale in (("lcoan", 4), ("lspn", 2), ("craft", 2)):
+    for asked, scale in (("lcoan", 4), ("trunk_lsp", 2), ("craft", 2)):
         with pytest.raises(InputError, match=rf"are of lcoan ×2, not {asked} ×{scale}$"):
             open_network(asked, path, scale)
 

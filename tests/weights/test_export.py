@@ -76,7 +76,7 @@ def test_a_file_that_makes_other_images_is_not_kept(onnxruntime, tmp_path, monke
     path.write_text("old")
     monkeypatch.setattr("srlab.weights.export._difference", lambda network, path: 0.5)
     with pytest.raises(InputError, match="not written, for its images differ by 0.5 from the network's"):
-        export_network(small("edsr_like").eval(), path, {})
+        export_network(small("no_attention").eval(), path, {})
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -103,11 +103,11 @@ def srlab(monkeypatch, capsys):
 def test_the_command_writes_a_file_that_says_what_it_is(onnxruntime, srlab, tmp_path):
     options = {"channels": 8, "groups": 1, "blocks": 1, "skip": "bicubic"}
     weights, path = tmp_path / "weights.safetensors", tmp_path / "folder" / "net.onnx"
-    save_network(weights, build("edsr_like", 2, seed=0, **options), "edsr_like", 2, options)
-    status, output, errors = srlab("export", "--model", "edsr_like", "--weights", weights, "--scale", 2, "-o", path)
+    save_network(weights, build("no_attention", 2, seed=0, **options), "no_attention", 2, options)
+    status, output, errors = srlab("export", "--model", "no_attention", "--weights", weights, "--scale", 2, "-o", path)
     assert status == 0 and errors == "" and output.startswith(f"{path}: by onnxruntime at most "), errors
     session = onnxruntime.InferenceSession(path)
-    assert session.get_modelmeta().custom_metadata_map | {"model": "edsr_like", "scale": "2"} == (
+    assert session.get_modelmeta().custom_metadata_map | {"model": "no_attention", "scale": "2"} == (
         session.get_modelmeta().custom_metadata_map
     )
     [lr], [sr] = session.get_inputs(), session.get_outputs()
@@ -119,9 +119,9 @@ def test_the_command_writes_a_file_that_says_what_it_is(onnxruntime, srlab, tmp_
     ("arguments", "told"),
     [
         (["--model", "nosuch", "-o", "net.onnx"], "model 'nosuch' is unknown; there are: "),
-        (["--model", "edsr_like", "-o", "net.pt"], "net.pt: a suffix of .onnx is expected, not '.pt'"),
-        (["--model", "edsr_like", "-o", "net.onnx"], "weights absent.safetensors: there is no such file"),
-        (["--model", "edsr_like", "--scale", "5", "-o", "net.onnx"], "scale is 5; allowed are 2, 3, 4, 8"),
+        (["--model", "no_attention", "-o", "net.pt"], "net.pt: a suffix of .onnx is expected, not '.pt'"),
+        (["--model", "no_attention", "-o", "net.onnx"], "weights absent.safetensors: there is no such file"),
+        (["--model", "no_attention", "--scale", "5", "-o", "net.onnx"], "scale is 5; allowed are 2, 3, 4, 8"),
     ],
 )
 def test_a_wrong_command_is_one_sentence(srlab, tmp_path, monkeypatch, arguments, told):

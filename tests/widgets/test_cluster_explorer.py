@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from matplotlib.backend_bases import MouseEvent
 
-from srlab.looking import centroids
-from srlab.looking.images import pair
-from srlab.looking.layers import trace
+from srlab.analysis import centroids
+from srlab.analysis.images import pair
+from srlab.analysis.layers import trace
 from srlab.widgets.cluster_explorer import ClusterExplorer
 
 
 @pytest.fixture(scope="module")
 def study(smoke_study):
-    for run in (smoke_study.training("lcoan"), smoke_study.training("lspn")):
+    for run in (smoke_study.training("lcoan"), smoke_study.training("trunk_lsp")):
         smoke_study.obtain(run)
     return smoke_study
 
@@ -90,10 +90,10 @@ def test_another_image_keeps_the_cluster(explorer):
 
 
 def test_another_network_and_layer(explorer, study):
-    explorer.network.value = "lspn, k = 4"
+    explorer.network.value = "trunk_lsp, k = 4"
     assert explorer.layer.options == ("groups.0.attention", "groups.1.attention")
     explorer.layer.index = 1
-    divided = expected(explorer, study.training("lspn"))
+    divided = expected(explorer, study.training("trunk_lsp"))
     assert np.array_equal(explorer.view.now.clusters, divided.clusters)
     assert set(explorer.view.drift["layer"]) == {"groups.1.attention"}
     explorer.network.value = "lcoan, k = 4"
@@ -110,24 +110,24 @@ def test_what_cannot_be_shown_is_explained(explorer):
 
 
 def test_a_run_that_kept_no_centroids_is_shown_by_those_it_has(study):
-    record = study.record(study.training("lspn"))
+    record = study.record(study.training("trunk_lsp"))
     kept = record.folder / "centroids.safetensors"
     aside = kept.rename(kept.with_suffix(".aside"))
     try:
         explorer = ClusterExplorer(study)
-        explorer.network.value = "lspn, k = 4"
+        explorer.network.value = "trunk_lsp, k = 4"
         assert explorer.step.options == (4,) and explorer.step.disabled
         assert "its drift was not recorded" in explorer.status.value
     finally:
         aside.rename(kept)
     again = ClusterExplorer(study)
-    again.network.value = "lspn, k = 4"
+    again.network.value = "trunk_lsp, k = 4"
     assert again.step.options == (1, 2, 4) and not again.step.disabled
     assert np.array_equal(again.view.now.clusters, explorer.view.now.clusters)
 
 
 def test_a_study_without_such_networks_says_so(study, monkeypatch):
-    monkeypatch.setattr(study, "trained", lambda: [study.training("edsr_like")])
+    monkeypatch.setattr(study, "trained", lambda: [study.training("no_attention")])
     assert "trains no network that learns centroids" in ClusterExplorer(study).status.value
 
 

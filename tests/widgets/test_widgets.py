@@ -5,9 +5,9 @@ import pytest
 import torch
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 
+from srlab.analysis import explore
 from srlab.data.images import write_png
 from srlab.errors import InputError
-from srlab.looking import explore
 from srlab.models import build
 from srlab.plots.maps import LR_PIXELS
 from srlab.weights.checkpoints import save_network
@@ -17,7 +17,7 @@ from srlab.widgets.network_choice import NONE
 
 @pytest.fixture(scope="module")
 def study(smoke_study):
-    for model in ("lcoan", "lspn"):  # not dense, which would be slow
+    for model in ("lcoan", "trunk_lsp"):  # not dense, which would be slow
         smoke_study.obtain(smoke_study.training(model))
     return smoke_study
 
@@ -48,11 +48,11 @@ def same(look, other):
 
 
 def test_it_starts_with_what_the_study_trained(explorer):
-    assert [choice.model.value for choice in explorer.choices] == ["lcoan", "lspn", NONE, NONE]
-    assert [look.title for look in explorer.looks] == ["lcoan", "lspn"]
+    assert [choice.model.value for choice in explorer.choices] == ["lcoan", "trunk_lsp", NONE, NONE]
+    assert [look.title for look in explorer.looks] == ["lcoan", "trunk_lsp"]
     assert all(same(look, expected(explorer, i)) for i, look in enumerate(explorer.looks))
     assert np.array_equal(drawn(explorer, 0), explorer.looks[0].view.picture)
-    assert "lcoan, LSP" in explorer.status.value and "lspn, LSP" in explorer.status.value
+    assert "lcoan, LSP" in explorer.status.value and "trunk_lsp, LSP" in explorer.status.value
     assert explorer.choices[0].layer.max == 2 and explorer.choices[0].turn.layout.display == "none"
 
 
@@ -105,7 +105,7 @@ def test_another_layer_network_and_round(explorer):
 
 
 def test_up_to_four_networks_side_by_side(explorer):
-    for choice, model in zip(explorer.choices[2:], ("fgcan", "windown"), strict=True):
+    for choice, model in zip(explorer.choices[2:], ("trunk_fgca", "trunk_window"), strict=True):
         choice.weights.value, choice.model.value = "untrained", model
     assert len(explorer.looks) == 4
     height = explorer.canvas.figure.get_figheight()
@@ -124,9 +124,9 @@ def test_another_image_starts_inside_it(explorer):
 
 
 def test_what_cannot_be_shown_is_explained(explorer):
-    explorer.choices[0].model.value = "nlan"
-    assert "nlan: run nlan" in explorer.status.value and "is not finished" in explorer.status.value
-    assert [look.title for look in explorer.looks] == ["lspn"]  # the other is still there
+    explorer.choices[0].model.value = "trunk_nla"
+    assert "trunk_nla: run trunk_nla" in explorer.status.value and "is not finished" in explorer.status.value
+    assert [look.title for look in explorer.looks] == ["trunk_lsp"]  # the other is still there
     explorer.choices[0].weights.value = "/nosuch.pth"
     assert "there is no such file" in explorer.status.value
     explorer.choices[1].model.value = NONE
@@ -171,7 +171,7 @@ def test_a_file_of_the_studys_scale_stands_beside_its_networks(explorer, release
     drawings = []
     monkeypatch.setattr("srlab.plots.attention", lambda looks, figure: drawings.append(len(looks)))
     explorer.choices[3].weights.value = str(released / "small.safetensors")
-    assert [look.model for look in explorer.looks] == ["lcoan", "lspn", "elan_light"]
+    assert [look.model for look in explorer.looks] == ["lcoan", "trunk_lsp", "elan_light"]
     assert drawings == [3]  # once, though network and layers changed too
     explorer.scale.value = 4  # by hand: the file stays what it is
     assert "are of elan_light ×2, not elan_light ×4" in explorer.status.value and not explorer.looks
@@ -193,14 +193,14 @@ def test_weights_from_ones_own_computer(explorer, released, study):
 def test_files_that_cannot_be_looked_into_are_told_in_a_sentence(explorer, tmp_path, monkeypatch):
     upload(explorer.choices[0].file, "broken.pth", b"no weights")
     assert "broken.pth: refused, it holds more than tensors or is no .pth file" in explorer.status.value
-    assert [look.title for look in explorer.looks] == ["lspn"]
+    assert [look.title for look in explorer.looks] == ["trunk_lsp"]
     monkeypatch.setattr("srlab.weights.identify.identify", lambda path: ("craft", 4))
     upload(explorer.choices[0].file, "craft.pth", b"weights of another kind")
     told = "craft.pth are of craft ×4, whose layers cannot be looked into here"
     assert told in explorer.status.value and explorer.status.value.count("<b>") == 1
     assert explorer.choices[0].model.value == "lcoan" and explorer.scale.value == 2
     explorer.choices[0].weights.value = "trained"
-    assert [look.title for look in explorer.looks] == ["lcoan", "lspn"] and told not in explorer.status.value
+    assert [look.title for look in explorer.looks] == ["lcoan", "trunk_lsp"] and told not in explorer.status.value
     with pytest.raises(InputError, match="no such folder"):
         Explorer(explorer.study, tmp_path / "nosuch")
 
@@ -249,7 +249,7 @@ def test_a_receptive_field_when_asked(explorer):
 
 
 def test_traces_are_kept(explorer, monkeypatch):
-    monkeypatch.setattr("srlab.looking.explore.trace", lambda *_: pytest.fail("traced again"))
+    monkeypatch.setattr("srlab.analysis.explore.trace", lambda *_: pytest.fail("traced again"))
     explorer.row.value += 1
     explorer.choices[0].layer.value = 2
 

@@ -1,0 +1,220 @@
+"""All that there is to draw of one query, for any mechanism: weights, what is seen, what is particular."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from itertools import product
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from srlab.analysis.images import picture
+from srlab.analysis.layers import LayerTrace, attention_row, magnitudes, seen
+from srlab.analysis.sorting import clusters, windows
+from srlab.attention import Pattern, RoutedWindows, SortedWindows
+from srlab.attention.conv_attn import KernelPattern
+from srlab.attention.gmsa import MultiscalePattern
+from srlab.attention.scc import CorrelationPattern
+from srlab.attention.window import WindowPattern
+from srlab.attention.window_grid import WindowGrid
+from srlab.errors import InputError
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Tokens in groups, clusters or hash buckets, of which the query is in one."""
+
+    title: str
+    labels: Int[np.ndarray, "h w"]
+    own: int
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Which of the query's windows of the sorted sequence each token is in: UNSEEN, PREVIOUS, OWN or NEXT."""
+
+    title: str
+    labels: Int[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The window of the query, and the windows that it chose, the best first: (top, left, height, width)."""
+
+    title: str
+    query: Box
+    keys: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Numbers on the image's pixels (NaN: none), or a kernel's, which lie on no pixels.
+
+    `signed` numbers are shown around zero, others from zero to the largest. `logarithmic` spans four decades.
+    """
+
+    title: str
+    values: Float[np.ndarray, "_h _w"]
+    on_image: bool
+    signed: bool = False
+    logarithmic: bool = False
+
+
+Panel = Groups | Windows | Boxes | Values
+
+
+@dataclass(frozen=True)
+class View:
+    """All that there is to draw of one query: `view` makes it.
+
+    Attributes
+    ----------
+    layer : str
+        Mechanism and name of the layer.
+    row, col : int
+        The query's pixel.
+    picture : UInt8[np.ndarray, "h w 3"]
+        The LR image.
+    weights : Float[np.ndarray, "h w"], optional
+        Weight of each key; they sum to one, less what lies beyond the image in a network that fills it up first. None
+        for SCC, which has no weights.
+    seen : Int[np.ndarray, "h w"]
+        How many times the query sees each key; 0 is never.
+    panels : tuple of Panel
+        What is particular to the mechanism.
+    """
+
+    layer: str
+    row: int
+    col: int
+    picture: UInt8[np.ndarray, "h w 3"]
+    weights: Float[np.ndarray, "h w"] | None
+    seen: Int[np.ndarray, "h w"]
+    panels: tuple[Panel, ...]
+
+
+def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, turn: int = 0) -> View:
+    """All that there is to draw of the query at a pixel.
+
+    Parameters
+    ----------
+    layer : LayerTrace
+    lr : UInt8[Tensor, "3 h w"]
+        The image that was traced.
+    row, col : int
+    turn : int
+        Which round of sorting to show, from 0, where the layer has several.
+
+    Raises
+    ------
+    InputError
+        If the pixel is not in the map, or the layer has no such round.
+    """
+    if not 0 <= turn < layer.rounds:
+        raise InputError(f"round {turn + 1}: {layer.mechanism} has rounds 1 to {layer.rounds}")
+    has_weights = not isinstance(layer.pattern, CorrelationPattern)
+    on_image = slice(lr.shape[1]), slice(lr.shape[2])
+    return View(
+        layer=f"{layer.mechanism}, {layer.name}",
+        row=row,
+        col=col,
+        picture=picture(lr),
+        weights=attention_row(layer, row, col)[on_image] if has_weights else None,
+        seen=seen(layer, row, col)[on_image],
+        panels=tuple(panels(layer.pattern, layer, row, col, turn)),
+    )
+
+
+@singledispatch
+def panels(pattern: Pattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    """What is particular to a mechanism, for the query at a pixel; nothing where it sees all there is."""
+    return []
+
+
+@panels.register
+def _(pattern: SortedWindows, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    of_round = f", round {turn + 1} of {layer.rounds}" if layer.rounds > 1 else ""
+    labels = clusters(layer, turn)
+    what = "hash buckets" if layer.mechanism == "NLSA" else "clusters"
+    return [
+        Groups(what + of_round, labels, int(labels[row, col])),
+        Windows("sorted windows" + of_round, windows(layer, row, col, turn)),
+    ]
+
+
+@panels.register
+def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    box = _box(pattern.grid, pattern.grid.place(layer.query(row, col), pattern.queries.device)[0].item())
+    shown: list[Panel] = [Boxes("window", box, ())]
+    if layer.layer.position is not None:
+        shown.append(Values("position bias, mean of heads", _bias(layer, row, col), True, signed=True))
+    return shown
+
+
+def _bias(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
+    """The position bias of the query's window, where it lies on the map; NaN elsewhere."""
+    grid, position = layer.pattern.grid, layer.layer.position
+    window, place = grid.place(layer.query(row, col), layer.pattern.queries.device)
+    with torch.inference_mode():
+        held = position()
+        of_query = held[:, place[0]] if torch.is_tensor(held) else (held[0][:, place] @ held[1].mT)[:, 0]
+        bias = of_query.mean(0).unflatten(0, grid.window).cpu().numpy()
+    top, left, _, _ = _box(grid, window.item())
+    whole = np.full((layer.height, layer.width), np.nan, bias.dtype)
+    inside = whole[top : top + grid.window[0], left : left + grid.window[1]]
+    inside[:] = bias[: inside.shape[0], : inside.shape[1]]
+    return whole
+
+
+def _box(grid: WindowGrid, window: int) -> Box:
+    height, width = grid.window
+    return window // grid.shape[1] * height, window % grid.shape[1] * width, height, width
+
+
+@panels.register
+def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    window, _ = pattern.grid.place(layer.query(row, col), pattern.device)
+    return [Boxes("window", _box(pattern.grid, window.item()), ())]
+
+
+@panels.register
+def _(pattern: MultiscalePattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    return [_of_side(pattern, side, row, col) for side in pattern.windows.sides]
+
+
+def _of_side(pattern: MultiscalePattern, side: int, row: int, col: int) -> Boxes:
+    """The window of a pixel; where a shifted one goes on at the opposite edge, its part there as if chosen."""
+    spans = []
+    for place, length in zip((row, col), pattern.windows.filled, strict=True):
+        shift = side // 2 if pattern.windows.shifted else 0
+        start = ((place - shift) // side * side + shift) % length
+        across = start + side - length
+        parts = [(start, side)] if across <= 0 else [(start, side - across), (0, across)]
+        spans.append(sorted(parts, key=lambda part: not part[0] <= place < sum(part)))  # the pixel's own first
+    own, *others = ((top, left, height, width) for (top, height), (left, width) in product(*spans))
+    return Boxes(f"{side}×{side} window", own, tuple(others))
+
+
+@panels.register
+def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    grid = pattern.grid
+    window = row // grid.window[0] * grid.shape[1] + col // grid.window[1]
+    chosen = tuple(_box(grid, key) for key in pattern.routes[0, window].tolist())
+    return [Boxes(f"window and its {len(chosen)} chosen", _box(grid, window), chosen)]
+
+
+@panels.register
+def _(pattern: KernelPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+    large, dynamic, _ = magnitudes(layer)
+    size = len(large)
+    if layer.small is None:
+        return [Values(f"kernel, {size}×{size}", large, on_image=False)]
+    return [
+        Values(f"shared kernel, {size}×{size}", large, on_image=False),
+        Values("this image's kernel, 3×3", dynamic, on_image=False),
+    ]

@@ -58,7 +58,7 @@ def readable(colour: str) -> str:
     return to_hex(rgb)
 
 
-def _luminance(rgb: Float[np.ndarray, 3]) -> float:
+def _luminance(rgb: Float[np.ndarray, " 3"]) -> float:
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 

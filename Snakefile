@@ -1,7 +1,7 @@
 # The study as a graph: runs, then the notebooks that read them, then the page that links all.
 # `bash run_all.sh PROFILE` is the door to it; its further arguments come here.
 from srlab.measure.devices import device_slug
-from srlab.report import pages_of
+from srlab.report.pages import pages_of
 from srlab.study import Study
 
 PROFILE = config["profile"]
@@ -22,7 +22,7 @@ rule all:
         STUDY.folder / "explorer.html",
         # All that leads there too, so that whatever of it is missing is made again.
         [STUDY.record(run).files for run in STUDY.runs()],
-        [page.outputs(STUDY) for page in PAGES],
+        [page.outputs for page in PAGES],
 
 
 for run in STUDY.runs():
@@ -34,7 +34,7 @@ for run in STUDY.runs():
             STUDY.record(run).files,
         params:
             name=run.name,
-        threads: TRAINING_THREADS if run.kind in ("training", "recall") else THREADS
+        threads: TRAINING_THREADS if run.trains else THREADS
         priority: 1  # runs first, then notebooks side by side
         shell:
             "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
@@ -46,10 +46,10 @@ for page in PAGES:
         name:
             f"notebook {page.name}"
         input:
-            page.source(STUDY),
-            [STUDY.record(run).folder / "run.json" for run in page.runs(STUDY)],
+            page.source,
+            [STUDY.record(run).folder / "run.json" for run in page.runs],
         output:
-            page.outputs(STUDY),
+            page.outputs,
         params:
             name=page.name,
         shell:
@@ -60,7 +60,7 @@ rule explorer:
     name:
         "explorer"
     input:
-        [page.outputs(STUDY) for page in PAGES],
+        [page.outputs for page in PAGES],
     output:
         STUDY.folder / "explorer.html",
     shell:
@@ -71,7 +71,7 @@ rule index:
     name:
         "index"
     input:
-        [page.outputs(STUDY) for page in PAGES],
+        [page.outputs for page in PAGES],
         STUDY.folder / "explorer.html",
     output:
         STUDY.folder / "index.html",

@@ -24,9 +24,9 @@ for command in (
     study.index,
     study.explorer,
     study.train,
-    study.claims,
-    study.plan,
-    study.readme,
+    study.redraw,
+    study.pack,
+    study.trace,
     measure.evaluate,
     measure.table,
     pictures.upscale,
@@ -36,7 +36,6 @@ for command in (
     measure.models,
 ):
     app.command()(command)
-app.command(context_settings={"ignore_unknown_options": True})(study.trace)  # -0.05 is a number
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.add_typer(field.app, name="field")

@@ -8,8 +8,12 @@ from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO
 
 from srlab.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -91,3 +95,20 @@ def checksum(path: Path) -> str:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+#: Columns of text, in which "NA" or "0801" is a name.
+TEXT = ("name", "model", "arm", "against", "benchmark", "dataset", "label", "run", "run_reference", "way", "recipe")
+
+
+def read_table(source: Path | BinaryIO) -> pd.DataFrame:
+    """Read a CSV file of ours: names are text, and only empty cells are missing."""
+    import pandas as pd
+
+    text = dict.fromkeys(TEXT, str)
+    return pd.read_csv(source, dtype=text, keep_default_na=False, na_values=[""])
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a data frame as CSV, as a whole."""
+    write_text(path, frame.to_csv(index=False))

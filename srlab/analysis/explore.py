@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from srlab.analysis.attribution import diffusion_index, local_attribution
 from srlab.analysis.images import SIDE, centre, corners, differ, pair, picture
 from srlab.analysis.layers import LayerTrace, receptive_field, trace
-from srlab.analysis.recall import RecallRef, recall_refs
+from srlab.analysis.images import TaskImage as RecallRef
 from srlab.analysis.views import Values, View, view
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError

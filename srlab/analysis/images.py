@@ -13,13 +13,17 @@ from skimage.feature import corner_peaks, corner_shi_tomasi
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from srlab.analysis.recall import RecallRef
 from srlab.data.resize import downscale, modcrop
 from srlab.data.sources import ImageRef
 from srlab.errors import InputError
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import luma
 
+class TaskImage(ImageRef):
+    """An image of a chapter's own task; stub until merged."""
+
+
+RecallRef = TaskImage
 #: Largest side, in LR pixels, of what is shown of an image: dense attention takes the square of its area.
 SIDE = 128
 

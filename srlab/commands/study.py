@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,21 +60,36 @@ def seconds(duration: str) -> float:
     return total
 
 
-def trace(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="HASH|NUMBER|TABLE:ROW",
-            help="A run's hash, of which four digits may do; a number as printed, e.g. +0.053, 36.85, '83 %', 5.71×; "
-            "or a row of a table, e.g. comparison_gains:3.",
-        ),
-    ],
-    profile: Annotated[str | None, typer.Option(help="Look only in the results of this profile.")] = None,
-) -> None:
-    """Print where something came from: tables and rows, runs, what went into them, code and machine."""
-    from srlab.report import tracing
+def trace(digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")]) -> None:
+    """Print the config, code, machine and tables of a run."""
+    from srlab.report.trace import trace as describe
 
-    typer.echo(tracing.trace(what, profile))
+    typer.echo(describe(digits))
+
+
+def redraw(
+    study: Annotated[Path, typer.Argument(help="A results folder, e.g. results/reference/quick-intel-xeon.")],
+) -> None:
+    """Make figures and answers of a results folder anew from its tables."""
+    from srlab.errors import InputError
+    from srlab.study.chapter import redraw as draw
+
+    if not (study / "tables").is_dir():
+        raise InputError(f"{study}: no folder tables/ in it; a results folder is expected")
+    for file in draw(study):
+        typer.echo(file)
+
+
+def pack(
+    study: Annotated[Path, typer.Argument(help="A results folder, e.g. results/quick-amd-epyc.")],
+) -> None:
+    """Pack the records of a results folder into runs.zip, to commit them."""
+    from srlab.errors import InputError
+    from srlab.study.records import pack as write
+
+    if not (study / "runs").is_dir():
+        raise InputError(f"{study}: no folder runs/ in it; a results folder is expected")
+    typer.echo(write(study))
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:
@@ -96,16 +111,16 @@ def notebook(
 
 
 def index(profile: ProfileName = "quick") -> None:
-    """Write the page that shows a profile's main figures and links everything else, and the report.
+    """Write the page with a profile's questions and answers, and the report.
 
     Beside them: the networks of the first seed, in half precision, in weights/.
     """
-    from srlab.report.index import write_index
-    from srlab.report.report import write_report
+    from srlab.report.index import write_index, write_report
+    from srlab.study.exported import export_weights
     from srlab.study.study import Study
 
     study = Study(profile)
-    study.export_weights()
+    export_weights(study)
     typer.echo(write_report(study))
     typer.echo(write_index(study))
 
@@ -116,54 +131,6 @@ def explorer(profile: ProfileName = "quick") -> None:
     from srlab.study.study import Study
 
     typer.echo(write_explorer(Study(profile)))
-
-
-def claims(profile: ProfileName = "night") -> None:
-    """Print the papers' claims and what a profile measured of them, as a Markdown table.
-
-    Until it was run here, what the reference measured.
-    """
-    import pandas as pd
-
-    from srlab.errors import InputError
-    from srlab.stats.tables import claims_markdown
-    from srlab.study.study import Study
-
-    study = Study(profile)
-    paths = [folder / "tables" / "claims.csv" for folder in (study.folder, study.reference) if folder]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise InputError(f"{paths[0]}: no such table; `srlab notebook claims --profile {profile}` writes it")
-    typer.echo(f"From {path}:\n", err=True)
-    typer.echo(claims_markdown(pd.read_csv(path)), nl=False)
-
-
-def plan(
-    profile: ProfileName = "cpu",
-    half_width: Annotated[
-        float, typer.Option(min=0.001, help="Of the intervals that are wanted, all at once, dB.")
-    ] = 0.05,
-    cores: Annotated[int | None, typer.Option(min=1, help="Of the machine that trains; this one's by default.")] = None,
-) -> None:
-    """Print how many seeds tell a profile's networks apart, and how long they take, as Markdown tables.
-
-    From the runs that it has; where it has none, from those of its networks in the reference.
-    """
-    from srlab.stats.power import markdown, plans
-    from srlab.study.study import Study
-
-    cores = cores or os.cpu_count() or 1
-    found = plans(Study(profile), half_width)
-    typer.echo("\n".join(markdown(plan, half_width, cores) for plan in found), nl=False)
-
-
-def readme(profile: ProfileName = "cpu") -> None:
-    """Print the findings of a profile as README shows them: those of the reference, or else your own."""
-    from srlab.report.readme import findings_block
-    from srlab.study.study import Study
-
-    study = Study(profile)
-    typer.echo(findings_block(study.reference or study.folder, study.root, profile), nl=False)
 
 
 def train(
@@ -181,6 +148,6 @@ def train(
     record = study.obtain(study.training(model, seed, **parse(options)), devices)
     if not first_process():
         return
-    last = record.curve.iloc[-1]
+    last = record.table("curve").iloc[-1]
     typer.echo(f"{record.run.name}: step {last.step:.0f}, loss {last.loss:.4f}; record in {record.folder}")
-    typer.echo(record.images.groupby("benchmark")[["psnr_y", "ssim_y"]].mean().round(4).to_string())
+    typer.echo(record.table("images").groupby("benchmark")[["psnr_y", "ssim_y"]].mean().round(4).to_string())

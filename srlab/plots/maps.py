@@ -17,7 +17,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from srlab.analysis.explore import Look
 from srlab.analysis.views import Boxes, Groups, Values, View, Windows
-from srlab.plots.labels import SMALL
+from srlab.plots.text import SMALL
 from srlab.plots.style import DOUBLE, HOUSE, bare
 
 Rectangle4 = tuple[float, float, float, float]  # left, bottom, width, height, as shares of a figure's

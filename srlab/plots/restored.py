@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
 from srlab.analysis.images import Part
-from srlab.plots.labels import SMALL, tell
+from srlab.plots.text import SMALL, caption
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 
 #: Of the box on a whole image.
@@ -33,7 +33,7 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]],
     ----------
     rows : sequence of sequence of (str, array)
     message, note : str
-        What stands above and below; see `srlab.plots.labels.tell`.
+        What stands above and below; see `srlab.plots.text.tell`.
     """
     columns = max(map(len, rows))
     if columns > 5:
@@ -53,7 +53,7 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]],
             ax.grid(visible=False)
             ax.set_anchor("N")
             ax.set_xlabel(words, fontsize=SMALL)
-    tell(figure, message, note)
+    caption(figure, message, note)
     return figure
 
 
@@ -74,7 +74,7 @@ def crops(most: Part, least: Part, scale: int) -> Figure:
     figure.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     for band, part in zip(figure.subfigures(2, 1), (most, least), strict=True):
         _part(band, part, lines, columns)
-    tell(
+    caption(
         figure,
         f"Networks are {most.spread:.2g} of 255 levels apart where they differ most, and gain {_gained(most)} over bicubic; "
         f"where least, {least.spread:.2g}",

@@ -1,16 +1,15 @@
-"""What a person reads: notebooks, the index and the report, and where a number on them came from."""
+"""Pages: executed notebooks, the index, the report, the explorer, and the trace of a run."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "catalogue": ["PAGES", "Page", "pages_of"],
         "code": ["code"],
         "explorer": ["write_explorer"],
-        "index": ["write_index"],
+        "index": ["write_index", "write_report"],
         "notebooks": ["execute"],
-        "report": ["write_report"],
-        "tracing": ["describe", "find_runs", "trace"],
+        "pages": ["pages_of"],
+        "trace": ["trace"],
     },
 )

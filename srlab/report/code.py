@@ -1,4 +1,4 @@
-"""Key lines of a mechanism, as they run, to read in the notebook that is about it."""
+"""Show key lines of a mechanism in the notebook about it."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from IPython.display import Code
 
 
 def code(*parts: Callable) -> Code:
-    """The source of functions and methods, one below the other."""
+    """Return the source of functions and methods, in this order."""
     return Code("\n\n".join(dedent(inspect.getsource(part)).rstrip() for part in parts), language="python")

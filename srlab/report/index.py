@@ -1,23 +1,27 @@
-"""The index: the door to a study's results."""
+"""The index and the report of a study: its questions and answers, with figures, machines and runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import Markup
+import pandas as pd
+from markupsafe import Markup, escape
 
-from srlab import stats
-from srlab.files import write_text
-from srlab.report import opening
-from srlab.report.catalogue import Page, pages_of
+from srlab.files import read_table, write_table, write_text
+from srlab.report.figures import inlined
+from srlab.report.pages import Page, pages_of
 from srlab.report.templates import fill
 from srlab.report.texts import html, texts
+from srlab.stats.intervals import SEEDS
+from srlab.stats.tables import styled
+from srlab.stats.words import count
 from srlab.study.records import Record, records_in
 from srlab.study.study import Study
 
 
 def write_index(study: Study) -> Path:
-    """Write the page that says what this is and what it found, and leads to everything else.
+    """Write the page that states the questions and the beginning of each answer, and links everything else.
 
     Returns
     -------
@@ -25,52 +29,165 @@ def write_index(study: Study) -> Path:
         `index.html` in the study's folder.
     """
     records = study.finished_records()
-    found = opening.found(study, "figures/{}.png".format)
+    pages = pages_of(study)
     path = study.folder / "index.html"
     page = fill(
         "index.html",
         study=study,
-        scope=opening.scope(study, records),
-        machines=opening.machines(records),
-        found=found,
-        picture=next((finding for finding in found if finding["caption"]), None),
-        chapters=[_chapter(study, page) for page in pages_of(study)],
+        scope=_scope(study, records),
+        machines=_machines(records),
+        pages=[_opening(page) for page in pages],
+        picture=next((name for page in pages for name in page.figures), None),
         explorer=(study.folder / "explorer.html").is_file(),
-        elsewhere=_elsewhere(study, records),
+        elsewhere=_elsewhere(study),
         records=records,
     )
     write_text(path, page)
     return path
 
 
-def _chapter(study: Study, page: Page) -> dict:
-    """A page's question, and the notebook: rendered, where that is there and stays there."""
-    rendered = page.executed(study).with_suffix(".html")
-    notebook = rendered if rendered.is_file() and not study.kept else page.executed(study)
+def write_report(study: Study) -> Path:
+    """Write the self-contained page with every answer and figure; tables and notebooks beside it are linked.
+
+    Returns
+    -------
+    Path
+        `report.html` in the study's folder.
+
+    Raises
+    ------
+    InputError
+        If a run is missing.
+    """
+    records = study.finished_records()
+    conventions = [record.facts["convention"] for record in records if "convention" in record.facts]
+    path = study.folder / "report.html"
+    page = fill(
+        "report.html",
+        study=study,
+        scope=_scope(study, records),
+        chapters=[_chapter(page) for page in pages_of(study) if page.chapter],
+        budgets=_budgets(study),
+        convention=conventions[0] if conventions else None,
+        machines=_machines(records),
+    )
+    write_text(path, page)
+    return path
+
+
+def _opening(page: Page) -> dict:
+    """Return a page with the first paragraph of its answer."""
+    rendered = page.executed.with_suffix(".html")
+    notebook = rendered if rendered.is_file() else page.executed
+    answered = page.answer is not None and page.answer.is_file()
+    answer = page.answer.read_text(encoding="utf-8").split("\n\n")[0] if answered else ""
     return {
         "page": page,
-        "asked": html(texts(page.source(study)).asked),
-        "notebook": notebook.relative_to(study.folder).as_posix(),
+        "answer": html(answer or texts(page.source).asked),
+        "notebook": notebook.relative_to(page.study.folder).as_posix(),
     }
 
 
-def _elsewhere(study: Study, records: list[Record]) -> dict | None:
-    """How costs of the compared networks differ from the reference's; None without one to compare with.
+def _chapter(page: Page) -> dict:
+    """Return a chapter's question, answer, figures with captions, and tables of differences."""
+    said, folder = texts(page.source), page.study.folder
+    figures = []
+    for name in page.figures:
+        caption = said.captions.get(name, "")
+        shown = inlined(folder / "figures", name, escape(caption or page.title))
+        figures.append({"name": name, "caption": html(caption), **shown._asdict()})
+    tables = sorted(file.stem for file in (folder / "tables").glob(f"{page.chapter.name}*.csv"))
+    return {
+        "page": page,
+        "asked": html(said.asked),
+        "answer": html(page.answer.read_text(encoding="utf-8")) if page.answer.is_file() else "",
+        "figures": figures,
+        "tables": tables,
+        "differences": [_shown(folder, name) for name in tables if name.endswith("gains")],
+        "measured": html(said.measured),
+    }
 
-    The table is written into the study's tables, too.
-    """
-    if study.profile.timing is None:
-        return None
+
+def _shown(folder: Path, name: str) -> Markup:
+    return Markup(styled(read_table(folder / "tables" / f"{name}.csv")).to_html(table_uuid=name))
+
+
+def _scope(study: Study, records: Sequence[Record]) -> list[str]:
+    """List scale, seeds, images and machines in words."""
+    profile = study.profile
+    words = [f"×{profile.scale}", count(len(profile.seeds), "seed")]
+    if any(hasattr(record.run, "benchmarks") for record in records):
+        images = ", ".join(f"{name} ({len(refs)})" for name, refs in study.data.benchmarks.items())
+        words += [count(len(study.data.train), "training photograph"), f"test images: {images}"]
+    words += sorted({record.facts["environment"]["name"] for record in records})
+    if len(profile.seeds) < SEEDS:
+        words.append(f"fewer than {SEEDS} seeds, so no verdict on quality")
+    return words
+
+
+def _machines(records: Sequence[Record]) -> list[str]:
+    """List the machines and the code that made the runs."""
+    on = sorted({tuple(record.facts["environment"][key] for key in ("name", "threads", "torch")) for record in records})
+    commits = sorted({record.facts["environment"]["commit"] for record in records})
+    words = [f"{name}, {count(threads, 'thread')}, torch {torch}" for name, threads, torch in on]
+    return [*words, f"code at {', '.join(commits)}"]
+
+
+def _budgets(study: Study) -> list[str]:
+    """List the length of each kind of training in words."""
+    profile = study.profile
+    kinds = {"From scratch": profile.training if profile.models else None}
+    if profile.branch:
+        kinds["Trunks"] = profile.budget(**profile.branch.trunk)
+        kinds["Branches from them"] = profile.budget(**profile.branch.training)
+    return [
+        f"{kind}: {budget.steps:,} steps of {budget.batch} × {budget.patch}×{budget.patch} LR pixels"
+        for kind, budget in kinds.items()
+        if budget
+    ]
+
+
+# --- costs beside the reference's -------------------------------------------------------------------------------------
+
+
+def _elsewhere(study: Study) -> dict | None:
+    """Compare the costs of the compared networks with the reference's; None without one. The table is written too."""
     run = study.costs()
-    own = [record for record in records if record.run == run]
-    theirs = records_in(study.reference, f"{run.slug}-*") if study.reference else []
-    if not (own and theirs):
+    theirs = records_in(study.reference, f"{run.slug}-*") if run and study.reference else []
+    if not theirs or not study.has(own := study.record(run)):
         return None
-    costs = stats.elsewhere(own[0], theirs[0])
+    costs = costs_elsewhere(own, theirs[0])
     costs = costs[costs["network"].isin(study.profile.models)]
     if costs.empty:
         return None
     name = "costs_elsewhere"
-    table = Markup(stats.table(costs, study.folder, name).to_html(table_uuid=name))
-    here, there = own[0].facts["environment"], theirs[0].facts["environment"]
-    return {"name": name, "table": table, "here": here, "there": there}
+    write_table(study.folder / "tables" / f"{name}.csv", costs)
+    here, there = own.facts["environment"], theirs[0].facts["environment"]
+    return {"name": name, "table": Markup(styled(costs).to_html(table_uuid=name)), "here": here, "there": there}
+
+
+def costs_elsewhere(record: Record, other: Record) -> pd.DataFrame:
+    """Compare two machines' measurements of equal networks on equal inputs.
+
+    Returns
+    -------
+    DataFrame
+        network, size, here_ms, other_ms, time_ratio (here / other), here_mib, other_mib, run (both).
+    """
+    networks = record.run.networks
+    same = [label for label in networks if networks[label] == other.run.networks.get(label)]
+    tables = [each.table("profile") for each in (record, other)]
+    here, there = (rows[rows["label"].isin(same) & (rows["part"] == "network")] for rows in tables)
+    both = here.merge(there, on=["label", "size"], suffixes=("", "_other"))
+    return pd.DataFrame(
+        {
+            "network": both["label"],
+            "size": both["size"],
+            "here_ms": both["median_ms"],
+            "other_ms": both["median_ms_other"],
+            "time_ratio": both["median_ms"] / both["median_ms_other"],
+            "here_mib": both["peak_mib"],
+            "other_mib": both["peak_mib_other"],
+            "run": f"{record.run.hash} {other.run.hash}",
+        }
+    )

@@ -1,15 +1,15 @@
-"""What a notebook says in words: what it asks, how that is measured, and what stands under each of its figures."""
+"""The words of a notebook: its title, question and measure, and the caption under each figure."""
 
 from __future__ import annotations
 
-import itertools
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
-#: A cell of Markdown that is a caption: italics from end to end.
+#: A cell of Markdown in italics from end to end is a caption.
 CAPTION = re.compile(r"\*(?!\*)(.+)(?<!\*)\*", re.S)
 
 
@@ -19,9 +19,9 @@ class Texts(NamedTuple):
     Attributes
     ----------
     asked, measured : str
-        What follows **Asked:** and **Measured:** in its first cell, as sentences; "" if they are not there.
+        The text after **Asked:** and **Measured:** in the first cell; "" if missing.
     captions : dict of str to str
-        How to read a figure, by its name: the caption below the cell that draws it.
+        The caption below the cell that draws a figure, by the figure's name.
     """
 
     asked: str
@@ -30,23 +30,24 @@ class Texts(NamedTuple):
 
 
 def texts(notebook: Path) -> Texts:
-    """Read what a notebook says.
-
-    Parameters
-    ----------
-    notebook : Path
-        The source; it need not have been executed.
-    """
+    """Read the words of a notebook's source."""
     import nbformat
 
     cells = nbformat.read(notebook, as_version=4)["cells"]
     captions = {}
-    for drawing, below in itertools.pairwise(cells):
+    for drawing, below in pairwise(cells):
         caption = CAPTION.fullmatch(below["source"].strip())
         if drawing["cell_type"] == "code" and below["cell_type"] == "markdown" and caption:
             captions |= dict.fromkeys(re.findall(r'"(\w+)"', drawing["source"]), caption[1])
     opening = cells[0]["source"]
     return Texts(_said("Asked", opening), _said("Measured", opening), captions)
+
+
+def title_of(notebook: Path) -> str:
+    """Return the first heading of a notebook."""
+    import nbformat
+
+    return nbformat.read(notebook, as_version=4)["cells"][0]["source"].splitlines()[0].lstrip("# ")
 
 
 def _said(word: str, opening: str) -> str:
@@ -55,7 +56,7 @@ def _said(word: str, opening: str) -> str:
 
 
 def html(markdown: str) -> Markup:
-    """Markdown as HTML."""
+    """Convert Markdown to HTML."""
     from nbconvert.filters import markdown2html
 
     return Markup(markdown2html(markdown))

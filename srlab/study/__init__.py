@@ -1,11 +1,14 @@
-"""The study: which runs a profile asks for, how each is made, and what came of it."""
+"""The study: which runs a profile asks for, how each is made, its records, and its chapters."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "chapter": ["Chapter", "Tables", "redraw"],
+        "frames": ["costs", "curves", "quality", "timings"],
         "records": ["Record"],
+        "runs": ["Network", "Run"],
         "study": ["Study", "find_root"],
     },
 )

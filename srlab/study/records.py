@@ -1,78 +1,109 @@
-"""Records: what came of a run, read when asked for.
+"""Records: the results of a run, read on request from its folder or from the packed records of a committed study.
 
-A record counts when `run.json`, written last, and everything it names are there. One that came from elsewhere, as ours
-that are committed, may be without the weights that its network learnt and without single timed calls, and tells its
-numbers all the same.
+A record counts when `run.json`, written last, and everything it needs are there. Committed studies keep all records in one
+file, `runs.zip`, read in place; weights are not in it, nor are all single timed calls.
 """
 
 from __future__ import annotations
 
 import json
 import time
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-from pydantic import TypeAdapter
+import torch
 from torch import nn
 
 from srlab.errors import InputError
-from srlab.files import write_text
-from srlab.measure.devices import code_commit
-from srlab.study.rules import Part, rules
-from srlab.study.runs import RecallRun, Run, TrainingRun
-from srlab.training import Snapshots
-from srlab.weights.checkpoints import load_network, load_tensors
+from srlab.files import read_table, write_table, write_text
+from srlab.measure.devices import code_commit, describe_device
+from srlab.stats.rules import Part, rules
+from srlab.study.runs import Run, run_of
+from srlab.weights.checkpoints import load_network
 
-#: What a record's folder holds until it is finished: by what rules and code its run began.
+#: Kept in a record's folder until it is finished: the rules and code at the run's start.
 BEGUN = "begun.json"
-#: What a record from elsewhere may lack.
+#: Files that a packed record may lack.
 LEFT_OUT = ("weights.safetensors", "times.csv")
-#: Of weights: that this very study trained them.
+#: The source of weights that this very study trained.
 HERE = "trained here"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a network learnt, to look at; the file is read when asked for.
+    """The weights that a run learnt; the file is read on request.
 
     Attributes
     ----------
-    run : TrainingRun or RecallRun
-        By which they came about.
+    run : Run
+        Of a kind that trains.
     file : Path
     source : str
-        Whose they are: `HERE`, or for instance "reference: amd-epyc".
+        `HERE`, or for instance "reference: amd-epyc".
     """
 
-    run: TrainingRun | RecallRun
+    run: Run
     file: Path
     source: str
 
     def network(self) -> nn.Module:
-        """The trained network, in evaluation mode."""
+        """Load the trained network, in evaluation mode."""
         return load_network(self.file)[0]
+
+
+@lru_cache(maxsize=8)
+def _archive(file: Path, _changed: float) -> zipfile.ZipFile:
+    return zipfile.ZipFile(file)
+
+
+def _packed(runs: Path) -> zipfile.ZipFile | None:
+    """Open the packed records beside a folder `runs/`, if there are any."""
+    file = runs.with_suffix(".zip")
+    return _archive(file, file.stat().st_mtime) if file.is_file() else None
 
 
 @dataclass(frozen=True)
 class Record:
-    """What came of a run; tables are read when asked for."""
+    """The results of a run; tables are read on request."""
 
     run: Run
     folder: Path
 
+    # --- files ------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Check for a file of that name, in the folder or packed."""
+        if (self.folder / name).is_file():
+            return True
+        packed = _packed(self.folder.parent)
+        return packed is not None and f"{self.folder.name}/{name}" in packed.NameToInfo
+
+    def read(self, name: str) -> bytes:
+        """Read a file, from the folder or packed.
+
+        Raises
+        ------
+        InputError
+            If the record has no such file.
+        """
+        file = self.folder / name
+        if file.is_file():
+            return file.read_bytes()
+        if not self.has(name):
+            raise InputError(f"{file}: no such file; this record does not hold it")
+        return _packed(self.folder.parent).read(f"{self.folder.name}/{name}")
+
     @property
     def files(self) -> tuple[Path, ...]:
-        """What a finished record holds; `run.json` is written last."""
-        tables = {
-            "training": ("curve.csv", "images.csv", "weights.safetensors"),
-            "timing": ("times.csv", "profile.csv"),
-            "limits": ("limits.csv",),
-            "recall": ("curve.csv", "recall.csv", "weights.safetensors"),
-        }
-        inside = ("inside.csv",) if self.run.kind == "timing" and self.run.inside else ()
-        return tuple(self.folder / name for name in (*tables[self.run.kind], *inside, "run.json"))
+        """Every file of a finished record; `run.json` is written last."""
+        weights = ("weights.safetensors",) if self.run.trains else ()
+        names = (*(f"{table}.csv" for table in self.run.tables), *weights, "run.json")
+        return tuple(self.folder / name for name in names)
 
     @property
     def finished(self) -> bool:
@@ -80,68 +111,57 @@ class Record:
 
     @property
     def readable(self) -> bool:
-        """Whether all of it is there but what was learnt, and single timed calls."""
-        return all(file.is_file() for file in self.files if file.name not in LEFT_OUT)
+        """The record is complete but for weights and single timed calls."""
+        return all(self.has(file.name) for file in self.files if file.name not in LEFT_OUT)
+
+    # --- writing ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Make the folder, and keep by what rules and code the run began; of one that goes on that stays as it is."""
+        """Make the folder, and record rules and code at the start; on resume they stay unchanged."""
         file = self.folder / BEGUN
         if not file.exists():
-            began = {"commit": code_commit(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            began = {"commit": code_commit(), "time": _now()}
             write_text(file, json.dumps({"rules": rules().hashes(), "began": began}))
+
+    def write(self, table: str, rows: pd.DataFrame) -> None:
+        """Write a table of the record."""
+        write_table(self.folder / f"{table}.csv", rows)
+
+    def finish(self, device: torch.device, **facts: object) -> None:
+        """Write `run.json`, which makes the record count, and remove the training's checkpoint."""
+        begun = self.folder / BEGUN
+        content = {
+            "name": self.run.name,
+            "hash": self.run.hash,
+            "config": self.run.model_dump(mode="json"),
+            "environment": describe_device(device),
+            **json.loads(begun.read_text()),
+            "finished": _now(),
+            **facts,
+        }
+        write_text(self.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        begun.unlink()
+        (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+    # --- reading ----------------------------------------------------------------------------------------------
 
     @cached_property
     def facts(self) -> dict:
-        """config, hash, environment, and facts such as seconds and parameters."""
-        return json.loads((self.folder / "run.json").read_text())
+        """Config, hash, environment, and facts such as seconds and parameters."""
+        return json.loads(self.read("run.json"))
 
-    @cached_property
-    def curve(self) -> pd.DataFrame:
-        """Training: see :func:`srlab.training.train`."""
-        return pd.read_csv(self.folder / "curve.csv")
-
-    @cached_property
-    def images(self) -> pd.DataFrame:
-        """Evaluation: benchmark, name, psnr_y (dB), ssim_y, psnr_rgb (dB), ssim_rgb, an image a row."""
-        return pd.read_csv(self.folder / "images.csv")
-
-    @cached_property
-    def profile(self) -> pd.DataFrame:
-        """Timing runs: cost, a network, part and size a row: see :func:`srlab.measure.measure_networks` and, of runs in
-        fresh processes, :func:`srlab.measure.processes.measure_in_processes`."""
-        return pd.read_csv(self.folder / "profile.csv")
-
-    @cached_property
-    def inside(self) -> pd.DataFrame:
-        """Timing runs that look into layers: see :func:`srlab.measure.costs.look_inside`."""
-        return pd.read_csv(self.folder / "inside.csv")
-
-    @cached_property
-    def times(self) -> pd.DataFrame:
-        """Timing runs: label, part, size, repeat, ms, a timed call a row; of fresh processes also which.
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one of the record's tables, e.g. `images`.
 
         Raises
         ------
         InputError
-            If they are not there.
+            If the record does not hold it.
         """
-        file = self.folder / "times.csv"
-        if not file.is_file():
-            raise InputError(f"{file}: no such file; single timed calls of this run were not kept")
-        return pd.read_csv(file)
-
-    @cached_property
-    def recall(self) -> pd.DataFrame:
-        """Recall runs: see :func:`srlab.measure.recall.measure_recall`."""
-        return pd.read_csv(self.folder / "recall.csv")
-
-    @cached_property
-    def limits(self) -> pd.DataFrame:
-        """Limits runs: see :func:`srlab.measure.limits.find_limits`."""
-        return pd.read_csv(self.folder / "limits.csv")
+        return read_table(BytesIO(self.read(f"{name}.csv")))
 
     def network(self) -> nn.Module:
-        """The trained network, in evaluation mode.
+        """Load the trained network, in evaluation mode.
 
         Raises
         ------
@@ -150,76 +170,84 @@ class Record:
         """
         return load_network(self.folder / "weights.safetensors")[0]
 
-    @property
-    def kept_centroids(self) -> bool:
-        """Whether there are centroids to read.
 
-        A record is finished without them: not every network learns some, and earlier runs kept none.
-        """
-        return (self.folder / "centroids.safetensors").is_file()
-
-    def centroids(self) -> Snapshots:
-        """The centroids of its layers with k-means at some steps of training, by step and layer.
-
-        Raises
-        ------
-        InputError
-            If the run kept none.
-        """
-        if not self.kept_centroids:
-            raise InputError(
-                f"run {self.run.name} kept no centroids of its training: its network learns none, or it is "
-                f"of an earlier version (delete its folder and run it again to have them)"
-            )
-        layers, held = load_tensors(self.folder / "centroids.safetensors")
-        return {step: {name: means[i] for name, means in layers.items()} for i, step in enumerate(held["steps"])}
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def records_in(folder: Path, names: str) -> list[Record]:
-    """The records in a results folder whose names match a glob, the latest first.
-
-    Of what a finished record holds some may be missing, for not all of it is committed.
-    """
-    files = list(folder.glob(f"runs/{names}/run.json"))
-    runs = [TypeAdapter(Run).validate_python(json.loads(file.read_text())["config"]) for file in files]
-    records = [Record(run, file.parent) for run, file in zip(runs, files, strict=True)]
+def records_in(study_folder: Path, names: str = "*") -> list[Record]:
+    """List the records of a results folder that match a glob, packed ones too, the latest first."""
+    records = [
+        Record(run_of(json.loads(text)["config"]), study_folder / "runs" / name)
+        for name, text in _run_files(study_folder / "runs", names)
+    ]
     return sorted(records, key=lambda record: record.facts["finished"], reverse=True)
 
 
+def _run_files(runs: Path, names: str) -> Iterator[tuple[str, str]]:
+    """Yield folder name and content of every `run.json`."""
+    there = set()
+    for file in sorted(runs.glob(f"{names}/run.json")):
+        there.add(file.parent.name)
+        yield file.parent.name, file.read_text(encoding="utf-8")
+    packed = _packed(runs)
+    for member in packed.namelist() if packed else ():
+        path = Path(member)
+        if path.name == "run.json" and path.parent.match(names) and path.parent.name not in there:
+            yield path.parent.name, packed.read(member).decode()
+
+
+def pack(study_folder: Path) -> Path:
+    """Pack the tables and facts of a study's records into `runs.zip`, without weights and centroids.
+
+    The same records give the same bytes. The folder `runs/` stays.
+    """
+    file = study_folder / "runs.zip"
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        for path in sorted((study_folder / "runs").glob("*/*")):
+            if path.suffix in (".csv", ".json") and path.name != BEGUN:
+                member = zipfile.ZipInfo(f"{path.parent.name}/{path.name}", (2000, 1, 1, 0, 0, 0))
+                member.compress_type = zipfile.ZIP_DEFLATED
+                packed.writestr(member, path.read_bytes())
+    file.write_bytes(content.getvalue())
+    return file
+
+
 def check_one_processor(records: list[Record]) -> None:
-    """Refuse times and limits that were measured on several processors, for no table may mix them.
+    """Refuse times that were measured on several processors: no table may mix them.
 
     Raises
     ------
     InputError
-        Naming the processors, and the records of all but the one that measured last.
+        Naming the processors, and every record but those of the latest processor.
     """
-    measured = [record for record in records if record.run.kind in ("timing", "limits")]
+    measured = [record for record in records if not record.run.trains]
     measured.sort(key=lambda record: record.facts["finished"], reverse=True)
     names = list(dict.fromkeys(record.facts["environment"]["name"] for record in measured))
     if len(names) > 1:
         older = [r.run.name for r in measured if r.facts["environment"]["name"] != names[0]]
         processors = " and on ".join(f"'{name}'" for name in names)
         raise InputError(
-            f"results {measured[0].folder.parents[1]}: times were measured on {processors}, which no table "
-            f"may mix: delete the older records ({', '.join(older)}), or move the folder, and run again"
+            f"results {measured[0].folder.parents[1]}: times were measured on {processors}, and no table may mix "
+            f"them: delete the older records ({', '.join(older)}), or move the folder, and run again"
         )
 
 
 def check_rules(records: list[Record], part: Part) -> None:
-    """Refuse to judge, by the rules in force, runs that began under others or before there were any.
+    """Refuse to judge runs that began under other rules than those in force.
 
     Parameters
     ----------
     records : list of Record
         Finished, of one study.
     part : {"quality", "costs"}
-        Which rules judge them.
+        The part of the rules that judges them.
 
     Raises
     ------
     InputError
-        Naming the runs, both rules by their hashes, and how to make the runs anew.
+        Naming the runs, both rules by their hashes, and the remedy.
     """
     now = rules().hash(part)
     found = {record.run.name: record.facts.get("rules", {}).get(part, "none") for record in records}

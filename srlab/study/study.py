@@ -1,7 +1,6 @@
-"""The study: a profile with its data and device, and the door to its records.
+"""The study: a profile with its data and device, the runs that it asks for, and the access to their records.
 
-Compute and view are apart: whoever needs a run asks :meth:`Study.obtain`. If its record is there it is read,
-else the run is made.
+Compute and view are separate: :meth:`Study.obtain` reads a run's record if it exists, and makes the run otherwise.
 """
 
 from __future__ import annotations
@@ -9,29 +8,37 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import BaseModel
 from tqdm.auto import tqdm
 
 from srlab.data.layouts import ImageRef, held_out
 from srlab.data.sources import DataSource, embedded, open_data
 from srlab.errors import InputError, OutOfTime
 from srlab.measure.devices import choose_device, code_commit, device_slug
-from srlab.study.making import make_limits, make_recall, make_timing, make_training
-from srlab.study.matrix import Matrix
-from srlab.study.parameters import varied
-from srlab.study.profiles import Profile, load_profile
+from srlab.models import entry
+from srlab.study.chapter import Chapter, settings_of
+from srlab.study.exported import exported
+from srlab.study.profile import Profile, changed, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
-from srlab.study.runs import RecallRun, Run, TrainingRun
+from srlab.study.runs import Network, Run
+from srlab.study.timing_run import TimingRun
+from srlab.study.training_run import TrainingRun
 from srlab.training import time_is_up
-from srlab.weights.checkpoints import save_network
+
+#: LR side in pixels at which the networks that a profile trains are timed.
+TRAINED_SIDE = 64
+#: LCoA's way to share weights in a study: the default, "auto", depends on the device.
+STUDIED = {"lcoan": {"sharing": "recomputed"}}
 
 
-class Study(Matrix):
-    """A profile with its data and device: which runs there are, where they are, how to get one.
+class Study:
+    """A profile with its data and device.
 
     Parameters
     ----------
@@ -42,49 +49,54 @@ class Study(Matrix):
 
     Notes
     -----
-    Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such
-    as "nvidia-h200", to draw on this machine what was measured on another, or to go on training there;
-    `SRLAB_RESULTS`, a folder instead of results/. Relative folders, the profile's `data` too, are relative to
-    `root`.
+    Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such as
+    "nvidia-h200", to draw on this machine the results of another, or to continue training there; `SRLAB_RESULTS`, a folder
+    instead of results/. Relative folders, the profile's `data` too, are relative to `root`.
     """
 
     def __init__(self, profile: str, root: Path | None = None):
         self.root = root or find_root()
         self.profile: Profile = load_profile(self.root / "profiles" / f"{profile}.yaml")
+        #: The settings of each chapter that the profile asks for.
+        self.settings: dict[str, BaseModel] = settings_of(self.profile)
         #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
         results = self.root / (os.environ.get("SRLAB_RESULTS") or "results")
         self.folder = results / f"{profile}-{self.device}"
-        #: The folder of its records, which `varied` studies share.
+        #: The folder of its records, shared with `varied` studies.
         self.runs_folder = self.folder / "runs"
 
     def varied(self, **parameters: object) -> Study:
-        """The study with some of its profile otherwise, as a notebook's parameters ask; itself where all are None.
+        """Return the study with parts of its profile changed by a notebook's parameters; itself if all are None.
 
-        Records are the same, and those that are missing are made; what is drawn and told goes to `varied/` in the
-        study's folder, so that what the profile's own notebooks made stays.
+        Records are shared, and missing ones are made. Figures, tables and answers go to `varied/` in the study's folder.
 
         Parameters
         ----------
         **parameters
-            See :func:`srlab.study.parameters.varied`.
+            Fields of the profile, or settings of a chapter by its name: `seeds=[0, 1]`, `recall={"models": ["lcoan"]}`.
+            See :func:`srlab.study.profile.changed`.
 
         Raises
         ------
         InputError
-            If a value is not allowed, or one is None of which the profile has nothing.
+            For an unknown name or a value that is not allowed.
         """
-        profile = varied(self.profile, **parameters)
-        if profile == self.profile:
+        own = {name: parameters.pop(name) for name in list(parameters) if name in self.settings}
+        profile = changed(self.profile, f"profile '{self.profile.name}'", **parameters)
+        settings = {
+            name: changed(settings, f"chapter '{name}'", **(own.get(name) or {})) for name, settings in self.settings.items()
+        }
+        if profile == self.profile and settings == self.settings:
             return self
         other = copy(self)
         vars(other).pop("data", None)
-        other.profile, other.folder = profile, self.folder / "varied"
+        other.profile, other.settings, other.folder = profile, settings, self.folder / "varied"
         return other
 
     @cached_property
     def data(self) -> DataSource:
-        """The images that the profile trains and evaluates on."""
+        """The images to train and evaluate on."""
         folder = os.environ.get("SRLAB_DATA") or self.profile.data
         found = open_data(self.root / Path(folder).expanduser()) if folder else embedded()
         kept = self.profile
@@ -95,66 +107,179 @@ class Study(Matrix):
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:
-        """HR images for figures: photographs that may be passed on, held out of every study's training."""
+        """HR images for figures: photographs with a free licence, excluded from every study's training."""
         return held_out().hr
 
     @property
-    def kept(self) -> bool:
-        """Whether its folder is one of our committed results."""
-        return self.folder.resolve().parent == (self.root / "results" / "reference").resolve()
-
-    @property
     def reference(self) -> Path | None:
-        """Our own committed results of this profile, to compare with: this processor's, or else the first.
-
-        None where there are none, and where this study's folder is one of them.
-        """
-        if self.kept:
-            return None
+        """Our committed results of this profile: this processor's, or else the first; None within those results."""
         committed = self.root / "results" / "reference"
+        if self.folder.resolve().parent == committed.resolve():
+            return None
         folders = sorted(path for path in committed.glob(f"{self.profile.name}-*") if path.is_dir())
         own = [path for path in folders if path.name == self.folder.name]
         return next(iter(own + folders), None)
 
-    # --- their records ----------------------------------------------------------------------------------
+    # --- chapters -------------------------------------------------------------------------------------------------
+
+    def chapter(self, name: str) -> Chapter:
+        """Open a chapter of the profile.
+
+        Raises
+        ------
+        InputError
+            If the profile does not ask for it.
+        """
+        if name not in self.settings:
+            there = ", ".join(self.settings) or "none"
+            raise InputError(f"profile '{self.profile.name}' has no chapter '{name}'; its chapters are: {there}")
+        return Chapter(name, self, self.settings[name])
+
+    @property
+    def chapters(self) -> list[Chapter]:
+        """Every chapter of the profile, in the order of the notebooks."""
+        chapters = [self.chapter(name) for name in self.settings]
+        return sorted(chapters, key=lambda chapter: chapter.notebook.name)
+
+    def scenes(self) -> dict[str, ImageRef]:
+        """Return the images of chapters' own tasks, for the explorers."""
+        hooks = [(chapter, getattr(chapter.module, "scenes", None)) for chapter in self.chapters]
+        return {
+            name: image for chapter, hook in hooks if hook for name, image in hook(self, chapter.settings).items()
+        }
+
+    # --- runs -----------------------------------------------------------------------------------------------------
+
+    def network(self, model: str, **options: object) -> Network:
+        """Return a network with the profile's sizes as far as it has such options, its own options, and these."""
+        known = entry(model).options | STUDIED.get(model, {})
+        sizes = {key: value for key, value in self.profile.network.items() if key in known}
+        start = {"skip": self.profile.skip, "first": self.profile.first}
+        start = {key: value for key, value in start.items() if value != "published"}
+        return Network(model=model, options={**known, **sizes, **self.profile.options.get(model, {}), **start, **options})
+
+    def training(
+        self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
+    ) -> TrainingRun:
+        """Return the run that trains `model` as this profile does, with these options; the first seed by default."""
+        return TrainingRun(
+            network=self.network(model, **options),
+            scale=self.profile.scale,
+            data=self.data.fingerprint,
+            benchmarks=tuple(self.data.benchmarks),
+            budget=self.profile.training,
+            seed=self.profile.seeds[0] if seed is None else seed,
+            photographs=photographs,
+            device=self.device,
+        )
+
+    def over_seeds(self, model: str, **options: object) -> list[TrainingRun]:
+        """Return :meth:`training` for every seed."""
+        return [self.training(model, seed, **options) for seed in self.profile.seeds]
+
+    def comparison(self) -> list[TrainingRun]:
+        """Return every model of the profile from scratch, every seed."""
+        return [run for model in self.profile.models for run in self.over_seeds(model)]
+
+    def trunks(self) -> list[TrainingRun]:
+        """Return the trunks without attention, trained long, that branches continue from."""
+        if self.profile.branch is None:
+            return []
+        budget = self.profile.budget(**self.profile.branch.trunk)
+        return [run.model_copy(update={"budget": budget}) for run in self.over_seeds("no_attention")]
+
+    def branches(self) -> list[TrainingRun]:
+        """Return each arm of the branched experiment, continued from every trunk behind gates that are closed at first."""
+        branch = self.profile.branch
+        if branch is None:
+            return []
+        budget = self.profile.budget(**branch.training)
+        arms = [(model, {}) for model in branch.models] + [("trunk_window", {"side": side}) for side in branch.sides]
+        return [
+            self.training(model, trunk.seed, gates="closed", **options).model_copy(
+                update={"budget": budget, "start_from": trunk.hash}
+            )
+            for model, options in arms
+            for trunk in self.trunks()
+        ]
+
+    def start_of(self, run: TrainingRun) -> TrainingRun:
+        """Return the trunk that a branch continues from."""
+        return next(trunk for trunk in self.trunks() if trunk.hash == run.start_from)
+
+    def label(self, run: Run) -> str:
+        """Return a run's model, and its options other than the profile's, e.g. "trunk_window side=8"."""
+        default = self.network(run.network.model).options | {"gates": "closed"}
+        own = [f"{key}={value}" for key, value in run.network.options.items() if value != default[key]]
+        return " ".join([run.network.model, *own])
+
+    def costs(self) -> TimingRun | None:
+        """Return the measurement of all networks that chapters train by the profile's budget; None if nothing is timed."""
+        if self.profile.timing is None:
+            return None
+        runs = [*self.comparison(), *(run for chapter in self.chapters for run in chapter.runs)]
+        trained = [
+            run
+            for run in runs
+            if isinstance(run, TrainingRun) and run.budget == self.profile.training and not run.start_from
+        ]
+        networks = {self.label(run): run.network for run in trained}
+        return self.timing("trained", networks, (TRAINED_SIDE,)) if networks else None
+
+    def timing(
+        self, about: str, networks: dict[str, Network], sizes: tuple, scale: int | None = None, inside: bool = False
+    ) -> TimingRun:
+        """Return a measurement with the profile's numbers of repeats."""
+        timing = self.profile.timing.model_dump()
+        scale = scale or self.profile.scale
+        return TimingRun(
+            about=about, networks=networks, scale=scale, sizes=sizes, inside=inside, device=self.device, **timing
+        )
+
+    def runs(self) -> list[Run]:
+        """Return every run of the profile, measurements first, then seed by seed."""
+        costs = self.costs()
+        every = [*([costs] if costs else []), *self.comparison(), *self.trunks()]
+        every += [run for chapter in self.chapters for run in chapter.runs]
+        once = {run.hash: run for run in every}.values()
+        return sorted(once, key=lambda run: run.seed if run.trains else -1)
+
+    # --- their records --------------------------------------------------------------------------------------------
 
     def record(self, run: Run) -> Record:
-        """Where the run's record is or will be."""
+        """Return the record of a run, made or not."""
         return Record(run, self.runs_folder / run.name)
 
     def has(self, record: Record) -> bool:
-        """Whether the record is there; of a run that cannot be made on this machine what it learnt may be missing."""
+        """Check for the record; a run that cannot be made on this machine may lack its weights."""
         if record.finished or not record.readable:
             return record.finished
         return record.run.device != device_slug(choose_device(self.profile.device))
 
     def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
-        """The run's record: read if it is there, else made.
+        """Read the run's record, or make the run.
 
         Parameters
         ----------
         run : Run
         processes : int
-            Devices that train together, if it has to be made.
+            Devices that train together.
         deadline : float, optional
-            Of `time.monotonic`, s. After it no run is begun, and training stops; a measurement goes on to its
-            end.
+            Of `time.monotonic`, s. Afterwards no run begins, and training stops; a measurement goes on to its end.
 
         Raises
         ------
         InputError
-            If it has to be made and is a run of another device than this machine's; but networks of a profile for
-            CPUs are trained on any, which the record names.
+            If the run is missing and belongs to another device. Networks of a profile for CPUs are trained on any
+            processor, and the record names it.
         OutOfTime
-            If the deadline came; the same call goes on.
+            At the deadline; the same call resumes.
         """
         record = self.record(run)
         if self.has(record):
             return record
         device = choose_device(self.profile.device)
-        # What a network learns on another processor differs by rounding; times are each one's own.
-        learns = self.profile.device == "cpu" and run.kind in ("training", "recall")
-        if run.device != device_slug(device) and not learns:
+        if run.device != device_slug(device) and not (self.profile.device == "cpu" and run.trains):
             raise InputError(f"run {run.name} is missing and can only be made on '{run.device}', not on this machine")
         if time_is_up(deadline):
             raise OutOfTime(f"{run.name} was not begun")
@@ -163,25 +288,12 @@ class Study(Matrix):
                 f"profile '{self.profile.name}' begins no run of code that is not committed, and this is '{commit}': "
                 f"commit your changes, or set them aside"
             )
-        start = None
-        if run.kind == "training" and run.start_from:
-            start = self.obtain(self.start_of(run), processes, deadline)
         record.begin()
-        if run.kind == "training":
-            make_training(record, self.data.fewer(run.photographs), device, processes, deadline, start)
-        elif run.kind == "recall":
-            make_recall(record, device, processes, deadline)
-        elif run.kind == "timing":
-            make_timing(record, device)
-        else:
-            make_limits(record, device)
+        run.make(record, self, device, processes, deadline)
         return record
 
     def obtain_all(self, only: str = "*", processes: int = 1, deadline: float | None = None) -> list[Record]:
-        """The records of all runs whose folder's name matches the glob `only`, with a progress bar.
-
-        They are finished, unless the deadline (see :meth:`obtain`) came.
-        """
+        """Obtain all runs with a name that matches the glob `only`, until the deadline, with a progress bar."""
         runs = [run for run in self.runs() if fnmatch.fnmatch(run.name, only)]
         if not runs:
             names = ", ".join(run.name for run in self.runs())
@@ -191,82 +303,51 @@ class Study(Matrix):
                 self.obtain(run, processes, deadline)
         return [self.record(run) for run in runs]
 
-    def weights(self, run: TrainingRun | RecallRun) -> Weights | None:
-        """What a network learnt by a run of this study or, until that is finished, by the reference's.
+    def finished_records(self, runs: Iterable[Run] | None = None) -> list[Record]:
+        """Return the records of all runs.
 
-        The reference has what `export_weights` writes. The run is the same there but for the images and the
-        processor.
+        Raises
+        ------
+        InputError
+            Naming missing runs, or several processors that measured times.
+        """
+        records = [self.record(run) for run in (self.runs() if runs is None else runs)]
+        if missing := [record.run.name for record in records if not self.has(record)]:
+            raise InputError(f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}")
+        check_one_processor(records)
+        return records
+
+    # --- learnt weights -------------------------------------------------------------------------------------------
+
+    def weights(self, run: Run) -> Weights | None:
+        """Return the weights that a run learnt, or else those of the reference's run.
+
+        The reference has what `srlab.study.exported.export_weights` writes. Its run is the same but for images and processor.
         """
         record = self.record(run)
         if record.finished:
             return Weights(run, record.folder / "weights.safetensors", HERE)
-        name = next((name for name, exported in self.exported().items() if exported == run), None)
+        name = next((name for name, exported in exported(self).items() if exported == run), None)
         if self.reference is None or name is None:
             return None
         file = self.reference / "weights" / f"{name}.safetensors"
         for kept in records_in(self.reference, f"{run.slug}-*") if file.is_file() else ():
-            images = ("data", "benchmarks") if run.kind == "training" else ()
-            elsewhere = {name: getattr(kept.run, name) for name in ("device", *images)}
+            elsewhere = {key: getattr(kept.run, key) for key in ("device", "data", "benchmarks") if hasattr(run, key)}
             if kept.run == run.model_copy(update=elsewhere):
                 processor = self.reference.name.removeprefix(f"{self.profile.name}-")
                 return Weights(kept.run, file, f"reference: {processor}")
         return None
 
-    def obtain_weights(self, run: TrainingRun) -> Weights:
-        """The same; made by training where neither has them, as :meth:`obtain` does."""
+    def obtain_weights(self, run: Run) -> Weights:
+        """Return the weights of a run, made by training if neither the study nor the reference has them."""
         if (found := self.weights(run)) is not None:
             return found
         self.obtain(run)
         return self.weights(run)
 
-    def finished_records(self) -> list[Record]:
-        """The records of all runs.
-
-        Raises
-        ------
-        InputError
-            Naming those that are missing, or processors, if several measured times.
-        """
-        records = [self.record(run) for run in self.runs()]
-        missing = [record.run.name for record in records if not self.has(record)]
-        if missing:
-            raise InputError(f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}")
-        check_one_processor(records)
-        return records
-
-    def exported(self) -> dict[str, TrainingRun | RecallRun]:
-        """The runs of the first seed whose weights are kept, by the file's name: the comparison, branches, recall."""
-        of = {"": self.comparison(), "-branch": self.branches(), "-recall": self.recalls()}
-        return {
-            re.sub("[ =]", "-", self.label(run)) + kind: run
-            for kind, runs in of.items()
-            for run in runs
-            if run.seed == self.profile.seeds[0]
-        }
-
-    def export_weights(self) -> list[Path]:
-        """Write what networks learnt from the first seed, to use and to keep.
-
-        Returns
-        -------
-        list of Path
-            `weights/MODEL.safetensors` of the comparison, `weights/ARM-branch.safetensors`, and
-            `weights/ARM-recall.safetensors`, in half precision, which `srlab.weights.open_network` reads. Of records
-            from elsewhere, of those that have theirs.
-        """
-        written = []
-        for name, run in self.exported().items():
-            if not self.record(run).finished:
-                continue
-            path = self.folder / "weights" / f"{name}.safetensors"
-            network = self.record(run).network().half()
-            save_network(path, network, run.network.model, run.scale, run.network.options)
-            written.append(path)
-        return written
-
 
 def find_root(start: Path | None = None) -> Path:
-    """The nearest folder with profiles/, at or above `start` (the current folder).
+    """Find the nearest folder with profiles/, at or above `start` (the current folder).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What figures say in words: the message above, how to read it below, and names at lines and points."""
+"""Text in figures: a title above, a note below, and names at lines and points."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from matplotlib.transforms import Bbox, BboxBase
 from srlab.plots.style import INK
 
 SMALL = 7.0  # points: the smallest that any figure has
-LETTERS = {"message": 88, "note": 132}  # in a line across two columns
+LETTERS = {"title": 88, "note": 132}  # in a line across two columns
 LINE = 9.5  # points from one name to the next below it
 AWAY = 5.0  # points from a point to its name
 CONTRAST = 4.5  # of a text to white, at least (WCAG)
 
 
 class Name(NamedTuple):
-    """A name of what lies at a point of the data."""
+    """A name at a point of the data."""
 
     words: str
     x: float
@@ -37,21 +37,16 @@ class Name(NamedTuple):
     colour: str = INK
 
 
-def tell(figure: FigureBase, message: str, note: str) -> None:
-    """Put the message above a figure, in one or two lines, and below it what marks and bars mean, and of how many."""
-    message, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (message, note))
+def caption(figure: FigureBase, title: str, note: str) -> None:
+    """Put a title above a figure, in one or two lines, and below it a note on marks, bars and n."""
+    title, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (title, note))
     left = {"x": 0.008, "ha": "left"}
-    figure.suptitle(fill(message, LETTERS["message"]), fontsize=9, fontweight="bold", **left)
+    figure.suptitle(fill(title, LETTERS["title"]), fontsize=9, fontweight="bold", **left)
     figure.supxlabel(fill(note, LETTERS["note"]), fontsize=SMALL, color=INK, **left)
 
 
-def signed(number: float) -> str:
-    """A number with two decimals and its sign."""
-    return f"{number:+.2f}".replace("-", "−")
-
-
 def readable(colour: str) -> str:
-    """A colour, darkened until small text in it is read well on white."""
+    """Darken a colour until small text in it has enough contrast on white."""
     rgb = np.array(to_rgb(colour))
     while 1.05 / (0.05 + _luminance(rgb)) < CONTRAST:
         rgb = 0.95 * rgb
@@ -66,10 +61,7 @@ def _luminance(rgb: Float[np.ndarray, " 3"]) -> float:
 def spread(
     places: Float[np.ndarray, " n"], heights: Float[np.ndarray, " n"], low: float, high: float
 ) -> Float[np.ndarray, " n"]:
-    """Middles of boxes of these heights, moved as little as may be from their places until none lies on another.
-
-    They stay within low and high if they fit.
-    """
+    """Move the middles of boxes as little as possible until no two overlap, within low and high if they fit."""
     order = np.argsort(places, kind="stable")
     tall = heights[order]
     steps = np.concatenate([[0], np.cumsum((tall[:-1] + tall[1:]) / 2)])
@@ -81,9 +73,9 @@ def spread(
 
 
 def name_lines(names: Mapping[Axes, Sequence[Name]]) -> None:
-    """Names at the right of panels, each at the height where its line ends, or as near as there is room.
+    """Write names at the right of panels, each as near as possible to the end of its line.
 
-    Last of all, when everything else is drawn: the figure is laid out for it.
+    Call it last: it lays the figure out.
     """
     written = {ax: [_written(ax, name, arrowprops={"shrinkB": 3.0}) for name in own] for ax, own in names.items()}
     figure = _laid_out(names)
@@ -111,9 +103,9 @@ def _laid_out(panels: Mapping[Axes, object]) -> Figure:
 
 
 def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
-    """Names beside points, within their panel, where they lie neither on a point nor on each other.
+    """Write names beside points, within their panel, where they cover neither points nor each other.
 
-    Last of all, when everything else is drawn: the figure is laid out for it.
+    Call it last: it lays the figure out.
     """
     figure = _laid_out(names)
     points = figure.dpi / 72
@@ -135,7 +127,7 @@ def name_points(names: Mapping[Axes, Sequence[Name]]) -> None:
 
 
 def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
-    """Where markers are, and places along lines, about a step apart, in pixels."""
+    """Return the places of markers, and places along lines about a step apart, in pixels."""
     found = [ax.transData.transform(each.get_offsets()) for each in ax.collections if isinstance(each, PathCollection)]
     for line in ax.lines:
         ends = line.get_transform().transform(line.get_xydata())
@@ -145,7 +137,7 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
 
 
 def _large(ax: Axes, points: float) -> list[Bbox]:
-    """Around markers that are wider than the 6 points which a name keeps away from its own."""
+    """Return boxes around markers wider than 6 points."""
     boxes = []
     for each in ax.collections:
         if isinstance(each, PathCollection) and len(each.get_sizes()) and each.get_sizes().max() > 36:
@@ -156,7 +148,7 @@ def _large(ax: Axes, points: float) -> list[Bbox]:
 
 
 def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken: Sequence[Bbox]) -> Bbox:
-    """The nearest box of this size beside a point that lies on no other; one beside it if there is none."""
+    """Find the nearest free box of this size beside a point."""
     half = size / 2
     for away in AWAY * points * np.arange(1, 24, 0.5):
         for angle in np.radians([0, 180, 90, 270, 45, 135, 225, 315, 22, 158, 202, 338, 67, 113, 247, 293]):

@@ -1,4 +1,4 @@
-"""Who finds the other tile? Recall of a network on recall images, dial by dial, and its attention's reach."""
+"""Recall of a network on test images, one factor at a time, and the reach of its attention."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from tqdm.auto import tqdm
 
 from srlab.attention.contract import Attended, attended
 from srlab.attention.conv_attn import KernelPattern
-from srlab.data.recall import LOST, RecallImages, Scene, enlarge, recall_images
+from srlab.chapters.recall.images import LOST, RecallImages, RecallTask, enlarge, recall_images
 
 #: Recall images of each setting, and the first number of their seeds, of which training has another.
 IMAGES, TEST = 16, 1
 
 
 class Setting(NamedTuple):
-    """One setting of one dial: its value, and what images are like there."""
+    """A value of one factor, and the images to test it on."""
 
-    dial: str
+    factor: str
     value: float
-    scene: Scene
+    task: RecallTask
 
 
-def _scene(**other: object) -> Scene:
-    """Four pairs 16 LR pixels apart among four distractors on 48×48, if nothing else is said."""
+def _task(**other: object) -> RecallTask:
+    """Return four pairs 16 LR pixels apart among four distractors on 48×48, with changes."""
     usual = {"side": 48, "distance": (16, 16), "pairs": (4, 4), "distractors": (4, 4), "copies": (1, 1)}
-    return Scene(**usual | {"without_copy": 2, "colours": 81, "apart": (0.1, 0.1)} | other)
+    return RecallTask(**usual | {"without_copy": 2, "colours": 81, "apart": (0.1, 0.1)} | other)
 
 
-#: One dial at a time. "beside": the copy is the next tile, within the convolutions' reach, and nothing else is there.
+#: One factor at a time. "beside": the copy is the next tile, within the convolutions' reach, and the image is empty else.
 SETTINGS = (
-    Setting("beside", 4, _scene(side=24, distance=(4, 4), pairs=(1, 1), distractors=(0, 0), without_copy=0)),
-    *(Setting("distance", d, _scene(side=80, distance=(d, d))) for d in (4, 8, 16, 32, 64)),
-    *(Setting("distractors", n, _scene(distractors=(n, n))) for n in (0, 4, 16, 64)),
-    *(Setting("side", side, _scene(side=side)) for side in (24, 48, 96, 144)),
-    *(Setting("apart", a, _scene(colours=16, apart=(a, a))) for a in (0.02, 0.05, 0.1, 0.2)),
-    *(Setting("copies", n, _scene(copies=(n, n))) for n in (1, 2, 4)),
+    Setting("beside", 4, _task(side=24, distance=(4, 4), pairs=(1, 1), distractors=(0, 0), without_copy=0)),
+    *(Setting("distance", d, _task(side=80, distance=(d, d))) for d in (4, 8, 16, 32, 64)),
+    *(Setting("distractors", n, _task(distractors=(n, n))) for n in (0, 4, 16, 64)),
+    *(Setting("side", side, _task(side=side)) for side in (24, 48, 96, 144)),
+    *(Setting("apart", a, _task(colours=16, apart=(a, a))) for a in (0.02, 0.05, 0.1, 0.2)),
+    *(Setting("copies", n, _task(copies=(n, n))) for n in (1, 2, 4)),
 )
 
 
 def settings_hash(settings: tuple[Setting, ...] = SETTINGS) -> str:
-    """Ten hex digits of SHA-256 over the settings and the number of images, for a run to name what it was measured on."""
-    content = [(dial, value, scene.model_dump(mode="json")) for dial, value, scene in settings]
+    """Return ten hex digits of SHA-256 over the settings and the number of images; a run keeps them."""
+    content = [(factor, value, task.model_dump(mode="json")) for factor, value, task in settings]
     return hashlib.sha256(json.dumps([IMAGES, TEST, content], sort_keys=True).encode()).hexdigest()[:10]
 
 
 def recall_of(sr: Float[Tensor, "3 sh sw"], hr: Float[Tensor, "3 sh sw"], where: Bool[Tensor, "h w"]) -> float:
-    """1 − squared error over these LR pixels' places, as a share of that of leaving them as they are; NaN of none.
+    """Return 1 − squared error at these LR pixels ÷ the error of leaving them unchanged; NaN without pixels.
 
-    0 is no help, 1 a perfect copy; below 0, what was put there is worse than nothing.
+    0 is no help and 1 a perfect copy; values below 0 are worse than no change.
     """
     error = (sr - hr).square().mean(0)
     inside = enlarge(where, hr.shape[1] // where.shape[0])
@@ -64,7 +64,7 @@ def recall_of(sr: Float[Tensor, "3 sh sw"], hr: Float[Tensor, "3 sh sw"], where:
 def reach(
     layer: Attended, queries: Int[Tensor, " q"], copies: Int[Tensor, " q"]
 ) -> tuple[Bool[Tensor, " q"], Float[Tensor, " q"], Float[Tensor, " q"]]:
-    """What one layer's queries in damaged tiles see, of one image.
+    """Measure what one layer's queries in damaged tiles reach, in one image.
 
     Parameters
     ----------
@@ -75,12 +75,11 @@ def reach(
     Returns
     -------
     found : Bool[Tensor, "q"]
-        Whether a query sees its copy's pixel, by any head or round.
+        The keys of the query include its copy's pixel, in any head or round.
     weight : Float[Tensor, "q"]
-        Which part of its weights falls on the copy's whole tile, the mean over heads; NaN where a layer has kernels and
-        no weights of a softmax.
+        Share of the query's weights on the copy's tile, mean over heads; NaN for kernels without a softmax.
     seen : Float[Tensor, "q"]
-        How many keys a query sees, each as often as it is seen, the mean over heads.
+        Number of keys, with repetitions, mean over heads.
     """
     pattern, width = layer.pattern, layer.x.shape[3]
     pixels = pattern.pixels()
@@ -98,7 +97,7 @@ def reach(
 
 @torch.inference_mode()
 def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...] = SETTINGS) -> pd.DataFrame:
-    """Recall and reach of a network for each setting.
+    """Measure recall and reach of a network for each setting.
 
     Parameters
     ----------
@@ -110,18 +109,18 @@ def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...]
     Returns
     -------
     DataFrame
-        An image a row: dial, value, image; recall (of damaged tiles with a copy), invented (the same of those without:
-        below 0 if the network puts in what it cannot know); found (share of damaged pixels that see their copy in any
-        layer), weight (largest of its layers' mean share of weights on the copy's tile), seen (keys that a query sees in
-        a layer, the mean over layers). The last three are NaN for networks without non-local layers.
+        Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without a
+        copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their copy
+        among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen (keys
+        of a query, mean over layers). The last three are NaN for networks without non-local layers.
     """
     rows = []
     network = network.eval()
     device = next(network.parameters()).device
-    for number, (dial, value, scene) in enumerate(tqdm(settings, desc="recall", unit="setting", leave=False)):
-        images = recall_images(scene, IMAGES, scale, (TEST, number))
+    for number, (factor, value, task) in enumerate(tqdm(settings, desc="recall", unit="setting", leave=False)):
+        images = recall_images(task, IMAGES, scale, (TEST, number))
         for image in range(IMAGES):
-            rows.append({"dial": dial, "value": value, "image": image} | _one(network, images, image, device))
+            rows.append({"factor": factor, "value": value, "image": image} | _one(network, images, image, device))
     return pd.DataFrame(rows)
 
 
@@ -141,5 +140,5 @@ def _one(network: nn.Module, images: RecallImages, image: int, device: torch.dev
 
 
 def _tile(pixels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """A number for each two pixels of a row that may belong to one tile."""
+    """Number the pairs of pixels of a row that may belong to one tile."""
     return (pixels + 1) // 2

@@ -21,7 +21,7 @@ SEEDS = 3
 
 
 class Estimate(NamedTuple):
-    """A number and its 95 % interval, in the number's unit; the ends are infinite where there is none."""
+    """A number and its 95 % interval, in the same unit; the ends are infinite without an interval."""
 
     value: float
     low: float
@@ -32,31 +32,29 @@ class Estimate(NamedTuple):
         return self.low > 0 or self.high < 0
 
     def __format__(self, form: str) -> str:
-        """The number as `form` has it and, where there is one, its interval."""
+        """Format the number and its interval, if any: "+0.023 [+0.001, +0.044]"."""
         if not np.isfinite(self.high - self.low):
             return f"{self.value:{form}}"
         return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
 def seed_difference(differences: Float[np.ndarray, "seeds images"], family: int = 1) -> Estimate:
-    """The mean difference of two networks that were trained from the same seeds and met the same images.
+    """Estimate the mean difference of two networks trained from the same seeds and tested on the same images.
 
-    The unit is the seed: of each the mean over images, then Student's t over seeds, with the spread of these
-    differences alone, for networks differ in how much seeds change them. The interval is about these images;
-    they are not resampled, since what another image adds is not what another training would. Intervals of a
-    family hold all at once with 95 % or more, by Šidák.
+    The unit of analysis is the seed: the mean over images per seed, then Student's t over seeds. Images are not
+    resampled. Intervals of a family are simultaneous at 95 % or more (Šidák).
 
     Parameters
     ----------
     differences : Float[np.ndarray, "seeds images"]
         dB.
     family : int
-        How many comparisons are looked at together.
+        Number of simultaneous comparisons.
 
     Returns
     -------
     Estimate
-        Of one seed without ends, -inf and inf.
+        With infinite ends for one seed.
 
     Raises
     ------
@@ -69,7 +67,7 @@ def seed_difference(differences: Float[np.ndarray, "seeds images"], family: int 
 
 
 def over_seeds(found: Float[np.ndarray, " seeds"], family: int = 1) -> Estimate:
-    """The mean of what each seed found, and its interval by Student's t; see `seed_difference`."""
+    """Estimate a mean over seeds with its interval by Student's t; see `seed_difference`."""
     mean, seeds = float(found.mean()), len(found)
     spread = float(found.std(ddof=1)) if seeds > 1 else np.nan
     half = half_width(spread, seeds, family)
@@ -77,11 +75,7 @@ def over_seeds(found: Float[np.ndarray, " seeds"], family: int = 1) -> Estimate:
 
 
 def equivalent(estimate: Estimate, margin: float) -> bool:
-    """Whether an estimate lies wholly within ±margin: two one-sided tests, read off its interval.
-
-    Each of the two has half the error of the interval: 2.5 % by an interval of 95 %, where the two tests are
-    usually made at 5 % each. Of a family the error of all together is that of its simultaneous intervals.
-    """
+    """Test equivalence: the interval lies wholly within ±margin (two one-sided tests at 2.5 % each)."""
     return -margin < estimate.low and estimate.high < margin
 
 
@@ -92,14 +86,14 @@ def _quantile(seeds: int, family: int) -> float:
 
 
 def half_width(spread: float, seeds: int, family: int) -> float:
-    """Half of a simultaneous interval of `seed_difference`; infinite of one seed.
+    """Return half the width of a simultaneous interval; infinite for one seed.
 
     Parameters
     ----------
     spread : float
         Standard deviation over seeds of the mean difference, dB.
     seeds, family : int
-        How many there are, and how many comparisons are looked at together.
+        Numbers of seeds and of simultaneous comparisons.
     """
     if seeds < 2:
         return np.inf
@@ -107,19 +101,15 @@ def half_width(spread: float, seeds: int, family: int) -> float:
 
 
 def seeds_needed(spread: float, half_width: float, family: int, most: int = 100) -> int | None:
-    """The fewest seeds, `SEEDS` or more, whose interval has this half-width, if the spread stays as it is.
-
-    None if more than `most` are needed. A spread of few seeds is itself uncertain, and so is this number.
-    """
+    """Return the fewest seeds (`SEEDS` or more) that reach a half-width at this spread; None above `most`."""
     enough = (n for n in range(SEEDS, most + 1) if _quantile(n, family) * spread / n**0.5 <= half_width)
     return next(enough, None)
 
 
 def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
-    """How many times as long one call takes as another that was timed in turn with it.
+    """Estimate the ratio of two calls' median times, measured interleaved.
 
-    Rounds are resampled in pairs (scipy's bootstrap, percentiles), since both calls of a round met the same
-    state of the machine.
+    Rounds are resampled in pairs (percentile bootstrap), since both calls of a round met the same machine state.
 
     Parameters
     ----------
@@ -129,12 +119,12 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     Raises
     ------
     InputError
-        If the rounds are not as many.
+        If the numbers of rounds differ.
     """
     times, reference = np.asarray(times, float), np.asarray(reference, float)
     if len(times) != len(reference):
         raise InputError(
-            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be timed in turn"
+            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be interleaved"
         )
 
     def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | float:
@@ -156,12 +146,12 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
 
 
 def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
-    """The exponent e of cost ∝ pixels^e: least squares on logarithms, interval by Student's t.
+    """Estimate the exponent e of cost ∝ pixels^e: least squares on logarithms, interval by Student's t.
 
     Parameters
     ----------
     pixels, costs : array_like
-        Positive; at least three different numbers of pixels, or there is no interval.
+        Positive; an interval needs three different numbers of pixels.
 
     Raises
     ------
@@ -178,10 +168,9 @@ def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
 
 
 def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
-    """Spearman's ρ within groups: that of each by scipy, then their mean.
+    """Average Spearman's ρ over groups; groups of fewer than three pairs or with a constant side are excluded.
 
-    Groups of fewer than three pairs, or in which one side is all alike, have none and are left out; NaN if
-    all are.
+    NaN if every group is excluded.
     """
     found = [
         scipy.stats.spearmanr(pairs).statistic
@@ -192,23 +181,21 @@ def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
 
 
 def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayLike | None = None) -> Estimate:
-    """Spearman's ρ and its interval, by Fisher's z with the variance (1 + ρ²/2) / (n − 3) of Bonett and Wright.
+    """Estimate Spearman's ρ, by Fisher's z with the variance (1 + ρ²/2) / (n − 3) of Bonett and Wright.
 
     Parameters
     ----------
     first, second : array_like
-        As many, in pairs.
+        Pairs of values.
     family : int
-        How many correlations are looked at together; their intervals hold all at once with 95 % or more, by Šidák.
+        Number of simultaneous correlations (Šidák).
     given : array_like, optional
-        As many: ρ is then the partial one, of what is left of ranks when those of `given` are regressed out, and n is
-        less by one.
+        A control: ρ is then the partial correlation of ranks, and n is less by one.
 
     Returns
     -------
     Estimate
-        Without ends, -inf and inf, where n is less than 4; not a number where one side is all alike, or told by
-        `given` alone.
+        With infinite ends for n < 4; NaN if one variable is constant or fully determined by `given`.
 
     References
     ----------
@@ -230,5 +217,5 @@ def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayL
 
 
 def matrix(gains: pd.DataFrame, column: str = "gain_db") -> Float[np.ndarray, "seeds images"]:
-    """A column of a tidy frame with seed, benchmark and name, as `seed_difference` wants it."""
+    """Arrange a column of a tidy frame (seed, benchmark, name) for `seed_difference`."""
     return gains.pivot_table(index="seed", columns=["benchmark", "name"], values=column).to_numpy()

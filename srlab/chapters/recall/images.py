@@ -1,11 +1,9 @@
-"""Recall images: tiles whose detail is lost in the LR image and stands intact once more, far away.
+"""Recall images: tiles with detail that is lost in LR and intact once more, far away.
 
-A tile of 2×2 LR pixels on grey has a colour (red, green), which is its address, and a lit side (blue): top, bottom, left
-or right, which is its detail. Of a *damaged* tile the LR image has the mean of its detail, as after too strong a blur; what
-its lit side was, only an intact tile of the same colour tells. All pairs of an image, damaged tile and intact copy, lie
-equally far apart in the same direction, but where a pair lies is anyone's guess, so that only content leads to a copy.
-
-It is associative recall (Arora et al., arXiv 2312.04927) as an image: finding one place by content among many.
+A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or right, its
+detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of the same colour
+holds the lit side. All pairs of an image lie equally far apart in the same direction, at random places, so only content
+leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
 """
 
 from __future__ import annotations
@@ -37,25 +35,25 @@ Count = Annotated[int, Field(ge=0)]
 Range = tuple[Count, Count]
 
 
-class Scene(BaseModel):
-    """What recall images hold. Of ranges each image draws its own number, small ones more often (log-uniform).
+class RecallTask(BaseModel):
+    """The content of recall images; each image draws numbers from the ranges, log-uniformly.
 
     Attributes
     ----------
     side : int
-        Of the LR image in pixels, a multiple of 4.
+        Side of the LR image in pixels, a multiple of 4.
     distance : pair of int
         From damaged tile to copy, in LR pixels along rows or columns, multiples of 4.
     pairs : pair of int
-        Damaged tiles with a copy, each of a colour of its own; fewer where the image has no room.
+        Damaged tiles with a copy, each with its own colour; fewer if the image has no room.
     distractors : pair of int
         Intact tiles of other colours.
     copies : pair of int
         Intact tiles of the colour of each pair: one at its distance, the others anywhere while there is room.
     without_copy : int
-        Damaged tiles of whose colour no intact one is there.
+        Damaged tiles without an intact tile of their colour.
     colours : int
-        How many there are to choose from: a square number, of as many levels of red as of green.
+        Number of colours to choose from: a square number, with as many levels of red as of green.
     apart : pair of float
         Between neighbouring levels of red, or of green; from 0 to 1.
     """
@@ -72,7 +70,7 @@ class Scene(BaseModel):
     apart: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.1, 0.26)
 
     @model_validator(mode="after")
-    def _fits(self) -> Scene:
+    def _fits(self) -> RecallTask:
         levels = math.isqrt(self.colours)
         most = self.pairs[1] + self.distractors[1] + self.without_copy
         for name in ("distance", "pairs", "distractors", "copies", "apart"):
@@ -93,14 +91,14 @@ class Scene(BaseModel):
 
 
 class RecallImages(NamedTuple):
-    """Some recall images.
+    """A batch of recall images.
 
     Attributes
     ----------
     lr, hr : Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 sh sw"]
         0 to 1. An LR pixel away from damage is the mean of its HR pixels.
     damaged, without_copy : Bool[Tensor, "n h w"]
-        LR pixels of damaged tiles that have a copy, and of those that have none.
+        LR pixels of damaged tiles with a copy, and without one.
     copy : Int[Tensor, "n h w"]
         For each LR pixel of a damaged tile with a copy, the pixel (row by row) of the copy at the pair's distance; else −1.
     """
@@ -113,34 +111,26 @@ class RecallImages(NamedTuple):
 
 
 def enlarge(images: Shaped[Tensor, "... h w"], scale: int) -> Shaped[Tensor, "... sh sw"]:
-    """Each pixel `scale` times in both directions."""
+    """Repeat each pixel `scale` times in both directions."""
     return images.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
 
 
-def recall_images(scene: Scene, number: int, scale: int, seed: int | tuple[int, ...]) -> RecallImages:
-    """Make recall images; the same for the same seed.
-
-    Parameters
-    ----------
-    scene : Scene
-    number, scale : int
-    seed : int or tuple of int
-        Not negative.
-    """
+def recall_images(task: RecallTask, number: int, scale: int, seed: int | tuple[int, ...]) -> RecallImages:
+    """Make `number` recall images; the same for the same seed (not negative)."""
     rng = np.random.default_rng(seed)
-    cells = scene.side // CELL
-    state, key, copy_of = _arrange(scene, number, rng)
+    cells = task.side // CELL
+    state, key, copy_of = _arrange(task, number, rng)
 
-    levels = math.isqrt(scene.colours)
-    apart = np.exp(rng.uniform(*np.log(scene.apart), number))[:, None]
+    levels = math.isqrt(task.colours)
+    apart = np.exp(rng.uniform(*np.log(task.apart), number))[:, None]
     lowest = 0.1 + rng.random((2, number, 1)) * (0.8 - (levels - 1) * apart)
-    order = rng.random((number, scene.colours))
+    order = rng.random((number, task.colours))
     # The colour nearest to grey is taken last, since a damaged tile of it could not be seen.
-    level = np.arange(scene.colours)
+    level = np.arange(task.colours)
     red, green = lowest[0] + level // levels * apart, lowest[1] + level % levels * apart
     order[np.arange(number), ((red - GREY) ** 2 + (green - GREY) ** 2).argmin(1)] = 1
     colour = np.take_along_axis(order.argsort(1), key, 1)
-    lit = np.take_along_axis(rng.integers(len(LIT), size=(number, scene.colours)), key, 1)
+    lit = np.take_along_axis(rng.integers(len(LIT), size=(number, task.colours)), key, 1)
 
     tiles = np.empty((number, cells**2, 3, TILE, TILE), np.float32)
     tiles[:, :, 0] = (lowest[0] + colour // levels * apart)[..., None, None]
@@ -152,7 +142,7 @@ def recall_images(scene: Scene, number: int, scale: int, seed: int | tuple[int, 
 
     row, column = np.divmod(copy_of, cells)
     inside = np.arange(TILE) + (CELL - TILE) // 2
-    pixel = (row[..., None, None] * CELL + inside[:, None]) * scene.side + column[..., None, None] * CELL + inside
+    pixel = (row[..., None, None] * CELL + inside[:, None]) * task.side + column[..., None, None] * CELL + inside
     pixel = np.where((state == DAMAGED)[..., None, None], pixel, -1)
     of_tile = (
         _image(seen, GREY),
@@ -170,31 +160,31 @@ def recall_images(scene: Scene, number: int, scale: int, seed: int | tuple[int, 
         images.append(image)
     *images, copies = images
     there = copies >= 0
-    row, column = np.divmod(copies, scene.side)
-    column = np.where(mirrored[:, None, None], scene.side - 1 - column, column)
+    row, column = np.divmod(copies, task.side)
+    column = np.where(mirrored[:, None, None], task.side - 1 - column, column)
     row, column = np.where(turned[:, None, None], (column, row), (row, column))
-    copies = np.where(there, row * scene.side + column, -1)
+    copies = np.where(there, row * task.side + column, -1)
     lr, hr, damaged, without = (torch.from_numpy(image) for image in images)
     return RecallImages(lr, enlarge(hr, scale), damaged, without, torch.from_numpy(copies))
 
 
-def _arrange(scene: Scene, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """State, key (which tiles share a colour) and the copy's cell (0 but for damaged tiles), each [number, cells²]."""
+def _arrange(task: RecallTask, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return state, key (tiles of one colour) and the copy's cell (0 except for damaged tiles), each [number, cells²]."""
 
     def some(least: int, most: int) -> np.ndarray:
         return np.exp(rng.uniform(np.log(least + 1), np.log(most + 2), number)).astype(int) - 1
 
-    cells = scene.side // CELL
+    cells = task.side // CELL
     column = np.arange(cells**2) % cells
-    distance = rng.integers(scene.distance[0] // CELL, scene.distance[1] // CELL + 1, number)[:, None]
+    distance = rng.integers(task.distance[0] // CELL, task.distance[1] // CELL + 1, number)[:, None]
     # Damaged tiles and their copies stand in alternating strips as wide as the distance, so none is in another's way.
     may_be_damaged = (column // distance % 2 == 0) & (column + distance < cells)
-    pairs = np.minimum(some(*scene.pairs), may_be_damaged.sum(1))
-    copies, distractors = some(*scene.copies), some(*scene.distractors)
+    pairs = np.minimum(some(*task.pairs), may_be_damaged.sum(1))
+    copies, distractors = some(*task.copies), some(*task.distractors)
 
     state = np.zeros((number, cells**2), np.int8)
     key, copy_of = np.zeros((2, number, cells**2), np.int64)
-    chosen = np.where(may_be_damaged, rng.random(state.shape), 2).argsort(1)[:, : scene.pairs[1]]
+    chosen = np.where(may_be_damaged, rng.random(state.shape), 2).argsort(1)[:, : task.pairs[1]]
     image, which = np.nonzero(np.arange(chosen.shape[1]) < pairs[:, None])
     tile = chosen[image, which]
     copy = tile + distance[image, 0]
@@ -204,12 +194,12 @@ def _arrange(scene: Scene, number: int, rng: np.random.Generator) -> tuple[np.nd
 
     # On free cells in random order: damaged tiles without a copy, distractors, then further copies while there is room.
     free = np.where(state == EMPTY, rng.random(state.shape), 2).argsort(1)
-    alone = scene.without_copy + distractors
+    alone = task.without_copy + distractors
     wanted = np.minimum(alone + pairs * (copies - 1), (state == EMPTY).sum(1))
     image, place = np.nonzero(np.arange(cells**2) < wanted[:, None])
     cell, further = free[image, place], place - alone[image]
     key[image, cell] = np.where(further < 0, pairs[image] + place, further % pairs[image])
-    state[image, cell] = np.where(place < scene.without_copy, WITHOUT_COPY, INTACT)
+    state[image, cell] = np.where(place < task.without_copy, WITHOUT_COPY, INTACT)
     return state, key, copy_of
 
 
@@ -218,7 +208,7 @@ def _spread(cells: Bool[np.ndarray, "n cells"]) -> Bool[np.ndarray, "n cells 1 t
 
 
 def _image(tiles: np.ndarray, around: float | int | bool) -> np.ndarray:
-    """[n, cells², c, tile, tile] to [n, c, side, side]."""
+    """Arrange [n, cells², c, tile, tile] as [n, c, side, side]."""
     number, cells, channels = tiles.shape[:3]
     grid = math.isqrt(cells)
     margin = (CELL - TILE) // 2
@@ -228,27 +218,21 @@ def _image(tiles: np.ndarray, around: float | int | bool) -> np.ndarray:
 
 
 class RecallBatches:
-    """Batches of recall images to train on; which ones a step sees is a function of seed and step alone.
+    """Batches of recall images to train on, a function of seed (not negative) and step alone.
 
-    Parameters
-    ----------
-    scene : Scene
-    scale, batch : int
-        Images a step, over all processes together.
-    seed : int
-        Not negative.
+    `batch` is the number of images a step, over all processes together.
     """
 
-    def __init__(self, scene: Scene, scale: int, batch: int, seed: int):
+    def __init__(self, task: RecallTask, scale: int, batch: int, seed: int):
         if seed < 0:
             raise InputError(f"seed {seed}: at least 0 is expected")
-        self.scene, self.scale, self.batch, self.seed = scene, scale, batch, seed
+        self.task, self.scale, self.batch, self.seed = task, scale, batch, seed
 
     def batch_at(
         self, step: int, rank: int = 0, world_size: int = 1
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], Float[Tensor, "b 1 sh sw"]]:
-        """LR, HR, and where HR is damaged, with a copy or without (1, else 0); of N processes each its share."""
-        images = recall_images(self.scene, self.batch, self.scale, (0, self.seed, step))
+        """Return LR, HR, and a mask of damage in HR, with a copy or without (1, else 0); each process gets its share."""
+        images = recall_images(self.task, self.batch, self.scale, (0, self.seed, step))
         damaged = enlarge((images.damaged | images.without_copy)[:, None].float(), self.scale)
         return tuple(part[rank::world_size] for part in (images.lr, images.hr, damaged))
 
@@ -256,7 +240,7 @@ class RecallBatches:
 def recall_loss(
     sr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b 3 h w"], damaged: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, ""]:
-    """1 − recall over damaged places, + 0.1 × the squared error everywhere in the same unit."""
+    """Return 1 − recall over damaged places, plus 0.1 × the squared error everywhere in the same unit."""
     error = (sr - hr).square()
     inside = (error * damaged).sum() / (3 * damaged.sum()).clamp(min=1)
     return (inside + 0.1 * error.mean()) / LOST

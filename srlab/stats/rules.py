@@ -128,4 +128,4 @@ class Rules(_Part):
 @cache
 def rules() -> Rules:
     """The rules in force."""
-    return Rules(**yaml.safe_load((files("srlab.study") / "claims.yaml").read_text(encoding="utf-8")))
+    return Rules(**yaml.safe_load((files("srlab.stats") / "claims.yaml").read_text(encoding="utf-8")))

@@ -1,0 +1,77 @@
+"""Recall images for the explorers and for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from srlab.analysis.images import TaskImage
+from srlab.chapters.recall.images import TILE, RecallImages, recall_images
+from srlab.chapters.recall.measure import SETTINGS, TEST
+from srlab.study.runs import Run
+from srlab.study.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallImage(TaskImage):
+    """The first test image of a setting.
+
+    Attributes
+    ----------
+    number : int
+        Index into :data:`srlab.chapters.recall.measure.SETTINGS`.
+    learnt : callable
+        Returns the run of a study's network on the task.
+    """
+
+    path: Path = Path("recall image")
+    number: int
+    learnt: Callable[[Study, str], Run]
+
+    def run(self, study: Study, model: str) -> Run:
+        return self.learnt(study, model)
+
+    def images(self, scale: int) -> RecallImages:
+        """Make it, as a batch of one image."""
+        return recall_images(SETTINGS[self.number].task, 1, scale, (TEST, self.number))
+
+    def pair(self, scale: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]]:
+        images = self.images(scale)
+        lr, hr = (image[0].mul(255).round().to(torch.uint8) for image in (images.lr, images.hr))
+        return lr, hr
+
+    def read(self) -> UInt8[Tensor, "3 h w"]:
+        return self.pair(2)[1]
+
+    def lost(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return (row, column) of the first pixel of a damaged tile, and of its copy, in LR pixels."""
+        copy = self.images(2).copy[0]
+        row, column = torch.nonzero(copy >= 0)[0].tolist()
+        return (row, column), divmod(copy[row, column].item(), copy.shape[1])
+
+    def start(self) -> tuple[int, int]:
+        return self.lost()[0]
+
+    def queries(self) -> tuple[list[int], list[int]]:
+        places = torch.nonzero(self.images(2).copy[0] >= 0)
+        rows, columns = (sorted(set(each.tolist()))[::TILE] for each in places.unbind(1))
+        return rows, columns
+
+    def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> UInt8[Tensor, "3 _h _w"]:
+        """Cut the part of LR, HR or SR with a damaged tile and its copy, and this many LR pixels around."""
+        factor = image.shape[1] // SETTINGS[self.number].task.side
+        places = zip(*self.lost(), strict=True)
+        ends = ((max(0, min(each) - margin), max(each) + margin + 2) for each in places)
+        rows, columns = (slice(factor * first, factor * last) for first, last in ends)
+        return image[:, rows, columns]
+
+
+def recall_images_to_show(learnt: Callable[[Study, str], Run]) -> dict[str, RecallImage]:
+    """Return an image for each distance, by the name that explorers show."""
+    names = {i: f"recall: copies {each.value:g} px away" for i, each in enumerate(SETTINGS) if each.factor == "distance"}
+    return {name: RecallImage(name=name, number=number, learnt=learnt) for number, name in names.items()}

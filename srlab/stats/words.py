@@ -1,0 +1,95 @@
+"""Words for numbers: one voice for verdicts, counts, ranges and lists, used by every answer and figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from srlab.stats.intervals import SEEDS
+
+#: Lists of at most this many names are written out; longer ones are counted.
+FEW = 4
+MINUS = "−"
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 seed", "1,200 images"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with a true minus sign, and never "−0.00"."""
+    return f"{value:z,.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return a number with its sign: "+0.02", "−0.30"."""
+    return f"{value:+z.{digits}f}".replace("-", MINUS)
+
+
+def percent(share: float) -> str:
+    """Return "65 %"."""
+    return f"{100 * share:.0f} %"
+
+
+def between(values: Iterable[float], digits: int = 2, sign: bool = False) -> str:
+    """Return "0.12 to 0.98", or one number if both ends are printed the same; empty without values."""
+    values = [value for value in values if np.isfinite(value)]
+    if not values:
+        return ""
+    low, high = ((signed if sign else number)(end, digits) for end in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "a", "a and b", "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def estimate(value: float, low: float, high: float, digits: int = 3) -> str:
+    """Return "+0.023 [+0.001, +0.044]", or the value alone without a finite interval."""
+    if not np.isfinite(high - low):
+        return signed(value, digits)
+    return f"{signed(value, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -> str:
+    """Return the verdicts on some gains as a Markdown list, the same way everywhere.
+
+    A gain is *significant* if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A gain
+    may be both: it is then reported as significant but smaller than the margin.
+
+    Parameters
+    ----------
+    gains : DataFrame
+        name, value, low, high (interval), seeds; one gain a row.
+    margin : float
+        In the gains' unit.
+    """
+    seeds = int(gains["seeds"].min())
+    if seeds < SEEDS:
+        return (
+            f"Gains range from {between(gains['value'], digits, sign=True)} {unit}. "
+            f"{count(seeds, 'seed')} give no verdict; {SEEDS} are needed."
+        )
+    above, below = gains["low"] > 0, gains["high"] < 0
+    small = (gains["low"] > -margin) & (gains["high"] < margin)
+    groups = {
+        "Higher": above & ~small,
+        f"Higher, by less than ±{margin:g} {unit}": above & small,
+        f"No effect beyond ±{margin:g} {unit}": small & ~above & ~below,
+        f"Lower, by less than ±{margin:g} {unit}": below & small,
+        "Lower": below & ~small,
+        "Undecided": ~(above | below | small),
+    }
+    lines = [f"- {words}: {_named(gains[chosen], len(gains), digits)}." for words, chosen in groups.items() if chosen.any()]
+    return "\n".join(lines)
+
+
+def _named(gains: pd.DataFrame, total: int, digits: int) -> str:
+    if len(gains) > FEW:
+        return f"{len(gains)} of {total} ({between(gains['value'], digits, sign=True)})"
+    return ", ".join(f"{row.name} {estimate(row.value, row.low, row.high, digits)}" for row in gains.itertuples(index=False))

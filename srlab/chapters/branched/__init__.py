@@ -88,9 +88,7 @@ def answer(tables: Tables) -> str:
     opened = tables["branched_gates"].groupby("arm")["open"].mean().sort_values()
     if len(opened):
         least, most = (f"{number(opened[arm])} ({label(arm)})" for arm in opened.index[[0, -1]])
-        lines.append(
-            f"Gates opened from 0 to {least} to {most}, where 1 is attention's strength in networks trained from scratch."
-        )
+        lines.append(f"Gates opened from 0 to {least} to {most}; 1 is their strength in networks trained from scratch.")
     return "\n\n".join(lines)
 
 

@@ -1,7 +1,8 @@
-"""Altered weights: nothing altered is nothing changed, and each change is what it says, on cases with known answers."""
+"""Ablation: each change of the weights on cases with known answers, and what it costs with intervals over seeds."""
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from mechanisms import MECHANISMS
 from torch.nn.functional import conv2d, pad
 
-from srlab.analysis.at_work import CHANGES, NOTHING, OWN, SHUFFLED, UNIFORM, altered, crops, lost, measure
 from srlab.attention import (
     ENLA,
     FGCA,
@@ -25,11 +25,18 @@ from srlab.attention import (
     WindowAttention,
     dense_attention,
 )
+from srlab.chapters import ablation
+from srlab.chapters.ablation import losses as frames
+from srlab.chapters.ablation.altered import CHANGES, NOTHING, OWN, SHUFFLED, UNIFORM, altered
+from srlab.chapters.ablation.losses import crops, lost
 from srlab.data.sources import embedded
 from srlab.errors import InputError
+from srlab.files import write_table
 from srlab.measure.evaluation import evaluate
 from srlab.measure.profiling import peak_memory
 from srlab.models import build
+from srlab.stats.intervals import seed_difference
+from srlab.study.chapter import Tables
 
 #: Mechanisms without softmax, beside those that the dense oracle proves.
 KERNELS = {
@@ -96,7 +103,7 @@ def same(one, other, atol=1e-5):
     torch.testing.assert_close(one, other, rtol=0, atol=atol)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(size=sizes)
 @pytest.mark.parametrize("name", LAYERS)
 def test_altering_nothing_changes_nothing(name, size):
@@ -104,7 +111,7 @@ def test_altering_nothing_changes_nothing(name, size):
     same(*outputs(network, torch.randn(1, 8, *size), None, NOTHING))
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=3)
 @given(size=sizes)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_altering_nothing_changes_no_network(name, size):
@@ -178,11 +185,6 @@ def test_only_the_own_neighbourhood_is_kept():
         same(y[..., row, column], alone[..., row - top, column - left])
 
 
-@pytest.mark.parametrize("make", [NLA, lambda c: ENLA(c, features=24)])
-def test_a_map_that_is_all_neighbourhood_does_not_change(make):
-    same(*outputs(chain(make(8)), torch.randn(1, 8, 4, 4), None, OWN))
-
-
 def test_who_sees_no_neighbour_attends_to_nothing():
     layer, x = FGCA(8, 2, side=8, top=1, residual_scale=0.1).eval(), torch.randn(1, 8, 8, 24)
     torch.nn.init.zeros_(layer.qkv.bias)
@@ -231,15 +233,6 @@ def test_a_kernel_becomes_its_mean_or_keeps_its_middle():
     assert not torch.allclose(keys, before, atol=1e-3)
 
 
-def test_taps_that_are_all_alike_can_change_places():
-    layer = LocalConvolution(8, 9)
-    torch.nn.init.constant_(layer.kernel.weight, 0.1)
-    before, uniform, keys, near = outputs(chain(layer), torch.randn(2, 8, 11, 13), None, *CHANGES)
-    same(before, uniform)
-    same(before, keys)
-    assert not torch.allclose(before, near, atol=1e-3)
-
-
 def test_correlations_become_their_mean_over_the_window():
     """By the formula as the paper writes it."""
     layer, x = SCC(8, 2, (4, 4), (2, 2)).eval(), torch.randn(1, 8, 8, 12)
@@ -279,14 +272,11 @@ def test_weights_are_held_for_some_queries_only(change):
         assert peak_memory(lambda: network(x), x.device) < 4096**2  # a quarter of the weights, in bytes
 
 
-def test_it_says_what_it_cannot_alter():
-    with pytest.raises(InputError, match="change is 'none'; allowed are uniform weights, shuffled keys, own 7×7 only"):
-        altered(chain(NLA(8)), "none").__enter__()
-    with pytest.raises(InputError, match="no non-local layer"):
-        altered(build("no_attention", 2, channels=8, groups=1, blocks=1), UNIFORM).__enter__()
-
-
-def test_a_network_that_fails_is_left_as_it_was():
+def test_unknown_changes_and_networks_without_attention_are_refused_and_failures_leave_no_hook():
+    with pytest.raises(InputError, match="none"), altered(chain(NLA(8)), "none"):
+        pass
+    with pytest.raises(InputError), altered(build("no_attention", 2, channels=8, groups=1, blocks=1), UNIFORM):
+        pass
     network = chain(NLA(8))
     with pytest.raises(RuntimeError), altered(network, OWN):
         network(torch.randn(1, 7, 4, 4))
@@ -304,34 +294,87 @@ def test_crops_are_evenly_spaced_and_of_one_size():
     assert {ref.read().shape for each in chosen.values() for ref in each} == {(3, 64, 64)}
 
 
-def test_what_is_lost_is_the_difference_of_two_evaluations():
+def test_the_loss_is_the_difference_of_two_evaluations():
     network, refs = build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1), embedded().benchmarks["held-out"][:2]
     benchmarks = crops({"held-out": refs}, 2)
     found = lost(network, benchmarks, 2)
-    assert found.columns.tolist() == ["benchmark", "name", "change", "psnr_y", "drop_db"] and len(found) == 6
     whole = evaluate(network, benchmarks["held-out"], 2)["psnr_y"]
     with altered(network, OWN):
         changed = evaluate(network, benchmarks["held-out"], 2)["psnr_y"]
     own = found[found["change"] == OWN]
+    assert len(found) == 6
     assert own["psnr_y"].tolist() == whole.tolist() and own["drop_db"].tolist() == (whole - changed).tolist()
-    pd.testing.assert_frame_equal(found, lost(network, benchmarks, 2))
+
+
+#: Mean drop by uniform weights of each network, and the difference between seeds.
+UNIFORM_DB = {"trunk_nla": (0.4, 0.01), "lcoan": (0.002, 0.001), "esc": (0.1, 0.3), "trunk_bra": (-0.2, 0.01)}
+SHARES = dict(zip(CHANGES, (1, 2, 0.5), strict=True))
+
+
+def drops(seeds=3, experiment="from scratch"):
+    rows = [
+        {"experiment": experiment, "model": model, "seed": seed, "run": f"{model}{seed}", "benchmark": benchmark}
+        | {"name": name, "change": change, "psnr_y": 30.0}
+        | {"drop_db": share * (mean + spread * (seed - (seeds - 1) / 2) + 0.1 * number - 0.15)}
+        for model, (mean, spread) in UNIFORM_DB.items()
+        for seed in range(seeds)
+        for change, share in SHARES.items()
+        for number, (benchmark, name) in enumerate((("Set5", "a"), ("Set5", "b"), ("B100", "a"), ("B100", "b")))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_losses_are_means_with_intervals_simultaneous_for_the_networks_of_a_change():
+    found = frames.losses(drops()).set_index(["model", "change"])
+    assert len(found) == len(UNIFORM_DB) * len(CHANGES)
+    assert (found["images"] == 4).all() and (found["seeds"] == 3).all()
+    for (model, change), row in found.iterrows():
+        mean, spread = (SHARES[change] * number for number in UNIFORM_DB[model])
+        expected = seed_difference(mean + spread * np.array([[-1.0], [0.0], [1.0]]), family=4)
+        assert row[["drop_db", "low_db", "high_db"]].to_list() == pytest.approx(list(expected))
+    uniform = found.xs(UNIFORM, level="change")
+    assert uniform.index[uniform["significant"]].tolist() == ["trunk_nla", "trunk_bra"]
+    assert uniform.index[uniform["equal"]].tolist() == ["lcoan"]
+
+
+def test_one_seed_gives_no_verdict():
+    found = frames.losses(drops(seeds=1))
+    assert not found["significant"].any() and not found["equal"].any() and np.isinf(found["high_db"]).all()
+
+
+@pytest.mark.parametrize("plain", ["no_attention", "lcoan"])
+def test_the_cost_of_uniform_weights_stands_beside_every_gain(plain):
+    psnr = {plain: 30.0, "trunk_nla": 30.1}
+    quality = pd.DataFrame(
+        {"run": f"{model}{seed}", "model": model, "seed": seed, "benchmark": "Set5", "name": "a", "psnr_y": value}
+        for model, value in psnr.items()
+        for seed in range(3)
+    )
+    joined = frames.gains({"from scratch": quality}, frames.losses(drops()))
+    assert len(joined) == (plain == "no_attention") and joined.columns[-1] == "run"
+    for row in joined.itertuples():
+        assert (row.model, row.gain_db, row.uniform_cost_db) == ("trunk_nla", pytest.approx(0.1), pytest.approx(0.4))
+
+
+def test_the_figure_has_a_panel_a_change_and_a_row_a_network(tmp_path):
+    found = pd.concat([drops(), drops(seeds=6, experiment="branched")])
+    for name, frame in {"ablation": found, "ablation_losses": frames.losses(found)}.items():
+        write_table(tmp_path / "tables" / f"{name}.csv", frame)
+    panels = ablation.FIGURES["ablation"](Tables(tmp_path)).axes
+    assert len(panels) == len(CHANGES) and len(panels[0].get_yticklabels()) == 2 * len(UNIFORM_DB)
+    means = [line.get_xdata()[0] for line in panels[0].lines if line.get_marker() not in ("None", None)]
+    assert means == pytest.approx(2 * [mean for mean, _ in UNIFORM_DB.values()])
+    assert [len(dots.get_offsets()) for dots in panels[2].collections if hasattr(dots, "get_sizes")] == 4 * [3] + 4 * [
+        6
+    ]
+    assert len(ablation.answer(Tables(tmp_path)).split("\n\n")) == 7
 
 
 @pytest.mark.slow
-def test_a_study_is_measured_network_by_network(smoke_study):
-    found = measure(smoke_study)
-    assert set(found["experiment"]) == {"from scratch", "branched"}
-    arms = found[found["experiment"] == "branched"]
-    assert (
-        set(arms["model"]) == {"trunk_conv7", "trunk_nla", "lcoan", "trunk_window side=16"} and len(arms) == 4 * 3 * 8
-    )
-    found = found[found["experiment"] == "from scratch"]
-    assert set(found["model"]) == {
-        "trunk_nla",
-        "trunk_nla_shared",
-        "trunk_lsp",
-        "lcoan",
-        "trunk_window",
-    }  # no_attention has no attention
-    assert len(found) == 5 * 3 * 8 and found["drop_db"].abs().max() < 1
-    assert set(found["run"]) == {smoke_study.training(model).hash for model in found["model"]}
+def test_a_study_alters_every_network_with_attention(smoke_study):
+    found = ablation.tables(smoke_study, ablation.Settings())
+    models = found["ablation"].groupby("experiment")["model"].unique().map(set).to_dict()
+    assert models["branched"] == {"trunk_conv7", "trunk_nla", "lcoan", "trunk_window side=16"}
+    assert models["from scratch"] == {"trunk_nla", "trunk_nla_shared", "trunk_lsp", "lcoan", "trunk_window"}
+    assert len(found["ablation"]) == 9 * 3 * 8 and found["ablation"]["drop_db"].abs().max() < 1
+    assert found["ablation_gains"]["uniform_cost_db"].notna().all()

@@ -1,73 +1,51 @@
-"""Is attention at work? What networks lose when the weights of their layers are altered, at test time.
+"""Attention with altered weights at test time, through the contract of :mod:`srlab.attention.contract`.
 
-Weights are altered through the contract of :mod:`srlab.attention.contract`, by the kind of pattern that a layer
-attends with; no mechanism knows of it. Three changes:
+- "uniform weights": the weights of a query become equal over the keys in its view, each as often as it occurs.
+- "shuffled keys": the values of all keys are permuted, so that a weight meets the content of another place.
+- "own 7×7 only": keys outside the query's 7×7 neighbourhood are dropped, and the rest is scaled to sum to one. A query
+  without a neighbour in view, as windows that choose others may have, attends to nothing.
 
-- "uniform weights": a query's weights become equal over the keys that it sees, each as often as it is seen.
-- "shuffled keys": the values change places among all keys that the pattern holds, so that a weight meets the content
-  of another place.
-- "own 7×7 only": of the keys that a query sees only those in its own neighbourhood are left, their weights scaled to
-  sum to one again. A query that sees none of its neighbours, as windows that choose others may, attends to nothing.
-
-Some mechanisms know no softmax, and no sum of weights to keep. *A kernel* (ConvAttn, a local convolution): the weights
-are its taps, large and dynamic kernel added up. For each pair of channels they become their mean; they change places,
-alike for all pairs; or those outside the middle 7×7 become zero. *Correlations* (SCC): both of its halves are sums over
-the pixels j of a window with signed weights, (q_i·r_g/d + bias) for j's share of its group's token r_g, and v_i·v_j/p
-for q_j. They become their mean over the window, or change places as other keys do; what lies outside 7×7 is dropped.
+Two mechanisms have no softmax. *A kernel* (ConvAttn, a local convolution): the weights are its taps, large and dynamic
+kernel added up. For each pair of channels they become their mean, or are permuted alike for all pairs, or are zero
+outside 7×7. *Correlations* (SCC): both halves are sums over the pixels j of a window with signed weights,
+(q_i·r_g/d + bias) for j's share of the token r_g of its group, and v_i·v_j/p for q_j. The weights become their mean
+over the window; the other two changes are as above, without scaling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import singledispatch
 
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
-from tqdm.auto import tqdm
 
 from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
 from srlab.attention.contract import to_map
 from srlab.attention.conv_attn import KernelPattern, depthwise
 from srlab.attention.routed_windows import by_head
 from srlab.attention.scc import CorrelationPattern
-from srlab.data.layouts import ImageRef
-from srlab.data.sources import evenly
 from srlab.errors import InputError
-from srlab.measure.evaluation import evaluate
-from srlab.study.runs import TrainingRun
-from srlab.study.study import Study
 
-#: What can be done to the weights; nothing, by the plain formula all the same, for tests.
-NOTHING = "nothing"
 UNIFORM, SHUFFLED, OWN = CHANGES = ("uniform weights", "shuffled keys", "own 7×7 only")
-#: How far the own neighbourhood reaches, in pixels.
+#: Weights as they are, by the plain formula in place of the fast path: what tests compare with.
+NOTHING = "nothing"
+#: The neighbourhood's reach in pixels: 7×7.
 REACH = 3
-#: How many queries' weights are held at a time.
+#: Queries with weights in memory at a time.
 QUERIES = 256
-#: How many benchmark images are measured, and the side in LR pixels of the middle that is taken of each. Weights by the
-#: plain formula take the square of its area: `cpu`, 13 networks of three seeds, takes some 80 s of one core.
-IMAGES, SIDE = 8, 32
 
 Map = Float[Tensor, "b c h w"]
 
 
 class Altered(Pattern):
-    """A pattern with altered weights, attended with by the plain formula; where only values move, by its own way.
-
-    Parameters
-    ----------
-    pattern : Pattern
-    change : str
-        One of `CHANGES`, or `NOTHING`.
-    width : int
-        Of the map, in pixels.
-    """
+    """A pattern with altered weights, on a map of this width; by the plain formula, unless only values move."""
 
     def __init__(self, pattern: Pattern, change: str, width: int):
         self.pattern, self.change, self.width = pattern, change, width
@@ -98,27 +76,16 @@ class Altered(Pattern):
         return weights
 
     def _near(self, queries: Int[Tensor, " q"] | None) -> Bool[Tensor, "q m"]:
-        """Which keys are in a query's own neighbourhood."""
+        """Mark the keys in each query's neighbourhood."""
         keys = self.pixels()
-        if queries is None:
-            queries = torch.arange(self.query.shape[2], device=keys.device)
+        queries = torch.arange(self.query.shape[2], device=keys.device) if queries is None else queries
         rows = queries[:, None] // self.width - keys // self.width
         columns = queries[:, None] % self.width - keys % self.width
         return (rows.abs() <= REACH) & (columns.abs() <= REACH)
 
 
 class Correlations(Pattern):
-    """The pixels of a query's window with signed weights, query·key + bias.
-
-    Parameters
-    ----------
-    pattern : CorrelationPattern
-        Who sees whom.
-    query, key : Float[Tensor, "b heads l d"], Float[Tensor, "b heads m d"]
-        Keys go window by window.
-    position : Float[Tensor, "heads p p"], optional
-        What is added for each two pixels of a window.
-    """
+    """The pixels of a query's window with signed weights, query·key + position; keys stand window by window."""
 
     def __init__(
         self,
@@ -135,10 +102,9 @@ class Correlations(Pattern):
         return plain(self, value)
 
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
-        if self.position is None:
-            return 0.0
-        rows, columns = self.grid.shape
-        return self.position[:, self.grid.place(queries, self.device)[1]].repeat(1, 1, rows * columns)
+        windows = math.prod(self.grid.shape)
+        place = self.grid.place(queries, self.device)[1]
+        return 0.0 if self.position is None else self.position[:, place].repeat(1, 1, windows)
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
         query = self.query if queries is None else self.query[:, :, queries]
@@ -146,20 +112,20 @@ class Correlations(Pattern):
 
 
 def plain(pattern: Pattern, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
-    """Attend by the plain formula, holding the weights of `QUERIES` queries at a time."""
+    """Attend by the plain formula, with the weights of `QUERIES` queries in memory at a time."""
     queries = torch.arange(pattern.query.shape[2], device=value.device)
     return torch.cat([pattern.weights(some) @ value for some in queries.split(QUERIES)], 2)
 
 
 @singledispatch
 def output(pattern: Pattern, layer: Attention, x: Map, change: str) -> Map:
-    """What a layer makes of `x` when the weights of the pattern that it attends with are altered."""
+    """Return a layer's output with altered weights of its pattern."""
     return layer.output(x, Altered(pattern, change, x.shape[3]).attend(layer.value(x)))
 
 
 @output.register
 def _(pattern: KernelPattern, layer: ConvAttn | LocalConvolution, x: Map, change: str) -> Map:
-    """The layer with another kernel; of ConvAttn one image at a time, since each has a dynamic kernel of its own."""
+    """Run the layer with another kernel; ConvAttn takes one image, since each image has a dynamic kernel."""
     kernel = pattern.weight
     if isinstance(layer, LocalConvolution):
         taps = _with_taps(kernel, change)[:, 0]
@@ -180,11 +146,9 @@ def _with_taps(kernel: Float[Tensor, "p in k k"], change: str) -> Float[Tensor, 
     if change == SHUFFLED:
         taps = kernel.flatten(2)
         return taps[:, :, shuffled(taps.shape[2])].reshape(kernel.shape)
-    if change == OWN:
-        offsets = torch.arange(kernel.shape[-1], device=kernel.device) - kernel.shape[-1] // 2
-        near = offsets.abs() <= REACH
-        return kernel * (near[:, None] & near)
-    return kernel
+    offsets = torch.arange(kernel.shape[-1], device=kernel.device) - kernel.shape[-1] // 2
+    near = (offsets.abs() <= REACH) | (change == NOTHING)
+    return kernel * (near[:, None] & near)
 
 
 @output.register
@@ -209,14 +173,14 @@ def _(pattern: CorrelationPattern, layer: SCC, x: Map, change: str) -> Map:
     spatial = Correlations(pattern, by_head(of_map(q) / depth, heads), by_head(token, heads), position)
     channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1))
     halves = (
-        Altered(weights, change, width).attend(by_head(value, len(value_heads)))
-        for weights, value, value_heads in ((spatial, share, range(heads)), (channel, q, range(1)))
+        Altered(weights, change, width).attend(by_head(value, count))
+        for weights, value, count in ((spatial, share, heads), (channel, q, 1))
     )
     return to_map(layer.out(torch.cat([half.transpose(1, 2).flatten(2) for half in halves], -1)), height, width)
 
 
 def shuffled(count: int) -> Int[Tensor, " count"]:
-    """The order into which that many keys are shuffled, always the same."""
+    """Return the order of that many shuffled keys, always the same."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
@@ -226,14 +190,7 @@ def attention_layers(network: nn.Module) -> list[Attention]:
 
 @contextmanager
 def altered(network: nn.Module, change: str) -> Iterator[None]:
-    """Within it the network runs with altered weights, in every layer; layers that share a pattern too.
-
-    Parameters
-    ----------
-    network : nn.Module
-        In evaluation mode when it runs. Those with ConvAttn take one image at a time.
-    change : str
-        One of `CHANGES`, or `NOTHING`: the plain formula in place of the fast path.
+    """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then.
 
     Raises
     ------
@@ -243,7 +200,7 @@ def altered(network: nn.Module, change: str) -> Iterator[None]:
     if change not in (*CHANGES, NOTHING):
         raise InputError(f"change is '{change}'; allowed are {', '.join((*CHANGES, NOTHING))}")
     if not (layers := attention_layers(network)):
-        raise InputError("this network has no non-local layer, so there are no weights to alter")
+        raise InputError("network has no attention layer: no weights to alter")
 
     def hook(layer: Attention, inputs: tuple, outputs: tuple) -> tuple[Map, Pattern | None]:
         pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
@@ -255,63 +212,3 @@ def altered(network: nn.Module, change: str) -> Iterator[None]:
     finally:
         for each in hooks:
             each.remove()
-
-
-def crops(benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> dict[str, list[ImageRef]]:
-    """The middles, `SIDE` LR pixels a side, of at most `IMAGES` HR images evenly spaced over all benchmarks."""
-    chosen = set(evenly([ref for refs in benchmarks.values() for ref in refs], IMAGES))
-    found = {name: [ref.middle(scale * SIDE) for ref in refs if ref in chosen] for name, refs in benchmarks.items()}
-    return {name: refs for name, refs in found.items() if refs}
-
-
-def lost(network: nn.Module, benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> pd.DataFrame:
-    """What a network loses by each change, an image and change a row.
-
-    Parameters
-    ----------
-    network : nn.Module
-        With attention.
-    benchmarks : mapping of str to sequence of ImageRef
-        HR images, by benchmark.
-    scale : int
-
-    Returns
-    -------
-    DataFrame
-        benchmark, name, change, psnr_y (dB, of the network as it is; see `srlab.measure.evaluation`), drop_db (how
-        much less it is with altered weights).
-    """
-    rows = []
-    for benchmark, refs in benchmarks.items():
-        whole = evaluate(network, refs, scale)[["name", "psnr_y"]].assign(benchmark=benchmark)
-        for change in CHANGES:
-            with altered(network, change):
-                changed = evaluate(network, refs, scale)
-            rows.append(whole.assign(change=change, drop_db=whole["psnr_y"] - changed["psnr_y"]))
-    return pd.concat(rows, ignore_index=True)[["benchmark", "name", "change", "psnr_y", "drop_db"]]
-
-
-def experiments(study: Study) -> dict[str, list[TrainingRun]]:
-    """The runs whose networks are asked, by experiment; those that a profile has."""
-    found = {"from scratch": study.comparison(), "branched": study.branches()}
-    return {name: runs for name, runs in found.items() if runs}
-
-
-def measure(study: Study) -> pd.DataFrame:
-    """The same of every trained network with attention, on `crops` of the study's benchmarks.
-
-    Returns
-    -------
-    DataFrame
-        experiment ("from scratch" or "branched"), model (its label, e.g. "trunk_window side=8"), seed, run, and the
-        columns of :func:`lost`.
-    """
-    images, tables = crops(study.data.benchmarks, study.profile.scale), []
-    for experiment, runs in experiments(study).items():
-        for run in tqdm(runs, desc=f"attention at work, {experiment}", unit="network"):
-            network = study.obtain(run).network()
-            if attention_layers(network):
-                who = {"experiment": experiment, "model": study.label(run), "seed": run.seed, "run": run.hash}
-                found = lost(network, images, run.scale)
-                tables.append(pd.DataFrame(who, index=found.index).join(found))
-    return pd.concat(tables, ignore_index=True)

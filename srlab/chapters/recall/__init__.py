@@ -6,7 +6,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from srlab.analysis.images import TaskImage
-from srlab.chapters.recall import figures, tables as frames
+from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import RecallTask
 from srlab.chapters.recall.measure import settings_hash
 from srlab.chapters.recall.run import RecallRun

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from srlab.analysis import explore
 from srlab.analysis.images import picture
-from srlab.chapters.recall.tables import DISTANCE, at_distance
+from srlab.chapters.recall.frames import DISTANCE, at_distance
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
 from srlab.plots.forest import forest, part
@@ -80,7 +80,9 @@ def recall_images(study: Study, settings: object) -> Figure:
         f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile without "
         "an intact tile of its colour cannot be restored."
     )
-    return pictures([parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note)
+    return pictures(
+        [parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note
+    )
 
 
 def recall_look(study: Study, settings: object) -> Figure:
@@ -150,10 +152,14 @@ def recall_curves(tables: Tables) -> Figure:
     ax.set(xlim=(0, curves["step"].max()), ylim=(-0.15, 1.1), xlabel="step of training")
     ax.set_ylabel("recall on training images (1 − loss)")
     reached = curves[curves["recall"] >= 0.5].groupby("model")["step"].min()
-    title = f"{len(reached)} of {count(curves['model'].nunique(), 'network')} give back half of the lost detail in training"
+    title = (
+        f"{len(reached)} of {count(curves['model'].nunique(), 'network')} give back half of the lost detail in training"
+    )
     band = "band: lowest to highest seed" if curves["seed"].nunique() > 1 else "no band"
     every = np.diff(np.unique([0, *curves["step"]])).min()
-    caption(figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {number(every, 0)} steps.")
+    caption(
+        figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {number(every, 0)} steps."
+    )
     name_lines({ax: names})
     return figure
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -19,7 +21,6 @@ from srlab.plots.restored import pictures
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
 from srlab.stats.words import count, number
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
 #: The factors, as axes name them.
@@ -38,7 +39,7 @@ SHOWN = ("lcoan", "trunk_nla", "trunk_fgca", "trunk_window", "trunk_conv_attn")
 
 
 @rc_context(HOUSE)
-def recall(tables: Tables) -> Figure:
+def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of a copy far away, and what the damaged pixels reach of it."""
     groups, seeds = tables["recall_groups"], tables["recall_seeds"]
     names = {arm: label(arm) for arm in groups["arm"]}
@@ -77,8 +78,8 @@ def recall_images(study: Study, settings: object) -> Figure:
     made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
     parts = [(name, picture(scene.image.around(each))) for name, each in made.items()]
     note = (
-        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile without "
-        "an intact tile of its colour cannot be restored."
+        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile "
+        "without an intact tile of its colour cannot be restored."
     )
     return pictures(
         [parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note
@@ -92,7 +93,7 @@ def recall_look(study: Study, settings: object) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_factors(tables: Tables) -> Figure:
+def recall_factors(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of each network and variant at each value of each factor."""
     table = tables["recall"]
     there = at_distance(table).sort_values("recall", ascending=False, kind="stable")
@@ -118,7 +119,7 @@ def recall_factors(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_cost(tables: Tables) -> Figure:
+def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall against the number of keys of a query, networks and variants."""
     costs = tables["recall_costs"]
     figure = blank(DOUBLE, 3.2)
@@ -139,11 +140,11 @@ def recall_cost(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_curves(tables: Tables) -> Figure:
+def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall in training, mean over seeds with the range."""
     curves = tables["recall_curves"]
-    seeds = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
-    found = seeds.assign(name=seeds["model"].map(label), x=seeds["step"], y=seeds["mean"])
+    found = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
+    found = found.assign(name=found["model"].map(label), x=found["step"], y=found["mean"])
     if curves["seed"].nunique() > 1:
         found = found.assign(y_low=found["min"], y_high=found["max"])
     figure = blank(DOUBLE, 3.6)

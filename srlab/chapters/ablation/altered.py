@@ -49,7 +49,7 @@ class Altered(Pattern):
 
     def __init__(self, pattern: Pattern, change: str, width: int):
         self.pattern, self.change, self.width = pattern, change, width
-        self.query, self.key = pattern.query, pattern.key
+        self.query, self.key, self.pixels = pattern.query, pattern.key, pattern.pixels
 
     def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
         if self.change == SHUFFLED:
@@ -59,9 +59,6 @@ class Altered(Pattern):
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
         seen = self.pattern.multiplicity(queries)
         return seen * self._near(queries) if self.change == OWN else seen
-
-    def pixels(self) -> Int[Tensor, " m"]:
-        return self.pattern.pixels()
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
         signed = isinstance(self.pattern, Correlations)
@@ -185,6 +182,7 @@ def shuffled(count: int) -> Int[Tensor, " count"]:
 
 
 def attention_layers(network: nn.Module) -> list[Attention]:
+    """List a network's attention layers."""
     return [module for module in network.modules() if isinstance(module, Attention)]
 
 

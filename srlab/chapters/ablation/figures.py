@@ -28,20 +28,15 @@ def ablation(tables: Tables) -> Figure:
         forest(ax, found[found["change"] == change], seeds[seeds["change"] == change], margin=MARGIN)
         ax.set(title=change, xlabel="Y-PSNR lost (dB)")
     part(panels, [experiment == "branched" for experiment in found.drop_duplicates("name")["experiment"]])
-    over = [
-        f"{experiment.capitalize()}: {count(int(own['seeds'].min()), 'seed')}, {count(int(own['images'].iloc[0]), 'crop')}"
-        for experiment, own in found.groupby("experiment", sort=False)
-    ]
+    seeds, crops = count(int(found["seeds"].min()), "seed"), count(int(found["images"].max()), "crop")
     note = (
         "Large: mean; small: a seed; bars: 95 % intervals over seeds, simultaneous in a panel and experiment. Grey: no "
-        f"effect, ±{MARGIN:g} dB. {'; '.join(over)}."
+        f"effect, ±{MARGIN:g} dB. {seeds}, {crops}."
     )
     caption(figure, "What trained networks lose when their attention is altered at test time", note)
     return figure
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    branch = rows["experiment"].map({"branched": " (branch)"}).fillna("")
-    return rows.assign(
-        name=rows["model"].map(label) + branch, model=rows["model"].str.split().str[0], value=rows["drop_db"]
-    )
+    names = rows["model"].map(label) + rows["experiment"].map({"branched": " (branch)"}).fillna("")
+    return rows.assign(name=names, model=rows["model"].str.split().str[0], value=rows["drop_db"])

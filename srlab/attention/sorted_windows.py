@@ -1,6 +1,6 @@
 """Sort tokens by code, cut the sequence into windows, attend to the own, previous and next window.
 
-The machinery that LSP, CoA and NLSA share; they differ in where codes come from.
+LSP, CoA and NLSA share this machinery; they differ in the source of the codes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ STORED = 2**28
 
 
 class SortedWindows(Pattern):
-    """Tokens that fall into neighbouring windows of a sequence sorted by code.
+    """Attention to the own and the two neighbouring windows of a sequence sorted by code.
 
-    If the length is no multiple of the window, the last sorted tokens are repeated to fill the last window
-    (they count twice as keys; the results of the repeats are dropped). Neighbours are cyclic, so with one
-    window it is seen three times, and with two the other one counts double. A window longer than the
-    sequence is cut to it.
+    The last sorted tokens repeat to fill the last window: they count twice as keys, and the results of the repeats are
+    dropped. Neighbours are cyclic: a single window counts three times, the other of two windows double. A window is at
+    most as long as the sequence.
 
-    With several rounds, a token's result is the average over rounds weighted by softmax over rounds of
-    logsumexp(scores), which is one softmax over all the keys that it sees in any round.
+    Several rounds are averaged with weights softmax over rounds of logsumexp(scores): one softmax over all their keys.
 
     Parameters
     ----------
@@ -42,11 +40,10 @@ class SortedWindows(Pattern):
     window : int
         Tokens in a window.
     sharing : {"auto", "recomputed", "stored", "plain"}
-        "recomputed" computes the weights within the fused kernel, anew at each use. "stored" holds them,
-        [b, rounds, windows, w, 3w], for layers that reuse them, as the paper does. "plain" is the formula as
-        the paper writes it, all scores and copies of neighbours included, anew at each use. "auto" takes what
-        is faster where several layers share: "stored" on a CPU, without gradients, as long as it takes no
-        more than `STORED`; else "recomputed".
+        "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that reuse
+        them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores and
+        copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU without
+        gradients and within `STORED` bytes, else "recomputed".
     """
 
     def __init__(
@@ -66,11 +63,11 @@ class SortedWindows(Pattern):
             sharing = "stored" if cheap else "recomputed"
         self.sharing = sharing
         order = codes.argsort(dim=-1, stable=True)
-        #: Slots at the end of the sorted sequence that repeat a token.
+        #: Number of slots at the end of the sorted sequence that repeat a token.
         self.repeats = -length % self.window
-        #: The token in each slot of the sorted, filled sequence.
+        #: The token in each slot of the sorted, padded sequence.
         self.slots: Int[Tensor, "b rounds s"] = torch.cat([order, order[..., length - self.repeats :]], -1)
-        #: The slot of each token (the first, where it is repeated).
+        #: The slot of each token (the first one of a repeated token).
         self.slot_of: Int[Tensor, "b rounds l"] = order.argsort(-1)
         # One more window before the first and after the last: neighbours become a sliding view.
         self._ring = torch.cat([self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1)
@@ -78,31 +75,31 @@ class SortedWindows(Pattern):
         self.stored, self.round_weights = self._weigh() if sharing == "stored" else (None, None)
 
     def own(self, tokens: Tokens, rounds: slice = ALL) -> Windows:
-        """Tokens by window, of the asked rounds."""
+        """Return tokens by window, of the given rounds."""
         slots = self.slots[:, rounds]
         return gather_rows(tokens, slots.flatten(1)).unflatten(1, (slots.shape[1], -1, self.window))
 
     def neighbours(self, tokens: Tokens, rounds: slice = ALL) -> Float[Tensor, "b rounds n m d"]:
-        """[previous, own, next] of each window: overlapping views of one sorted copy."""
+        """Return [previous, own, next] of each window: overlapping views of one sorted copy."""
         ring = self._ring[:, rounds]
         tokens = gather_rows(tokens, ring.flatten(1)).unflatten(1, ring.shape[1:])
         return tokens.unfold(2, 3 * self.window, self.window).mT
 
     def unsort(self, windows: Windows, rounds: slice = ALL) -> Float[Tensor, "b rounds l d"]:
-        """What is in each token's slot: undoes :meth:`own`."""
+        """Undo :meth:`own`: return the content of each token's slot."""
         slot_of = self.slot_of[:, rounds]
         starts = self.slots.shape[-1] * torch.arange(slot_of.shape[1], device=slot_of.device)[:, None]
         return gather_rows(windows.flatten(1, 3), (slot_of + starts).flatten(1)).unflatten(1, slot_of.shape[1:])
 
     @property
     def _sorted(self) -> tuple[Windows, Float[Tensor, "b rounds n m d"]]:
-        """Queries and keys of the windows, held for all layers that share the pattern."""
+        """Queries and keys by window, held for all layers that share the pattern."""
         if self._held is None:  # by hand: torch.compile cannot enter the lock of a cached_property
             self._held = self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
         return self._held
 
     def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"] | None]:
-        """Weights within each round, and each token's weights of the rounds, where there are several."""
+        """Return the weights within each round, and each token's weights of several rounds."""
         queries, keys = self._sorted
         scores = queries @ keys.mT
         if self.codes.shape[1] == 1:
@@ -125,9 +122,8 @@ class SortedWindows(Pattern):
         return self.unsort(out[:, None])
 
     def _plain(self, value: Tokens) -> Float[Tensor, "b 1 l c"]:
-        """As the paper writes it: own, previous and next window side by side, all scores held."""
-        windows = [self.own(tokens) for tokens in (self.query[:, 0], self.key[:, 0], value)]
-        queries, *others = windows
+        """Attend as the paper writes it: own, previous and next window side by side, all scores held."""
+        queries, *others = (self.own(tokens) for tokens in (self.query[:, 0], self.key[:, 0], value))
         keys, values = (torch.cat([own, own.roll(1, 2), own.roll(-1, 2)], 3) for own in others)
         scores = queries @ keys.mT
         mass = scores.logsumexp(-1, keepdim=True)
@@ -145,10 +141,10 @@ class SortedWindows(Pattern):
 
 
 class SoftmaxOverRounds(torch.autograd.Function):
-    """One softmax over the keys of all rounds, a round at a time, never holding the scores.
+    """One softmax over the keys of all rounds, a round at a time, without holding the scores.
 
-    Rounds merge by their masses; backward, each round's kernel is shown the merged result, and so gives the
-    gradients through the weights of the rounds too.
+    Rounds merge by their masses (see fused.py). Backward, each round's kernel gets the merged result, so that its
+    gradients include those of the rounds' weights.
     """
 
     @staticmethod

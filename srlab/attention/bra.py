@@ -1,4 +1,7 @@
-"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image."""
+"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image.
+
+Source: Zhu et al., BiFormer, CVPR 2023, arXiv 2303.08810.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,6 @@ class BRA(RoutedAttention):
         k, in windows.
     channels, heads, residual_scale, backend
         See :class:`~srlab.attention.routed_windows.RoutedAttention`.
-
-    References
-    ----------
-    Zhu et al., BiFormer, CVPR 2023 (arXiv 2303.08810).
     """
 
     def __init__(

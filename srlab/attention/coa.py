@@ -1,4 +1,4 @@
-"""CoA: collaborative attention; every later layer of LCoA reuses the first one's weights (the path: lsp.py)."""
+"""CoA: collaborative attention, every later layer of LCoA reuses the first one's weights; lsp.py has the whole path."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ class CoA(ResidualAttention):
     """x + residual_scale · (shared weights · value); only the value, conv1×1(x), is this layer's own.
 
     The weights are those of an earlier layer: :class:`~srlab.attention.lsp.LSP`, or
-    :class:`~srlab.attention.nla.NLA` without the sparse pattern. Every layer that shares them sends gradients back.
-
-    References
-    ----------
-    arXiv 2404.04922, collaborative attention; without the match convolution that the released code runs here in vain.
+    :class:`~srlab.attention.nla.NLA` without the sparse pattern. Gradients of all layers flow back into it. The
+    released code also runs a match convolution here, in vain.
     """
 
     shares = True

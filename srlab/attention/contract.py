@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from srlab.attention.fused import fit
+from srlab.attention.fused import Keys, Outputs, Queries, Values, fit
 
 Map = Float[Tensor, "b c h w"]
 
@@ -29,7 +29,7 @@ def to_map(tokens: Float[Tensor, "b l c"], height: int, width: int) -> Map:
 
 
 class Pattern:
-    """The keys that each query attends to, and how strongly.
+    """The keys that each query attends to, and their weights.
 
     Attributes
     ----------
@@ -39,19 +39,21 @@ class Pattern:
         m is l, or more if a mechanism pads its map.
     """
 
-    query: Float[Tensor, "b heads l d"]
-    key: Float[Tensor, "b heads m d"]
+    query: Queries
+    key: Keys
 
-    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+    def attend(self, value: Values) -> Outputs:
         """Return weighted sums of the values, by the fast path."""
         raise NotImplementedError
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
-        """Return how often each of the given queries (None: all) attends to each key; 0 is never.
+        """Return how often each given query (None: all) attends to each key, 0 for never; by default each key once.
 
         Heads that share their keys may be given as one.
         """
-        raise NotImplementedError
+        length = self.query.shape[2] if queries is None else len(queries)
+        b, heads, m, _ = self.key.shape
+        return torch.ones(b, heads, length, m, dtype=torch.long, device=self.key.device)
 
     def pixels(self) -> Int[Tensor, " m"]:
         """Return the pixel of each key, row by row of the map; a key of the padding has the pixel it copies."""
@@ -75,10 +77,8 @@ class Attention(nn.Module):
     """A mechanism on a feature map: `forward(x, shared=None) -> (y, shared)`.
 
     `shared` carries a pattern from the layer that made it to the layers that reuse it. A mechanism that hands its
-    pattern on sets `shares`; the others pass `shared` through.
-
-    In training mode, a mechanism with a loss of its own leaves it, weighted, in `auxiliary_loss`; the training loop
-    takes it from there.
+    pattern on sets `shares`; the others pass `shared` through. A mechanism with a loss of its own leaves it, weighted,
+    in `auxiliary_loss` in training mode; the training loop adds it.
     """
 
     shares = False
@@ -88,11 +88,11 @@ class Attention(nn.Module):
         """Return the pattern of this input; the shared one, if the layer reuses one."""
         raise NotImplementedError
 
-    def value(self, x: Map) -> Float[Tensor, "b heads m c"]:
+    def value(self, x: Map) -> Values:
         """Return the values of the keys."""
         raise NotImplementedError
 
-    def output(self, x: Map, attended: Float[Tensor, "b heads l c"]) -> Map:
+    def output(self, x: Map, attended: Outputs) -> Map:
         """Return the layer's output, residual included."""
         raise NotImplementedError
 
@@ -110,10 +110,10 @@ class ResidualAttention(Attention):
         self.residual_scale = residual_scale
         self.assembly = nn.Conv2d(channels, channels, 1)
 
-    def value(self, x: Map) -> Float[Tensor, "b heads m c"]:
+    def value(self, x: Map) -> Values:
         return to_tokens(self.assembly(x))[:, None]
 
-    def output(self, x: Map, attended: Float[Tensor, "b heads l c"]) -> Map:
+    def output(self, x: Map, attended: Outputs) -> Map:
         return x.add(to_map(attended[:, 0], *x.shape[2:]), alpha=self.residual_scale)
 
 
@@ -152,9 +152,7 @@ def attended(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Floa
     return output, found
 
 
-def softmax_attention(
-    query: Float[Tensor, "b heads l d"], key: Float[Tensor, "b heads m d"], value: Float[Tensor, "b heads m c"]
-) -> Float[Tensor, "b heads l c"]:
+def softmax_attention(query: Queries, key: Keys, value: Values) -> Outputs:
     """Return softmax(query·keyᵀ)·value, unscaled, without holding the scores."""
     width = value.shape[-1]
     query, key, value = fit(query, key, value)

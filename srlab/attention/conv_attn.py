@@ -1,8 +1,6 @@
 """ConvAttn: a large kernel shared by the whole network plus a small one made from the image, in attention's place.
 
-References
-----------
-arXiv 2503.06671 (ESC).
+Source: ESC, arXiv 2503.06671.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """ENLA: efficient non-local attention, softmax weights by random features, linear in the tokens.
 
-References
-----------
-Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
+Source: Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
 """
 
 from __future__ import annotations
@@ -50,11 +48,6 @@ class RandomFeatures(Pattern):
                 total = total + features.sum(-2).unsqueeze(-1)
             queries = (self.features(query) for query in _blocks(self.query))
             return torch.cat([features @ carried / (features @ total) for features in queries], 2)
-
-    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
-        length = self.query.shape[2] if queries is None else len(queries)
-        b, _, m, _ = self.key.shape
-        return torch.ones(b, 1, length, m, dtype=torch.long, device=self.key.device)
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b 1 q l"]:
         """Return attention weights by the plain formula, here the normalised products of features."""

@@ -1,4 +1,7 @@
-"""FGCA: fine-grained context-aware attention, each small window attends to the windows it chooses."""
+"""FGCA: fine-grained context-aware attention, each small window attends to its best-matching windows.
+
+Source: arXiv 2504.06634; no code was released.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,6 @@ class FGCA(RoutedAttention):
         k, in windows.
     channels, heads, residual_scale, backend
         See :class:`~srlab.attention.routed_windows.RoutedAttention`.
-
-    References
-    ----------
-    arXiv 2504.06634, fine-grained context-aware attention. No code was released.
     """
 
     def __init__(

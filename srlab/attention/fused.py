@@ -95,19 +95,10 @@ def attend_backward(
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
             gradient, query, key, value, out, mass, dropout_p=0.0, is_causal=False, scale=1.0
         )
+    padded = pad(mass, (0, -mass.shape[2] % 32))  # rows as long as the kernel itself makes them
     unused = torch.empty((), dtype=torch.long)  # the random state of dropout
+    mask = [True, True, True, False]  # no bias
     gradients = torch.ops.aten._scaled_dot_product_efficient_attention_backward(
-        gradient,
-        query,
-        key,
-        value,
-        None,
-        out,
-        pad(mass, (0, -mass.shape[2] % 32)),  # rows as long as the kernel itself makes them
-        unused,
-        unused,
-        dropout_p=0.0,
-        grad_input_mask=[True, True, True, False],
-        scale=1.0,
+        gradient, query, key, value, None, out, padded, unused, unused, 0.0, mask, scale=1.0
     )
     return gradients[:3]

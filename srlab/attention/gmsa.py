@@ -1,11 +1,7 @@
 """GMSA: ELAN's attention in windows of several sizes, each for a part of the channels; layers share its weights.
 
 One embedding serves as queries and keys. Later layers use the same weights for values of their own, as
-:class:`~srlab.attention.coa.CoA` does without windows.
-
-References
-----------
-Zhang et al., ELAN, ECCV 2022, arXiv 2203.06697.
+:class:`~srlab.attention.coa.CoA` does without windows. Source: Zhang et al., ELAN, ECCV 2022, arXiv 2203.06697.
 """
 
 from __future__ import annotations

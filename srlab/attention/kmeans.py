@@ -1,9 +1,7 @@
 """Spherical k-means: the learnable part of LCoA's sparse pattern.
 
-References
-----------
-arXiv 2404.04922, learnable sparse pattern. Dhillon, Modha: Concept decompositions for large sparse text data using
-clustering, Machine Learning 42, 2001: spherical k-means.
+Sources: arXiv 2404.04922; Dhillon, Modha, Concept decompositions for large sparse text data using clustering, Machine
+Learning 42, 2001.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ from srlab.attention.precision import without_autocast
 Points = Float[Tensor, "b n d"]
 Centroids = Float[Tensor, "rounds k d"]
 Codes = Int[Tensor, "b rounds n"]
+Sizes = Int[Tensor, "rounds k"]
 Start = Literal["points", "kmeans++"]
 EmptyClusters = Literal["stay", "reseed"]
 
@@ -30,9 +29,7 @@ def assign(points: Points, centroids: Centroids) -> Codes:
     return (points[:, None] @ centroids.mT).argmax(-1)
 
 
-def cluster_sums(
-    points: Points, codes: Codes, clusters: int
-) -> tuple[Float[Tensor, "rounds k d"], Int[Tensor, "rounds k"]]:
+def cluster_sums(points: Points, codes: Codes, clusters: int) -> tuple[Centroids, Sizes]:
     """Return the sum of each cluster's points and their number, over the batch and all processes."""
     rounds = codes.shape[1]
     labels = (codes + clusters * torch.arange(rounds, device=codes.device)[:, None]).flatten()
@@ -55,7 +52,7 @@ def lloyd_step(points: Points, centroids: Centroids, empty_clusters: EmptyCluste
     return torch.where(sizes[..., None] > 0, normalize(sums, dim=-1), empty)
 
 
-def reseed(points: Points, centroids: Centroids, sizes: Int[Tensor, "rounds k"]) -> Centroids:
+def reseed(points: Points, centroids: Centroids, sizes: Sizes) -> Centroids:
     """Move centroids of empty clusters to the points with the lowest cosine to their nearest centroid.
 
     The points are those of the batch and all processes, at unit length. With fewer points than empty clusters, the

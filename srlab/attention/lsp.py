@@ -1,29 +1,26 @@
-"""LSP: the learnable sparse pattern, the first layer of LCoA. The whole path of LCoA (arXiv 2404.04922):
+"""LSP, the learnable sparse pattern: the first attention layer of LCoA (arXiv 2404.04922). LCoA from end to end::
 
-::
-
-    # The first layer, LSP, of x [b, c, h, w], which has L = h·w tokens
-    E = conv3x3(x)                                # [b, L, c], queries             lsp.py
-    K = E / ‖E‖                                   # [b, L, c], keys                lsp.py
-    codes = argmax_j ⟨K, means_j⟩                 # [b, L], j of k clusters        kmeans.py: assign
-    means = unit(λ·means + (1 − λ)·sums of K)     # in training, no gradient       kmeans.py: SphericalKMeans
-    order = stable_argsort(codes)                 # similar tokens meet            sorted_windows.py
-    Q, N = windows(E[order]), neighbours(K[order])  # w queries, 3w keys each      sorted_windows.py: own, neighbours
-    A = softmax(Q·Nᵀ)                             # fused: scores are not held     contract.py, fused.py
-    y = x + 0.1·unsort(A·neighbours(conv1x1(x)))  # values and output              contract.py: ResidualAttention
-    # Each later layer, CoA: the same order and A, values of its own
-    y = x + 0.1·unsort(A·neighbours(conv1x1(x)))  #                                coa.py
-    # Units of residual blocks around these layers: srlab/models/trunk.py, lcoan in on_trunk.py
+# LSP, for features x [b, c, h, w] of L = h·w tokens
+E = conv3x3(x)                                   # lsp.py: queries [b, L, d]
+K = E / |E|                                      # lsp.py: keys [b, L, d]
+codes = argmax_j <K, means_j>                    # kmeans.py: the nearest of k clusters [b, L]
+means = unit(λ·means + (1 - λ)·unit(sums of K))  # kmeans.py: in training, without gradient
+order = stable_argsort(codes)                    # sorted_windows.py: similar tokens become neighbours
+Q = own(E, order)                                # sorted_windows.py: L / w windows of w queries
+N = neighbours(K, order)                         # sorted_windows.py: 3w keys: previous, own and next window
+A = softmax(Q·Nᵀ)                                # contract.py: softmax_attention, without holding scores
+V = neighbours(conv1x1(x), order)                # contract.py: ResidualAttention.value
+y = x + 0.1·unsort(A·V)                          # contract.py: ResidualAttention.output
+# CoA, each later layer: V and y again, by a conv1x1 of its own, with the same order and A
+y = x + 0.1·unsort(A·neighbours(conv1x1(x), order))  # coa.py; the network: srlab/models/on_trunk.py, lcoan
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
 from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens
-from srlab.attention.kmeans import EmptyClusters, SphericalKMeans, Start
+from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.sorted_windows import Sharing, SortedWindows
 
 
@@ -41,10 +38,9 @@ class LSP(ResidualAttention):
     residual_scale : float
         Output x + residual_scale · result.
     sharing : {"recomputed", "stored", "plain", "auto"}
-        What :class:`~srlab.attention.coa.CoA` layers reuse; see
-        :class:`~srlab.attention.sorted_windows.SortedWindows`. Memory grows with w except for "recomputed".
-    centroid_update, ema_decay, centroid_start, empty_clusters
-        See :class:`~srlab.attention.kmeans.SphericalKMeans`.
+        What later layers reuse, see :class:`~srlab.attention.sorted_windows.SortedWindows`.
+    **learning
+        How centroids follow: options of :class:`~srlab.attention.kmeans.SphericalKMeans`.
     """
 
     shares = True
@@ -58,17 +54,12 @@ class LSP(ResidualAttention):
         rounds: int = 1,
         residual_scale: float = 0.1,
         sharing: Sharing = "recomputed",
-        centroid_update: Literal["ema", "frozen"] = "ema",
-        ema_decay: float = 0.999,
-        centroid_start: Start = "points",
-        empty_clusters: EmptyClusters = "stay",
+        **learning: str | float,
     ):
         super().__init__(channels, residual_scale)
         self.window, self.sharing = window, sharing
-        inner = channels // reduction
-        self.match = nn.Conv2d(channels, inner, 3, padding=1)
-        learning = (centroid_update, ema_decay, centroid_start, empty_clusters)
-        self.kmeans = SphericalKMeans(clusters, inner, rounds, *learning)
+        self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
+        self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, **learning)
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> SortedWindows:
         query = to_tokens(self.match(x))

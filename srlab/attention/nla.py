@@ -1,12 +1,14 @@
-"""NLA: plain non-local attention, every token attends to every token (the baseline of LCoA's paper)."""
+"""NLA: plain non-local attention, every token attends to every token: the baseline of LCoA's paper, arXiv 2404.04922.
+
+Source: Wang et al., Non-local Neural Networks, CVPR 2018.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens
@@ -25,11 +27,6 @@ class DensePattern(Pattern):
             return self.stored @ value
         return softmax_attention(self.query, self.key, value)
 
-    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
-        length = self.query.shape[2] if queries is None else len(queries)
-        b, heads, m, _ = self.key.shape
-        return torch.ones(b, heads, length, m, dtype=torch.long, device=self.key.device)
-
 
 class NLA(Attention):
     """Plain non-local attention: a softmax(θ φᵀ) g + b x, with unscaled scores.
@@ -43,10 +40,6 @@ class NLA(Attention):
         (the non-local network beside LCoAN, which damps its input tenfold).
     sharing : {"recomputed", "stored"}
         What later CoA layers reuse: queries and keys, without holding scores, or the [L, L] weights.
-
-    References
-    ----------
-    Wang et al., Non-local Neural Networks, CVPR 2018; as compared with in arXiv 2404.04922.
     """
 
     shares = True

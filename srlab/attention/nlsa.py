@@ -1,4 +1,7 @@
-"""NLSA: non-local sparse attention; locality-sensitive hashing puts similar tokens next to each other."""
+"""NLSA: non-local sparse attention, locality-sensitive hashing puts similar tokens next to each other.
+
+Source: Mei et al., Image Super-Resolution with Non-Local Sparse Attention, CVPR 2021.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ class NLSA(ResidualAttention):
     """Attention among tokens of one spherical hash code and their neighbours, averaged over several hashings.
 
     Query E = conv3×3(x), key E / ‖E‖, value conv1×1(x). Tokens are sorted by code and cut into windows; a window
-    attends to itself and its two neighbours.
+    attends to itself and its two neighbours. Evaluation always draws the same hashings, so that an image's result is
+    reproducible; the released code draws anew.
 
     Parameters
     ----------
@@ -34,11 +38,6 @@ class NLSA(ResidualAttention):
         Output x + residual_scale · result.
     backend : {"fused", "reference"}
         "reference" holds the scores of every window and round, as the paper's formula reads.
-
-    References
-    ----------
-    Mei et al., Image Super-Resolution with Non-Local Sparse Attention, CVPR 2021. The released code draws new rotations
-    in evaluation too; here evaluation always draws the same ones, so that an image's result is reproducible.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from torch.autograd.function import FunctionCtx
 from srlab.attention.contract import Attention, Map, Pattern, to_map
 from srlab.attention.fused import attend, attend_backward, fit
 from srlab.attention.precision import without_autocast
-from srlab.attention.window_grid import WindowGrid
+from srlab.attention.window_grid import Pair, WindowGrid
 from srlab.errors import InputError
 
 Backend = Literal["fused", "reference"]
@@ -44,14 +44,7 @@ class RoutedWindows(Pattern):
     """
 
     def __init__(
-        self,
-        query: Windows,
-        key: Windows,
-        grid: WindowGrid,
-        size: tuple[int, int],
-        heads: int,
-        top: int,
-        backend: Backend,
+        self, query: Windows, key: Windows, grid: WindowGrid, size: Pair, heads: int, top: int, backend: Backend
     ):
         self.grid, self.size, self.heads, self.backend = grid, size, heads, backend
         self._queries, self._keys = query, key

@@ -1,11 +1,7 @@
 """SCC: HiT-SRF's spatial-channel correlation, attention in windows without softmax.
 
 Without softmax, (q·vᵀ/d + bias)·v = q·(vᵀ·v/d) + bias·v: no correlations of pairs are held, and the cost is linear in
-the pixels of a window.
-
-References
-----------
-HiT-SR, ECCV 2024.
+the pixels of a window. Source: HiT-SR, ECCV 2024.
 """
 
 from __future__ import annotations
@@ -20,10 +16,8 @@ from torch.nn.functional import avg_pool2d, linear
 
 from srlab.attention.contract import Attention, Map, Pattern
 from srlab.attention.from_weights import FromWeights
-from srlab.attention.window_grid import WindowGrid
+from srlab.attention.window_grid import Pair, WindowGrid
 from srlab.errors import InputError
-
-Pair = tuple[int, int]
 
 
 class GroupPosition(FromWeights):

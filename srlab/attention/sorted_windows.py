@@ -17,6 +17,8 @@ from srlab.attention.fused import attend, attend_backward, fit, softmax, widen
 
 Tokens = Float[Tensor, "b l d"]
 Values = Float[Tensor, "b l c"]
+OneHead = Float[Tensor, "b 1 l d"]
+Codes = Int[Tensor, "b rounds l"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
 Sharing = Literal["auto", "recomputed", "stored", "plain"]
@@ -46,14 +48,7 @@ class SortedWindows(Pattern):
         gradients and within `STORED` bytes, else "recomputed".
     """
 
-    def __init__(
-        self,
-        query: Float[Tensor, "b 1 l d"],
-        key: Float[Tensor, "b 1 l d"],
-        codes: Int[Tensor, "b rounds l"],
-        window: int,
-        sharing: Sharing = "recomputed",
-    ):
+    def __init__(self, query: OneHead, key: OneHead, codes: Codes, window: int, sharing: Sharing = "recomputed"):
         length = codes.shape[-1]
         self.query, self.key, self.codes = query, key, codes
         self.window = min(window, length)
@@ -68,7 +63,7 @@ class SortedWindows(Pattern):
         #: The token in each slot of the sorted, padded sequence.
         self.slots: Int[Tensor, "b rounds s"] = torch.cat([order, order[..., length - self.repeats :]], -1)
         #: The slot of each token (the first one of a repeated token).
-        self.slot_of: Int[Tensor, "b rounds l"] = order.argsort(-1)
+        self.slot_of: Codes = order.argsort(-1)
         # One more window before the first and after the last: neighbours become a sliding view.
         self._ring = torch.cat([self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1)
         self._held: tuple[Windows, Float[Tensor, "b rounds n m d"]] | None = None

@@ -3,15 +3,14 @@
 Large windows pay only if the scores are not held. The back-ends are the paper's plain formula, PyTorch's fused kernel,
 and FlexAttention, which reads the bias from its table.
 
-References
-----------
-arXiv 2503.06671 (ESC: 32×32 windows, position table); arXiv 2603.06738 (RIB: rank-factorised implicit neural bias,
-gate). The table: Liu et al., Swin Transformer, ICCV 2021.
+Sources: arXiv 2503.06671 (ESC: 32×32 windows, position table as in Swin Transformer, ICCV 2021); arXiv 2603.06738 (RIB:
+rank-factorised implicit neural bias, gate).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -34,7 +33,7 @@ Values = Float[Tensor, "n heads p c"]
 
 
 class PositionTable(FromWeights):
-    """A learnt number for each head and each offset, the key's minus the query's place; `window` is a side in pixels."""
+    """A learnt number for each head and offset, the key's minus the query's place; `window` is a side in pixels."""
 
     def __init__(self, heads: int, window: int):
         super().__init__()
@@ -131,22 +130,18 @@ class BiasedAttention(torch.autograd.Function):
         return of_queries.mT, of_keys.mT, (gradient.mT @ weights).mT, of_scores.sum(0)
 
 
+@dataclass
 class WindowPattern(Pattern):
     """Every query attends to the keys of its window once, padding included, with the bias of `position`.
 
     `queries` and `keys` are by window of each image, scaled: scores are plain dot products.
     """
 
-    def __init__(
-        self,
-        grid: WindowGrid,
-        queries: Tokens,
-        keys: Tokens,
-        position: PositionTable | None = None,
-        backend: Backend = "sdpa",
-    ):
-        self.grid, self.queries, self.keys = grid, queries, keys
-        self.position, self.backend = position, backend
+    grid: WindowGrid
+    queries: Tokens
+    keys: Tokens
+    position: PositionTable | None = None
+    backend: Backend = "sdpa"
 
     @property
     def query(self) -> Float[Tensor, "b heads l d"]:
@@ -244,15 +239,10 @@ class WindowAttention(Attention):
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)
         self.position = position(heads, window) if position is not None else None
-        self.gate = (
-            nn.Sequential(
-                nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
-                nn.Conv2d(channels, channels, 1),
-                nn.Sigmoid(),
-            )
-            if gate
-            else None
-        )
+        self.gate = None
+        if gate:
+            depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+            self.gate = nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1), nn.Sigmoid())
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> WindowPattern:
         grid = self._grid(x)

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+Pair = tuple[int, int]
+Pixels = Int[Tensor, " q"]
+
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -21,11 +24,11 @@ class WindowGrid:
         Height and width of the map and of a window, in pixels.
     """
 
-    size: tuple[int, int]
-    window: tuple[int, int]
+    size: Pair
+    window: Pair
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> Pair:
         """Rows and columns of windows."""
         return tuple((side + window - 1) // window for side, window in zip(self.size, self.window, strict=True))
 
@@ -51,9 +54,7 @@ class WindowGrid:
         cells = windows.unflatten(2, self.window).unflatten(1, self.shape).transpose(2, 3)
         return cells.flatten(3, 4).flatten(1, 2)
 
-    def place(
-        self, queries: Int[Tensor, " q"] | None, device: torch.device
-    ) -> tuple[Int[Tensor, " q"], Int[Tensor, " q"]]:
+    def place(self, queries: Pixels | None, device: torch.device) -> tuple[Pixels, Pixels]:
         """Return the window of each given pixel of the map (None: all), and its place in that window."""
         (height, width), columns = self.window, self.shape[1]
         if queries is None:
@@ -61,7 +62,7 @@ class WindowGrid:
         row, column = queries // self.size[1], queries % self.size[1]
         return row // height * columns + column // width, row % height * width + column % width
 
-    def pixels(self, size: tuple[int, int], device: torch.device) -> Int[Tensor, " m"]:
+    def pixels(self, size: Pair, device: torch.device) -> Int[Tensor, " m"]:
         """Return the pixel of a map of `size` that each key, window by window, is or reflects."""
         rows, columns = (
             reflected(side, count * window, device)
@@ -70,7 +71,7 @@ class WindowGrid:
         padded = rows[:, None] * size[1] + columns
         return self.cut(padded[None, ..., None].double()).long().flatten()
 
-    def multiplicity(self, queries: Int[Tensor, " q"] | None, device: torch.device) -> Int[Tensor, "1 1 q m"]:
+    def multiplicity(self, queries: Pixels | None, device: torch.device) -> Int[Tensor, "1 1 q m"]:
         """Return 1 for the keys of each query's window, padding included; keys go window by window."""
         window, _ = self.place(queries, device)
         pixels = self.window[0] * self.window[1]

@@ -42,7 +42,7 @@ class Windows:
 
     @property
     def whole(self) -> WindowGrid:
-        """The grid that pads and crops the map."""
+        """Grid that pads and crops the map."""
         side = math.lcm(*self.sides)
         return WindowGrid(self.size, (side, side))
 

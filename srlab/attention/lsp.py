@@ -40,7 +40,7 @@ class LSP(ResidualAttention):
     sharing : {"recomputed", "stored", "plain", "auto"}
         What later layers reuse, see :class:`~srlab.attention.sorted_windows.SortedWindows`.
     **learning
-        How centroids follow: options of :class:`~srlab.attention.kmeans.SphericalKMeans`.
+        Further options of :class:`~srlab.attention.kmeans.SphericalKMeans`: update, start and empty clusters.
     """
 
     shares = True

@@ -39,7 +39,7 @@ class NLA(Attention):
         a and b: 0.1 and 1 as for every mechanism on our trunk. Released code has a = 1, and b = 1 (NLSN) or b = 0.1
         (the non-local network beside LCoAN, which damps its input tenfold).
     sharing : {"recomputed", "stored"}
-        What later CoA layers reuse: queries and keys, without holding scores, or the [L, L] weights.
+        Later CoA layers reuse queries and keys, without holding scores, or the [L, L] weights.
     """
 
     shares = True

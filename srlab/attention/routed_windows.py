@@ -84,8 +84,8 @@ class RoutedWindows(Pattern):
         padded = queries // width * self.grid.size[1] + queries % width
         window, _ = self.grid.place(padded, device)
         b, n, _ = self.routes.shape
-        seen = torch.zeros(b, n, n, dtype=torch.long, device=device).scatter_(2, self.routes, 1)
-        return seen[:, window].repeat_interleave(self._keys.shape[2], dim=2)[:, None]
+        chosen = torch.zeros(b, n, n, dtype=torch.long, device=device).scatter_(2, self.routes, 1)
+        return chosen[:, window].repeat_interleave(self._keys.shape[2], dim=2)[:, None]
 
     def pixels(self) -> Int[Tensor, " m"]:
         """Return the pixel of each key; padding by zeros has the pixel that reflection would put there."""

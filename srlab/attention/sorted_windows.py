@@ -130,25 +130,25 @@ class SortedWindows(Pattern):
         slot_of = self.slot_of if queries is None else self.slot_of[..., queries]
         own = slot_of // self.window * self.window
         spots = own[..., None] + torch.arange(3 * self.window, device=own.device)
-        seen = self._ring[..., None, :].expand(-1, -1, own.shape[-1], -1).gather(3, spots)
-        counts = seen.new_zeros(b, rounds, own.shape[-1], length)
-        return counts.scatter_add_(3, seen, torch.ones_like(seen)).sum(1, keepdim=True)
+        tokens = self._ring[..., None, :].expand(-1, -1, own.shape[-1], -1).gather(3, spots)
+        counts = tokens.new_zeros(b, rounds, own.shape[-1], length)
+        return counts.scatter_add_(3, tokens, torch.ones_like(tokens)).sum(1, keepdim=True)
 
 
 class SoftmaxOverRounds(torch.autograd.Function):
     """One softmax over the keys of all rounds, a round at a time, without holding the scores.
 
-    Rounds merge by their masses (see fused.py). Backward, each round's kernel gets the merged result, so that its
+    Rounds merge by their masses, as in fused.py. Backward, each round's kernel gets the merged result, so that its
     gradients include those of the rounds' weights.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Values) -> Values:
         for i in range(pattern.codes.shape[1]):
-            turn = slice(i, i + 1)
-            windows = pattern.own(query, turn), pattern.neighbours(key, turn), pattern.neighbours(value, turn)
+            one = slice(i, i + 1)
+            windows = pattern.own(query, one), pattern.neighbours(key, one), pattern.neighbours(value, one)
             out, mass = attend(*(tokens[:, 0] for tokens in windows))
-            out, mass = (pattern.unsort(t[:, None], turn)[:, 0] for t in (out, mass[..., None]))
+            out, mass = (pattern.unsort(t[:, None], one)[:, 0] for t in (out, mass[..., None]))
             if i == 0:
                 merged, total = out, mass
             else:
@@ -165,11 +165,11 @@ class SoftmaxOverRounds(torch.autograd.Function):
         gradient, merged = (widen(t, inputs[2].shape[-1]) for t in (gradient, merged))
         sums = [torch.zeros_like(t) for t in inputs]
         for i in range(pattern.codes.shape[1]):
-            turn = slice(i, i + 1)
+            one = slice(i, i + 1)
             with torch.enable_grad():
                 sort = pattern.own, pattern.neighbours, pattern.neighbours
-                windows = [s(t, turn)[:, 0] for s, t in zip(sort, inputs, strict=True)]
-            arriving, out, mass = (pattern.own(t, turn)[:, 0] for t in (gradient, merged, total))
+                windows = [s(t, one)[:, 0] for s, t in zip(sort, inputs, strict=True)]
+            arriving, out, mass = (pattern.own(t, one)[:, 0] for t in (gradient, merged, total))
             if pattern.repeats:  # their results were dropped
                 arriving[:, -1, -pattern.repeats :] = 0
             gradients = attend_backward(arriving, *(w.detach() for w in windows), out, mass[..., 0])

@@ -71,8 +71,8 @@ class PositionTable(FromWeights):
 class ImplicitPosition(FromWeights):
     """RIB: a position bias as a product of two small matrices, which plain fused attention can carry.
 
-    A network of width `hidden` maps `frequencies` sine-cosine pairs of each pixel's place to position queries and keys
-    of width `rank`, which are appended to the others.
+    A network of width `hidden` makes position queries and keys of width `rank`, which are appended to the others, from
+    `frequencies` sine-cosine pairs of each pixel's place.
     """
 
     def __init__(self, heads: int, window: int, rank: int = 16, hidden: int = 32, frequencies: int = 10):

@@ -138,8 +138,8 @@ def build(
     seed : int, optional
         Seed of the first weights, by default drawn from torch's global generator, which is not used otherwise.
     skip : {"published", "bicubic"}
-        Add the output to what the paper adds it to, or to the bicubic enlargement of the input; the last convolution is
-        then zero at first.
+        Add the output to the paper's term, or to the bicubic enlargement of the input by a last convolution that is
+        zero at first.
     first : {"published", "details"}
         Filters of the first convolution at first: as drawn, or passing details only.
     gates : {"published", "closed"}

@@ -1,9 +1,8 @@
 """The term that a network adds its output to, and its first filters: as published, or so that it learns fast.
 
-On top of the bicubic enlargement of its input a network learns only what interpolation lacks, several times faster; all
-compared networks then start from the same image. That image has the brightness already. Filters that sum to zero remove
-it, so that norms and nonlinearities get details of a useful size from the first step on, not small ripples on a
-constant.
+On top of the bicubic enlargement of its input a network learns only the missing detail, several times faster; all
+compared networks then start from the same image. That image has the brightness already, so first filters that sum to
+zero remove it: norms and nonlinearities get details of a useful size from the first step on.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ with a residual each, between 3×3 convolutions, pixel shuffle at the end. These
 - 64 channels, 8 SSCAN blocks: 0.92 M parameters at ×4, within the lightweight class (0.6 to 1.0 M);
 - M = 8 and k = 8: 512 keys a query, half of a 32×32 window's, from anywhere in the image;
 - four heads, which share the choice of windows; LayerNorm;
-- feed-forward: conv1×1 to twice the width, GELU, depthwise conv3×3, conv1×1; its depthwise convolution and each block's
-  last one encode positions, nothing else does;
+- feed-forward: conv1×1 to twice the width, GELU, depthwise conv3×3, conv1×1; positions enter by its depthwise and each
+  block's last convolution only;
 - padding by reflection to a multiple of M.
 """
 

@@ -1,7 +1,7 @@
 """From features to an image: convolutions and pixel shuffles, in one step where that is less work.
 
-Without a nonlinearity between them they are one convolution, from the features of 5×5 LR pixels to the pixels of the
-image within one LR pixel.
+Without a nonlinearity between them they are one convolution. It maps the features of 5×5 LR pixels to the image's
+pixels within one LR pixel.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Upsampler(nn.Sequential):
 def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
     """Return the image that conv3×3 and pixel shuffles make of features; in one step for larger maps.
 
-    At the edges each layer pads the output of the one before, not the features, so the outermost LR pixels go layer by
-    layer all the same.
+    At the edges each layer pads the output of the one before, not the features. The outermost LR pixels therefore go
+    layer by layer.
     """
     if min(features.shape[2:]) < FROM:
         return one_by_one(layers, features)

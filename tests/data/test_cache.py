@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from images import write_png
 
 from srlab.data import cache
 from srlab.data.cache import load_pairs
-from srlab.data.images import write_png
 from srlab.data.layouts import ImageRef
 from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError

@@ -4,12 +4,13 @@ import sys
 
 import pytest
 import torch
+from images import write_png
 from PIL import Image
 
 from srlab.cli import main
 from srlab.data import photographs
 from srlab.data.check import check
-from srlab.data.images import read_image, write_png
+from srlab.data.images import read_image
 from srlab.errors import InputError
 
 

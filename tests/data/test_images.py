@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from images import write_png
 from PIL import Image
 
-from srlab.data.images import list_images, read_image, write_png
+from srlab.data.images import list_images, read_image
 from srlab.errors import InputError
 
 RNG = np.random.default_rng(0)

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 import torch
+from images import write_png
 
-from srlab.data.images import write_png
 from srlab.data.layouts import find_benchmarks, open_benchmark
 from srlab.data.sources import open_data
 from srlab.errors import InputError

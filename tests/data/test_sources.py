@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from images import write_png
 
 from srlab.data import photographs
-from srlab.data.images import read_image, write_png
+from srlab.data.images import read_image
 from srlab.data.sources import ImageRef, load, open_data
 from srlab.errors import InputError
 

@@ -64,10 +64,10 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
 
     Notes
     -----
-    Grey is repeated in three channels, palettes are expanded, CMYK is converted without a colour profile, and alpha is
-    dropped without blending. 16-bit grey v becomes round(v / 257); of 16-bit colour Pillow keeps the high byte, at
-    most one level from that. Of a camera's JPEG with further pictures, such as a preview (MPO), the photograph is read.
-    An EXIF orientation is ignored, because benchmarks are compared pixel by pixel; Pillow applies that of a TIFF.
+    Grey is repeated in three channels, palettes are expanded, CMYK is converted without a profile, and alpha is dropped
+    without blending. 16-bit grey v becomes round(v / 257); of 16-bit colour Pillow keeps the high byte, at most one
+    level from that. Of a camera's JPEG with a preview (MPO) the photograph is read. An EXIF orientation is ignored,
+    because benchmarks are compared pixel by pixel; Pillow applies that of a TIFF.
     """
     path = Path(path)
     with open_image(path) as image:

@@ -1,7 +1,7 @@
 """Upscale people's pictures into a folder: each keeps its name, format, bit depth, grey, alpha and ICC profile.
 
-Pillow decodes and encodes, except for colour of 16 bits, of which it knows only 8: such a PNG or TIFF is decoded
-twice, once for the high and once for the low byte of each value, and is encoded here (PNG) or by tifffile.
+Pillow decodes colour of 16 bits to 8. Such a PNG or TIFF is therefore decoded twice, for the high and for the low byte
+of each value. Pillow cannot encode it either: `encode_png` and tifffile do.
 """
 
 import glob
@@ -39,19 +39,19 @@ BITS, PLANES = 258, 284  # TIFF tags: bits of each channel; 1 where a pixel's ch
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as its file stores it, in values of 0 to 255 or 0 to 65535."""
+    """A picture as its file stores it; values are 0 to 255 or 0 to 65535."""
 
     rgb: UInt8[Tensor, "3 h w"] | UInt16[Tensor, "3 h w"]  # not converted by the profile
     alpha: UInt8[Tensor, "h w"] | UInt16[Tensor, "h w"] | None = None  # opacity, in the dtype of `rgb`
-    grey: bool = False  # the file has one channel, which `rgb` repeats; written is the mean of the three
+    grey: bool = False  # the file has one channel; `rgb` repeats it, and their mean is written
     kind: str = "PNG"  # or "JPEG", "WEBP", "TIFF", "BMP"
     profile: bytes | None = None  # ICC
-    lost: tuple[str, ...] = ()  # names of what else the file holds; it is not kept
+    lost: tuple[str, ...] = ()  # names of further contents of the file, which are not kept
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Targets written and skipped, an error for each failed picture, and targets by what they lost."""
+    """Targets written and skipped, an error for each failed picture, and targets by the contents they lost."""
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
@@ -84,7 +84,7 @@ def find_pictures(inputs: Sequence[str]) -> list[Path]:
 
 
 def read_picture(path: Path) -> Picture:
-    """Read a picture of 8 or 16 bits a channel and turn it as its EXIF orientation says.
+    """Read a picture of 8 or 16 bits a channel, turned by its EXIF orientation; of several pages the first.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_picture(path: Path) -> Picture:
         ImageOps.exif_transpose(image, in_place=True)
         if raw in LOW_BYTES and tags.get(PLANES, 1) == 1:
             values = np.asarray(image).astype(np.uint16) << 8 | _decode(path, LOW_BYTES[raw])
-        elif raw == "LA;16B":  # the four bytes of a pixel are decoded as RGBA
+        elif raw == "LA;16B":  # the four bytes of a pixel, decoded as if they were RGBA
             values = _decode(path, "RGBA").view(">u2").astype(np.uint16)
         elif image.mode in GREY_16_BIT:
             values = np.atleast_3d(np.asarray(image).astype(np.uint16))
@@ -117,7 +117,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def _decode(path: Path, raw: str) -> UInt8[np.ndarray, "h w _c"]:
-    """Decode the file's values by another of Pillow's raw modes, turned as EXIF says."""
+    """Decode the values by another of Pillow's raw modes, turned by the EXIF orientation."""
     with open_image(path) as image:
         args = raw if image.format == "PNG" else (raw, *image.tile[0].args[1:])
         image.tile = [tile._replace(args=args) for tile in image.tile]
@@ -185,7 +185,7 @@ def upscale_picture(
     tile: int | None = None,
     precision: Precision = "32-true",
 ) -> Picture:
-    """Upscale the colours by `super_resolve`, which explains the parameters, and alpha by bicubic interpolation.
+    """Upscale the colours by `super_resolve`, with its parameters, and alpha by bicubic interpolation.
 
     By default a picture of more than 512×512 pixels is processed in tiles of 256.
 

@@ -37,9 +37,9 @@ def chw(array):
     return torch.from_numpy(np.array(array)).permute(2, 0, 1)
 
 
-def save(path, height=9, width=12, **options):
+def save(path, height=9, width=12):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path, **options)
+    Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
     return path
 
 
@@ -115,8 +115,7 @@ def test_the_transparent_colour_of_a_16_bit_png_becomes_alpha(tmp_path, channels
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.float32])
 def test_other_pixels_are_refused(tmp_path, dtype):
-    options = {"photometric": "rgb", "planarconfig": "separate"}  # of uint8 and other orders these are read
-    tifffile.imwrite(tmp_path / "science.tif", np.ones((3, 8, 8), dtype), **options)
+    tifffile.imwrite(tmp_path / "science.tif", np.ones((3, 8, 8), dtype), photometric="rgb", planarconfig="separate")
     with pytest.raises(InputError, match=r"science\.tif"):
         read_picture(tmp_path / "science.tif")
 

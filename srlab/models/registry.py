@@ -177,7 +177,3 @@ def build(
         close_gates(network)
     return add_to_bicubic(network) if skip == "bicubic" else network
 
-
-def label(name: str) -> str:
-    """Return a network's name for people; stub until merged."""
-    return name

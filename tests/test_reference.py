@@ -13,7 +13,6 @@ from kept import ROOT, references
 
 from srlab.analysis import explore
 from srlab.errors import InputError
-from srlab.pictures.comparing import open_contenders
 from srlab.report.index import write_index
 from srlab.report.notebooks import execute
 from srlab.report.tracing import find_runs
@@ -146,8 +145,6 @@ def test_looks_say_whose_weights_they_show(study):
     assert look.title == f"lcoan ({SHOWN})" and look.source == SHOWN
     with pytest.raises(InputError, match=r"trunk_fgca-.* is not finished"):
         explore.look(scene, "trunk_fgca", 20, 30)
-    [contender] = open_contenders([("lcoan", None)], 2, "smoke")
-    assert contender.source == f"profile smoke, 4 steps, {SHOWN}"
 
 
 def test_the_explorers_show_trained_networks_at_once(study):

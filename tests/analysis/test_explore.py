@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from images import write_png
 
 from srlab import analysis, plots
 from srlab.analysis import explore
 from srlab.analysis.attribution import diffusion_index, local_attribution
-from srlab.data.images import write_png
 from srlab.data.resize import downscale
 from srlab.errors import InputError
 from srlab.measure.evaluation import super_resolve

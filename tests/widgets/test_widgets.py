@@ -3,10 +3,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 import torch
+from images import write_png
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 
 from srlab.analysis import explore
-from srlab.data.images import write_png
 from srlab.errors import InputError
 from srlab.models import build
 from srlab.plots.maps import LR_PIXELS

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"at_work", "attribution", "centroids", "explore", "kinds", "similarity"},
+    submodules={"attribution", "centroids", "explore", "similarity"},
     submod_attrs={
         "explore": ["look", "open_scene"],
         "images": ["SIDE", "Part", "centre", "contrasts", "corners", "pair", "picture"],

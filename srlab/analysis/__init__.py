@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"at_work", "attribution", "centroids", "explore", "kinds", "similarity"},
     submod_attrs={
         "explore": ["look", "open_scene"],
-        "images": ["SIDE", "Part", "centre", "contrasts", "corners", "pair", "picture"],
+        "contrasts": ["Part", "contrast"],
+        "images": ["SIDE", "centre", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
         "sorting": [
             "NEXT",

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from mechanisms import MECHANISMS
-from torch import nn
 
 from srlab import analysis
 from srlab.analysis.images import corners, pair
@@ -26,7 +25,6 @@ from srlab.attention import (
 )
 from srlab.data.sources import embedded
 from srlab.errors import InputError
-from srlab.measure.metrics import luma
 from srlab.models import build
 
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
@@ -286,52 +284,6 @@ def test_corners_lie_on_structure():
     assert corners(image, 1)[0] == pytest.approx((20, 30), abs=2)
     assert corners(image, 3) == corners(image, 3)
     assert corners(torch.zeros(3, 40, 30, dtype=torch.uint8), 1) == [(20, 15)]
-
-
-class Lifted(nn.Module):
-    """Bicubic, lighter by so much in a square of SR pixels."""
-
-    def __init__(self, by: float, top: int, left: int, side: int):
-        super().__init__()
-        self.by, self.square = by, (..., slice(top, top + side), slice(left, left + side))
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def forward(self, lr):
-        sr = nn.functional.interpolate(lr, scale_factor=2, mode="bicubic")
-        sr[self.square] += self.by
-        return sr
-
-
-def test_networks_contrast_most_where_one_differs_and_least_where_there_is_detail():
-    refs = embedded().benchmarks["held-out"][:2]
-    networks = {"bicubic": None, "same": Lifted(0, 0, 0, 0), "lighter": Lifted(0.1, 40, 60, 40)}
-    most, least = analysis.contrasts(networks, refs, 2, side=20)
-    assert most.box == (40, 60, 40, 40) and most.hr.shape == (40, 40, 3) and list(most.made) == list(networks)
-    assert most.spread == pytest.approx(0.1 * 219 / 2, abs=0.5) and least.spread == 0  # Y spans 219 levels
-    lifted = most.made["lighter"].difference - most.made["same"].difference
-    assert np.abs(lifted - 0.1 * 219).max() <= 2
-    for made in most.made.values():
-        assert made.psnr == pytest.approx(10 * np.log10(255**2 / np.square(made.difference).mean()))
-    assert np.array_equal(most.hr, most.whole[40:80, 60:100])
-    half = np.median([y[i : i + 40, j : j + 40].std() for y in map(luma_of, refs) for i, j in grid(y)])
-    y = luma_of(next(ref for ref in refs if ref.name == least.name))
-    assert y[least.box[0] : least.box[0] + 40, least.box[1] : least.box[1] + 40].std() >= half
-
-
-def luma_of(ref):
-    return luma(pair(ref, 2)[1].double()).numpy()
-
-
-def grid(y):
-    return [(i, j) for i in range(0, y.shape[0] - 39, 2) for j in range(0, y.shape[1] - 39, 2)]
-
-
-def test_a_network_alone_contrasts_with_bicubic_and_nothing_with_nothing():
-    refs = embedded().benchmarks["held-out"][:1]
-    most, _ = analysis.contrasts({"bicubic": None, "lighter": Lifted(0.1, 40, 60, 40)}, refs, 2, side=20)
-    assert abs(most.box[0] - 40) <= 2 and abs(most.box[1] - 60) <= 2
-    with pytest.raises(InputError, match="0 images, 2 networks"):
-        analysis.contrasts({"bicubic": None, "one": None}, [], 2, side=20)
 
 
 @pytest.mark.alone

@@ -1,4 +1,4 @@
-"""Words on figures: where names stand, in which colour, and how messages are written."""
+"""Text in figures: places and colours of names, line breaks and minus signs."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from srlab.plots.labels import CONTRAST, Name, _luminance, name_lines, name_points, readable, signed, spread, tell
+from srlab.plots.text import CONTRAST, Name, _luminance, caption, name_lines, name_points, readable, spread
 from srlab.plots.style import STYLE, blank
 
 
@@ -73,8 +73,7 @@ def test_names_of_points_stay_off_large_markers():
 
 def test_messages_break_into_lines_and_minus_is_no_hyphen():
     figure = blank(7.0, 2.0)
-    tell(figure, "It loses -0.5 dB (k-means, λ = 1e-3) " + 20 * "and so on ", "bars: -1 to 1")
+    caption(figure, "It loses -0.5 dB (k-means, λ = 1e-3) " + 20 * "and so on ", "bars: -1 to 1")
     assert figure.get_suptitle().startswith("It loses −0.5 dB (k-means, λ = 1e-3)")
     assert "\n" in figure.get_suptitle() and figure.get_supxlabel() == "bars: −1 to 1"
     assert faults(figure) == []
-    assert signed(-0.126) == "−0.13" and signed(2.0) == "+2.00"

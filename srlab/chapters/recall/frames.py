@@ -33,9 +33,9 @@ def recall(images: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over seeds by
-        Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means, see
-        :func:`srlab.chapters.recall.measure.measure_recall`), run.
+        arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over seeds
+        by Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means,
+        see :func:`srlab.chapters.recall.measure.measure_recall`), run.
     """
     rows = []
     for (arm, model, factor, value), own in images.groupby(["arm", "model", "factor", "value"], sort=False):

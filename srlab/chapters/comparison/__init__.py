@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from srlab.chapters.comparison import figures
-from srlab.chapters.comparison.tables import COSTS, overview, spent, spreads, summary
+from srlab.chapters.comparison.frames import COSTS, overview, spent, spreads, summary
 from srlab.errors import InputError
 from srlab.models.registry import label, trunk_networks
 from srlab.stats.gains import MARGIN, differences, late_gains, pareto, pooled
 from srlab.stats.intervals import SEEDS
 from srlab.stats.words import between, count, listed, number, say, signed
 from srlab.study import frames
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
@@ -68,7 +69,7 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Summarise quality beside costs, gains over the control, and the limits of both."""
     found, baseline, curves = summary(tables), tables["bicubic_images"], tables["comparison_curves"]
     order = found["gain_db"].sort_values(ascending=False)

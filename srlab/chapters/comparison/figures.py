@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -10,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from srlab.analysis.contrasts import contrast
-from srlab.chapters.comparison.tables import COSTS, summary
+from srlab.chapters.comparison.frames import COSTS, summary
 from srlab.models.registry import label
 from srlab.plots.charts import lines, points
 from srlab.plots.forest import forest
@@ -21,7 +23,6 @@ from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import MARGIN, late_gains, paired, pareto
 from srlab.stats.words import count, number
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
 #: Side of the part in the crops, LR pixels.
@@ -29,7 +30,7 @@ SIDE = 32
 
 
 @rc_context(HOUSE)
-def comparison(tables: Tables) -> Figure:
+def comparison(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the gain over bicubic enlargement against latency, memory and parameters, with Pareto fronts."""
     found = summary(tables).reset_index()
     found = found.assign(name=found["model"].map(label), y=found["gain_db"])
@@ -63,7 +64,7 @@ def comparison(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def gains(tables: Tables) -> Figure:
+def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the gain of every network over the trunk without attention, a panel a benchmark."""
     found, images = tables["comparison_gains"], tables["comparison_images"]
     each = paired(images, "model", "no_attention").groupby(["benchmark", "model", "name"], sort=False)["gain_db"].mean()
@@ -89,7 +90,7 @@ def gains(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def convergence(tables: Tables) -> Figure:
+def convergence(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw PSNR on held-out patches in training, and its gain in the last quarter of the steps."""
     curves = tables["comparison_curves"]
     late = late_gains(curves)
@@ -170,7 +171,7 @@ def differing(study: Study, settings: object) -> Figure:
     return where_most_differs(study, {"bicubic": None} | networks)
 
 
-def _counted(tables: Tables) -> str:
+def _counted(tables: Mapping[str, pd.DataFrame]) -> str:
     images = tables["comparison_images"]
     benchmarks = images[["benchmark", "name"]].drop_duplicates()
     return f"{count(len(benchmarks), 'image')} and {count(images['seed'].nunique(), 'seed')}"

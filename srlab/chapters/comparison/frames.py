@@ -1,13 +1,12 @@
-"""Tables of the comparison: quality beside cost, the spread between seeds, and the parts of a run's time."""
+"""Frames of the comparison: quality beside cost, the spread between seeds, and the parts of a run's time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from srlab.stats.gains import NO_RUN, means, over_bicubic, paired
-from srlab.study.chapter import Tables
 from srlab.study.records import Record
 
 #: Costs of a whole network, as axes name them.
@@ -40,7 +39,7 @@ def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) 
     return both[[*(column for column in both if column != "run"), "run"]]
 
 
-def summary(tables: Tables) -> pd.DataFrame:
+def summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return each model's mean gain over bicubic (gain_db, lowest and highest seed) and the whole network's costs."""
     gains = over_bicubic(tables["comparison_images"], tables["bicubic_images"])
     seeds = gains.groupby(["model", "seed"], sort=False)["gain_db"].mean()

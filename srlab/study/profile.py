@@ -83,8 +83,8 @@ class Profile(BaseModel):
     benchmarks : tuple of str
         Those to evaluate on, if the data has them; otherwise all that it has.
     images, side : int, optional
-        At most this many images of each benchmark, evenly spaced by name, and the middle of each image, at most this many
-        HR pixels a side.
+        At most this many images of each benchmark, evenly spaced by name, and the middle of each image, at most this
+        many HR pixels a side.
     leave_out : tuple of str
         Training images, by name, to exclude.
     seeds : tuple of int

@@ -109,8 +109,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     seeds, images = int(groups["seeds"].min()), int(groups["images"].iloc[0])
     arms = [f"{label(row.arm)} {number(row.recall)}" for row in groups.itertuples()]
     found = (
-        f"Recall of one copy {frames.DISTANCE:g} LR pixels away ({count(seeds, 'seed')}, {count(images, 'image')} each; "
-        f"0 is no help, 1 a perfect copy): {listed(arms)}."
+        f"Recall of one copy {frames.DISTANCE:g} LR pixels away ({count(seeds, 'seed')}, {count(images, 'image')} "
+        f"each; 0 is no help, 1 a perfect copy): {listed(arms)}."
     )
     near = recall[(recall["factor"] == "beside") & recall["arm"].isin(groups["arm"])]
     invented = groups.set_index("arm")["invented"]
@@ -130,8 +130,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         apart = "; ".join(listed([label(arm) for arm in own["arm"]]) for _, own in groups.groupby("group"))
         lines.append(f"Groups with {percent(LEVEL)} intervals that do not overlap (not simultaneous): {apart}.")
     lines.append(
-        "One distance and aligned tiles decide this order. Windows as wide as the distance cannot reach a copy. Networks "
-        "with two embeddings (dense, FGCA, windows) learn to match later than those with one (LSP, LCoA, NLSA). The order "
-        "is one of these settings at this budget, not of the mechanisms."
+        "One distance and aligned tiles decide this order. Windows as wide as the distance cannot reach a copy. "
+        "Networks with two embeddings (dense, FGCA, windows) learn to match later than those with one (LSP, LCoA, "
+        "NLSA). The order is one of these settings at this budget, not of the mechanisms."
     )
     return "\n\n".join(lines)

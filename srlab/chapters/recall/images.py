@@ -1,9 +1,9 @@
 """Recall images: tiles with detail that is lost in LR and intact once more, far away.
 
-A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or right,
-its detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of the same
-colour holds the lit side. All pairs of an image lie equally far apart in the same direction, at random places, so only
-content leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
+A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or
+right, its detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of
+the same colour holds the lit side. All pairs of an image lie equally far apart in the same direction, at random
+places, so only content leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
 """
 
 from __future__ import annotations

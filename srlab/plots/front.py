@@ -9,4 +9,4 @@ from matplotlib.axes import Axes
 
 def front(ax: Axes, costs: Sequence[float], qualities: Sequence[float]) -> None:
     """Draw a grey step behind the points: the best quality that each cost reaches; costs rise."""
-    ax.plot(costs, qualities, color="#cccccc", linewidth=3, drawstyle="steps-post", zorder=0)
+    ax.plot(costs, qualities, color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)

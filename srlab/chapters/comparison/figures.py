@@ -80,10 +80,10 @@ def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
         forest(ax, own, dots.assign(name=dots["model"].map(label)), margin=MARGIN, clip=True)
         ax.set(title=f"{benchmark} ({count(int(own['images'].iloc[0]), 'image')})", xlabel="gain in Y-PSNR (dB)")
     seeds = int(found["seeds"].min())
-    bars = "bars: 95 % intervals over seeds, simultaneous in a panel" if seeds > 1 else "one seed: no interval"
+    bars = "bars: 95 % over seeds, simultaneous in a panel" if seeds > 1 else "no interval with one seed"
     note = (
-        f"Large: mean of {count(seeds, 'seed')}; small: each image, arrows beyond the axis; {bars}. Grey: gains within "
-        f"±{MARGIN:g} dB count as no effect."
+        f"Large: mean; small: each image (mean of {count(seeds, 'seed')}), arrows beyond the axis; {bars}. Grey: gains "
+        f"within ±{MARGIN:g} dB count as no effect."
     )
     caption(figure, "Gain of each network over the trunk without attention", note)
     return figure
@@ -97,7 +97,7 @@ def convergence(tables: Mapping[str, pd.DataFrame]) -> Figure:
     late = late.assign(name=late["model"].map(label), value=late["late_db"])
     figure = blank(DOUBLE, 3.6)
     psnr, gained = figure.subplots(1, 2, width_ratios=[3, 2])
-    _validation(psnr, curves, "model")
+    _validation(psnr, curves.assign(name=curves["model"].map(label)))
     means = late.groupby(["name", "model"], sort=False)["value"].mean().reset_index()
     forest(gained, means.assign(low=np.nan, high=np.nan), late)
     gained.set_xlabel("gain of the last quarter (dB)")
@@ -122,8 +122,7 @@ def training(curves: pd.DataFrame) -> Figure:
     """
     figure = blank(DOUBLE, 2.9)
     ax = figure.subplots()
-    seeds = curves.assign(of_seed="seed " + curves["seed"].astype(str))
-    names = _validation(ax, seeds, "of_seed")
+    names = _validation(ax, curves.assign(name="seed " + curves["seed"].astype(str)))
     models = ", ".join(label(model) for model in curves["model"].unique())
     note = "A line a seed. PSNR of RGB patches by averaged weights, borders included."
     caption(figure, f"PSNR of held-out patches in training: {models}", note)
@@ -131,15 +130,14 @@ def training(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-def _validation(ax: Axes, curves: pd.DataFrame, by: str) -> list[Name]:
-    """Draw validation PSNR by step, a line with its range for each value of a column; the first rise is cut off."""
-    steps = curves.groupby([by, "model", "step"], sort=False)["validation_psnr"].agg(["mean", "min", "max"])
-    steps = steps.reset_index()
-    found = steps.assign(name=steps[by], x=steps["step"], y=steps["mean"])
-    if curves["seed"].nunique() > 1:
-        found = found.assign(y_low=found["min"], y_high=found["max"])
+def _validation(ax: Axes, curves: pd.DataFrame) -> list[Name]:
+    """Draw validation PSNR by step, a line with its range over seeds for each `name`; the first rise is cut off."""
+    steps = curves.groupby(["name", "model", "step"], sort=False)["validation_psnr"].agg(["mean", "min", "max"])
+    found = steps.reset_index().rename(columns={"step": "x", "mean": "y", "min": "y_low", "max": "y_high"})
+    if curves["seed"].nunique() == 1:
+        found = found.drop(columns=["y_low", "y_high"])
     names = lines(ax, found)
-    ax.set_ylim(bottom=curves.groupby(by)["validation_psnr"].quantile(0.25).min())
+    ax.set_ylim(bottom=curves.groupby("name")["validation_psnr"].quantile(0.25).min())
     ax.set(xlabel="step of training", ylabel="RGB-PSNR of held-out patches (dB)")
     return names
 
@@ -157,9 +155,9 @@ def where_most_differs(study: Study, networks: dict[str, nn.Module | None], side
     """
     part = contrast(networks, study.pictures, study.profile.scale, side)
     note = (
-        f"×{study.profile.scale}, first seed. Box: {side}×{side} LR pixels with the largest standard deviation of Y over "
-        f"networks (mean {number(part.spread, 1)} of 255 levels). PSNR: Y of the part. Below: SR − HR of Y, red too "
-        "light, blue too dark."
+        f"×{study.profile.scale}, first seed. Box: {side}×{side} LR pixels with the largest standard deviation of Y "
+        f"over networks (mean {number(part.spread, 1)} of 255 levels). PSNR: Y of the part. Below: SR − HR of Y, red "
+        "too light, blue too dark."
     )
     return crops(part, "The part of the photographs where the networks differ most", note)
 

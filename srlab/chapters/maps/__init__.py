@@ -57,22 +57,22 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     gains = frames.beyond_convolutions(attributed).groupby("model", sort=False)["gain"].agg(["mean", "min"])
     wider = gains[gains["min"] > 0].sort_values("mean", ascending=False)
     lines = [
-        f"Layers look far: by weight, the keys of a query lie {between(reach['distance'], 0)} LR pixels away on average; a "
-        f"random pixel lies {number(reach['distance_even'].median(), 0)} away. Few pixels contribute to the detail that "
-        f"networks restore: they spread as if {between(index)} % of the image contributed equally, with and without "
-        "attention. One seed describes these networks and gives no verdict on mechanisms.",
-        f"{(share > frames.EVEN).sum()} of {count(len(reach), 'layer')} weigh their keys almost evenly (as if over more than "
-        f"{percent(frames.EVEN)} of them), so they average what is visible:",
+        f"By weight, the keys of a query lie {between(reach['distance'], 0)} LR pixels away on average; a random pixel "
+        f"lies {number(reach['distance_even'].median(), 0)} away. The detail that networks restore draws on few pixels: "
+        f"as if {between(index)} % of the image contributed equally, with and without attention. One seed describes "
+        "these networks and gives no verdict on mechanisms.",
+        f"{(share > frames.EVEN).sum()} of {count(len(reach), 'layer')} weigh their keys as evenly as over more than "
+        f"{percent(frames.EVEN)} of them: such a layer averages what is visible.",
         "\n".join(
-            f"- {label(model)}: {number(own['keys_seen'].median(), 0)} visible pixels, {between(own['distance'], 0)} LR "
-            f"pixels away by weight; its weights are as even as over {between(100 * share[own.index], 0)} % of them."
+            f"- {label(model)}: {number(own['keys_seen'].median(), 0)} visible pixels, {between(own['distance'], 0)} "
+            f"LR pixels away by weight; weights as even as over {between(100 * share[own.index], 0)} % of them."
             for model, own in reach.groupby("model", sort=False)
         ),
     ]
     if len(wider):
         named = [f"{label(row.Index)} ({signed(row.mean)})" for row in wider.itertuples()]
         lines.append(
-            f"At all {places} places, contributions spread wider than in the trunk without attention in {listed(named)}; the "
-            "difference is of the diffusion index, which is 100 for equal contributions of all pixels."
+            f"Contributions spread wider than in the trunk without attention at each of {count(places, 'place')} in "
+            f"{listed(named)}. The difference is of the diffusion index, 100 for equal contributions of all pixels."
         )
     return "\n\n".join(lines)

@@ -69,9 +69,10 @@ def clusters_and_windows(study: Study, settings: Settings) -> Figure:
     """Draw the clusters and sorted windows of the mechanisms that sort, for one query of each of two photographs."""
     rows = _views(study, settings, SORTED, IMAGES - 1)
     note = (
-        "Clusters by colour, the query's in vermilion. Windows of the sorted sequence: black is the query's own, blue the "
-        "previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the query, black strokes "
-        "are borders of windows. In a cluster longer than three windows a query sees neighbours in reading order: stripes."
+        "Clusters by colour, the query's in vermilion. Windows of the sorted sequence: black is the query's own, blue "
+        "the previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the query, black "
+        "strokes are borders of windows. In a cluster longer than three windows, a query sees its neighbours in "
+        "reading order: stripes."
     )
     return galleries.sorted_maps(rows, "From clusters to windows: pixels sorted by cluster, cut into windows", note)
 
@@ -83,9 +84,10 @@ def gallery(study: Study, settings: Settings) -> Figure:
         weights(study, model)
     scene = explore.open_scene(study, next(iter(explore.images(study))))
     looks = [explore.look(scene, model, *(settings.query or scene.start)) for model in models]
+    sources = ", ".join(sorted({look.source for look in looks}))
     note = (
-        f"Above: weights of the query in the circle{_corner(settings)}, first attention layer; below: SR around it, with the "
-        f"Y-PSNR of the part. Weights: {', '.join(sorted({look.source for look in looks}))}."
+        f"Above: weights of the query in the circle{_corner(settings)}, first attention layer; below: SR around it, "
+        f"with the Y-PSNR of the part. Weights: {sources}."
     )
     return galleries.gallery(looks, "One pixel in every network: its weights and its SR", note)
 
@@ -111,20 +113,20 @@ def released(study: Study, folder: str | Path) -> dict[int, Figure]:
 @rc_context(HOUSE)
 def attribution(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the diffusion index of local attribution, and its difference from the trunk without attention."""
-    found = tables["attribution"]
-    found = found.assign(name=found["model"].map(label), place=found[PLACE].astype(str).agg(" ".join, axis=1))
-    gains = beyond_convolutions(found)
+    found = beyond_convolutions(tables["attribution"])
+    places, photos = len(found[PLACE].drop_duplicates()), found["name"].nunique()
+    found = found.assign(name=found["model"].map(label))
     figure = blank(DOUBLE, 0.24 * found["model"].nunique() + 1.3)
     index, gain = figure.subplots(1, 2, sharey=True)
-    for ax, rows, column, zero in ((index, found, "diffusion_index", None), (gain, gains, "gain", 0.0)):
-        dots = rows.assign(value=rows[column])
+    for ax, column, zero in ((index, "diffusion_index", None), (gain, "gain", 0.0)):
+        dots = found.assign(value=found[column])
         means = dots.groupby(["name", "model"], sort=False)["value"].mean().reset_index()
         forest(ax, means.assign(low=np.nan, high=np.nan), dots, zero=zero)
     index.set_xlabel("diffusion index (100: all LR pixels equal)")
     gain.set_xlabel("difference from no attention, same place")
     note = (
-        f"Local attribution maps at {count(found['place'].nunique(), 'place')}, the strongest corners of "
-        f"{count(tables['attribution']['name'].nunique(), 'photograph')}. Small: each place; large: their mean. One seed."
+        f"Local attribution maps at {count(places, 'place')}, the strongest corners of {count(photos, 'photograph')}. "
+        "Small: each place; large: their mean. One seed."
     )
     caption(figure, "Spread of the LR pixels that contribute to restored detail", note)
     return figure

@@ -76,7 +76,7 @@ def attribution(study: Study) -> pd.DataFrame:
 
 
 def beyond_convolutions(attributed: pd.DataFrame) -> pd.DataFrame:
-    """Add `gain`: the diffusion index less that of the trunk without attention at the same place; no rows without it."""
+    """Add `gain`: the diffusion index less that of the trunk without attention at the same place; NaN without it."""
     own = attributed.loc[attributed["model"] == CONTROL, [*PLACE, "diffusion_index"]]
-    both = attributed.merge(own, on=PLACE, suffixes=("", "_control"))
+    both = attributed.merge(own, on=PLACE, how="left", suffixes=("", "_control"))
     return both.assign(gain=both["diffusion_index"] - both["diffusion_index_control"])

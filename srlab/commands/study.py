@@ -60,7 +60,9 @@ def seconds(duration: str) -> float:
     return total
 
 
-def trace(digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")]) -> None:
+def trace(
+    digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")],
+) -> None:
     """Print the config, code, machine and tables of a run."""
     from srlab.report.trace import trace as describe
 

@@ -47,6 +47,15 @@ def register(name: str, title: str, paper: str) -> Callable[[Callable[..., nn.Mo
     return enter
 
 
+#: A stand-in until every network has a label of its own.
+labels = {"no_attention": "no attention", "lcoan": "LCoA", "trunk_nla": "dense (NLA)", "nlsn": "NLSA"}
+
+
+def label(name: str) -> str:
+    """Return a network's label for people, e.g. "LCoA"; an unknown name is returned unchanged."""
+    return labels.get(name, name)
+
+
 def trunk_networks() -> tuple[str, ...]:
     """Every network that is the trunk with one attention or another, in the order in which they are written."""
     return tuple(name for name, each in REGISTRY.items() if "groups" in each.options)

@@ -44,10 +44,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "quality",
         ],
         "sentences": [
-            "describe",
             "describe_cluster",
             "describe_drift",
-            "describe_look",
             "describe_typical",
             "describe_ways",
             "looking",
@@ -57,7 +55,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "signed",
             "trained",
             "verdict",
-            "whose",
         ],
         "spending": ["spent"],
         "tables": ["claims_markdown", "overview", "styled", "swept", "table"],

@@ -98,6 +98,12 @@ class Study(Matrix):
         """HR images for figures: photographs that may be passed on, held out of every study's training."""
         return held_out().hr
 
+    def scenes(self) -> dict[str, ImageRef]:
+        """Return the images of chapters' own tasks by name (:class:`srlab.analysis.images.TaskImage`)."""
+        from srlab.analysis.recall import recall_refs  # which imports this module
+
+        return recall_refs() if self.profile.recall else {}
+
     @property
     def kept(self) -> bool:
         """Whether its folder is one of our committed results."""

@@ -1,11 +1,11 @@
-"""Recall images in the explorers: LR and HR as the experiment has them, networks as they learnt from such images."""
+"""Task images in the explorers: LR, HR, queries and networks are the task's own."""
 
 import pandas as pd
 import pytest
 import torch
 from kept import ROOT
 
-from srlab.analysis import explore
+from srlab.analysis import explore, pair
 from srlab.analysis.recall import recall_refs
 from srlab.data.recall import recall_images
 from srlab.errors import InputError
@@ -19,51 +19,48 @@ NAME = "recall: copies 16 px away"
 @pytest.fixture
 def study(tmp_path, monkeypatch) -> Study:
     monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
-    # What is measured of a network is not asked here, and takes seconds.
+    # The recall of a trained network takes seconds to measure and is not used here.
     monkeypatch.setattr("srlab.study.making.measure_recall", lambda network, scale: pd.DataFrame({"recall": []}))
     return Study("smoke", ROOT)
 
 
-def test_there_is_an_image_for_each_distance_whose_pixels_are_those_measured_on(study):
-    refs = recall_refs()
-    distances = [each.value for each in SETTINGS if each.dial == "distance"]
-    assert list(refs) == [f"recall: copies {value:g} px away" for value in distances]
+def test_the_scene_is_the_image_that_recall_is_measured_on(study):
     scene = explore.open_scene(study, NAME)
-    number = refs[NAME].number
+    number = scene.task.number
     measured = recall_images(SETTINGS[number].scene, 1, 2, (TEST, number))
     for shown, exact in ((scene.lr, measured.lr[0]), (scene.hr, measured.hr[0])):
         assert torch.allclose(shown / 255, exact, atol=0.5 / 255 + 1e-6)
-    (row, col), copy = scene.recall.lost()
+    assert all(torch.equal(*each) for each in zip(pair(scene.task, 2), (scene.lr, scene.hr), strict=True))
+    (row, col), copy = scene.task.lost()
     assert measured.damaged[0, row, col] and scene.start == (row, col)
     assert abs(copy[0] - row) + abs(copy[1] - col) == 16
     assert torch.equal(scene.lr[:2, row, col], scene.lr[:2, *copy])
-
-
-def test_networks_are_as_they_learnt_from_recall_images(study):
-    study.obtain(study.recalled("lcoan"))
-    scene = explore.open_scene(study, NAME)
-    assert scene.traced("lcoan").source == HERE
-    learnt = study.record(study.recalled("lcoan")).network().state_dict()
-    assert all(torch.equal(learnt[key], value) for key, value in scene.traced("lcoan").network.state_dict().items())
-    with pytest.raises(InputError, match="recall-trunk_nla.*not finished"):
-        scene.traced("trunk_nla")
-    seen = explore.look(scene, "lcoan", *scene.start)
-    assert seen.image == NAME and seen.view.weights.shape == scene.lr.shape[1:]
-
-
-def test_a_profile_of_recall_alone_offers_recall_images_alone():
+    rows, cols = scene.task.queries()
+    assert row in rows and col in cols
     assert list(explore.images(Study("recall", ROOT))) == list(recall_refs())
     assert NAME not in explore.images(Study("quick", ROOT))
 
 
-@pytest.mark.parametrize("name", recall_refs())
-def test_around_a_damaged_tile_are_it_and_its_copy(name):
-    ref = recall_refs()[name]
+def test_networks_are_those_trained_on_the_task(study):
+    run = study.recalled("lcoan")
+    study.obtain(run)
+    scene = explore.open_scene(study, NAME)
+    assert explore.run_on(study, "lcoan", scene.task) == run != explore.run_on(study, "lcoan")
+    assert scene.traced("lcoan").source == HERE
+    learnt = study.record(run).network().state_dict()
+    assert all(torch.equal(learnt[key], value) for key, value in scene.traced("lcoan").network.state_dict().items())
+    with pytest.raises(InputError, match="recall-trunk_nla"):
+        scene.traced("trunk_nla")
+    found = explore.look(scene, "lcoan", *scene.start)
+    assert found.image == NAME and found.view.weights.shape == scene.lr.shape[1:]
+
+
+def test_a_crop_holds_a_damaged_tile_and_its_copy():
+    ref = recall_refs()[NAME]
     lr, hr = ref.pair(2)
     part = ref.around(lr, margin=3)
     assert torch.equal(ref.around(hr, margin=3)[:, ::2, ::2], ref.around(hr[:, ::2, ::2], margin=3))
-    rows, columns = zip(*ref.lost(), strict=True)
-    top, left = max(0, min(rows) - 3), max(0, min(columns) - 3)
+    (top, bottom), (left, right) = ((max(0, min(each) - 3), max(each)) for each in zip(*ref.lost(), strict=True))
     for row, column in ref.lost():
         assert torch.equal(part[:, row - top, column - left], lr[:, row, column])
-    assert part.shape[1] <= max(rows) - min(rows) + 8 and part.shape[2] <= max(columns) - min(columns) + 8
+    assert part.shape[1] <= bottom - top + 5 and part.shape[2] <= right - left + 5

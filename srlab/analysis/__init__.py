@@ -1,4 +1,4 @@
-"""What layers did, as arrays and frames, which `srlab.plots` draws."""
+"""Analysis: arrays and frames of what layers did, which `srlab.plots` draws."""
 
 import lazy_loader
 
@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "explore": ["look", "open_scene"],
         "contrasts": ["Part", "contrast"],
-        "images": ["SIDE", "centre", "corners", "pair", "picture"],
+        "images": ["SIDE", "TaskImage", "centre", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
         "sorting": [
             "NEXT",

@@ -160,6 +160,21 @@ class Profile(BaseModel):
         return self
 
 
+def find_root(start: Path | None = None) -> Path:
+    """Find the nearest folder with profiles/, at or above `start` (the current folder).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "profiles").is_dir():
+            return folder
+    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")
+
+
 def load_profile(path: Path) -> Profile:
     """Read and check a profile.
 

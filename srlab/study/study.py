@@ -24,7 +24,7 @@ from srlab.measure.devices import choose_device, code_commit, device_slug
 from srlab.models import entry
 from srlab.study.chapter import Chapter, settings_of
 from srlab.study.exported import exported
-from srlab.study.profile import Profile, changed, load_profile
+from srlab.study.profile import Profile, changed, find_root, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
 from srlab.study.runs import Network, Run
 from srlab.study.timing_run import TimingRun
@@ -144,7 +144,7 @@ class Study:
         return sorted(chapters, key=lambda chapter: chapter.notebook.name)
 
     def scenes(self) -> dict[str, ImageRef]:
-        """Return the images of chapters' own tasks, for the explorers."""
+        """Return the images of chapters' own tasks by name (:class:`srlab.analysis.images.TaskImage`)."""
         hooks = [(chapter, getattr(chapter.module, "scenes", None)) for chapter in self.chapters]
         return {name: image for chapter, hook in hooks if hook for name, image in hook(self, chapter.settings).items()}
 
@@ -347,18 +347,3 @@ class Study:
             return found
         self.obtain(run)
         return self.weights(run)
-
-
-def find_root(start: Path | None = None) -> Path:
-    """Find the nearest folder with profiles/, at or above `start` (the current folder).
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "profiles").is_dir():
-            return folder
-    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")

@@ -1,4 +1,4 @@
-"""Clusters to click on in a notebook, at any step of training that was kept."""
+"""The cluster explorer: a widget that shows clusters of an image at any kept step of training."""
 
 from __future__ import annotations
 
@@ -33,28 +33,27 @@ from srlab.widgets.canvas import WholeCanvas, in_turn
 
 
 class ClusterExplorer(ipywidgets.VBox):
-    """Choose an image, a trained network and a step of its training, and ask for a cluster.
+    """Inspect a cluster of an image, by a trained network at a step of its training.
 
-    Ask by a click on the image or its cluster map or, from the keyboard, by number. Whatever cannot be shown
-    is explained in `status`. All that is shown can be had from `srlab.analysis.centroids` and
-    `srlab.plots.cluster_view`.
+    Choose the cluster by a click on the image or its cluster map, or by number. `status` explains whatever cannot be
+    shown. The plain functions are `srlab.analysis.centroids` and `srlab.plots.cluster_view`.
 
     Parameters
     ----------
     study : Study
-        Offered are its trained networks that learn centroids, of the first seed, those of its reference
-        until then, and the images of its benchmarks, whole.
+        Offers its trained networks that learn centroids (first seed; the reference's until they are trained), and the
+        images of its benchmarks, whole.
 
     Attributes
     ----------
     image, network, layer : ipywidgets.Dropdown
     step : ipywidgets.SelectionSlider
-        The steps whose centroids were kept; the last alone, if the run kept none.
+        Steps with kept centroids; only the last step of a run that kept none.
     cluster : ipywidgets.BoundedIntText
     canvas : ipympl.backend_nbagg.Canvas
     status : ipywidgets.HTML
     view : ClusterView or None
-        What is drawn.
+        The drawn view.
     """
 
     def __init__(self, study: Study):
@@ -94,7 +93,7 @@ class ClusterExplorer(ipywidgets.VBox):
         super().__init__([choices, ipywidgets.HBox([self.step, self.cluster]), self.status, self.canvas])
 
     def _name(self, run: TrainingRun) -> str:
-        """The model and k, and whatever else is not the profile's; no two networks share a name."""
+        """Return a unique name: the model, k, and the options that are not the profile's."""
         options, usual = run.network.options, self.study.network(run.network.model).options
         own = [
             f"{'w' if key == 'window' else key.replace('_', ' ')} = {value}"
@@ -108,7 +107,7 @@ class ClusterExplorer(ipywidgets.VBox):
     def _divide(
         self, ref: ImageRef, name: str | None
     ) -> tuple[dict[str, dict[int, ClusterMap]], pd.DataFrame | None, str]:
-        """An image by layer and kept step; how centroids moved, if that was kept; whose weights these are."""
+        """Return an image's clusters by layer and step, the drift of centroids if kept, and the weights' source."""
         if name is None:
             raise InputError(f"profile '{self.study.profile.name}' trains no network that learns centroids")
         run = self._runs[name]
@@ -135,7 +134,7 @@ class ClusterExplorer(ipywidgets.VBox):
 
     @in_turn
     def _choose_network(self, _change: object = None) -> None:
-        """Offer its layers and steps; start at the last step, with the largest cluster of the image."""
+        """Offer the network's layers and steps; start at the last step, with the image's largest cluster."""
         with self._together():
             try:
                 maps, _, _ = self._divided(self.image.value, self.network.value)
@@ -172,6 +171,6 @@ class ClusterExplorer(ipywidgets.VBox):
             self.status.value = f"<b>{escape(str(error))}</b>"
         else:
             plots.cluster_view(self.view, self.canvas.figure)
-            told = stats.describe_cluster(self.view), stats.whose({self.network.value: source})
+            told = stats.describe_cluster(self.view), explore.whose({self.network.value: source})
             self.status.value = "<br>".join(map(escape, told))
         self.canvas.draw_idle()

@@ -13,9 +13,10 @@ import srlab.study.study
 from srlab.cli import app
 from srlab.commands.study import seconds
 from srlab.errors import InputError
+from srlab.study.profile import find_root
 from srlab.study.records import HERE
 from srlab.study.runs import run_of
-from srlab.study.study import Study, find_root
+from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 from srlab.weights.checkpoints import save_network
 

@@ -58,8 +58,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     wider = gains[gains["min"] > 0].sort_values("mean", ascending=False)
     lines = [
         f"By weight, the keys of a query lie {between(reach['distance'], 0)} LR pixels away on average; a random pixel "
-        f"lies {number(reach['distance_even'].median(), 0)} away. The detail that networks restore draws on few pixels: "
-        f"as if {between(index)} % of the image contributed equally, with and without attention. One seed describes "
+        f"lies {number(reach['distance_even'].median(), 0)} away. Restored detail draws on few pixels: as "
+        f"if {between(index)} % of the image contributed equally, with and without attention. One seed describes "
         "these networks and gives no verdict on mechanisms.",
         f"{(share > frames.EVEN).sum()} of {count(len(reach), 'layer')} weigh their keys as evenly as over more than "
         f"{percent(frames.EVEN)} of them: such a layer averages what is visible.",

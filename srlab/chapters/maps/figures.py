@@ -70,8 +70,8 @@ def clusters_and_windows(study: Study, settings: Settings) -> Figure:
     rows = _views(study, settings, SORTED, IMAGES - 1)
     note = (
         "Clusters by colour, the query's in vermilion. Windows of the sorted sequence: black is the query's own, blue "
-        "the previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the query, black "
-        "strokes are borders of windows. In a cluster longer than three windows, a query sees its neighbours in "
+        "the previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the query, "
+        "black strokes are borders of windows. In a cluster longer than three windows, a query sees its neighbours in "
         "reading order: stripes."
     )
     return galleries.sorted_maps(rows, "From clusters to windows: pixels sorted by cluster, cut into windows", note)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, field, measure, pictures, study, weights
+from srlab.commands import data, field, measure, study, upscale, weights
 
 app = typer.Typer(
     name="srlab",
@@ -29,8 +29,7 @@ for command in (
     study.trace,
     measure.evaluate,
     measure.table,
-    pictures.upscale,
-    pictures.compare,
+    upscale.upscale,
     weights.export,
     measure.profile,
     measure.models,

@@ -1,4 +1,4 @@
-"""What layers did, as arrays and frames, which `srlab.plots` draws."""
+"""Analysis: arrays and frames of what layers did, which `srlab.plots` draws."""
 
 import lazy_loader
 
@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"at_work", "attribution", "explore", "kinds"},
     submod_attrs={
         "explore": ["look", "open_scene"],
-        "images": ["SIDE", "Part", "centre", "contrasts", "corners", "pair", "picture"],
+        "images": ["SIDE", "Part", "TaskImage", "centre", "contrasts", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
         "sorting": [
             "NEXT",

@@ -9,36 +9,35 @@ from srlab.analysis.layers import LayerTrace
 from srlab.attention import SortedWindows
 from srlab.errors import InputError
 
-#: What `windows` calls the tokens that a query does not see, and those of the three windows that it sees.
+#: Labels of `windows`: tokens that are not visible to a query, and those of its three windows.
 UNSEEN, PREVIOUS, OWN, NEXT = range(4)
 
 
-def clusters(layer: LayerTrace, turn: int = 0) -> Int[np.ndarray, "h w"]:
-    """The cluster, or hash bucket, of each token in one round.
+def clusters(layer: LayerTrace, round: int = 0) -> Int[np.ndarray, "h w"]:
+    """Return the cluster, or hash bucket, of each token in one round.
 
     Raises
     ------
     InputError
         If the layer sorts no tokens.
     """
-    codes = _sorted(layer).codes[0, turn]
+    codes = _sorted(layer).codes[0, round]
     return codes.unflatten(0, (layer.height, layer.width)).cpu().numpy()
 
 
-def windows(layer: LayerTrace, row: int, col: int, turn: int = 0) -> Int[np.ndarray, "h w"]:
-    """Which of the query's windows each token is in, in one round: UNSEEN, PREVIOUS, OWN or NEXT.
+def windows(layer: LayerTrace, row: int, col: int, round: int = 0) -> Int[np.ndarray, "h w"]:
+    """Label each token by the query's windows in one round: UNSEEN, PREVIOUS, OWN or NEXT.
 
-    With fewer than three windows a token can be in several of these; then OWN goes before PREVIOUS, and that
-    before NEXT.
+    With fewer than three windows a token can be in several; OWN takes precedence over PREVIOUS, PREVIOUS over NEXT.
 
     Raises
     ------
     InputError
-        If the layer sorts no tokens, or the pixel is not in the map.
+        If the layer sorts no tokens, or the pixel is outside the map.
     """
     pattern, index = _sorted(layer), layer.index(row, col)
-    slots = pattern.slots[0, turn].unflatten(0, (-1, pattern.window)).cpu().numpy()
-    own = pattern.slot_of[0, turn, index].item() // pattern.window
+    slots = pattern.slots[0, round].unflatten(0, (-1, pattern.window)).cpu().numpy()
+    own = pattern.slot_of[0, round, index].item() // pattern.window
     labels = np.full(layer.height * layer.width, UNSEEN)
     for label, window in ((NEXT, own + 1), (PREVIOUS, own - 1), (OWN, own)):
         labels[slots[window % len(slots)]] = label
@@ -46,7 +45,7 @@ def windows(layer: LayerTrace, row: int, col: int, turn: int = 0) -> Int[np.ndar
 
 
 def gini(sizes: Shaped[np.ndarray, " k"]) -> float:
-    """Gini coefficient of sizes, of clusters or other: 0 if all are alike, 1 − 1/k if one holds all."""
+    """Return the Gini coefficient of k sizes: 0 if all are equal, 1 − 1/k if one holds everything."""
     share = np.sort(sizes) / sizes.sum()
     k = len(share)
     return float((2 * np.arange(1, k + 1) - k - 1) @ share / k)

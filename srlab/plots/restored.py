@@ -11,8 +11,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
 from srlab.analysis.images import Part
-from srlab.plots.text import SMALL, caption
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
+from srlab.plots.text import SMALL, caption
 
 #: Of the box on a whole image.
 BOX = "#D50000"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,7 @@ from srlab.analysis.centroids import (
     total_sizes,
     typical_patches,
 )
-from srlab.analysis.explore import Look
 from srlab.analysis.sorting import effective
-from srlab.analysis.views import View
 from srlab.stats.frames import ALL, count, late_gains
 from srlab.stats.statistics import SEEDS, Estimate
 from srlab.study.records import Record
@@ -152,34 +150,6 @@ def looking(reach: pd.DataFrame) -> str:
         f"them): such a layer averages, and all its choice lies in what it sees. {' '.join(told)} (Medians over "
         f"{len(reach) // len(middle)} queries.)"
     )
-
-
-def describe(view: View) -> str:
-    """What one query sees, in a sentence."""
-    return f"{view.layer}: {_seen(view)}"
-
-
-def whose(sources: Mapping[str, str]) -> str:
-    """By whom networks were trained, in a sentence: of each network its `Weights.source`."""
-    each = {source: [name for name in sources if sources[name] == source] for source in sources.values()}
-    told = [f"{', '.join(names)} ({source})" for source, names in each.items()]
-    return f"Weights: {'; '.join(told)}."
-
-
-def describe_look(look: Look) -> str:
-    """What one query sees in one network, in a sentence."""
-    return f"{look.title}, {look.layer}: {_seen(look.view)}"
-
-
-def _seen(view: View) -> str:
-    seen = (
-        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of {view.seen.size} tokens"
-    )
-    if view.weights is None:
-        return f"{seen}; this mechanism correlates without softmax, so there are no weights."
-    ranked = np.sort(view.weights, axis=None)[::-1]
-    half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
-    return f"{seen}; half of its weight lies on {half}, at most {100 * ranked[0]:.2g} % on one."
 
 
 NOT_KEPT = "not recorded: the run kept no centroids of its training"

@@ -1,4 +1,4 @@
-"""What a person clicks: the explorers, in a notebook."""
+"""Widgets: the explorers for notebooks."""
 
 import lazy_loader
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from images import write_png
 
 from srlab.analysis import field_reach as field
 from srlab.analysis.attribution import radius
 from srlab.analysis.field_reach import SIDE, WINDOW, hardest_place, hardest_places, measure_reach, read_reach
-from srlab.data.images import write_png
 from srlab.data.layouts import open_benchmark
 from srlab.errors import InputError
 from srlab.measure.field import contenders

@@ -3,10 +3,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from images import write_png
 
 from srlab.analysis.kinds import PERIODS, SIDE, Generated, evaluate_kinds, kinds, self_similarity
 from srlab.data import photographs
-from srlab.data.images import write_png
 from srlab.data.resize import downscale
 from srlab.data.sources import embedded, open_data
 from srlab.errors import InputError

@@ -69,7 +69,8 @@ def test_evaluate_bicubic_writes_records(srlab, tmp_path):
 
 
 def test_several_models_and_data_sets_in_one_call_and_their_table(srlab, tmp_path):
-    from srlab.data.images import write_png
+    from images import write_png
+
     from srlab.data.sources import embedded
     from srlab.models import build
     from srlab.weights.checkpoints import save_network
@@ -184,7 +185,8 @@ def test_weights_are_listed_and_checked(srlab, tmp_path):
 
 
 def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_path):
-    from srlab.data.images import write_png
+    from images import write_png
+
     from srlab.data.sources import embedded
     from srlab.models import build
     from srlab.weights.checkpoints import save_network

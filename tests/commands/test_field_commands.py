@@ -2,11 +2,11 @@
 
 import pytest
 import typer.testing
+from images import write_png
 
 from srlab.analysis import field_kinds, field_reach
 from srlab.analysis.kinds import kinds
 from srlab.commands.field import app
-from srlab.data.images import write_png
 from srlab.data.sources import embedded
 from srlab.models import build
 from srlab.weights.checkpoints import save_network

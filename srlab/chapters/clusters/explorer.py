@@ -8,27 +8,22 @@ from functools import lru_cache
 from html import escape
 
 import ipywidgets
+import numpy as np
 import pandas as pd
 from matplotlib.backend_bases import MouseEvent
 
-from srlab import plots, stats
-from srlab.analysis import explore
-from srlab.analysis.centroids import (
-    ClusterMap,
-    ClusterView,
-    clusters_over_training,
-    drift,
-    largest_first,
-    view_cluster,
-)
 from srlab.analysis.images import pair
-from srlab.analysis.layers import trace
-from srlab.data.sources import ImageRef
+from srlab.chapters.clusters.figures import cluster_view
+from srlab.chapters.clusters.maps import ClusterMap, kept_centroids, largest_first, over_training
+from srlab.chapters.clusters.tables import turned
+from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
+from srlab.models.registry import label
+from srlab.plots.maps import LR_PIXELS
+from srlab.stats.words import number, percent
 from srlab.study.records import HERE
-from srlab.study.runs import TrainingRun
 from srlab.study.study import Study
-from srlab.training import centroids_of
+from srlab.training import Snapshots, centroids_of
 from srlab.widgets.canvas import WholeCanvas, in_turn
 
 
@@ -36,13 +31,13 @@ class ClusterExplorer(ipywidgets.VBox):
     """Inspect a cluster of an image, by a trained network at a step of its training.
 
     Choose the cluster by a click on the image or its cluster map, or by number. `status` explains whatever cannot be
-    shown. The plain functions are `srlab.analysis.centroids` and `srlab.plots.cluster_view`.
+    shown.
 
     Parameters
     ----------
     study : Study
-        Offers its trained networks that learn centroids (first seed; the reference's until they are trained), and the
-        images of its benchmarks, whole.
+        Offers its networks that learn centroids (first seed; the reference's until they are trained), and the images of
+        its benchmarks, whole.
 
     Attributes
     ----------
@@ -50,23 +45,24 @@ class ClusterExplorer(ipywidgets.VBox):
     step : ipywidgets.SelectionSlider
         Steps with kept centroids; only the last step of a run that kept none.
     cluster : ipywidgets.BoundedIntText
-    canvas : ipympl.backend_nbagg.Canvas
+    canvas : WholeCanvas
     status : ipywidgets.HTML
-    view : ClusterView or None
-        The drawn view.
+    map : ClusterMap or None
+        The map that is drawn.
     """
 
     def __init__(self, study: Study):
-        self.study = study
-        self.view: ClusterView | None = None
-        seed = study.profile.seeds[0]
-        runs = [run for run in study.trained() if run.seed == seed and "clusters" in run.network.options]
-        self._runs = {self._name(run): run for run in sorted(runs, key=lambda run: run.network.model)}
+        self.study, self.map = study, None
+        runs = [*study.comparison(), *study.chapter("clusters").runs]
+        offered = [run for run in runs if run.seed == study.profile.seeds[0] and "clusters" in run.network.options]
+        self._runs = {label(study.label(run)): run for run in sorted(offered, key=lambda run: run.network.model)}
+        images = {"held-out": study.pictures, **study.data.benchmarks}
+        photographs = {f"{name}: {ref.name}": ref for name, refs in images.items() for ref in refs}
         self.image = ipywidgets.Dropdown(
-            options=explore.images(study), description="image", tooltip="HR image; its LR image is shown"
+            options=photographs, description="image", tooltip="HR image; its LR image is shown"
         )
         self.network = ipywidgets.Dropdown(
-            options=list(self._runs), description="network", tooltip="Trained network that learns k centroids"
+            options=list(self._runs), description="network", tooltip="Trained network that learns centroids"
         )
         self.layer = ipywidgets.Dropdown(description="layer", tooltip="Layer that learns centroids")
         self.step = ipywidgets.SelectionSlider(
@@ -92,35 +88,17 @@ class ClusterExplorer(ipywidgets.VBox):
         choices = ipywidgets.HBox([self.image, self.network, self.layer])
         super().__init__([choices, ipywidgets.HBox([self.step, self.cluster]), self.status, self.canvas])
 
-    def _name(self, run: TrainingRun) -> str:
-        """Return a unique name: the model, k, and the options that are not the profile's."""
-        options, usual = run.network.options, self.study.network(run.network.model).options
-        own = [
-            f"{'w' if key == 'window' else key.replace('_', ' ')} = {value}"
-            for key, value in options.items()
-            if key != "clusters" and value != usual[key]
-        ]
-        if run.photographs:
-            own.append(f"{run.photographs} photographs")
-        return ", ".join([f"{run.network.model}, k = {options['clusters']}", *own])
-
-    def _divide(
-        self, ref: ImageRef, name: str | None
-    ) -> tuple[dict[str, dict[int, ClusterMap]], pd.DataFrame | None, str]:
-        """Return an image's clusters by layer and step, the drift of centroids if kept, and the weights' source."""
+    def _divide(self, ref: ImageRef, name: str | None) -> tuple[dict[str, dict[int, ClusterMap]], Snapshots, str]:
+        """Return an image's maps by layer and step, the kept centroids if there are any, and the weights' source."""
         if name is None:
             raise InputError(f"profile '{self.study.profile.name}' trains no network that learns centroids")
         run = self._runs[name]
         if (weights := self.study.weights(run)) is None:
             raise InputError(f"run {run.name} is not finished: run the notebook's cells above first")
-        network, record = weights.network(), self.study.record(run)
-        kept = weights.source == HERE and record.kept_centroids
-        snapshots = record.centroids() if kept else {run.budget.steps: centroids_of(network)}
-        lr, _ = pair(ref, run.scale)
-        layers = {layer.name: layer for layer in trace(network, lr)}
-        learning = next(iter(snapshots.values()))
-        maps = {layer: clusters_over_training(lr, layers[layer], snapshots) for layer in learning}
-        return maps, drift([record]) if kept else None, weights.source
+        network = weights.network()
+        kept = kept_centroids(self.study.record(run)) if weights.source == HERE else {}
+        snapshots = kept or {run.budget.steps: centroids_of(network)}
+        return over_training(network, pair(ref, run.scale)[0], snapshots), kept, weights.source
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -139,38 +117,40 @@ class ClusterExplorer(ipywidgets.VBox):
             try:
                 maps, _, _ = self._divided(self.image.value, self.network.value)
             except InputError:
-                return  # drawing says why
-            self.layer.options, self.layer.index = list(maps), 0
+                return  # drawing explains it
+            self.layer.options = [(f"layer {i}", name) for i, name in enumerate(maps, 1)]
+            self.layer.index = 0
             steps = maps[self.layer.value]
             self.step.options = list(steps)
             self.step.value = max(steps)
             self.step.disabled = len(steps) == 1
-            self.cluster.max = steps[self.step.value].count - 1
+            self.cluster.max = len(steps[self.step.value].centroids) - 1
             self.cluster.value = largest_first([steps[self.step.value]])[0]
 
     @in_turn
     def _click(self, event: MouseEvent) -> None:
-        if self.view and event.inaxes is not None and event.inaxes.get_label() == plots.LR_PIXELS:
-            self.cluster.value = int(self.view.now.clusters[round(event.ydata), round(event.xdata)])
+        if self.map and event.inaxes is not None and event.inaxes.get_label() == LR_PIXELS:
+            self.cluster.value = int(self.map.clusters[round(event.ydata), round(event.xdata)])
 
     @in_turn
     def _draw(self, _change: object = None) -> None:
+        cluster, step, layer = self.cluster.value, self.step.value, self.layer.value
         try:
-            maps, moved, source = self._divided(self.image.value, self.network.value)
-            layer = self.layer.value
-            self.view = view_cluster(
-                f"{self.network.value}, {layer}",
-                maps[layer],
-                self.step.value,
-                self.cluster.value,
-                None if moved is None else moved[moved["layer"] == layer],
-            )
+            maps, kept, source = self._divided(self.image.value, self.network.value)
         except InputError as error:
-            self.view = None
+            self.map = None
             self.canvas.figure.clear()
             self.status.value = f"<b>{escape(str(error))}</b>"
         else:
-            plots.cluster_view(self.view, self.canvas.figure)
-            told = stats.describe_cluster(self.view), explore.whose({self.network.value: source})
-            self.status.value = "<br>".join(map(escape, told))
+            self.map = maps[layer][step]
+            size, rows = self.map.sizes[cluster], None
+            words = f"cluster {cluster} at step {step}: {size:,} tokens, {percent(size / self.map.clusters.size)}"
+            if kept:
+                degrees = turned(kept, layer)
+                rows = pd.DataFrame(np.quantile(degrees, [0.25, 0.5, 0.75], axis=1).T, columns=["q25", "median", "q75"])
+                rows = rows.assign(step=list(kept), chosen=degrees[:, cluster])
+                moved = rows.set_index("step").loc[step, "chosen"]
+                words += f"; its centroid turned by {number(moved, 1)}° since step {min(kept)}"
+            cluster_view(self.canvas.figure, self.map, maps[layer][max(maps[layer])], cluster, rows)
+            self.status.value = escape(f"{self.network.value}, {words}. Weights: {source}.")
         self.canvas.draw_idle()

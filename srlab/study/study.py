@@ -144,7 +144,7 @@ class Study:
         return sorted(chapters, key=lambda chapter: chapter.notebook.name)
 
     def scenes(self) -> dict[str, ImageRef]:
-        """Return the images of chapters' own tasks, for the explorers."""
+        """Return the images of chapters' own tasks by name (:class:`srlab.analysis.images.TaskImage`)."""
         hooks = [(chapter, getattr(chapter.module, "scenes", None)) for chapter in self.chapters]
         return {name: image for chapter, hook in hooks if hook for name, image in hook(self, chapter.settings).items()}
 

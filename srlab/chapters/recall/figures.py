@@ -76,7 +76,7 @@ def recall_images(study: Study, settings: object) -> Figure:
     """Draw a damaged tile and its copy: LR, HR, and the SR of some networks."""
     scene, models = _scene(study)
     made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
-    parts = [(name, picture(scene.image.around(each))) for name, each in made.items()]
+    parts = [(name, picture(scene.task.around(each))) for name, each in made.items()]
     note = (
         f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile "
         "without an intact tile of its colour cannot be restored."

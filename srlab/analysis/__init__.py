@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"at_work", "attribution", "explore", "kinds"},
+    submodules={"attribution", "explore"},
     submod_attrs={
         "explore": ["look", "open_scene"],
         "contrasts": ["Part", "contrast"],

@@ -4,10 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"at_work", "attribution", "explore", "kinds"},
+    submodules={"attribution", "explore"},
     submod_attrs={
         "explore": ["look", "open_scene"],
-        "images": ["SIDE", "Part", "TaskImage", "centre", "contrasts", "corners", "pair", "picture"],
+        "contrasts": ["Part", "contrast"],
+        "images": ["SIDE", "TaskImage", "centre", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
         "sorting": [
             "NEXT",

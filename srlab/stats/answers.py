@@ -12,16 +12,11 @@ from IPython.display import Markdown
 from srlab.files import write_text
 from srlab.measure.limits import MEASURED
 from srlab.stats.cost_frames import growth
-from srlab.stats.frames import ALL, count, differences, over_bicubic, pareto
-from srlab.stats.sentences import signed, verdict
+from srlab.stats.frames import ALL, count
+from srlab.stats.sentences import verdict
 from srlab.stats.statistics import (
     SEEDS,
-    Estimate,
-    matrix,
-    over_seeds,
-    rank_correlation,
     ratio_of_medians,
-    seed_difference,
 )
 from srlab.study.records import Record
 
@@ -51,68 +46,6 @@ def times_as_long(timing: Record, pairs: Sequence[tuple[str, str]], part: str = 
     return (
         f"On {size}×{size} px, {part} ({timing.run.repeats} rounds in turn, 95 % interval in brackets): "
         f"{'; '.join(told)}."
-    )
-
-
-def swept(gains: pd.DataFrame, option: str, reference: object, costs: pd.DataFrame, even: pd.DataFrame) -> str:
-    """What an option does to quality, time, memory and the clusters."""
-    alone = costs[costs["part"] == LAYERS].sort_values(option)
-    first, last = alone.iloc[0], alone.iloc[-1]
-    gini = even.groupby(option)[["gini", "pure_windows"]].median()
-    return (
-        f"{verdict(gains, option, reference)} From {option} {first[option]} to {last[option]} the non-local "
-        f"layers take {first['median_ms']:.1f} to {last['median_ms']:.1f} ms and {first['peak_mib']:.1f} to "
-        f"{last['peak_mib']:.1f} MiB; the Gini coefficient of cluster sizes goes from "
-        f"{gini['gini'].iloc[0]:.2f} to {gini['gini'].iloc[-1]:.2f}, and the share of tokens whose window is "
-        f"all of one cluster from {gini['pure_windows'].iloc[0]:.0%} to {gini['pure_windows'].iloc[-1]:.0%} "
-        "(medians)."
-    )
-
-
-def centroids(gains: pd.DataFrame, reference: str, drift: pd.DataFrame, even: pd.DataFrame) -> str:
-    """What the update of centroids does to quality, drift and evenness."""
-    turned = drift.groupby("update", sort=False)["degrees"].median()
-    gini = even.groupby("update", sort=False)["gini"].median()
-    told = "; ".join(f"{update}: {turned[update]:.1f}°, {gini[update]:.2f}" for update in turned.index)
-    return (
-        f"{verdict(gains, 'update', reference)} How far the median centroid turned in training, and the "
-        f"median Gini coefficient of cluster sizes: {told}."
-    )
-
-
-def depth(similarity: pd.DataFrame, gains: pd.DataFrame, reference: object) -> str:
-    """How alike layers are, and what computing weights anew more seldom does to quality."""
-    told = []
-    apart = similarity[similarity["first"] < similarity["second"]]
-    for (model, kind), own in apart.groupby(["model", "kind"], sort=False):
-        words = "CKA of features" if kind == "features" else "cosine of maps"
-        near = own.loc[own["second"] - own["first"] == 1, "similarity"].mean()
-        far = own.loc[own["second"] - own["first"] == (own["second"] - own["first"]).max(), "similarity"].mean()
-        told.append(f"`{model}`, {words}: {near:.2f} between neighbours, {far:.2f} between the first and the last")
-    return (
-        f"{'; '.join(told)} (means over {count(similarity['image'].nunique(), 'image')} and "
-        f"{count(similarity['seed'].nunique(), 'seed')}; where a network shares its weights the cosine is 1 "
-        f"by construction, and where weights are nearly even it is near 1 whatever they say). "
-        f"{verdict(gains, 'renewed', reference)}"
-    )
-
-
-def units(quality: pd.DataFrame, costs: pd.DataFrame) -> str:
-    """What more units gain and cost, and what attention gains at each number of them."""
-    network = costs[costs["part"] == "network"].set_index(["model", "groups"])["median_ms"]
-    numbers = sorted(quality["groups"].unique())
-    told = []
-    gains = _pooled(differences(quality, "groups", numbers[0], within="model"))
-    for row in gains[gains["groups"] == numbers[-1]].itertuples():
-        told.append(
-            f"`{row.model}` with {numbers[-1]} units instead of {numbers[0]}: {signed(row)} dB at "
-            f"{network[row.model, numbers[-1]] / network[row.model, numbers[0]]:.1f} times the latency"
-        )
-    gains = _pooled(differences(quality, within="groups")).sort_values("groups")
-    attention = [f"{row.groups}: {signed(row)}" for row in gains.itertuples()]
-    return (
-        f"{'; '.join(told)}. What attention (`lcoan` − `no_attention`) gains at each number of units: "
-        f"{', '.join(attention)} dB. {_seeds(quality)}"
     )
 
 
@@ -168,54 +101,6 @@ def limits(found: pd.DataFrame) -> str:
     return f"One layer alone, L pixels, 95 % interval in brackets: {'; '.join(told)}."
 
 
-def kinds(gains: pd.DataFrame) -> str:
-    """What attention gains on each kind of image, and whether self-similarity tells where.
-
-    Rank correlations are of each seed, so that seeds can differ, and apart for what is alike within a kind and
-    what tells kinds apart.
-    """
-    family = gains[["model", "kind"]].drop_duplicates().shape[0]
-    told = []
-    for model, own in gains.groupby("model", sort=False):
-        each = {
-            kind: seed_difference(matrix(part.assign(benchmark=kind)), family)
-            for kind, part in own.groupby("kind", sort=False)
-        }
-        least, most = (end(each, key=lambda kind: each[kind].value) for end in (min, max))
-        within, between = _with_self_similarity(own)
-        told.append(
-            f"`{model}` gains from {each[least]:+.3f} ({least}) to {each[most]:+.3f} dB ({most}); rank correlation of gain "
-            f"and self-similarity {within:+.2f} within kinds and {between:+.2f} between them"
-        )
-    seeds = gains["seed"].nunique()
-    judged = "" if seeds >= SEEDS else f" With {count(seeds, 'seed')} no verdict is drawn."
-    return (
-        f"Over `no_attention`, by kind of image{' (in brackets 95 % intervals over seeds, simultaneous)' * (seeds > 1)}: "
-        f"{'; '.join(told)}.{judged}"
-    )
-
-
-def _with_self_similarity(gains: pd.DataFrame) -> tuple[Estimate, Estimate]:
-    """Spearman's ρ of gain and self-similarity, mean over seeds: within kinds (their mean), and of kinds' means."""
-    within, between = [], []
-    for _, own in gains.groupby("seed"):
-        by_kind = own.groupby("kind")[["self_similarity", "gain_db"]]
-        within.append(rank_correlation([part.to_numpy() for _, part in by_kind]))
-        between.append(rank_correlation([by_kind.mean().to_numpy()]))
-    found = [over_seeds(np.array(each)) for each in (within, between)]
-    return tuple(Estimate(*np.clip(each, -1, 1)) if np.isfinite(each.low) else each for each in found)
-
-
-def fronts(quality: pd.DataFrame, costs: pd.DataFrame) -> str:
-    """Who lies on the Pareto fronts of mean quality against each cost."""
-    whole = costs[costs["part"] == "network"].set_index("model")
-    table = whole.assign(gain_db=quality.groupby("model")["psnr_y"].mean())
-    told = []
-    for column, words in (("median_ms", "latency"), ("peak_mib", "memory"), ("parameters", "parameters")):
-        told.append(f"{words}: {', '.join(f'`{model}`' for model in pareto(table, column).index)}")
-    return f"On the Pareto front of mean Y-PSNR against {'; against '.join(told)}."
-
-
 def roofline(costs: pd.DataFrame) -> str:
     """How far each mechanism is from the floor of its device."""
     over = (costs["median_ms"] / costs["floor_ms"]).set_axis(costs["model"]).sort_values()
@@ -224,87 +109,6 @@ def roofline(costs: pd.DataFrame) -> str:
     return (
         f"Roofs measured in the same run: {first['gflops_per_s']:.0f} GFLOP/s and {first['gib_per_s']:.1f} "
         f"GiB/s, float32. Times over the floor that arithmetic and bytes set: {told}."
-    )
-
-
-def attribution(found: pd.DataFrame) -> str:
-    """How widely networks draw on the image, by the diffusion index of their attribution maps."""
-    index = found.groupby("model", sort=False)["diffusion_index"].mean().sort_values(ascending=False)
-    told = ", ".join(f"`{model}` {value:.1f}" for model, value in index.items())
-    return (
-        f"Diffusion index of local attribution maps (0: one pixel, 100: all alike; means of "
-        f"{count(found.groupby('model').size().iloc[0], 'place')}): {told}."
-    )
-
-
-def photographs(quality: pd.DataFrame) -> str:
-    """What each network gains from more photographs."""
-    counts = sorted(quality["photographs"].unique())
-    gains = _pooled(differences(quality, "photographs", counts[0], within="model"))
-    most = gains[gains["photographs"] == counts[-1]]
-    told = [f"`{row.model}` {signed(row)} dB" for row in most.itertuples()]
-    return (
-        f"From {counts[0]} to {counts[-1]} photographs: {'; '.join(told)}. {_seeds(quality)} Each set was "
-        f"drawn once: what is peculiar to its photographs is in the difference and not in the interval."
-    )
-
-
-def above_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> str:
-    """By how much each network ends above bicubic enlargement, over all images.
-
-    Parameters
-    ----------
-    quality, bicubic : DataFrame
-        Evaluated images of the networks and of the enlargement.
-    """
-    gains = over_bicubic(quality, bicubic).groupby("model", sort=False)["gain_db"].mean()
-    told = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in gains.sort_values(ascending=False).items())
-    return (
-        f"Above bicubic enlargement ({bicubic['psnr_y'].mean():.2f} dB, {count(len(bicubic), 'image')}) networks end "
-        f"by {gains.min():.2f} to {gains.max():.2f} dB: {told}."
-    )
-
-
-def pairing(spreads: pd.DataFrame) -> str:
-    """What it is worth that networks of one seed begin with one trunk.
-
-    Parameters
-    ----------
-    spreads : DataFrame
-        Of :func:`srlab.stats.pairing.spreads`.
-    """
-    median = spreads[["spread_db", "paired_spread_db"]].median()
-    if median.isna().any():
-        return "How results differ between seeds shows with more than one."
-    return (
-        f"From seed to seed a network's mean PSNR differs by {median['spread_db']:.3f} dB (standard deviation, median "
-        f"over networks), its difference to the trunk without attention by {median['paired_spread_db']:.3f} dB "
-        f"({spreads['paired_spread_db'].min():.3f} to {spreads['paired_spread_db'].max():.3f})."
-    )
-
-
-def recipes(changes: pd.DataFrame) -> str:
-    """What the chosen recipe reaches, which change of it costs most, and which cost nothing that can be seen.
-
-    Parameters
-    ----------
-    changes : DataFrame
-        Of :func:`srlab.stats.recipes.by_recipe`.
-    """
-    names = list(changes["recipe"].unique())
-    chosen = changes[changes["recipe"] == names[0]].groupby("model", sort=False)["gain_db"].mean()
-    means = changes.groupby("recipe", sort=False)["change_db"].mean().loc[names[1:]].sort_values()
-    told = ", ".join(f"{name} {change:+.2f} dB" for name, change in means.items())
-    worst = changes.loc[changes["gain_db"].idxmin()]
-    fewest = changes.loc[changes["recipe"] == names[0], "gain_db"]
-    by_model = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in chosen.items())
-    images, seeds = int(changes["images"].iloc[0]), changes["seed"].nunique()
-    return (
-        f"By the recipe as chosen {count(len(chosen), 'network')} end {fewest.min():.2f} to {fewest.max():.2f} dB "
-        f"above bicubic ({by_model}; {count(images, 'image')}, {count(seeds, 'seed')}). "
-        f"With one thing changed at a time their mean changes by: {told}. The lowest of all, `{worst['model']}` "
-        f"with “{worst['recipe']}”, ends {worst['gain_db']:+.2f} dB from bicubic."
-        + (" With one seed, differences of a tenth of a dB may be chance." if seeds == 1 else "")
     )
 
 

@@ -81,9 +81,8 @@ def runs(study: Study, settings: Settings) -> list[Run]:
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute costs of each measurement, the columns to look at (`*_costs`), ratios, exponents, gains of sharing."""
-    growth, windows, routing = (
-        study.obtain(run(study, settings)) for run in (timed.growth, timed.windows, timed.routing)
-    )
+    measured = (timed.growth, timed.windows, timed.routing)
+    growth, windows, routing = (study.obtain(run(study, settings)) for run in measured)
     timing, kernels, routed = timings(growth), frames.backends(windows), frames.routing(routing)
     scales = frames.scales([study.obtain(run) for run in timed.scales(study, settings)])
     limits, roofline = frames.limits(study.obtain(timed.limits(study, settings))), frames.roofline(growth)
@@ -197,7 +196,5 @@ def _limits(found: pd.DataFrame, growth: pd.DataFrame) -> str:
     ends = fitted[["time_exponent", "time_low", "time_high"]].itertuples(index=False)
     exponents = [f"{label(model)} {Estimate(*found):.2f}" for model, found in zip(fitted["model"], ends, strict=True)]
     grown = f" Time grows as the number of pixels to the power of {listed(exponents)}." if exponents else ""
-    few = (
-        f" Exponents of growth on fewer than {frames.SIZES} maps are not measured ({len(growth) - len(fitted)} layers)."
-    )
-    return f"Largest maps of one layer: {listed(largest)}.{grown}" + few * (len(fitted) < len(growth))
+    few = f" Fewer than {frames.SIZES} maps measure no exponent of growth." * (len(fitted) < len(growth))
+    return f"Largest maps of one layer: {listed(largest)}.{grown}{few}"

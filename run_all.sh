@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Usage: ./run_all.sh [PROFILE] [SNAKEMAKE OPTIONS]
-# Make every run, figure and notebook of profiles/PROFILE.yaml (default: quick),
-# and first whatever set-up is missing.
+# Make every run, figure and notebook of profiles/PROFILE.yaml (default: quick), after the set-up if that is missing.
 set -euo pipefail
 # Relative to where this is called from, not to the repository.
 for folder in SRLAB_DATA SRLAB_RESULTS; do
@@ -24,7 +23,7 @@ if [[ ! -f profiles/$profile.yaml ]]; then
     exit 2
 fi
 
-set_up_environment snakemake
+set_up_environment "" snakemake
 python -m snakemake --snakefile Snakefile --config "profile=$profile" --cores all "$@"
 
 page=$(python -m srlab where "$profile")/index.html

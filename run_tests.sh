@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # Usage: ./run_tests.sh [PYTEST OPTIONS]
-# Run every test, slow ones included, and first whatever set-up is missing;
-# `-m "not slow"` leaves the slow ones out.
+# Run every test, slow ones included, after the set-up if that is missing; `-m "not slow"` excludes the slow ones.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
 
-# Python starts a hundred times in tests, and should not compile every module each time.
+# Tests start Python a hundred times; compiled modules are kept.
 unset PYTHONDONTWRITEBYTECODE
-set_up_environment pytest hypothesis beartype playwright xdist
+set_up_environment "[test,onnx]" pytest hypothesis beartype playwright xdist onnxruntime
 
-# Two at a time, one thread each; then, alone on the machine, those that measure time. Options reach both.
+# Two at a time, one thread each; then those that measure time, alone on the machine. Options reach both.
 status=0 alone=0
 OMP_NUM_THREADS=1 python -m pytest --alone not --numprocesses 2 --dist loadfile "$@" || status=$?
 case $status in

@@ -9,12 +9,12 @@ find_python() {
             return
         fi
     done
-    echo "srlab needs Python 3.11 or newer with its venv module, and none of python3.13, python3.12," \
-        "python3.11 and python3 on your PATH is that." >&2
+    echo "srlab needs Python 3.11 or newer with its venv module; python3.13, python3.12, python3.11 and python3 on your" \
+        "PATH are older or lack it." >&2
     return 1
 }
 
-# Whether the active environment holds this very checkout (-P: not merely the current folder) and modules "$@".
+# Check that the active environment holds this very checkout (-P: not merely the current folder) and modules "$@".
 active_environment_has() {
     [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && python -P -c '
 import sys
@@ -24,28 +24,33 @@ srlab, *others = map(find_spec, ["srlab", *sys.argv[1:]])
 sys.exit(not (all(others) and Path(srlab.origin).samefile("srlab/__init__.py")))' "$@" 2>/dev/null
 }
 
-# What an installation depends on; it is made anew when any of it changes.
+# The files that an installation depends on; a change of any makes it anew.
 installation() {
     pwd
     cat pyproject.toml constraints.txt
 }
 
-# Put a Python that has srlab and modules "$@" first on PATH: the active environment's, or else .venv's.
+# Put a Python that has srlab and modules "${@:2}" first on PATH: the active environment's, or else .venv's. `$1` names the
+# extras to install, such as "[test,onnx]"; the study itself needs none.
 set_up_environment() {
+    local extras=$1 stamp=.venv/srlab-installation$1 python
+    shift
     if active_environment_has "$@"; then
         return
     fi
-    local python stamp=.venv/srlab-installation
     if [[ ! -x .venv/bin/python ]] || ! installation | cmp -s - "$stamp"; then
         if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
             python=$(find_python)
             echo "Making .venv with $python and installing srlab there: some minutes, once."
             "$python" -m venv .venv
         fi
-        # torch first and alone: nothing that follows may ask for a newer one.
+        # torch first and alone: no other package may require a newer one.
         .venv/bin/python -m pip install --constraint constraints.txt torch
-        .venv/bin/python -m pip install --constraint constraints.txt --editable '.[test,onnx]'
-        installation >"$stamp"
+        .venv/bin/python -m pip install --constraint constraints.txt --editable ".$extras"
+        # An installation with extras serves the study too.
+        for made in .venv/srlab-installation "$stamp"; do
+            installation >"$made"
+        done
     fi
     export VIRTUAL_ENV="$PWD/.venv" PATH="$PWD/.venv/bin:$PATH"
 }

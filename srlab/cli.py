@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, field, measure, pictures, study, weights
+from srlab.commands import data, measure, study, upscale, weights
 
 app = typer.Typer(
     name="srlab",
@@ -29,8 +29,7 @@ for command in (
     study.trace,
     measure.evaluate,
     measure.table,
-    pictures.upscale,
-    pictures.compare,
+    upscale.upscale,
     weights.export,
     measure.profile,
     measure.models,
@@ -38,7 +37,6 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
-app.add_typer(field.app, name="field")
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from srlab.errors import InputError
 
@@ -101,7 +102,7 @@ def checksum(path: Path) -> str:
 TEXT = ("name", "model", "arm", "against", "benchmark", "dataset", "label", "run", "run_reference", "way", "recipe")
 
 
-def read_table(source: Path | BinaryIO) -> pd.DataFrame:
+def read_table(source: Path | BytesIO) -> pd.DataFrame:
     """Read a CSV file of ours: names are text, and only empty cells are missing."""
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Every mechanism that tests prove: fast paths, gradients and maps of each entry against the dense oracle."""
+"""The mechanisms whose fast paths, gradients and maps tests compare with the dense oracle."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from srlab.attention import (
     WindowAttention,
 )
 
-# One entry for each way of running each mechanism. A list of layers is run in order, sharing.
+# One entry for each way of running each mechanism. The layers of a list run in order and share patterns.
 MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "nla": lambda c: [NLA(c)],
     "nla-stored": lambda c: [NLA(c, sharing="stored")],

@@ -1,4 +1,4 @@
-"""README's "Add a mechanism", done to the letter in a copy of the checkout."""
+"""README's "Add a mechanism", carried out in a copy of the checkout."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from kept import ROOT
 pytestmark = pytest.mark.slow
 
 MECHANISM = '''
-"""Toy: every token sees its own row."""
+"""Toy: every token attends to its own row."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class RowPattern(Pattern):
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
         row = torch.arange(self.key.shape[2]) // self.width
-        asked = row if queries is None else row[queries]
-        return (asked[:, None] == row).long()[None, None].expand(len(self.key), -1, -1, -1)
+        own = row if queries is None else row[queries]
+        return (own[:, None] == row).long()[None, None].expand(len(self.key), -1, -1, -1)
 
 
 class Toy(ResidualAttention):
@@ -52,11 +52,9 @@ class Toy(ResidualAttention):
 '''
 ON_TRUNK = """
 
-@register("toyn", "every token sees its own row", "none")
-def toyn(
-    scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4
-) -> Trunk:
-    return Trunk(lambda i: Toy(channels), scale, channels, groups, blocks)
+@register_on_trunk("toyn", "Toy", "every token attends to its own row", "none")
+def toyn(i: int, channels: int) -> Toy:
+    return Toy(channels)
 """
 FIRST_USE = """
 from srlab.study import Study
@@ -72,7 +70,7 @@ print(explorer.status.value)
 
 
 def insert(path, before, text):
-    """Put text before the first line that begins so."""
+    """Insert text before the first occurrence of `before`."""
     source = path.read_text(encoding="utf-8")
     at = source.index(before)
     path.write_text(source[:at] + text + source[at:], encoding="utf-8")
@@ -80,7 +78,7 @@ def insert(path, before, text):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy with one mechanism more, added as README says; no file else is touched."""
+    """Copy the checkout and add a mechanism as README describes; no other file is touched."""
     copy = tmp_path_factory.mktemp("checkout")
     for folder in ("srlab", "profiles"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,7 +105,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(checkout):
-    """`python(*arguments)`: what a Python that sees this copy alone prints."""
+    """Return `python(*arguments)`, the output of a Python that imports this copy alone."""
 
     def call(*arguments: str) -> str:
         done = subprocess.run(
@@ -124,25 +122,24 @@ def python(checkout):
 
 
 def test_the_oracle_proves_it(python, checkout):
-    """Whatever goes over `MECHANISMS` has it: seven sizes, gradients, rows of weights, pixels of keys."""
-    told = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy", "tests/attention")
-    assert "10 passed" in told
+    """Seven sizes, gradients, rows of weights, pixels of keys."""
+    printed = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy", "tests/attention")
+    assert "10 passed" in printed
 
 
 def test_the_command_line_lists_and_builds_it(python, checkout):
-    [line] = [line for line in python("-m", "srlab", "models").splitlines() if "toyn" in line]
-    assert "every token sees its own row" in line
-    code = "import srlab, srlab.models as m; print(srlab.__file__, m.build('toyn', 2, channels=8, groups=1))"
-    told = python("-c", code)
-    assert told.startswith(str(checkout)) and "Toy(" in told
+    assert "toyn" in python("-m", "srlab", "models")
+    code = "import srlab; from srlab.models import *; print(srlab.__file__, build('toyn', 2, groups=1), label('toyn'))"
+    printed = python("-c", code)
+    assert printed.startswith(str(checkout)) and "Toy(" in printed and printed.endswith("Toy\n")
 
 
 def test_a_study_trains_it_and_the_explorer_shows_it(python):
-    told = python("-c", FIRST_USE)
-    assert "8 images" in told and "toyn, Toy" in told
+    printed = python("-c", FIRST_USE)
+    assert "8 images" in printed and "toyn, Toy" in printed
 
 
-def test_recall_asks_it_with_no_further_line(python):
+def test_the_recall_study_includes_it(python):
     listed = python("-m", "srlab", "run", "--profile", "recall", "--list")
     assert "recall-toyn-x2-seed0" in listed
     found = python(
@@ -151,5 +148,5 @@ def test_recall_asks_it_with_no_further_line(python):
         "network = build('toyn', 2, 0, channels=8, groups=1, blocks=1)\n"
         "print(measure_recall(network, 2, SETTINGS[:1])[['found', 'seen']].mean().round(2).to_dict())",
     )
-    # The copy lies in the next tile of the same row or column, and a query sees its row of 24 pixels.
+    # The copy lies in the next tile of the same row or column, and a query attends to its row of 24 pixels.
     assert "'seen': 24.0" in found and 0 < float(found.split("'found': ")[1].split(",")[0]) < 1

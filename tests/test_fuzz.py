@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import numpy as np
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from safetensors.torch import save
 from srlab.data.images import read_image
 from srlab.errors import InputError
 from srlab.models import build
+from srlab.upscale import encode_png, read_picture, write_picture
 from srlab.weights.checkpoints import load_tensors, open_network, read_pth
 
 RNG = np.random.default_rng(0)
@@ -38,10 +40,17 @@ def encoded(image: Image.Image, kind: str, frames: int = 1, **options) -> bytes:
     return buffer.getvalue()
 
 
+def tiff(array: np.ndarray) -> bytes:
+    tifffile.imwrite(buffer := io.BytesIO(), array, photometric="rgb", compression="zlib")
+    return buffer.getvalue()
+
+
 PHOTO = Image.fromarray(RGB)
 IMAGES = {
     "PNG": encoded(PHOTO, "PNG"),
-    "PNG of 16 bits": encoded(Image.fromarray(RGB[..., 0].astype(np.uint16) * 257), "PNG"),
+    "PNG of 16 bits, grey": encode_png(RGB[..., :1].astype(np.uint16) * 257, None),
+    "PNG of 16 bits": encode_png(RGB.astype(np.uint16) * 257, b"a profile"),
+    "TIFF of 16 bits": tiff(RGB.astype(np.uint16) * 257),
     "PNG with a palette": encoded(PHOTO.quantize(16), "PNG", transparency=3),
     "PNG, animated": encoded(PHOTO, "PNG", frames=2),
     "JPEG": encoded(PHOTO, "JPEG"),
@@ -115,6 +124,19 @@ def test_an_image_is_read_or_refused(tmp_path, content):
         assert_in_a_sentence(error, "fuzzed.png: ")
     else:
         assert image.dtype == torch.uint8 and image.ndim == 3 and len(image) == 3 and image.numel()
+
+
+@fuzz(300)
+@given(st.one_of(mutated(IMAGES), mutated(IMAGES), mutated(IMAGES), st.binary(max_size=400)))
+def test_a_picture_is_read_and_written_or_refused(tmp_path, content):
+    path = tmp_path / "fuzzed.png"
+    path.write_bytes(content)
+    try:
+        picture = read_picture(path)
+    except InputError as error:
+        assert_in_a_sentence(error, "fuzzed.png: ")
+    else:
+        write_picture(tmp_path / "again", picture)
 
 
 def check_tensors(tensors: dict[str, torch.Tensor]) -> None:

@@ -1,20 +1,20 @@
-"""Printed numbers, computed again from the records by pandas, numpy and scipy alone.
+"""Numbers of kept tables, computed again from the packed records by pandas, numpy and scipy alone.
 
-Nothing of `srlab.stats` is used here: what it makes of runs, this makes another way. Tables say which runs a row is
-of; every number is taken from those runs' own files (`bicubic_images.csv` stands for the enlargement, which no run
-makes).
+`srlab.stats` is not used here. Tables name the runs of each row; every number is taken from the files of those runs
+(`bicubic_images.csv` stands for the enlargement, which no run makes).
 """
 
 import json
-import re
+import zipfile
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy
-from kept import ROOT, references
+from kept import references
 
 LAYERS = "non-local layers"
 #: What tables of gains compare: by which column, and with which of its values.
@@ -24,7 +24,6 @@ GAINS = {
     "clusters": ("clusters", min),
     "window": ("window", min),
     "centroids": ("update", lambda values: values[-1]),
-    "depth": ("renewed", min),
     "sides": ("side", min),
 }
 
@@ -34,19 +33,25 @@ def table(study: Path, name: str) -> pd.DataFrame:
 
 
 @cache
-def folder(study: Path, digits: str) -> Path:
-    [found] = study.glob(f"runs/*-{digits}")
-    return found
+def packed(study: Path) -> tuple[zipfile.ZipFile, dict[str, str]]:
+    """Return the packed records, and the folder of each hash."""
+    file = zipfile.ZipFile(study / "runs.zip")
+    return file, {Path(name).parent.name.rpartition("-")[2]: Path(name).parent.name for name in file.namelist()}
+
+
+def text(study: Path, digits: str, name: str) -> str:
+    file, folders = packed(study)
+    return file.read(f"{folders[digits]}/{name}").decode()
 
 
 @cache
 def read(study: Path, digits: str, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder(study, digits) / name)
+    return pd.read_csv(StringIO(text(study, digits, name)))
 
 
 @cache
-def config(study: Path, digits: str) -> dict:
-    return json.loads((folder(study, digits) / "run.json").read_text(encoding="utf-8"))["config"]
+def facts(study: Path, digits: str) -> dict:
+    return json.loads(text(study, digits, "run.json"))
 
 
 def psnr(study: Path, digits: str) -> pd.Series:
@@ -88,21 +93,23 @@ def costs(study):
 
 
 def medians(study):
-    """Of all timing runs whose times are kept."""
-    for file in sorted(study.glob("runs/timing-*/times.csv")):
-        times = pd.read_csv(file).groupby(["label", "part", "size"])["ms"].quantile([0.25, 0.5, 0.75]).unstack()
-        rows = pd.read_csv(file.with_name("profile.csv")).set_index(["label", "part", "size"])
-        for place, own in rows.iterrows():
-            yield f"{file.parent.name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
+    """Check the timing runs with kept single calls."""
+    file, folders = packed(study)
+    for digits, name in folders.items():
+        if f"{name}/times.csv" in file.namelist():
+            times = read(study, digits, "times.csv").groupby(["label", "part", "size"])["ms"]
+            times = times.quantile([0.25, 0.5, 0.75]).unstack()
+            rows = read(study, digits, "profile.csv").set_index(["label", "part", "size"])
+            for place, own in rows.iterrows():
+                yield f"{name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
 
 
 def stages(study):
     """Shares of the profiler, of the median time of the same record."""
     kept = table(study, "inside")
     [run] = kept["run"].unique()
-    [folder] = study.glob(f"runs/*-{run[:10]}")
-    alone = pd.read_csv(folder / "profile.csv").set_index(["part", "label", "size"])["median_ms"]["non-local layers"]
-    shares = pd.read_csv(folder / "inside.csv").set_index(["label", "size", "stage"])["share"]
+    alone = read(study, run, "profile.csv").set_index(["part", "label", "size"])["median_ms"]["non-local layers"]
+    shares = read(study, run, "inside.csv").set_index(["label", "size", "stage"])["share"]
     for row in kept.itertuples():
         yield f"{row.model} {row.stage}", row.ms, shares[row.model, row.size, row.stage] * alone[row.model, row.size]
     for model, told in kept.groupby("model"):
@@ -178,11 +185,14 @@ def recipes(study):
     bicubic = []
     for row in kept.itertuples():
         own = psnr(study, row.run)
-        facts = json.loads((folder(study, row.run) / "run.json").read_text(encoding="utf-8"))
-        budget = facts["config"]["budget"]
+        budget = facts(study, row.run)["config"]["budget"]
         printed = (row.change_db, row.images, row.steps, row.patch, row.seconds)
         change = (own - psnr(study, chosen[row.model])).mean()
-        yield row.recipe, printed, (change, len(own), budget["steps"], budget["patch"], facts["seconds"])
+        yield (
+            row.recipe,
+            printed,
+            (change, len(own), budget["steps"], budget["patch"], facts(study, row.run)["seconds"]),
+        )
         bicubic.append(own.mean() - row.gain_db)
     yield "bicubic is the same for all", bicubic, np.full(len(bicubic), bicubic[0])
     assert bicubic[0] == pytest.approx(33.65, abs=0.005)  # the known baseline of Set5 ×2, Y rounded
@@ -190,7 +200,7 @@ def recipes(study):
 
 def seeds(study, digits):
     """Y-PSNR of some runs, by seed."""
-    return {config(study, each)["seed"]: psnr(study, each) for each in digits}
+    return {facts(study, each)["config"]["seed"]: psnr(study, each) for each in digits}
 
 
 def interval(over_seeds, family):
@@ -222,19 +232,19 @@ def judged(study):
 
 
 def recalls(study):
-    """Recall by dial: the mean over images of each seed, then over seeds, with its interval."""
+    """Recall by factor: the mean over images of each seed, then over seeds, with its interval."""
     for row in table(study, "recall").itertuples():
         of_seeds, seen = [], []
         for digits in row.run.split():
             images = read(study, digits, "recall.csv")
-            images = images[(images["dial"] == row.dial) & np.isclose(images["value"], row.value)]
+            images = images[(images["factor"] == row.factor) & np.isclose(images["value"], row.value)]
             of_seeds.append(images["recall"].mean())
             seen.append(images.get("found", pd.Series([np.nan])))  # a trunk without attention sees nothing
         again = (np.mean(of_seeds), pd.concat(seen).mean())
-        yield f"{row.arm} {row.dial} {row.value}", (row.recall, row.found), again
+        yield f"{row.arm} {row.factor} {row.value}", (row.recall, row.found), again
         if len(of_seeds) > 1:
             half = scipy.stats.t.ppf(0.975, len(of_seeds) - 1) * scipy.stats.sem(of_seeds)
-            yield f"{row.arm} {row.dial} {row.value}", row.high - row.low, 2 * half
+            yield f"{row.arm} {row.factor} {row.value}", row.high - row.low, 2 * half
 
 
 CHECKS = {
@@ -261,12 +271,13 @@ COMPUTED = [
     pytest.param(study, check, id=f"{study.name}-{check.__name__}")
     for study in references()
     for check, tables in CHECKS.items()
-    if has(study, *tables) and (check is not medians or any(study.glob("runs/*/times.csv")))
+    if has(study, *tables)
+    and (check is not medians or any(name.endswith("times.csv") for name in packed(study)[0].namelist()))
 ]
 
 
 @pytest.mark.parametrize(("study", "check"), COMPUTED)
-def test_tables_hold_what_records_say(study, check):
+def test_tables_follow_from_records(study, check):
     found = list(check(study))
     assert found
     for what, printed, again in found:
@@ -275,7 +286,7 @@ def test_tables_hold_what_records_say(study, check):
         )
 
 
-def test_every_reference_is_computed_again_and_more_than_twenty_numbers_of_it():
+def test_every_reference_is_computed_again_in_more_than_twenty_numbers():
     for study in references():
         if not (study / "tables").is_dir():  # of some, records alone are kept
             continue
@@ -283,111 +294,17 @@ def test_every_reference_is_computed_again_and_more_than_twenty_numbers_of_it():
         assert sum(np.size(printed) for check in checks for _, printed, _ in check(study)) > 20, study
 
 
-# Answers print what no table holds: their words are read, their numbers made again and rounded as they print them.
-
-
-def pairs_of_layers(study, answer):
-    """`a` takes … times as long as `b` and … times its memory."""
-    layers = profile(study, timing(study, "timing"))
-    said = re.findall(r"`([^`]+)` takes (\S+) (?:\[.*?\] )?times as long as `([^`]+)` and (\S+) times its mem", answer)
-    for first, time, second, memory in said:
-        one, other = layers.loc[first], layers.loc[second]
-        yield f"{first} / {second}", time, one["median_ms"] / other["median_ms"]
-        yield f"{first} / {second}", memory, one["peak_mib"] / other["peak_mib"]
-
-
-def fused(study, answer):
-    layers = profile(study, timing(study, "backends_costs"))
-    for side, time, memory in re.findall(r"(\d+)×\d+: (\S+) \[.*?\] times as long, (\S+) times the memory", answer):
-        plain, fast = (layers.loc[f"{side} {backend}"] for backend in ("reference", "sdpa"))
-        yield side, time, plain["median_ms"] / fast["median_ms"]
-        yield side, memory, plain["peak_mib"] / fast["peak_mib"]
-
-
-def late(study, answer):
-    [(low, worst, high, best)] = re.findall(r"rose by (\S+) \(`(\w+)`\) to (\S+) dB \(`(\w+)`\)", answer)
-    rose = {}
-    for digits in set(table(study, "comparison_curves")["run"]):
-        curve = read(study, digits, "curve.csv").set_index("step")["validation_psnr"]
-        before = curve[curve.index <= 0.75 * curve.index[-1]].iloc[-1]
-        rose.setdefault(config(study, digits)["network"]["model"], []).append(curve.iloc[-1] - before)
-    means = {model: np.mean(each) for model, each in rose.items()}
-    yield worst, low, means[worst]
-    yield best, high, means[best]
-    yield "lowest", low, min(means.values())
-    yield "highest", high, max(means.values())
-
-
-def above_bicubic(study, answer):
-    """Where the answer says it: not all that are kept do yet."""
-    bicubic = table(study, "bicubic_images").set_index(["benchmark", "name"])["psnr_y"]
-    runs = {}
-    for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
-        runs.setdefault(row.model, row.run.split())
-    [said] = re.findall(r"networks end by .*? dB: (.*)\.", answer) or [""]
-    for model, gain in re.findall(r"`(\w+)` ([+-][\d.]+)", said):
-        yield model, gain, np.mean([(psnr(study, digits) - bicubic).mean() for digits in runs[model]])
-
-
-ANSWERS = {
-    "02_lsp_and_coa": (pairs_of_layers,),
-    "05_time_and_memory": (pairs_of_layers,),
-    "06_comparison": (late, above_bicubic),
-    "11_windows_and_routing": (fused,),
-}
-SAID = [
-    pytest.param(study, name, id=f"{study.name}-{name}")
-    for study in references()
-    for name in ANSWERS
-    if (study / "answers" / f"{name}.md").is_file()
-]
-
-
-def rounded(number: float, printed: str) -> str:
-    """As it is printed: with its decimals, and its sign if it has one."""
-    decimals = len(printed.partition(".")[2])
-    return f"{number:{'+' if printed[0] == '+' else ''}.{decimals}f}"
-
-
-@pytest.mark.parametrize(("study", "name"), SAID)
-def test_answers_say_what_records_say(study, name):
-    answer = (study / "answers" / f"{name}.md").read_text(encoding="utf-8")
-    found = [each for check in ANSWERS[name] for each in check(study, answer)]
-    assert len(found) >= 4
-    assert [(what, printed) for what, printed, _ in found] == [
-        (what, rounded(again, printed)) for what, printed, again in found
-    ]
-
-
-def test_readme_says_what_records_say():
-    """Of each block of findings the first: how far above bicubic enlargement networks end."""
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    found = re.findall(
-        r"tables of \[`([^`]+)`\](?:(?!<!-- end).)*?Networks end (\S+) \(`(\w+)`\) to (\S+) dB \(`(\w+)`\) above",
-        readme,
-    )
-    assert found
-    for place, low, worst, high, best in found:
-        study = next(each for each in references() if each.name == Path(place).name)
-        bicubic = table(study, "bicubic_images").set_index(["benchmark", "name"])["psnr_y"]
-        gain = {}
-        for row in table(study, "comparison").query("model != 'bicubic'").itertuples():
-            gain[row.model] = np.mean([(psnr(study, digits) - bicubic).mean() for digits in row.run.split()])
-        assert (worst, best) == (min(gain, key=gain.get), max(gain, key=gain.get))
-        assert (low, high) == (rounded(gain[worst], low), rounded(gain[best], high))
-
-
-def test_a_number_that_is_not_of_its_runs_is_found(tmp_path):
+def test_a_wrong_number_is_found(tmp_path):
     study = next(each for each in references() if has(each, "comparison_gains"))
     copy = tmp_path / study.name
     copy.mkdir()
-    (copy / "runs").symlink_to(study / "runs")
+    (copy / "runs.zip").symlink_to(study / "runs.zip")
     (copy / "tables").mkdir()
     for file in study.glob("tables/comparison*.csv"):
         (copy / "tables" / file.name).write_bytes(file.read_bytes())
-    test_tables_hold_what_records_say(copy, gains)
+    test_tables_follow_from_records(copy, gains)
     changed = table(copy, "comparison_gains")
     changed.loc[len(changed) - 1, "gain_db"] += 1e-6
     changed.to_csv(copy / "tables" / "comparison_gains.csv", index=False)
     with pytest.raises(AssertionError):
-        test_tables_hold_what_records_say(copy, gains)
+        test_tables_follow_from_records(copy, gains)

@@ -22,13 +22,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from srlab import cli
-from srlab.data.images import write_png
 from srlab.errors import InputError
 from srlab.files import replacing, write_text
 from srlab.models import build
+from srlab.upscale import Picture, write_picture
 from srlab.weights.checkpoints import save_network, save_tensors
 
 RNG = np.random.default_rng(0)
+NOISE = torch.from_numpy(RNG.integers(0, 256, (3, 200, 200), dtype=np.uint8))
+KINDS = ("PNG", "JPEG", "WEBP", "TIFF")
 PHOTO = Image.fromarray(RNG.integers(0, 256, (40, 44, 3), dtype=np.uint8))
 OPTIONS = {"channels": 8, "groups": 1, "blocks": 1}
 
@@ -246,10 +248,11 @@ def files_at_most(size: int):
     "write",
     [
         lambda path: write_text(path, "new" * 10_000),
-        lambda path: write_png(path, torch.from_numpy(np.asarray(PHOTO.resize((200, 200))).copy()).permute(2, 0, 1)),
+        *(lambda path, kind=kind: write_picture(path, Picture(NOISE, kind=kind)) for kind in KINDS),
+        lambda path: write_picture(path, Picture(NOISE.to(torch.uint16), kind="PNG")),
         lambda path: save_tensors(path, {"a": torch.ones(10_000)}, {}),
     ],
-    ids=["text", "image", "weights"],
+    ids=["text", *KINDS, "PNG of 16 bits", "weights"],
 )
 def test_on_a_full_disk_the_old_file_remains_and_nothing_else(tmp_path, write):
     path = tmp_path / "file"

@@ -1,25 +1,22 @@
-"""What layers did, as arrays and frames, which `srlab.plots` draws."""
+"""Analysis: arrays and frames of what layers did, which `srlab.plots` draws."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"at_work", "attribution", "centroids", "explore", "kinds", "similarity"},
+    submodules={"attribution", "explore"},
     submod_attrs={
         "explore": ["look", "open_scene"],
-        "images": ["SIDE", "Part", "centre", "contrasts", "corners", "pair", "picture"],
+        "contrasts": ["Part", "contrast"],
+        "images": ["SIDE", "TaskImage", "centre", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
         "sorting": [
             "NEXT",
             "OWN",
             "PREVIOUS",
             "UNSEEN",
-            "cluster_sizes",
             "clusters",
-            "effective",
-            "evenness",
             "gini",
-            "pure_windows",
             "windows",
         ],
         "views": ["Boxes", "Groups", "Values", "View", "Windows", "panels", "view"],

@@ -1,4 +1,4 @@
-"""Which LR pixels a network used for the detail that it restored: local attribution maps (LAM).
+"""Local attribution maps (LAM): the contribution of each LR pixel to the detail that a network restored.
 
 J. Gu, C. Dong, "Interpreting super-resolution networks with local attribution maps", CVPR 2021.
 """
@@ -11,22 +11,22 @@ from jaxtyping import Float, UInt8
 from skimage.filters import gaussian
 from torch import Tensor, nn
 
+from srlab.analysis.layers import check_pixel
 from srlab.analysis.sorting import gini
 from srlab.errors import InputError
 
-#: Standard deviation, in LR pixels, of the blur with which the path begins, as in the authors' demonstration.
+#: Standard deviation (LR pixels) of the blur at the start of the path, as in the authors' demonstration.
 BLUR = 1.2
 
 
 def local_attribution(
     network: nn.Module, lr: UInt8[Tensor, "3 h w"], row: int, col: int, window: int = 8, steps: int = 20
 ) -> Float[np.ndarray, "h w"]:
-    """How much each LR pixel contributed to the edges in a window of the SR image.
+    """Return the contribution of each LR pixel to the edges in a window of the SR image.
 
-    Edges are D, the sum of gradient magnitudes in the window. From a blurred LR image, σ = `BLUR`, in which
-    detail is missing, to the sharp one, σ falling evenly to 0, the gradient of D is integrated along the path
-    (by the midpoint of each step). The contributions of all pixels and channels, with their signs, sum to the
-    D of the sharp less that of the blurred image. A map of absolute contributions is given back.
+    Edges are D, the sum of gradient magnitudes in the window. The gradient of D is integrated along a path from a
+    blurred LR image (σ = `BLUR`) to the sharp one, σ falling evenly to 0, by the midpoint of each step. Signed
+    contributions sum to the difference of D between the two ends.
 
     Parameters
     ----------
@@ -35,21 +35,21 @@ def local_attribution(
     lr : UInt8[Tensor, "3 h w"]
         0 to 255.
     row, col : int
-        The LR pixel around whose SR pixels the window lies; at an edge it is moved inside.
+        The LR pixel in the middle of the window; at an edge the window is moved inside.
     window : int
-        Its side in SR pixels.
+        Side of the window in SR pixels.
     steps : int
-        Of the path; each is a forward and a backward pass.
+        Steps of the path, each a forward and a backward pass.
 
     Returns
     -------
     Float[np.ndarray, "h w"]
-        Absolute contributions summed over channels, as shares of one; not a number if there is none.
+        Absolute contributions summed over channels, as shares of one; NaN if there are none.
 
     Raises
     ------
     InputError
-        If the pixel is not in the image, the window does not fit into the SR image, or there is no step.
+        If the pixel is outside the image, the window does not fit into the SR image, or `steps` is below 1.
     """
     return _shares(contributions(network, lr, row, col, window, steps))
 
@@ -57,19 +57,8 @@ def local_attribution(
 def contributions(
     network: nn.Module, lr: UInt8[Tensor, "3 h w"], row: int, col: int, window: int = 8, steps: int = 20
 ) -> Float[np.ndarray, "3 h w"]:
-    """The same before absolute values and sums: what each value of the LR image added to D.
-
-    Raises
-    ------
-    InputError
-        As `local_attribution` does.
-    """
-    _, height, width = lr.shape
-    if not (0 <= row < height and 0 <= col < width):
-        raise InputError(
-            f"pixel (row {row}, column {col}) is outside the LR image: rows are 0 to {height - 1}, "
-            f"columns 0 to {width - 1}"
-        )
+    """Return the signed contribution of each value of the LR image to D; see `local_attribution`."""
+    check_pixel(row, col, *lr.shape[1:])
     if steps < 1:
         raise InputError(f"steps is {steps}; at least 1 is expected")
     network.eval()
@@ -79,21 +68,15 @@ def contributions(
     total = np.zeros_like(sharp)
     for before, middle, after in zip(path[:-1:2], path[1::2], path[2::2], strict=True):
         image = torch.from_numpy(middle).float()[None].to(device).requires_grad_()
-        [gradient] = torch.autograd.grad(edges(network(image), height, row, col, window), image)
+        [gradient] = torch.autograd.grad(edges(network(image), lr.shape[1], row, col, window), image)
         total += gradient[0].double().cpu().numpy() * (after - before)
     return total
 
 
 def edges(sr: Float[Tensor, "1 3 sh sw"], lr_height: int, row: int, col: int, window: int) -> Float[Tensor, ""]:
-    """D: the magnitude of differences with the next pixel below and to the right, summed over the window.
+    """Return D: the magnitude of differences with the next pixel below and to the right, summed over the window.
 
-    Parameters
-    ----------
-    sr : Float[Tensor, "1 3 sh sw"]
-    lr_height : int
-        h, which tells the scale.
-    row, col, window : int
-        As in `local_attribution`.
+    The scale is sh / `lr_height`; row, col and window are those of `local_attribution`.
 
     Raises
     ------
@@ -110,44 +93,25 @@ def edges(sr: Float[Tensor, "1 3 sh sw"], lr_height: int, row: int, col: int, wi
     )
     part = sr[..., top : top + window + 1, left : left + window + 1]
     down, right = part.diff(dim=2)[..., :-1], part.diff(dim=3)[..., :-1, :]
-    # The root has no derivative at zero, where neighbours are equal.
+    # Without the constant the root has no derivative where neighbours are equal.
     return (down.square() + right.square() + 1e-12).sqrt().sum()
 
 
 def diffusion_index(attribution: Float[np.ndarray, "h w"]) -> float:
-    """How widely contributions are spread: (1 − Gini coefficient) · 100.
+    """Return (1 − Gini coefficient) · 100 of a `local_attribution` map of n pixels.
 
-    Parameters
-    ----------
-    attribution : Float[np.ndarray, "h w"]
-        As of `local_attribution`.
-
-    Returns
-    -------
-    float
-        100 if all n pixels contribute alike, 100/n if one alone does. It depends on the size of the image:
-        compare networks on the same one.
+    It is 100 for equal contributions and 100/n for a single contributing pixel. It depends on the image's size, so
+    only networks on the same image are comparable.
     """
     return 100 * (1 - gini(attribution.ravel().astype(float)))
 
 
 def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) -> float:
-    """How far from a pixel one must go to find a part of what is attributed.
+    """Return the radius (pixels) around a pixel that holds a part of what is attributed.
 
-    Parameters
-    ----------
-    shares : Float[np.ndarray, "h w"]
-        As of `local_attribution` or `srlab.analysis.layers.receptive_field`; they sum to one.
-    row, col : int
-        The pixel.
-    held : float
-        The part, 0 to 1.
-
-    Returns
-    -------
-    float
-        Pixels: the least distance within which pixels, by their centres, hold the part. Not a number where shares are
-        none.
+    The radius is the least distance from (row, col) within which pixels, by their centres, hold the share `held`
+    (0 to 1) of `shares`, a map of `local_attribution` or `srlab.analysis.layers.receptive_field`. It is NaN for a map
+    of NaN.
     """
     distance = np.hypot(*np.ogrid[-row : shares.shape[0] - row, -col : shares.shape[1] - col]).ravel()
     order = np.argsort(distance, kind="stable")

@@ -1,4 +1,4 @@
-"""One pixel in several networks, side by side: what the explorer shows, as plain functions.
+"""One pixel in several networks, side by side: what the explorers show, as plain functions.
 
 scene = open_scene("quick", "held-out: brick")
 plots.attention([look(scene, "lcoan", 31, 87), look(scene, "trunk_nla", 31, 87, layer=1)])
@@ -6,9 +6,8 @@ plots.attention([look(scene, "lcoan", 31, 87), look(scene, "trunk_nla", 31, 87, 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,17 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from srlab.analysis.attribution import diffusion_index, local_attribution
-from srlab.analysis.images import SIDE, centre, corners, differ, pair, picture
+from srlab.analysis.images import SIDE, TaskImage, centre, corners, differ, pair, picture
 from srlab.analysis.layers import LayerTrace, receptive_field, trace
-from srlab.analysis.images import TaskImage as RecallRef
 from srlab.analysis.views import Values, View, view
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.models import build, entry
+from srlab.models.registry import label
 from srlab.study.records import HERE
+from srlab.study.runs import Run
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
 
@@ -35,7 +35,7 @@ CROP = 24  # LR pixels a side of the SR crop around the query
 
 @dataclass
 class Traced:
-    """A network that ran on a scene once: whose weights, its layers, and what it made of the image."""
+    """A network that ran once on a scene: the source of its weights, its layers, its SR and Y-PSNR (dB)."""
 
     network: nn.Module
     source: str
@@ -46,21 +46,18 @@ class Traced:
 
 @dataclass
 class Scene:
-    """An image to ask about, and the networks that have seen it; `open_scene` makes one.
+    """An image to inspect, and the networks that ran on it; `open_scene` makes one.
 
     Attributes
     ----------
-    study : Study
     name : str
-        Of the image.
-    lr, hr : UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]
-    scale : int
+        A key of `images`, or a file.
     cut : bool
         Whether this is only the middle of a larger image.
-    recall : RecallRef, optional
-        The recall image that this is: on it networks are as they learnt from such.
+    task : TaskImage, optional
+        The task image that this is; its networks are those trained on the task.
     traces : dict
-        What `traced` has kept.
+        Results of `traced`.
     """
 
     study: Study
@@ -69,30 +66,30 @@ class Scene:
     hr: UInt8[Tensor, "3 sh sw"]
     scale: int
     cut: bool
-    recall: RecallRef | None = None
-    traces: dict[tuple[str, str], Traced] = dataclasses.field(default_factory=dict, repr=False)
+    task: TaskImage | None = None
+    traces: dict[tuple[str, str], Traced] = field(default_factory=dict, repr=False)
 
     @property
     def title(self) -> str:
-        """What figures call the image: a file by its name, wherever it lies."""
+        """The image's name in figures: a file without its folder."""
         return self.name if self.name in images(self.study) else Path(self.name).name
 
     @property
     def start(self) -> tuple[int, int]:
-        """(row, column) to ask about first: the strongest corner, or the first damaged tile of a recall image."""
-        return self.recall.lost()[0] if self.recall else corners(self.lr, 1)[0]
+        """(row, column) of the query to show first: a task image's own, or the strongest corner."""
+        return self.task.start() if self.task else corners(self.lr, 1)[0]
 
     def traced(self, model: str, weights: str = TRAINED) -> Traced:
-        """The network's layers on this image; run once, then kept.
+        """Run a network on this image, once, and return its layers and its SR.
 
         Raises
         ------
         InputError
-            If the network cannot be had, or has no attention layer.
+            As `open_model` does, or if the network has no attention layer.
         """
         key = (model, weights)
         if key not in self.traces:
-            network, source = open_model(self.study, model, self.scale, weights, self.recall is not None)
+            network, source = open_model(self.study, model, self.scale, weights, self.task)
             layers = trace(network, self.lr)
             sr = super_resolve(network, self.lr, self.scale)
             psnr = image_quality(sr, self.hr, self.scale)["psnr_y"]
@@ -102,13 +99,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Restored:
-    """What a network made of the surroundings of the query, beside HR.
+    """A network's SR around the query, beside HR.
 
     Attributes
     ----------
     sr, hr : UInt8[np.ndarray, "h w 3"]
     difference : Float[np.ndarray, "h w"]
-        Y of SR less Y of HR, in levels of 255.
+        Y of SR minus Y of HR, in levels of 255.
     psnr, psnr_here : float
         Y-PSNR (dB, Y rounded) of the whole scene without a border of `scale` pixels, and of this crop.
     """
@@ -122,57 +119,58 @@ class Restored:
 
 @dataclass(frozen=True)
 class Look:
-    """Where one network looks from one pixel, and what comes of it.
+    """One query in one layer of one network, and the network's SR around it.
 
     Attributes
     ----------
-    model : str
     source : str
-        Whose weights, as `open_model` says.
-    layer : str
-        Mechanism and number, for instance "LSP, layer 1 of 10".
+        Source of the weights, as `open_model` returns it.
     image : str
         Title of the scene.
-    view : View
-    restored : Restored
     """
 
     model: str
     source: str
-    layer: str
     image: str
     view: View
     restored: Restored
 
     @property
+    def layer(self) -> str:
+        """Mechanism and number of the layer, e.g. "LSP, layer 1 of 10"."""
+        return self.view.layer
+
+    @property
     def title(self) -> str:
-        """The network, and whose its weights are where the study did not train them."""
-        return self.model if self.source == HERE else f"{self.model} ({self.source})"
+        """The network's label, with the source of weights that the study did not train."""
+        return label(self.model) if self.source == HERE else f"{label(self.model)}, {self.source}"
 
 
 def images(study: Study) -> dict[str, ImageRef]:
-    """The held-out photographs, and the images of a study's benchmarks, by "benchmark: name"; recall images.
-
-    Each as far as the study trains networks for it.
-    """
+    """Return the images to inspect by name: photographs if the study trains on them, and its chapters' task images."""
     benchmarks = {"held-out": study.pictures, **study.data.benchmarks} if study.profile.models else {}
     photographs = {f"{name}: {ref.name}": ref for name, refs in benchmarks.items() for ref in refs}
-    return photographs | (recall_refs() if study.profile.recall else {})
+    return photographs | study.scenes()
+
+
+def run_on(study: Study, model: str, image: ImageRef | None = None) -> Run:
+    """Return the run that trains a network to inspect on an image: on a task image its own, else the study's."""
+    return image.run(study, model) if isinstance(image, TaskImage) else study.training(model)
 
 
 def open_scene(study: Study | str, image: str | Path, scale: int | None = None, side: int = SIDE) -> Scene:
-    """Open an image of a study's benchmarks, or any image file, as HR.
+    """Open one of a study's images, or any image file, as HR.
 
     Parameters
     ----------
     study : Study or str
-        Or its profile's name.
+        A study or the name of its profile.
     image : str or Path
         A key of `images`, or a file.
     scale : int, optional
         The study's by default.
     side : int
-        At most so many LR pixels a side, of the middle of the image, are shown.
+        Largest side in LR pixels; of a larger image the middle is opened.
 
     Raises
     ------
@@ -188,39 +186,35 @@ def open_scene(study: Study | str, image: str | Path, scale: int | None = None, 
     top, left = ((whole - part) // 2 * scale for whole, part in sides)
     height, width = (scale * length for length in middle.shape[1:])
     part = hr[:, top : top + height, left : left + width]
-    recall = ref if isinstance(ref, RecallRef) else None
-    return Scene(study, str(image), middle, part, scale, cut=middle.shape != lr.shape, recall=recall)
+    task = ref if isinstance(ref, TaskImage) else None
+    return Scene(study, str(image), middle, part, scale, cut=middle.shape != lr.shape, task=task)
 
 
 def open_model(
-    study: Study, model: str, scale: int, weights: str = TRAINED, recall: bool = False
+    study: Study, model: str, scale: int, weights: str = TRAINED, image: ImageRef | None = None
 ) -> tuple[nn.Module, str]:
-    """A network in evaluation mode, and whose weights it has.
+    """Return a network in evaluation mode, and the source of its weights.
 
     Parameters
     ----------
-    study : Study
     model : str
         A name of the registry.
-    scale : int
     weights : str
-        "trained": as the study trained it from its first seed or, until it has, the reference did (see
-        `srlab.study.Study.weights`). "untrained": random weights, and the study's sizes, or those of the
-        paper where these do not fit the network. Else a file: a checkpoint of srlab's, or one that the
-        network's authors released.
-    recall : bool
-        Whether "trained" is on recall images.
+        "trained": by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`). "untrained":
+        random, with the study's sizes, or the paper's if these do not fit. Else a file: a checkpoint of srlab or of
+        the network's authors.
+    image : ImageRef, optional
+        The image to inspect; "trained" weights on a task image are those trained on the task.
 
     Returns
     -------
-    network : nn.Module
-    source : str
-        "trained here", for instance "reference: amd-epyc", "UNTRAINED", or the file's name.
+    network, source : nn.Module, str
+        The source is "trained here", for instance "reference: amd-epyc", "UNTRAINED", or the file's name.
 
     Raises
     ------
     InputError
-        If neither has trained the network at that scale, or the file does not fit.
+        If the network is unknown, there are no trained weights at that scale, or the file does not fit.
     """
     entry(model)
     if weights == UNTRAINED:
@@ -232,7 +226,7 @@ def open_model(
         return open_network(model, Path(weights), scale), Path(weights).name
     if scale != study.profile.scale:
         raise InputError(f"scale {scale}: the study trained its networks at ×{study.profile.scale}")
-    run = study.recalled(model) if recall else study.training(model)
+    run = run_on(study, model, image)
     if (kept := study.weights(run)) is None:
         raise InputError(
             f"run {run.name} is not finished: run the notebook's cells above first, or choose "
@@ -247,12 +241,12 @@ def look(
     row: int,
     col: int,
     layer: int = 0,
-    turn: int = 0,
+    round: int = 0,
     weights: str = TRAINED,
     field: bool = False,
     attribution: bool = False,
 ) -> Look:
-    """Where a layer of a network looks from a pixel, and what the network makes of the surroundings.
+    """Inspect one query in one layer of a network, and the network's SR around it.
 
     Parameters
     ----------
@@ -260,15 +254,15 @@ def look(
     model, weights : str
         As in `open_model`.
     row, col : int
-        In LR pixels, from 0.
+        LR pixels, from 0.
     layer : int
-        Of the network's attention layers, from 0; negative from the last.
-    turn : int
+        Attention layer, from 0; negative from the last.
+    round : int
         Round of sorting, from 0.
     field : bool
-        Whether to show the network's effective receptive field too, which takes a backward pass.
+        Add the network's effective receptive field (one backward pass).
     attribution : bool
-        Whether to show what the network drew on there too, its local attribution map; that takes some twenty passes.
+        Add the network's local attribution map (about twenty passes).
 
     Raises
     ------
@@ -278,19 +272,16 @@ def look(
     traced = scene.traced(model, weights)
     if not -len(traced.layers) <= layer < len(traced.layers):
         raise InputError(f"layer {layer}: '{model}' has attention layers 0 to {len(traced.layers) - 1}")
-    chosen = traced.layers[layer]
-    seen = view(chosen, scene.lr, row, col, turn)
+    found = view(traced.layers[layer], scene.lr, row, col, round)
+    more = []
     if field:
-        shares = receptive_field(traced.network, scene.lr, scene.scale, row, col)
-        panel = Values("effective receptive field", shares, on_image=True, logarithmic=True)
-        seen = replace(seen, panels=(*seen.panels, panel))
+        more.append(("effective receptive field", receptive_field(traced.network, scene.lr, scene.scale, row, col)))
     if attribution:
         shares = local_attribution(traced.network, scene.lr, row, col)
-        words = f"local attribution, diffusion index {diffusion_index(shares):.1f}"
-        seen = replace(seen, panels=(*seen.panels, Values(words, shares, on_image=True, logarithmic=True)))
-    count = len(traced.layers)
-    words = f"{chosen.mechanism}, layer {layer % count + 1} of {count}"
-    return Look(model, traced.source, words, scene.title, seen, _restored(scene, traced, row, col))
+        more.append((f"local attribution, diffusion index {diffusion_index(shares):.1f}", shares))
+    maps = (Values(title, shares, on_image=True, logarithmic=True) for title, shares in more)
+    found = replace(found, panels=(*found.panels, *maps))
+    return Look(model, traced.source, scene.title, found, _restored(scene, traced, row, col))
 
 
 def _restored(scene: Scene, traced: Traced, row: int, col: int) -> Restored:
@@ -304,32 +295,37 @@ def _restored(scene: Scene, traced: Traced, row: int, col: int) -> Restored:
     return Restored(picture(sr), picture(hr), difference, traced.psnr, here)
 
 
-def code(scene: Scene, looks: Sequence[Mapping[str, object]]) -> str:
-    """Python that draws the same again.
+def describe(view: View) -> str:
+    """Return one sentence with the numbers of a view."""
+    place = f"row {view.row}, column {view.col}"
+    found = f"The query at {place} attends to {np.count_nonzero(view.seen):,} of {view.seen.size:,} pixels"
+    if view.weights is None:
+        return f"{found}; this mechanism has no softmax, so it has no weights."
+    ranked = np.sort(view.weights, axis=None)[::-1]
+    half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
+    return f"{found}; half of its weight lies on {half:,}, and the largest weight is {100 * ranked[0]:.3g} %."
 
-    Parameters
-    ----------
-    scene : Scene
-    looks : sequence of mapping
-        The arguments of each `look` but the scene.
-    """
+
+def whose(sources: Mapping[str, str]) -> str:
+    """Return one sentence with the source (`srlab.study.records.Weights.source`) of each network's weights."""
+    each: dict[str, list[str]] = {}
+    for model, source in sources.items():
+        each.setdefault(source, []).append(label(model))
+    named = [f"{', '.join(models)} ({source})" for source, models in each.items()]
+    return f"Weights: {'; '.join(named)}."
+
+
+def code(scene: Scene, looks: Sequence[Mapping[str, object]]) -> str:
+    """Return Python code that draws the same figure; `looks` are the arguments of each `look` without the scene."""
     opened = [repr(scene.study.profile.name), repr(scene.name)]
     if scene.scale != scene.study.profile.scale:
         opened.append(f"scale={scene.scale}")
-    usual = {"layer": 0, "turn": 0, "weights": TRAINED, "field": False, "attribution": False}
+    usual = {"layer": 0, "round": 0, "weights": TRAINED, "field": False, "attribution": False}
     lines = []
     for arguments in looks:
-        told = [repr(arguments[key]) for key in ("model", "row", "col")]
-        told += [f"{key}={arguments[key]!r}" for key in usual if arguments.get(key, usual[key]) != usual[key]]
-        lines.append(f"    explore.look(scene, {', '.join(told)}),")
-    return "\n".join(
-        [
-            "import srlab.plots",
-            "from srlab.analysis import explore",
-            "",
-            f"scene = explore.open_scene({', '.join(opened)})",
-            "srlab.plots.attention([",
-            *lines,
-            "])",
-        ]
-    )
+        given = [repr(arguments[key]) for key in ("model", "row", "col")]
+        given += [f"{key}={arguments[key]!r}" for key in usual if arguments.get(key, usual[key]) != usual[key]]
+        lines.append(f"    explore.look(scene, {', '.join(given)}),")
+    scene = f"scene = explore.open_scene({', '.join(opened)})"
+    imports = ("import srlab.plots", "from srlab.analysis import explore", "")
+    return "\n".join([*imports, scene, "srlab.plots.attention([", *lines, "])"])

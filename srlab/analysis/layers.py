@@ -1,7 +1,6 @@
-"""What a layer attended to, as data: for any mechanism that keeps the contract of `srlab.attention`.
+"""What a layer attended to, as arrays and frames, for any mechanism that keeps the contract of `srlab.attention`.
 
-Everything here asks a pattern for the queries in question only, never for all of its L × L weights, and gives
-back NumPy arrays and data frames, which `srlab.plots` draws.
+A pattern is queried at single pixels only, never for all of its L × L weights.
 """
 
 from __future__ import annotations
@@ -25,22 +24,23 @@ from srlab.errors import InputError
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One non-local layer in one forward pass.
+    """One attention layer in one forward pass.
 
     Attributes
     ----------
     name : str
-        The layer's in the network, e.g. "groups.0.attention".
+        Module path in the network, e.g. "groups.0.attention".
     mechanism : str
-        Its class, e.g. "LSP".
+        Class name, e.g. "LSP".
     pattern : Pattern
-        What it attended with; a layer that shares an earlier one's weights has that one's pattern.
+        Its attention pattern; a layer that shares an earlier layer's weights has that layer's pattern.
     height, width : int
-        Of its input map in tokens, which are LR pixels.
-    layer : Attention
-        Itself.
+        Size of its input map in tokens, which are LR pixels.
+    layer : Attention, optional
     small : Float[Tensor, "p 3 3"], optional
-        The dynamic kernel that a ConvAttn made of this input.
+        The dynamic kernel that a ConvAttn computed from this input.
+    number, count : int
+        Place among the network's attention layers, from 1, and their number.
     """
 
     name: str
@@ -50,46 +50,46 @@ class LayerTrace:
     width: int
     layer: Attention | None = None
     small: Float[Tensor, "p 3 3"] | None = None
+    number: int = 1
+    count: int = 1
+
+    @property
+    def title(self) -> str:
+        """The layer as people read it, e.g. "LSP, layer 1 of 10"."""
+        return f"{self.mechanism}, layer {self.number} of {self.count}"
 
     @property
     def rounds(self) -> int:
-        """How many times the layer sorts its tokens; 1 where it sorts none."""
+        """Rounds in which the layer sorts its tokens; 1 for a layer without sorting."""
         return self.pattern.codes.shape[1] if isinstance(self.pattern, SortedWindows) else 1
 
     def index(self, row: int, col: int) -> int:
-        """The token at a pixel.
+        """Return the token at a pixel.
 
         Raises
         ------
         InputError
-            If the pixel is not in the map.
+            If the pixel is outside the map.
         """
-        if not (0 <= row < self.height and 0 <= col < self.width):
-            raise InputError(
-                f"pixel (row {row}, column {col}) is outside the LR image: rows are 0 to {self.height - 1}, "
-                f"columns 0 to {self.width - 1}"
-            )
+        check_pixel(row, col, self.height, self.width)
         return row * self.width + col
 
     def query(self, row: int, col: int) -> Int[Tensor, " 1"]:
-        """The same, as the pattern is asked.
-
-        Raises
-        ------
-        InputError
-            If the pixel is not in the map.
-        """
+        """Return the token at a pixel as a tensor on the pattern's device; raise as `index` does."""
         return torch.tensor([self.index(row, col)], device=self.pattern.pixels().device)
 
 
-# --- images ---------------------------------------------------------------------------------------------
-
-
-# --- one layer, one query -------------------------------------------------------------------------------
+def check_pixel(row: int, col: int, height: int, width: int) -> None:
+    """Raise an InputError unless the pixel is inside an LR image of that size."""
+    if not (0 <= row < height and 0 <= col < width):
+        raise InputError(
+            f"pixel (row {row}, column {col}) is outside the LR image: rows are 0 to {height - 1}, "
+            f"columns 0 to {width - 1}"
+        )
 
 
 def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
-    """What each attention layer of a network did in one forward pass, in the order in which they ran.
+    """Run a network once and return its attention layers in the order in which they ran.
 
     Parameters
     ----------
@@ -107,24 +107,25 @@ def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
     with torch.inference_mode():
         _, found = attended(network.eval(), lr[None].to(device).float() / 255)
         layers = []
-        for name, layer, x, pattern in found:
+        for number, (name, layer, x, pattern) in enumerate(found, 1):
             small = layer.small_kernels(x)[0] if isinstance(layer, ConvAttn) else None
-            layers.append(LayerTrace(name, type(layer).__name__, pattern, *x.shape[2:], layer, small))
+            mechanism = type(layer).__name__
+            layers.append(LayerTrace(name, mechanism, pattern, *x.shape[2:], layer, small, number, len(found)))
     if not layers:
-        raise InputError("this network has no non-local layer, so there is no attention to show")
+        raise InputError("this network has no attention layer, so there is no attention to show")
     return layers
 
 
 def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
-    """Weights of the query at a pixel over all keys, their mean over heads; they sum to one.
+    """Return the weights of the query at a pixel over all keys, their mean over heads; they sum to one.
 
-    They are attention weights. ConvAttn, which emulates attention, has kernels instead: there a key's weight
-    is its share of the kernels' magnitude, the Frobenius norm over channels of large plus dynamic kernel.
+    ConvAttn has kernels instead of weights: a key's weight is its share of the kernels' magnitude, the Frobenius
+    norm over channels of large plus dynamic kernel.
 
     Raises
     ------
     InputError
-        If the pixel is not in the map, or the layer has no weights.
+        If the pixel is outside the map, or the layer has no weights.
     """
     query = layer.query(row, col)
     if isinstance(layer.pattern, CorrelationPattern):
@@ -139,23 +140,23 @@ def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h
 def magnitudes(
     layer: LayerTrace,
 ) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]]:
-    """How strong the kernels of a ConvAttn or a convolution are at each offset: Frobenius norms over channels.
+    """Return the magnitude of a ConvAttn's or a convolution's kernels at each offset: Frobenius norms over channels.
 
     Returns
     -------
     large, dynamic, both : Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]
-        The kernel that all layers share, or a convolution's own; the one made of this image, zeros where none
-        is; their sum. A convolution's kernel is centred on the query, and its offsets are those of the keys.
+        The kernel that all layers share, or a convolution's own; the kernel computed from this image, or zeros;
+        and their sum. A kernel is centred on the query, and its offsets are those of the keys.
     """
     pattern, small = layer.pattern, layer.small
     margin = [pattern.weight.shape[-1] // 2 - 1] * 4
     with torch.inference_mode():
-        if small is None:  # a convolution that makes no kernel of its input
+        if small is None:  # a plain convolution
             large, dynamic = pattern.weight, pattern.weight.new_zeros(1, 1, 3, 3)
         elif pattern.mix is None:
             large = pattern.weight
             dynamic = torch.diag_embed(small.permute(1, 2, 0)).permute(2, 3, 0, 1)
-        else:  # channels are mixed first: the same mixture is seen through both kernels
+        else:  # channels are mixed before both kernels
             mixed = pattern.mix[:, :, 0, 0].norm(dim=1)[:, None, None, None]
             large, dynamic = pattern.weight * mixed, small[:, None] * mixed
         both = large + pad(dynamic, margin)
@@ -163,7 +164,7 @@ def magnitudes(
 
 
 def _placed(layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "h w"]:
-    """A kernel around a pixel; what falls off the map is lost, zeros are elsewhere."""
+    """Place a kernel around a pixel of a map of zeros; its part beyond the map is dropped."""
     reach = len(kernel) // 2
     padded = np.zeros((layer.height + 2 * reach, layer.width + 2 * reach), kernel.dtype)
     padded[row : row + len(kernel), col : col + len(kernel)] = kernel
@@ -171,12 +172,12 @@ def _placed(layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k 
 
 
 def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
-    """How many times the query at a pixel sees each key, in the head that sees it most often; 0 is never.
+    """Count how often each key is visible to the query at a pixel, in the head with the largest count; 0 is never.
 
     Raises
     ------
     InputError
-        If the pixel is not in the map.
+        If the pixel is outside the map.
     """
     query = layer.query(row, col)
     with torch.inference_mode():
@@ -184,7 +185,7 @@ def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
 
 
 def _to_pixels(layer: LayerTrace, of_keys: Shaped[Tensor, " m"]) -> Shaped[np.ndarray, "h w"]:
-    """Numbers of keys as a map: several keys of one pixel add up."""
+    """Map numbers of keys to pixels; several keys of one pixel add up."""
     pixels = of_keys.new_zeros(layer.height * layer.width).index_add_(0, layer.pattern.pixels(), of_keys)
     return pixels.unflatten(0, (layer.height, layer.width)).cpu().numpy()
 
@@ -192,21 +193,10 @@ def _to_pixels(layer: LayerTrace, of_keys: Shaped[Tensor, " m"]) -> Shaped[np.nd
 def receptive_field(
     network: nn.Module, lr: UInt8[Tensor, "3 h w"], scale: int, row: int, col: int
 ) -> Float[np.ndarray, "h w"]:
-    """Effective receptive field: how much each LR pixel moves the SR pixels of one LR pixel.
+    """Return the effective receptive field of the scale×scale SR pixels of one LR pixel.
 
-    Parameters
-    ----------
-    network : nn.Module
-        In evaluation mode.
-    lr : UInt8[Tensor, "3 h w"]
-    scale : int
-    row, col : int
-        In LR pixels.
-
-    Returns
-    -------
-    Float[np.ndarray, "h w"]
-        Absolute gradient of the sum of the scale×scale SR pixels, summed over channels, as shares of one.
+    It is the absolute gradient of the sum of these SR pixels, summed over channels, as shares of one. The network is
+    in evaluation mode.
 
     References
     ----------
@@ -214,22 +204,21 @@ def receptive_field(
     NeurIPS 2016.
     """
     image = (lr[None].to(next(network.parameters()).device).float() / 255).requires_grad_()
-    sr = network(image)
-    block = sr[..., scale * row : scale * (row + 1), scale * col : scale * (col + 1)]
+    block = network(image)[..., scale * row : scale * (row + 1), scale * col : scale * (col + 1)]
     [gradient] = torch.autograd.grad(block.sum(), image)
     field = gradient[0].abs().sum(0)
     return (field / field.sum()).cpu().numpy()
 
 
 def reach(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> pd.DataFrame:
-    """How widely and how far queries look, a query a row.
+    """Measure how many keys queries attend to and how far away, one query (row, column) a row.
 
     Returns
     -------
     DataFrame
-        row, col; `keys_seen`, how many different keys; `keys_effective`, the exponential of the weights'
-        entropy: over how many keys an even spread would be as uncertain; `distance` and `distance_even`, the
-        mean distance (pixels) of a key from the query, by the weights and if all tokens weighed alike.
+        row, col; `keys_seen`, the number of different visible keys; `keys_effective`, the exponential of the
+        weights' entropy; `distance` and `distance_even`, the mean distance (pixels) of a key from the query, by
+        the weights and with equal weights on all tokens.
     """
     rows, cols = np.mgrid[: layer.height, : layer.width]
     measures = []
@@ -248,6 +237,3 @@ def reach(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(measures)
-
-
-# --- clusters and windows of layers that sort their tokens -----------------------------------------------

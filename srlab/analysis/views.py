@@ -1,4 +1,4 @@
-"""All that there is to draw of one query, for any mechanism: weights, what is seen, what is particular."""
+"""Views: everything to draw for one query, for any mechanism: weights, visible keys, and the mechanism's own panels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Groups:
-    """Tokens in groups, clusters or hash buckets, of which the query is in one."""
+    """Tokens in clusters or hash buckets; `own` is the query's label."""
 
     title: str
     labels: Int[np.ndarray, "h w"]
@@ -36,7 +36,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Windows:
-    """Which of the query's windows of the sorted sequence each token is in: UNSEEN, PREVIOUS, OWN or NEXT."""
+    """Tokens by the query's windows of the sorted sequence: UNSEEN, PREVIOUS, OWN or NEXT."""
 
     title: str
     labels: Int[np.ndarray, "h w"]
@@ -44,7 +44,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Boxes:
-    """The window of the query, and the windows that it chose, the best first: (top, left, height, width)."""
+    """The query's window, and the windows that it chose, the best first, as (top, left, height, width)."""
 
     title: str
     query: Box
@@ -53,9 +53,9 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Values:
-    """Numbers on the image's pixels (NaN: none), or a kernel's, which lie on no pixels.
+    """Numbers on the image's pixels (NaN is empty), or on a kernel's offsets if not `on_image`.
 
-    `signed` numbers are shown around zero, others from zero to the largest. `logarithmic` spans four decades.
+    `signed` numbers are drawn around zero, others from zero to the largest; `logarithmic` spans four decades.
     """
 
     title: str
@@ -70,23 +70,20 @@ Panel = Groups | Windows | Boxes | Values
 
 @dataclass(frozen=True)
 class View:
-    """All that there is to draw of one query: `view` makes it.
+    """Everything to draw for one query; `view` makes it.
 
     Attributes
     ----------
     layer : str
-        Mechanism and name of the layer.
-    row, col : int
-        The query's pixel.
+        Title of the layer, e.g. "LSP, layer 1 of 10".
     picture : UInt8[np.ndarray, "h w 3"]
         The LR image.
     weights : Float[np.ndarray, "h w"], optional
-        Weight of each key; they sum to one, less what lies beyond the image in a network that fills it up first. None
-        for SCC, which has no weights.
+        Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
     seen : Int[np.ndarray, "h w"]
-        How many times the query sees each key; 0 is never.
+        Number of times that each key is visible to the query; 0 is never.
     panels : tuple of Panel
-        What is particular to the mechanism.
+        The mechanism's own panels.
     """
 
     layer: str
@@ -98,57 +95,48 @@ class View:
     panels: tuple[Panel, ...]
 
 
-def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, turn: int = 0) -> View:
-    """All that there is to draw of the query at a pixel.
-
-    Parameters
-    ----------
-    layer : LayerTrace
-    lr : UInt8[Tensor, "3 h w"]
-        The image that was traced.
-    row, col : int
-    turn : int
-        Which round of sorting to show, from 0, where the layer has several.
+def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, round: int = 0) -> View:
+    """Return everything to draw for the query at a pixel of the traced image, in one round of sorting, from 0.
 
     Raises
     ------
     InputError
-        If the pixel is not in the map, or the layer has no such round.
+        If the pixel is outside the map, or the layer has no such round.
     """
-    if not 0 <= turn < layer.rounds:
-        raise InputError(f"round {turn + 1}: {layer.mechanism} has rounds 1 to {layer.rounds}")
+    if not 0 <= round < layer.rounds:
+        raise InputError(f"round {round + 1}: {layer.mechanism} has rounds 1 to {layer.rounds}")
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
     on_image = slice(lr.shape[1]), slice(lr.shape[2])
     return View(
-        layer=f"{layer.mechanism}, {layer.name}",
+        layer=layer.title,
         row=row,
         col=col,
         picture=picture(lr),
         weights=attention_row(layer, row, col)[on_image] if has_weights else None,
         seen=seen(layer, row, col)[on_image],
-        panels=tuple(panels(layer.pattern, layer, row, col, turn)),
+        panels=tuple(panels(layer.pattern, layer, row, col, round)),
     )
 
 
 @singledispatch
-def panels(pattern: Pattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
-    """What is particular to a mechanism, for the query at a pixel; nothing where it sees all there is."""
+def panels(pattern: Pattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
+    """Return a mechanism's own panels for the query at a pixel; none for dense attention."""
     return []
 
 
 @panels.register
-def _(pattern: SortedWindows, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
-    of_round = f", round {turn + 1} of {layer.rounds}" if layer.rounds > 1 else ""
-    labels = clusters(layer, turn)
+def _(pattern: SortedWindows, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
+    of_round = f", round {round + 1} of {layer.rounds}" if layer.rounds > 1 else ""
+    labels = clusters(layer, round)
     what = "hash buckets" if layer.mechanism == "NLSA" else "clusters"
     return [
         Groups(what + of_round, labels, int(labels[row, col])),
-        Windows("sorted windows" + of_round, windows(layer, row, col, turn)),
+        Windows("sorted windows" + of_round, windows(layer, row, col, round)),
     ]
 
 
 @panels.register
-def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     box = _box(pattern.grid, pattern.grid.place(layer.query(row, col), pattern.queries.device)[0].item())
     shown: list[Panel] = [Boxes("window", box, ())]
     if layer.layer.position is not None:
@@ -157,7 +145,7 @@ def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, turn: int) 
 
 
 def _bias(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
-    """The position bias of the query's window, where it lies on the map; NaN elsewhere."""
+    """Place the position bias of the query's window on the map; NaN elsewhere."""
     grid, position = layer.pattern.grid, layer.layer.position
     window, place = grid.place(layer.query(row, col), layer.pattern.queries.device)
     with torch.inference_mode():
@@ -177,18 +165,18 @@ def _box(grid: WindowGrid, window: int) -> Box:
 
 
 @panels.register
-def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     window, _ = pattern.grid.place(layer.query(row, col), pattern.device)
     return [Boxes("window", _box(pattern.grid, window.item()), ())]
 
 
 @panels.register
-def _(pattern: MultiscalePattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+def _(pattern: MultiscalePattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     return [_of_side(pattern, side, row, col) for side in pattern.windows.sides]
 
 
 def _of_side(pattern: MultiscalePattern, side: int, row: int, col: int) -> Boxes:
-    """The window of a pixel; where a shifted one goes on at the opposite edge, its part there as if chosen."""
+    """Return the window of a pixel; parts that a shift wraps to the opposite edge come as chosen boxes."""
     spans = []
     for place, length in zip((row, col), pattern.windows.filled, strict=True):
         shift = side // 2 if pattern.windows.shifted else 0
@@ -201,7 +189,7 @@ def _of_side(pattern: MultiscalePattern, side: int, row: int, col: int) -> Boxes
 
 
 @panels.register
-def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     grid = pattern.grid
     window = row // grid.window[0] * grid.shape[1] + col // grid.window[1]
     chosen = tuple(_box(grid, key) for key in pattern.routes[0, window].tolist())
@@ -209,7 +197,7 @@ def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, turn: int) 
 
 
 @panels.register
-def _(pattern: KernelPattern, layer: LayerTrace, row: int, col: int, turn: int) -> list[Panel]:
+def _(pattern: KernelPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     large, dynamic, _ = magnitudes(layer)
     size = len(large)
     if layer.small is None:

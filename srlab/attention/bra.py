@@ -1,4 +1,7 @@
-"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image."""
+"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image.
+
+Source: Zhu et al., BiFormer, CVPR 2023, arXiv 2303.08810.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import to_map
+from srlab.attention.contract import Map, to_map
 from srlab.attention.routed_windows import Backend, RoutedAttention
 from srlab.attention.window_grid import WindowGrid
 
 
 @dataclass(frozen=True)
 class FixedNumber(WindowGrid):
-    """A map cut into `count` windows a side; of a map of any size that is known without a division."""
+    """A map cut into `count` windows a side, which is known for a map of any size without a division."""
 
     count: int
 
@@ -26,25 +29,17 @@ class FixedNumber(WindowGrid):
 class BRA(RoutedAttention):
     """Attention of each of S×S windows to its top-k windows, plus a depthwise convolution of the values.
 
-    The map is filled with zeros to a multiple of S before queries, keys and values are made, so that what
-    fills it carries their bias, counts in the windows' means and is seen.
+    The map is padded with zeros to a multiple of S before projection: the padding carries the bias and counts. Scores
+    are scaled by 1 / √channels, whatever the number of heads.
 
     Parameters
     ----------
-    channels, heads : int
-        Scores are scaled by 1 / √channels, whatever the number of heads.
     windows : int
         S, in windows along each side of the map.
     top : int
         k, in windows.
-    residual_scale : float, optional
-        Output x + residual_scale · result; the result alone if None, as released.
-    backend : {"fused", "reference"}
-        See :class:`~srlab.attention.routed_windows.RoutedWindows`.
-
-    References
-    ----------
-    Zhu et al., BiFormer, CVPR 2023 (arXiv 2303.08810).
+    channels, heads, residual_scale, backend
+        See :class:`~srlab.attention.routed_windows.RoutedAttention`.
     """
 
     def __init__(
@@ -60,21 +55,21 @@ class BRA(RoutedAttention):
         self.windows = windows
         self.local = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
 
-    def _fill(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
+    def _pad(self, x: Map) -> Float[Tensor, "b c H W"]:
         height, width = x.shape[2:]
         tall, wide = (self.windows * ((side + self.windows - 1) // self.windows) for side in (height, width))
         return nn.functional.pad(x, (0, wide - width, 0, tall - height))
 
-    def cut(self, x: Float[Tensor, "b c h w"]) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
-        filled = self._fill(x)
-        height, width = filled.shape[2:]
+    def cut(self, x: Map) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
+        padded = self._pad(x)
+        height, width = padded.shape[2:]
         grid = FixedNumber((height, width), (height // self.windows, width // self.windows), self.windows)
-        return grid, grid.cut(filled.permute(0, 2, 3, 1))
+        return grid, grid.cut(padded.permute(0, 2, 3, 1))
 
-    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         height, width = x.shape[2:]
-        # The convolution sees the bias of the filling, so values are made once more, now in the map's order.
-        values = self._project(self._fill(x).permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
+        # The convolution reads the bias of the padding, so values are made once more, now in the map's order.
+        values = self._project(self._pad(x).permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
         local = self.local(values)[:, :, :height, :width]
         attended = to_map(attended.transpose(1, 2).flatten(2), height, width)
         result = self.merge((attended + local).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -1,4 +1,7 @@
-"""ConvAttn: a large kernel shared by the whole network and a small one made from the image, for attention."""
+"""ConvAttn: a large kernel shared by the whole network plus a small one made from the image, in attention's place.
+
+Source: ESC, arXiv 2503.06671.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,19 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from srlab.attention.contract import Attention, Pattern
+from srlab.attention.contract import Attention, Map, Pattern
 from srlab.attention.from_weights import FromWeights
 from srlab.errors import InputError
 
-Map = Float[Tensor, "b p h w"]
+Part = Float[Tensor, "b p h w"]
 
 
 @dataclass
 class KernelPattern(Pattern):
-    """Every query sees the pixels under the large kernel, each once; weights are no softmax but learnt.
+    """Every query attends to the pixels under the large kernel, once, by learnt weights without softmax.
 
-    Attributes
-    ----------
-    size : (int, int)
-        Height and width of the map.
-    weight : Float[Tensor, "p in k k"]
-        The large kernel: from each of p channels to each, or (in = 1) within each.
-    mix : Float[Tensor, "p p 1 1"] or None
-        Mixes channels before a large kernel that works within each.
+    `size` is the map's height and width. The large kernel `weight` connects p channels (in = p), or works within each
+    (in = 1), after `mix`.
     """
 
     size: tuple[int, int]
@@ -37,8 +34,8 @@ class KernelPattern(Pattern):
     def pixels(self) -> Int[Tensor, " l"]:
         return torch.arange(self.size[0] * self.size[1], device=self.weight.device)
 
-    def convolve(self, x: Map, small: Float[Tensor, "b p 3 3"]) -> Map:
-        """Large kernel + small kernel of each image, with zeros around the map."""
+    def convolve(self, x: Part, small: Float[Tensor, "b p 3 3"]) -> Part:
+        """Convolve with the large kernel + each image's small one, with zeros around the map."""
         reach = self.weight.shape[-1] // 2
         if self.mix is None:
             return conv2d(x, self.weight, padding=reach).add_(depthwise(x, small))
@@ -54,8 +51,8 @@ class KernelPattern(Pattern):
         return ((rows.abs() <= reach) & (columns.abs() <= reach)).long()[None, None]
 
 
-def depthwise(x: Map, kernels: Float[Tensor, "b p k k"]) -> Map:
-    """Each channel of each image under its own kernel."""
+def depthwise(x: Part, kernels: Float[Tensor, "b p k k"]) -> Part:
+    """Convolve each channel of each image with its own kernel."""
     groups, size = kernels.shape[0] * kernels.shape[1], kernels.shape[-1]
     images = x.reshape(1, groups, *x.shape[2:])
     kernels = kernels.reshape(groups, 1, size, size)
@@ -63,16 +60,9 @@ def depthwise(x: Map, kernels: Float[Tensor, "b p k k"]) -> Map:
 
 
 class LargeKernel(FromWeights):
-    """One convolution for the whole network, applied as the average of its eight flips and rotations.
+    """One size×size kernel over p = `channels` channels for the whole network; `size` is odd.
 
-    Parameters
-    ----------
-    channels, size : int
-        p, and the side of the kernel, odd.
-
-    References
-    ----------
-    arXiv 2503.06671, ConvAttn.
+    It is applied as the average of its eight flips and rotations.
     """
 
     def __init__(self, channels: int = 16, size: int = 13):
@@ -83,52 +73,37 @@ class LargeKernel(FromWeights):
         turned = [self.weight.rot90(turns, (2, 3)) for turns in range(4)]
         return torch.stack(turned + [kernel.flip(3) for kernel in turned]).mean(0)
 
-    def pattern(self, x: Float[Tensor, "b c h w"]) -> KernelPattern:
+    def pattern(self, x: Map) -> KernelPattern:
         return KernelPattern(tuple(x.shape[2:]), self())
 
 
 class DecomposedKernel(nn.Module):
-    """The large kernel of ESC-FP: channels are mixed pixel by pixel, then each is convolved by itself.
-
-    Parameters
-    ----------
-    channels, size : int
-
-    References
-    ----------
-    arXiv 2503.06671, ESC-FP.
-    """
+    """The large kernel of ESC-FP: mixes channels pixel by pixel, then convolves each by itself."""
 
     def __init__(self, channels: int = 16, size: int = 13):
         super().__init__()
         self.mix = nn.Parameter(nn.init.orthogonal_(torch.empty(channels, channels, 1, 1)))
         self.spatial = nn.Parameter(nn.init.orthogonal_(torch.empty(channels, 1, size, size)))
 
-    def pattern(self, x: Float[Tensor, "b c h w"]) -> KernelPattern:
+    def pattern(self, x: Map) -> KernelPattern:
         return KernelPattern(tuple(x.shape[2:]), self.spatial, self.mix)
 
 
 class ConvAttn(Attention):
-    """Convolve the first p channels with the shared large and an own dynamic kernel; merge by conv1×1.
+    """Convolve the first p channels with the shared large kernel and a dynamic one; merge all channels by conv1×1.
 
-    The dynamic kernel, depthwise 3×3, is made from the image: the means of the p channels, conv1×1, GELU,
-    conv1×1.
+    The dynamic kernel, depthwise 3×3, follows from the means of the p channels by conv1×1, GELU, conv1×1.
 
     Parameters
     ----------
-    channels : int
     attended : int
-        p, the channels that are convolved.
+        p, at most `channels`.
     reduction : int
         The dynamic kernel is made through p // reduction channels.
     kernel : LargeKernel, DecomposedKernel or None
-        The first layer of a network has it; None for those that are handed its pattern.
+        A network's first layer has it; None for the layers that reuse its pattern.
     residual_scale : float or None
-        The output is x + residual_scale · result; None for the result alone.
-
-    References
-    ----------
-    arXiv 2503.06671, ConvAttn.
+        Output x + residual_scale · result; None for the result alone.
     """
 
     shares = True
@@ -144,8 +119,7 @@ class ConvAttn(Attention):
         super().__init__()
         if attended > channels:
             raise InputError(f"attended is {attended}: it must not be above channels, {channels}")
-        self.attended = attended
-        self.residual_scale = residual_scale
+        self.attended, self.residual_scale = attended, residual_scale
         self.kernel = kernel
         last = nn.Conv2d(attended // reduction, 9 * attended, 1)
         nn.init.zeros_(last.weight)
@@ -155,22 +129,20 @@ class ConvAttn(Attention):
         )
         self.merge = nn.Conv2d(channels, channels, 1)
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> Pattern:
         if self.kernel is not None:
             return self.kernel.pattern(x)
         if shared is None:
             raise ValueError("this ConvAttn has no kernel of its own, and `shared` is None: give one to a layer before")
         return shared
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None
-    ) -> tuple[Float[Tensor, "b c h w"], Pattern]:
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern]:
         pattern = self.pattern(x, shared)
         first, rest = x[:, : self.attended], x[:, self.attended :]
         result = self.merge(torch.cat([pattern.convolve(first, self.small_kernels(x)), rest], 1))
         return (result if self.residual_scale is None else x + self.residual_scale * result), pattern
 
-    def small_kernels(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p 3 3"]:
-        """The dynamic kernel of each image."""
+    def small_kernels(self, x: Map) -> Float[Tensor, "b p 3 3"]:
+        """Return the dynamic kernel of each image."""
         made = self.to_small(x[:, : self.attended])
         return made.unflatten(1, (self.attended, 9)).reshape(-1, self.attended, 3, 3)

@@ -1,4 +1,7 @@
-"""ENLA: efficient non-local attention, softmax weights through random features, linear in the tokens."""
+"""ENLA: efficient non-local attention, softmax weights by random features, linear in the tokens.
+
+Source: Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +18,27 @@ from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b 1 l d"]
 
-#: Tokens whose features are held at a time on a CPU, 1 MiB of them as published.
+#: Tokens in a block on a CPU: 1 MiB of features at the published size.
 BLOCK = 2048
 
 
 @dataclass
 class RandomFeatures(Pattern):
-    """Every query sees every key, weighted by φ(q)·φ(k) in place of exp(q·k), its expectation.
-
-    Attributes
-    ----------
-    projection : Float[Tensor, "features d"]
-    """
+    """Every query attends to every key, by φ(q)·φ(k) in place of exp(q·k), its expectation."""
 
     query: Tokens
     key: Tokens
     projection: Float[Tensor, "features d"]
 
     def features(self, tokens: Tokens) -> Float[Tensor, "b 1 l features"]:
-        """φ, without the paper's factor 1 / √features, which cancels where weights are normalised."""
+        """Return φ without the paper's factor 1 / √features, which normalisation cancels."""
         exponent = tokens @ self.projection.mT - tokens.square().sum(-1, keepdim=True) / 2
         return exponent.exp() + 1e-4
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
-        """φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): keys and values are summed up before any query sees them.
+        """Return φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): sums over keys come first.
 
-        A block of tokens at a time: its features stay in a CPU's cache. A program for images of any size has one.
+        A block's features stay in a CPU's cache. An exported program, for images of any size, has one block.
         """
         with without_autocast(value.device):
             carried = total = 0.0
@@ -51,13 +49,8 @@ class RandomFeatures(Pattern):
             queries = (self.features(query) for query in _blocks(self.query))
             return torch.cat([features @ carried / (features @ total) for features in queries], 2)
 
-    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
-        length = self.query.shape[2] if queries is None else len(queries)
-        b, _, m, _ = self.key.shape
-        return torch.ones(b, 1, length, m, dtype=torch.long, device=self.key.device)
-
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b 1 q l"]:
-        """Attention weights by the plain formula, which is no softmax here: the features' products."""
+        """Return attention weights by the plain formula, here the normalised products of features."""
         query = self.query if queries is None else self.query[:, :, queries]
         products = self.features(query) @ self.features(self.key).mT
         return products / products.sum(-1, keepdim=True)
@@ -71,11 +64,10 @@ def _blocks(tokens: Float[Tensor, "b 1 l d"]) -> tuple[Float[Tensor, "b 1 _ d"],
 class ENLA(ResidualAttention):
     """Non-local attention by random features; in training, with a contrastive loss that sharpens it.
 
-    Query and key are conv1×1(x), of length √6 each; value conv1×1(x); x + residual_scale · result.
+    Query, key and value are conv1×1(x).
 
     Parameters
     ----------
-    channels : int
     reduction : int
         Query and key have channels // reduction channels.
     features : int
@@ -83,13 +75,9 @@ class ENLA(ResidualAttention):
     amplification : float
         The length of queries and keys.
     residual_scale : float
+        Output x + residual_scale · result.
     contrastive_weight : float
-        Of the contrastive loss in `auxiliary_loss`, which the training loop adds (with 0 there is none). It
-        needs maps of 65 tokens or more.
-
-    References
-    ----------
-    Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
+        Weight of the contrastive loss in `auxiliary_loss`; 0 for none. It needs maps of at least 65 tokens.
     """
 
     projection: Float[Tensor, "features d"]
@@ -109,7 +97,7 @@ class ENLA(ResidualAttention):
         self.match_key = nn.Conv2d(channels, channels // reduction, 1)
         self.register_buffer("projection", orthogonal_gaussian(features, channels // reduction))
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RandomFeatures:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> RandomFeatures:
         query, key = (
             self.amplification * normalize(to_tokens(match(x))[:, None].to(self.projection.dtype), dim=-1, eps=5e-5)
             for match in (self.match_query, self.match_key)
@@ -120,24 +108,23 @@ class ENLA(ResidualAttention):
 
 
 def orthogonal_gaussian(rows: int, width: int) -> Float[Tensor, "rows width"]:
-    """Gaussian rows, orthogonal to each other in blocks of `width`; their lengths are chi-distributed."""
+    """Draw Gaussian rows, orthogonal to each other in blocks of `width`; their lengths are chi-distributed."""
     q, r = torch.linalg.qr(torch.randn(-(-rows // width), width, width))
-    # LAPACK settles the signs of Q by its own rule; with those of R every direction is equally likely.
+    # LAPACK fixes the signs of Q; times those of R, every direction is equally likely.
     directions = (q * r.diagonal(dim1=1, dim2=2).sign()[:, None]).flatten(0, 1)
     return directions[:rows] * torch.randn(rows, width).norm(dim=1, keepdim=True)
 
 
 def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"]) -> Float[Tensor, ""]:
-    """How far each query's closest keys (ranks 0 to 14) fail to outweigh the middling ones (50 to 64).
+    """Return the mean over queries of relu(1 − log(positive / (negative + 10⁻⁶))).
 
-    relu(1 − log(positive / (negative + 10⁻⁶))) on mean weights exp(q·k), averaged over queries. Queries go in
-    blocks, so that no [L, L] matrix is held. Gradients flow through the thirty scores that count, not through
-    those they were chosen from.
+    Positive and negative are mean weights exp(q·k) of a query's keys at ranks 0 to 14 and 50 to 64. Gradients flow
+    through these scores only. Queries go in blocks: no [L, L] matrix is held.
 
     Raises
     ------
     InputError
-        If there are fewer than 65 tokens.
+        For fewer than 65 tokens.
     """
     if key.shape[1] < 65:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What depends on weights alone is computed once, and again only when a weight has changed."""
+"""Results of weights alone: computed once, and again only if a weight has changed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from srlab.attention.precision import without_autocast
 
 
 class Held:
-    """A result and the weights that it came from. Copies and pickles of it are empty."""
+    """A result and the weights behind it; copies and pickles are empty."""
 
     def __init__(self) -> None:
         self.result: Tensor | tuple[Tensor, ...] | None = None
         self._sources: list[tuple[Tensor, int]] = []
 
     def hold(self, result: Tensor | tuple[Tensor, ...], weights: list[Tensor]) -> None:
-        # An alias keeps the old storage in memory, so that no new weight can come to lie at its address.
+        # An alias keeps the old storage in memory, so that no new weight gets its address.
         self.result, self._sources = result, [(weight.detach(), weight._version) for weight in weights]
 
     def is_of(self, weights: list[Tensor]) -> bool:
-        """Whether none of the weights was written to, moved, cast or replaced since."""
+        """Return True if no weight was written to, moved, cast or replaced since."""
         return self.result is not None and all(
             weight._version == version and weight.data_ptr() == alias.data_ptr()
             for weight, (alias, version) in zip(weights, self._sources, strict=True)
@@ -33,8 +33,8 @@ class Held:
 class FromWeights(nn.Module):
     """A module without input: `forward()` is `compute()`, held until one of its parameters changes.
 
-    It is computed at each call where gradients must flow to the parameters, and in compiled code. A change
-    that PyTorch does not count, in place through `parameter.data`, is not seen.
+    Calls that need gradients of the parameters, and compiled code, compute it anew. In-place changes through
+    `parameter.data`, which PyTorch does not count, go unnoticed.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FromWeights(nn.Module):
         self._held = Held()
 
     def compute(self) -> Tensor | tuple[Tensor, ...]:
-        """The result, from parameters alone."""
+        """Compute the result, from parameters alone."""
         raise NotImplementedError
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:
@@ -51,7 +51,7 @@ class FromWeights(nn.Module):
         if learning or torch.compiler.is_compiling() or any(weight.is_inference() for weight in weights):
             return self.compute()
         if not self._held.is_of(weights):
-            # Held across calls, so it must serve later ones that record gradients or have no autocast.
+            # Later calls may record gradients or have no autocast.
             with torch.inference_mode(False), torch.no_grad(), without_autocast(weights[0].device):
                 self._held.hold(self.compute(), weights)
         return self._held.result

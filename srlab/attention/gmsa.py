@@ -1,7 +1,7 @@
 """GMSA: ELAN's attention in windows of several sizes, each for a part of the channels; layers share its weights.
 
-The pixels of a window are compared with each other by one embedding: queries are the keys. The layers after use the
-same weights for values of their own, as :class:`~srlab.attention.coa.CoA` does without windows.
+One embedding serves as queries and keys. Later layers use the same weights for values of their own, as
+:class:`~srlab.attention.coa.CoA` does without windows. Source: Zhang et al., ELAN, ECCV 2022, arXiv 2203.06697.
 """
 
 from __future__ import annotations
@@ -16,33 +16,24 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map
+from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map
 from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
 Backend = Literal["sdpa", "reference"]
-#: Of windows, in pixels.
+#: Sides of windows, in pixels.
 Sides = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Filled = Float[Tensor, "b H W c"]
+Padded = Float[Tensor, "b H W c"]
 Tokens = Float[Tensor, "n p d"]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """A map cut into windows of several sizes.
+    """A map cut into windows of several sizes, after padding by reflection to whole windows of every size.
 
-    It is first filled by reflection at the bottom and right, to whole windows of every size.
-
-    Attributes
-    ----------
-    size : (int, int)
-        Height and width of the map in pixels.
-    sides : tuple of int
-        Of the windows, in pixels.
-    shifted : bool
-        Whether windows begin half their side further down and right; those at the bottom and right then go on at the
-        opposite edge.
+    `size` is the map's height and width, `sides` those of the windows, in pixels. `shifted` windows begin half a side
+    further down and right; the last ones continue at the opposite edge.
     """
 
     size: tuple[int, int]
@@ -51,25 +42,25 @@ class Windows:
 
     @property
     def whole(self) -> WindowGrid:
-        """Fills the map, and crops it."""
+        """Grid that pads and crops the map."""
         side = math.lcm(*self.sides)
         return WindowGrid(self.size, (side, side))
 
     @property
     def filled(self) -> tuple[int, int]:
-        """Height and width of the filled map."""
+        """Height and width of the padded map."""
         return tuple(count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True))
 
-    def cut(self, x: Filled, side: int) -> Float[Tensor, "b n p c"]:
-        """The filled map's windows of one size, row by row."""
+    def cut(self, x: Padded, side: int) -> Float[Tensor, "b n p c"]:
+        """Cut the padded map into windows of one size, row by row."""
         return self._grid(side).cut(self._rolled(x, -(side // 2)))
 
-    def join(self, windows: Float[Tensor, "b n p c"], side: int) -> Filled:
-        """The inverse of :meth:`cut`."""
+    def join(self, windows: Float[Tensor, "b n p c"], side: int) -> Padded:
+        """Undo :meth:`cut`."""
         return self._rolled(self._grid(side).join(windows), side // 2)
 
     def window_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
-        """For each size, the number of the window that each pixel of the filled map is in."""
+        """Return the window of each pixel of the padded map, for each size."""
         numbers = []
         for side in self.sides:
             count = math.prod(self.filled) // side**2
@@ -79,35 +70,28 @@ class Windows:
         return torch.stack(numbers)
 
     def places(self, device: torch.device) -> Int[Tensor, " l"]:
-        """The place of each of the map's pixels in the filled map."""
+        """Return the place of each of the map's pixels in the padded map."""
         places = torch.arange(math.prod(self.filled), device=device).double()
         return self.whole.crop(places.reshape(1, *self.filled, 1)).long().flatten()
 
     def pixels(self, device: torch.device) -> Int[Tensor, " m"]:
-        """The pixel that each pixel of the filled map is or reflects."""
+        """Return the pixel that each pixel of the padded map is or reflects."""
         pixels = torch.arange(math.prod(self.size), device=device).double()
         return self.whole.pad(pixels.reshape(1, *self.size, 1)).long().flatten()
 
     def _grid(self, side: int) -> WindowGrid:
         return WindowGrid(self.filled, (side, side))
 
-    def _rolled(self, x: Filled, by: int) -> Filled:
+    def _rolled(self, x: Padded, by: int) -> Padded:
         return x.roll((by, by), (1, 2)) if self.shifted else x
 
 
 class MultiscalePattern(Pattern):
-    """Every query sees the pixels of its window once, those that fill it included; each head has its size of windows.
+    """Every query attends to the pixels of its window once, padding included; each size of windows has a head.
 
-    Keys go row by row of the filled map.
-
-    Parameters
-    ----------
-    windows : Windows
-    embedding : Float[Tensor, "b heads m d"]
-        Of the filled map's pixels, queries and keys at once; a head for each size of windows.
-    backend : {"sdpa", "reference"}
-        "reference" holds the weights of all windows, as the paper does; "sdpa" only those of windows with no more
-        pixels than an embedding has numbers, and never holds the scores of others.
+    Keys, the `embedding`, go row by row of the padded map and are queries too. Backend "reference" holds the weights of
+    all windows, as the paper does; "sdpa" only those of windows with at most as many pixels as the embedding has
+    channels.
     """
 
     def __init__(self, windows: Windows, embedding: Float[Tensor, "b heads m d"], backend: Backend = "sdpa"):
@@ -144,36 +128,30 @@ class MultiscalePattern(Pattern):
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 heads q m"]:
         device = self.key.device
         window, places = self.windows.window_of(device), self.windows.places(device)
-        asked = window[:, places if queries is None else places[queries]]
-        return (asked[:, :, None] == window[:, None]).long()[None]
+        own = window[:, places if queries is None else places[queries]]
+        return (own[:, :, None] == window[:, None]).long()[None]
 
     def pixels(self) -> Int[Tensor, " m"]:
         return self.windows.pixels(self.key.device)
 
 
 class SharedGMSA(Attention):
-    """Values, BN(conv1×1(x)), weighted as an earlier layer weighted its own; conv1×1 of what was attended.
+    """ELAN's accelerated self-attention: values BN(conv1×1(x)) by the weights of an earlier :class:`GMSA`; conv1×1.
 
-    Each size of windows has an equal part of the channels, rounded down. The earlier layer is
-    :class:`GMSA` with the same windows.
+    Each size of windows has an equal part of the channels, rounded down.
 
     Parameters
     ----------
-    channels : int
     sides : tuple of int
-        Of the windows, in pixels; even.
+        Sides of the windows in pixels, as in the earlier layer; even.
     residual_scale : float or None
-        The output is x + residual_scale · result; None for the result alone.
+        Output x + residual_scale · result; None for the result alone.
     backend : {"sdpa", "reference"}
-        Whether BN is folded into the convolution in evaluation mode, or computed as the paper writes it.
-
-    References
-    ----------
-    Zhang et al., ELAN, ECCV 2022, arXiv 2203.06697: accelerated self-attention.
+        "sdpa" folds BN into the convolution in evaluation mode; "reference" does as the paper writes.
     """
 
     shares = True
-    #: Each part's own projections: its values.
+    #: Projections of each part: its values.
     projections = 1
 
     def __init__(
@@ -194,53 +172,39 @@ class SharedGMSA(Attention):
         self.norm = nn.BatchNorm2d(self.projections * inner)
         self.out = nn.Conv2d(inner, channels, 1)
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> Pattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> Pattern:
         if shared is None:
             raise ValueError("SharedGMSA reuses an earlier layer's pattern, but `shared` is None: put GMSA before it")
         return shared
 
-    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+    def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
         return self._projected(x)[-1]
 
-    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         result = self.out(to_map(attended.transpose(1, 2).flatten(2), *x.shape[2:]))
         return result if self.residual_scale is None else x + self.residual_scale * result
 
-    def _windows(self, x: Float[Tensor, "b c h w"], shifted: bool = False) -> Windows:
+    def _windows(self, x: Map, shifted: bool = False) -> Windows:
         return Windows(tuple(x.shape[2:]), self.sides, shifted)
 
-    def _projected(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b heads m d"], ...]:
-        """Of the filled map's pixels: embeddings, where this layer makes some, and values."""
-        filled = self._windows(x).whole.pad(x.permute(0, 2, 3, 1))
+    def _projected(self, x: Map) -> tuple[Float[Tensor, "b heads m d"], ...]:
+        """Project the padded map's pixels: embeddings (GMSA only) and values."""
+        padded = self._windows(x).whole.pad(x.permute(0, 2, 3, 1))
         if self.training or self.backend == "reference":
-            z = self.norm(self.project(filled.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+            z = self.norm(self.project(padded.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
         else:
             gain = self.norm.weight * (self.norm.running_var + self.norm.eps).rsqrt()
             bias = self.norm.bias + gain * (self.project.bias - self.norm.running_mean)
-            z = linear(filled, gain[:, None] * self.project.weight.flatten(1), bias)
+            z = linear(padded, gain[:, None] * self.project.weight.flatten(1), bias)
         parts = z.flatten(1, 2).unflatten(2, (len(self.sides), self.projections, -1))
         return parts.permute(3, 0, 2, 1, 4).unbind()
 
 
 class GMSA(SharedGMSA):
-    """Group-wise multi-scale self-attention: a softmax(q·qᵀ) v without scaling, in windows of several sizes.
+    """Group-wise multi-scale self-attention: softmax(q·qᵀ) v, unscaled, in windows of several sizes; conv1×1.
 
-    q and v are BN(conv1×1(x)), and so is the layer's output a conv1×1 of what was attended. The channels are divided
-    among the sizes of windows. Scores have no position bias, and windows that join opposite edges no mask.
-
-    Parameters
-    ----------
-    channels, sides, residual_scale
-        See :class:`SharedGMSA`.
-    shifted : bool
-        Shift each size's windows by half their side.
-    backend : {"sdpa", "reference"}
-        The fused kernel, which layers that share the weights run anew for their values; or weights that are held
-        for those layers, as the paper does.
-
-    References
-    ----------
-    Zhang et al., ELAN, ECCV 2022, arXiv 2203.06697.
+    q and v are BN(conv1×1(x)). Scores have no position bias; `shifted` windows that join opposite edges have no mask.
+    For layers that share the weights, backend "sdpa" runs the fused kernel anew, "reference" holds them.
     """
 
     projections = 2
@@ -256,15 +220,13 @@ class GMSA(SharedGMSA):
         super().__init__(channels, sides, residual_scale, backend)
         self.shifted = shifted
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> MultiscalePattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> MultiscalePattern:
         return self._pattern(x, self._projected(x)[0])
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None
-    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
         embedding, value = self._projected(x)  # once for both
         pattern = self._pattern(x, embedding)
         return self.output(x, pattern.attend(value)), pattern
 
-    def _pattern(self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b heads m d"]) -> MultiscalePattern:
+    def _pattern(self, x: Map, embedding: Float[Tensor, "b heads m d"]) -> MultiscalePattern:
         return MultiscalePattern(self._windows(x, self.shifted), embedding, self.backend)

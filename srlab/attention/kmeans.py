@@ -1,4 +1,8 @@
-"""Spherical k-means: the learnable part of LCoA's sparse pattern."""
+"""Spherical k-means: the learnable part of LCoA's sparse pattern.
+
+Sources: arXiv 2404.04922; Dhillon, Modha, Concept decompositions for large sparse text data using clustering, Machine
+Learning 42, 2001.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +19,18 @@ from srlab.attention.precision import without_autocast
 Points = Float[Tensor, "b n d"]
 Centroids = Float[Tensor, "rounds k d"]
 Codes = Int[Tensor, "b rounds n"]
+Sizes = Int[Tensor, "rounds k"]
 Start = Literal["points", "kmeans++"]
 EmptyClusters = Literal["stay", "reseed"]
 
 
 def assign(points: Points, centroids: Centroids) -> Codes:
-    """The nearest centroid of each point by angle: argmax of ⟨point, centroid⟩ (unit centroids).
-
-    The length of a point does not matter, so points need not be normalised.
-    """
-    similarity = points[:, None] @ centroids.mT
-    return similarity.argmax(-1)
+    """Return each point's nearest unit centroid by angle, argmax ⟨point, centroid⟩; points may have any length."""
+    return (points[:, None] @ centroids.mT).argmax(-1)
 
 
-def cluster_sums(
-    points: Points, codes: Codes, clusters: int
-) -> tuple[Float[Tensor, "rounds k d"], Int[Tensor, "rounds k"]]:
-    """Sum of the points of each cluster over the whole batch (and over all processes), and their number."""
+def cluster_sums(points: Points, codes: Codes, clusters: int) -> tuple[Centroids, Sizes]:
+    """Return the sum of each cluster's points and their number, over the batch and all processes."""
     rounds = codes.shape[1]
     labels = (codes + clusters * torch.arange(rounds, device=codes.device)[:, None]).flatten()
     members = points[:, None].expand(-1, rounds, -1, -1).flatten(0, 2)
@@ -44,25 +43,20 @@ def cluster_sums(
 
 
 def lloyd_step(points: Points, centroids: Centroids, empty_clusters: EmptyClusters = "stay") -> Centroids:
-    """One Lloyd iteration: each centroid becomes the normalised sum of its points.
+    """Run one Lloyd iteration: each centroid becomes the normalised sum of its points.
 
-    That of an empty cluster stays, or is re-seeded; see :func:`reseed`.
+    The centroid of an empty cluster stays, or is re-seeded by :func:`reseed`.
     """
     sums, sizes = cluster_sums(points, assign(points, centroids), centroids.shape[1])
     empty = reseed(points, centroids, sizes) if empty_clusters == "reseed" else centroids
     return torch.where(sizes[..., None] > 0, normalize(sums, dim=-1), empty)
 
 
-def reseed(points: Points, centroids: Centroids, sizes: Int[Tensor, "rounds k"]) -> Centroids:
-    """The centroids, those of empty clusters put where the worst represented points are.
+def reseed(points: Points, centroids: Centroids, sizes: Sizes) -> Centroids:
+    """Move centroids of empty clusters to the points with the lowest cosine to their nearest centroid.
 
-    Of m empty clusters each takes one of the m points whose cosine to the nearest centroid is lowest, over
-    the whole batch (and over all processes), of unit length. With fewer points than that the others stay.
-
-    References
-    ----------
-    Bradley, Fayyad: Refining initial points for k-means clustering, ICML 1998: empty clusters take the points
-    that are farthest from their centroids.
+    The points are those of the batch and all processes, at unit length. With fewer points than empty clusters, the
+    other centroids stay. Source: Bradley, Fayyad, Refining initial points for k-means clustering, ICML 1998.
     """
     unit = normalize(points, dim=-1)
     nearest = (unit[:, None] @ centroids.mT).amax(-1).transpose(0, 1).flatten(1)
@@ -75,16 +69,16 @@ def reseed(points: Points, centroids: Centroids, sizes: Int[Tensor, "rounds k"])
         order = cosine.argsort(stable=True, dim=1)
         worst = worst.take_along_dim(order[..., None], 1)
     empty = sizes == 0
-    turn = empty.cumsum(1) - 1
-    filled = empty & (turn < worst.shape[1])
-    taken = worst.take_along_dim(turn.clamp(0, worst.shape[1] - 1)[..., None], 1)
-    return torch.where(filled[..., None], taken, centroids)
+    rank = empty.cumsum(1) - 1
+    moved = empty & (rank < worst.shape[1])
+    taken = worst.take_along_dim(rank.clamp(0, worst.shape[1] - 1)[..., None], 1)
+    return torch.where(moved[..., None], taken, centroids)
 
 
 def draw(points: Points, rounds: int, clusters: int, generator: torch.Generator) -> Centroids:
-    """Distinct points of the pooled batch as centroids, unit length, drawn for each round by itself.
+    """Draw distinct points of the batch as unit centroids, for each round independently.
 
-    With replacement only if there are fewer points than clusters.
+    Points repeat only if there are fewer than clusters.
     """
     pooled = normalize(points.flatten(0, 1), dim=-1)
     weights = torch.ones(rounds, len(pooled))
@@ -93,16 +87,11 @@ def draw(points: Points, rounds: int, clusters: int, generator: torch.Generator)
 
 
 def draw_apart(points: Points, rounds: int, clusters: int, generator: torch.Generator) -> Centroids:
-    """Points of the pooled batch as centroids, unit length, drawn by k-means++ for each round by itself.
+    """Draw points of the batch as unit centroids by k-means++, for each round independently.
 
-    The first is any; each later one is drawn with a probability proportional to 1 − its cosine to the nearest
-    of those before it, which on the unit sphere is half the squared distance. Where none is left that differs
-    from these, any is drawn.
-
-    References
-    ----------
-    Arthur, Vassilvitskii: k-means++: the advantages of careful seeding, SODA 2007. With 1 − cosine: Endo,
-    Miyamoto: Spherical k-means++ clustering, MDAI 2015.
+    The first is uniform. The probability of each later one is proportional to 1 − its cosine to the nearest before it,
+    half the squared distance; uniform if all points are drawn. Sources: Arthur, Vassilvitskii, k-means++, SODA 2007;
+    Endo, Miyamoto, Spherical k-means++ clustering, MDAI 2015.
     """
     pooled = normalize(points.flatten(0, 1), dim=-1).cpu()  # on the CPU, as the generator is
     apart = torch.ones(rounds, len(pooled))
@@ -116,7 +105,7 @@ def draw_apart(points: Points, rounds: int, clusters: int, generator: torch.Gene
 
 
 def _gather(part: Tensor) -> list[Tensor]:
-    """The tensor of every process, in their order."""
+    """Return the tensor of every process, in their order."""
     part = part.contiguous()
     everyone = [torch.empty_like(part) for _ in range(dist.get_world_size())]
     dist.all_gather(everyone, part)
@@ -124,32 +113,24 @@ def _gather(part: Tensor) -> list[Tensor]:
 
 
 class SphericalKMeans(nn.Module):
-    """Centroids learnt beside the network, without gradient.
+    """Centroids that follow the training batches, without gradient.
 
-    The first training batch initialises them: k of its points, then ten Lloyd iterations on the unit sphere.
-    Afterwards each training batch moves them by an exponential moving average, or they stay frozen.
+    The first batch initialises them: k of its points, then ten Lloyd iterations on the unit sphere. Each later batch
+    moves them by an exponential moving average, or they stay frozen.
 
     Parameters
     ----------
-    clusters, channels : int
     rounds : int
         Independent sets of centroids.
     centroid_update : {"ema", "frozen"}
-        "ema" is the paper's text; "frozen" is what its released code does: it computes the average and
-        never writes it back. λ = 0 is "ema" with decay 0: the last batch alone.
+        "ema" is the paper's text; its released code computes the average but never writes it back: "frozen".
     ema_decay : float
-        λ in [0, 1].
+        λ in [0, 1]; 0 keeps the last batch alone.
     centroid_start : {"points", "kmeans++"}
-        Which k points: any, as in the paper, or by :func:`draw_apart`.
+        The first k points, by :func:`draw`, as in the paper, or by :func:`draw_apart`.
     empty_clusters : {"stay", "reseed"}
-        What becomes of a centroid that no point of a batch is nearest to: it stays, as in the paper, or it is
-        put where the batch is worst represented, by :func:`reseed`; in each Lloyd iteration and, unless
-        centroids are frozen, with each training batch.
-
-    References
-    ----------
-    arXiv 2404.04922, learnable sparse pattern. Dhillon, Modha: Concept decompositions for large sparse text
-    data using clustering, Machine Learning 42, 2001: spherical k-means.
+        Centroids of empty clusters stay, as in the paper, or move by :func:`reseed`: in each Lloyd iteration and,
+        unless frozen, with each training batch.
     """
 
     iterations = 10
@@ -167,13 +148,11 @@ class SphericalKMeans(nn.Module):
         empty_clusters: EmptyClusters = "stay",
     ):
         super().__init__()
-        self.centroid_update = centroid_update
-        self.ema_decay = ema_decay
-        self.centroid_start = centroid_start
-        self.empty_clusters = empty_clusters
+        self.centroid_update, self.ema_decay = centroid_update, ema_decay
+        self.centroid_start, self.empty_clusters = centroid_start, empty_clusters
         self.register_buffer("means", normalize(torch.randn(rounds, clusters, channels), dim=-1))
         self.register_buffer("initialised", torch.tensor(False))
-        self._begun = False  # the same, known without waiting for the device in each step
+        self._begun = False  # the same on the host: no step waits for the device
 
     def _load_from_state_dict(self, *arguments: object, **options: object) -> None:
         super()._load_from_state_dict(*arguments, **options)
@@ -181,7 +160,7 @@ class SphericalKMeans(nn.Module):
 
     @torch.no_grad()
     def forward(self, points: Points) -> Codes:
-        """Codes of the points; in training mode, learn from them too."""
+        """Return the codes of the points; in training mode, learn from the points too."""
         points = points.float() if points.dtype in (torch.bfloat16, torch.float16) else points
         with without_autocast(points.device):
             if self.training and not self._begun:
@@ -197,7 +176,7 @@ class SphericalKMeans(nn.Module):
         seed = torch.randint(2**31, ()).item()
         pooled = points
         if dist.is_initialized():
-            # All processes draw the same centroids from the points of all of them.
+            # Every process draws the same centroids from the points of all processes.
             pooled = torch.stack(_gather(points), 1).flatten(0, 1)
             shared_seed = torch.tensor(seed, device=points.device)
             dist.broadcast(shared_seed, 0)

@@ -1,43 +1,46 @@
-"""LSP: the learnable sparse pattern, the first non-local layer of LCoA."""
+"""LSP, the learnable sparse pattern: the first attention layer of LCoA (arXiv 2404.04922). LCoA from end to end::
+
+# LSP, for features x [b, c, h, w] of L = h·w tokens
+E = conv3x3(x)                                   # lsp.py: queries [b, L, d]
+K = E / |E|                                      # lsp.py: keys [b, L, d]
+codes = argmax_j <K, means_j>                    # kmeans.py: the nearest of k clusters [b, L]
+means = unit(λ·means + (1 - λ)·unit(sums of K))  # kmeans.py: in training, without gradient
+order = stable_argsort(codes)                    # sorted_windows.py: similar tokens become neighbours
+Q = own(E, order)                                # sorted_windows.py: L / w windows of w queries
+N = neighbours(K, order)                         # sorted_windows.py: 3w keys: previous, own and next window
+A = softmax(Q·Nᵀ)                                # contract.py: softmax_attention, without holding scores
+V = neighbours(conv1x1(x), order)                # contract.py: ResidualAttention.value
+y = x + 0.1·unsort(A·V)                          # contract.py: ResidualAttention.output
+# CoA, each later layer: V and y again, by a conv1x1 of its own, with the same order and A
+y = x + 0.1·unsort(A·neighbours(conv1x1(x), order))  # coa.py; the network: srlab/models/on_trunk.py, lcoan
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from torch import nn
 
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from srlab.attention.contract import Pattern, ResidualAttention, to_tokens
-from srlab.attention.kmeans import EmptyClusters, SphericalKMeans, Start
+from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens
+from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.sorted_windows import Sharing, SortedWindows
 
 
 class LSP(ResidualAttention):
-    """Attention among tokens that k-means puts near each other, wherever they lie in the image.
-
-    Query E = conv3×3(x), key E / ‖E‖, value conv1×1(x); tokens sorted by cluster and cut into windows, each
-    of which sees itself and its two neighbours; x + residual_scale · result.
+    """Attention among tokens of one k-means cluster and its neighbours, wherever they lie in the image.
 
     Parameters
     ----------
-    channels : int
     clusters, window : int
-        k and w of the paper (128 and 384).
+        k and w of the paper, 128 and 384; a window attends to itself and its two neighbours.
     reduction : int
         E has channels // reduction channels.
     rounds : int
-        Independent sets of centroids (the paper uses one).
+        Independent sets of centroids; 1 in the paper.
     residual_scale : float
+        Output x + residual_scale · result.
     sharing : {"recomputed", "stored", "plain", "auto"}
-        What :class:`~srlab.attention.coa.CoA` layers reuse: order, queries and keys, from which the fused
-        kernel computes the weights anew (memory does not grow with w), or the weights themselves, as in
-        the paper; "plain" is the paper's formula in full, to compare with; "auto" takes the faster.
-    centroid_update, ema_decay, centroid_start, empty_clusters
-        See :class:`~srlab.attention.kmeans.SphericalKMeans`.
-
-    References
-    ----------
-    arXiv 2404.04922, learnable sparse pattern.
+        What later layers reuse, see :class:`~srlab.attention.sorted_windows.SortedWindows`.
+    **learning
+        Further options of :class:`~srlab.attention.kmeans.SphericalKMeans`: update, start and empty clusters.
     """
 
     shares = True
@@ -51,26 +54,14 @@ class LSP(ResidualAttention):
         rounds: int = 1,
         residual_scale: float = 0.1,
         sharing: Sharing = "recomputed",
-        centroid_update: Literal["ema", "frozen"] = "ema",
-        ema_decay: float = 0.999,
-        centroid_start: Start = "points",
-        empty_clusters: EmptyClusters = "stay",
+        **learning: str | float,
     ):
         super().__init__(channels, residual_scale)
-        self.window = window
-        self.sharing = sharing
+        self.window, self.sharing = window, sharing
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
-        self.kmeans = SphericalKMeans(
-            clusters,
-            channels // reduction,
-            rounds,
-            centroid_update,
-            ema_decay,
-            centroid_start,
-            empty_clusters,
-        )
+        self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, **learning)
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> SortedWindows:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> SortedWindows:
         query = to_tokens(self.match(x))
         key = nn.functional.normalize(query, dim=-1, eps=5e-5)
         codes = self.kmeans(key)

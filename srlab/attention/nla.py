@@ -1,20 +1,22 @@
-"""NLA: plain non-local attention, every token sees every token (the baseline of LCoA's paper)."""
+"""NLA: plain non-local attention, every token attends to every token: the baseline of LCoA's paper, arXiv 2404.04922.
+
+Source: Wang et al., Non-local Neural Networks, CVPR 2018.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map, to_tokens
+from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens
 
 
 @dataclass
 class DensePattern(Pattern):
-    """Every query sees every key once."""
+    """Every query attends to every key once; `stored` holds the weights for layers that reuse them."""
 
     query: Float[Tensor, "b heads l d"]
     key: Float[Tensor, "b heads m d"]
@@ -25,30 +27,19 @@ class DensePattern(Pattern):
             return self.stored @ value
         return softmax_attention(self.query, self.key, value)
 
-    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
-        length = self.query.shape[2] if queries is None else len(queries)
-        b, heads, m, _ = self.key.shape
-        return torch.ones(b, heads, length, m, dtype=torch.long, device=self.key.device)
-
 
 class NLA(Attention):
-    """Plain non-local attention: a softmax(θ φᵀ) g + b x, without scaling of the scores.
+    """Plain non-local attention: a softmax(θ φᵀ) g + b x, with unscaled scores.
 
     Parameters
     ----------
-    channels : int
     reduction : int
         θ and φ have channels // reduction channels.
     residual_scale, input_scale : float
-        a and b. As on our trunk, where every mechanism adds a tenth of what it attended to its input. Released code
-        has a = 1, and b = 1 (NLSN) or b = 0.1 (the non-local network beside LCoAN, which so damps its input tenfold).
+        a and b: 0.1 and 1 as for every mechanism on our trunk. Released code has a = 1, and b = 1 (NLSN) or b = 0.1
+        (the non-local network beside LCoAN, which damps its input tenfold).
     sharing : {"recomputed", "stored"}
-        What collaborative layers after this one reuse: the queries and keys, never holding the scores,
-        or the [L, L] weights themselves.
-
-    References
-    ----------
-    Wang et al., Non-local Neural Networks, CVPR 2018; as compared with in arXiv 2404.04922.
+        Later CoA layers reuse queries and keys, without holding scores, or the [L, L] weights.
     """
 
     shares = True
@@ -68,13 +59,13 @@ class NLA(Attention):
         self.phi = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
         self.g = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.PReLU())
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> DensePattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> DensePattern:
         query, key = (to_tokens(embed(x))[:, None] for embed in (self.theta, self.phi))
         stored = (query @ key.mT).softmax(-1) if self.sharing == "stored" else None
         return DensePattern(query, key, stored)
 
-    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m c"]:
+    def value(self, x: Map) -> Float[Tensor, "b heads m c"]:
         return to_tokens(self.g(x))[:, None]
 
-    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l c"]) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Map, attended: Float[Tensor, "b heads l c"]) -> Map:
         return self.input_scale * x + self.residual_scale * to_map(attended[:, 0], *x.shape[2:])

@@ -8,7 +8,7 @@ import torch
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:
-    """Autocast is off in this context; where it is off already, or the device has none, nothing is done."""
+    """Return a context without autocast; an empty one if it is off already or the device has none."""
     if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()

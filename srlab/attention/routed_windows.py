@@ -1,6 +1,6 @@
-"""Windows that each attend to the few windows whose mean key suits their mean query best.
+"""Each window attends to the few windows with the mean key that matches its mean query best.
 
-The machinery that FGCA and BRA share; they differ in how a map is cut into windows.
+FGCA and BRA share this machinery; they differ in how they cut a map into windows.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from srlab.attention.contract import Attention, Pattern, to_map
+from srlab.attention.contract import Attention, Map, Pattern, to_map
 from srlab.attention.fused import attend, attend_backward, fit
 from srlab.attention.precision import without_autocast
-from srlab.attention.window_grid import WindowGrid
+from srlab.attention.window_grid import Pair, WindowGrid
 from srlab.errors import InputError
 
 Backend = Literal["fused", "reference"]
@@ -23,42 +23,32 @@ Windows = Float[Tensor, "b n p c"]
 WindowsByHead = Float[Tensor, "_ p heads d"]
 Routes = Int[Tensor, "asking k"]
 
-#: Bytes of keys and values gathered at a time: few enough for a CPU's last cache, enough to fill a GPU.
+#: Bytes of keys and values gathered at a time: few enough for a CPU's last-level cache, enough to occupy a GPU.
 GATHERED = {"cpu": 2**25, "other": 2**28}
 
 
 class RoutedWindows(Pattern):
-    """The tokens of a window see all tokens of the `top` windows that it chose.
+    """The tokens of a window attend to all tokens of its `top` windows (all windows, if there are fewer).
 
-    Keys and values come window by window, those that fill the map included.
+    Keys and values come window by window, padding included.
 
     Parameters
     ----------
     query, key : Float[Tensor, "b n p c"]
         Tokens by window; scores are plain dot products of their parts by head. Heads share the choice.
-    grid : WindowGrid
     size : (int, int)
-        Height and width of the map before it was filled to the grid's: only these queries are asked.
-    heads, top : int
-        If there are fewer than `top` windows, all are seen.
+        Height and width of the map before padding; only these pixels are queries.
     backend : {"fused", "reference"}
-        "fused" gathers keys and values for some windows at a time, and forgets them before the next.
-        "reference" gathers them for all windows, `top` times what there is, and holds the scores.
+        "fused" gathers keys and values for some windows at a time. "reference" gathers them for all windows, `top`
+        times as much, and holds the scores.
     """
 
     def __init__(
-        self,
-        query: Windows,
-        key: Windows,
-        grid: WindowGrid,
-        size: tuple[int, int],
-        heads: int,
-        top: int,
-        backend: Backend,
+        self, query: Windows, key: Windows, grid: WindowGrid, size: Pair, heads: int, top: int, backend: Backend
     ):
         self.grid, self.size, self.heads, self.backend = grid, size, heads, backend
         self._queries, self._keys = query, key
-        #: The windows that each window sees, the best first.
+        #: The windows that each window attends to, best first.
         self.routes: Int[Tensor, "b n k"] = choose_routes(query, key, top)
 
     @property
@@ -70,7 +60,7 @@ class RoutedWindows(Pattern):
         return by_head(self._keys, self.heads)
 
     def _join(self, windows: Windows) -> Float[Tensor, "b heads l d"]:
-        """Windows as the tokens of the map that was asked, by head."""
+        """Join windows into the tokens of the unpadded map, by head."""
         height, width = self.size
         return by_head(self.grid.join(windows)[:, :height, :width], self.heads)
 
@@ -91,42 +81,41 @@ class RoutedWindows(Pattern):
         (height, width), device = self.size, self.routes.device
         if queries is None:
             queries = torch.arange(height * width, device=device)
-        filled = queries // width * self.grid.size[1] + queries % width
-        window, _ = self.grid.place(filled, device)
+        padded = queries // width * self.grid.size[1] + queries % width
+        window, _ = self.grid.place(padded, device)
         b, n, _ = self.routes.shape
-        seen = torch.zeros(b, n, n, dtype=torch.long, device=device).scatter_(2, self.routes, 1)
-        return seen[:, window].repeat_interleave(self._keys.shape[2], dim=2)[:, None]
+        chosen = torch.zeros(b, n, n, dtype=torch.long, device=device).scatter_(2, self.routes, 1)
+        return chosen[:, window].repeat_interleave(self._keys.shape[2], dim=2)[:, None]
 
     def pixels(self) -> Int[Tensor, " m"]:
-        """As the contract says; zeros that fill the map have the pixel that reflection would put there."""
+        """Return the pixel of each key; padding by zeros has the pixel that reflection would put there."""
         return self.grid.pixels(self.size, self.routes.device)
 
 
 @torch.no_grad()
 def choose_routes(query: Windows, key: Windows, top: int) -> Int[Tensor, "b n k"]:
-    """The windows whose mean key suits a window's mean query best, in float32 at least, whatever autocast says."""
+    """Return the windows with the mean key that matches a window's mean query best, in float32 at least."""
     with without_autocast(query.device):
         precise = torch.promote_types(query.dtype, torch.float32)
-        suits = query.mean(2, dtype=precise) @ key.mean(2, dtype=precise).mT
-        return suits.topk(min(top, suits.shape[-1])).indices
+        matches = query.mean(2, dtype=precise) @ key.mean(2, dtype=precise).mT
+        return matches.topk(min(top, matches.shape[-1])).indices
 
 
 def by_head(tokens: Float[Tensor, "b h w c"], heads: int) -> Float[Tensor, "b heads m d"]:
-    """Tokens in the order of the two middle dimensions, their channels divided among heads."""
+    """Return tokens in the order of the two middle dimensions, with channels divided among heads."""
     return tokens.flatten(1, 2).unflatten(2, (heads, -1)).transpose(1, 2)
 
 
 def gather(windows: WindowsByHead, routes: Routes) -> Float[Tensor, "asking heads m d"]:
-    """A copy of all tokens of the windows on each route."""
+    """Copy all tokens of the windows on each route."""
     tokens = windows.index_select(0, routes.flatten()).unflatten(0, routes.shape)
     return tokens.flatten(1, 2).transpose(1, 2)
 
 
 class AttendInGroups(torch.autograd.Function):
-    """Softmax attention of windows to those on their routes, a group of windows at a time.
+    """Softmax attention of windows to those on their routes, a group of some megabytes at a time.
 
-    Neither the gathered keys and values of all windows nor any scores are ever held: the backward pass
-    gathers each group's once more. Windows have no loop of their own, only groups of some megabytes.
+    Neither scores nor gathered keys and values of all windows are held: the backward pass gathers each group again.
     """
 
     @staticmethod
@@ -138,9 +127,8 @@ class AttendInGroups(torch.autograd.Function):
         out = value.new_empty(*query.shape[:3], value.shape[3])
         masses = []
         for q, route, o in _groups(ctx.group, query, routes, out):
-            o[:], mass = (
-                t.transpose(1, 2) for t in attend(q.transpose(1, 2), gather(key, route), gather(value, route))
-            )
+            attended = attend(q.transpose(1, 2), gather(key, route), gather(value, route))
+            o[:], mass = (t.transpose(1, 2) for t in attended)
             masses.append(mass)
         ctx.save_for_backward(query, key, value, routes, out, torch.cat(masses))
         return out
@@ -165,24 +153,12 @@ def _groups(size: int, *tensors: Tensor) -> zip:
 class RoutedAttention(Attention):
     """Attention by :class:`RoutedWindows`: one linear map for queries, keys and values, one for the result.
 
-    Parameters
-    ----------
-    channels, heads, top : int
-    scale : float
-        Of the scores.
-    residual_scale : float, optional
-        Output x + residual_scale · result; the result alone if None.
-    backend : {"fused", "reference"}
+    `channels` is a multiple of `heads`; `scale` multiplies the scores. Output x + residual_scale · result, or the
+    result alone if None.
     """
 
     def __init__(
-        self,
-        channels: int,
-        heads: int,
-        top: int,
-        scale: float,
-        residual_scale: float | None,
-        backend: Backend,
+        self, channels: int, heads: int, top: int, scale: float, residual_scale: float | None, backend: Backend
     ):
         super().__init__()
         if channels % heads:
@@ -192,23 +168,23 @@ class RoutedAttention(Attention):
         self.qkv = nn.Linear(channels, 3 * channels)
         self.merge = nn.Linear(channels, channels)
 
-    def cut(self, x: Float[Tensor, "b c h w"]) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
-        """The filled map's windows."""
+    def cut(self, x: Map) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
+        """Return the padded map's windows."""
         raise NotImplementedError
 
     def _project(self, windows: Windows, part: int) -> Windows:
-        """Queries (0), keys (1) or values (2)."""
+        """Return queries (0), keys (1) or values (2)."""
         weight, bias = (parameter.chunk(3)[part] for parameter in (self.qkv.weight, self.qkv.bias))
         return nn.functional.linear(windows, weight, bias)
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> RoutedWindows:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> RoutedWindows:
         grid, windows = self.cut(x)
         query, key = self.scale * self._project(windows, 0), self._project(windows, 1)
         return RoutedWindows(query, key, grid, tuple(x.shape[2:]), self.heads, self.top, self.backend)
 
-    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+    def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
         return by_head(self._project(self.cut(x)[1], 2), self.heads)
 
-    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         result = to_map(self.merge(attended.transpose(1, 2).flatten(2)), *x.shape[2:])
         return result if self.residual_scale is None else x + self.residual_scale * result

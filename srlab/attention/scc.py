@@ -1,7 +1,7 @@
 """SCC: HiT-SRF's spatial-channel correlation, attention in windows without softmax.
 
-Without softmax, (q·vᵀ/d + bias)·v = q·(vᵀ·v/d) + bias·v: the correlations of all pairs need not exist, and
-the cost is linear in the pixels of a window.
+Without softmax, (q·vᵀ/d + bias)·v = q·(vᵀ·v/d) + bias·v: no correlations of pairs are held, and the cost is linear in
+the pixels of a window. Source: HiT-SR, ECCV 2024.
 """
 
 from __future__ import annotations
@@ -14,22 +14,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, linear
 
-from srlab.attention.contract import Attention, Pattern
+from srlab.attention.contract import Attention, Map, Pattern
 from srlab.attention.from_weights import FromWeights
-from srlab.attention.window_grid import WindowGrid
+from srlab.attention.window_grid import Pair, WindowGrid
 from srlab.errors import InputError
-
-Pair = tuple[int, int]
 
 
 class GroupPosition(FromWeights):
     """The position bias between the pixels of a window and its groups of pixels, by a network on offsets.
 
-    Parameters
-    ----------
-    heads, hidden : int
-    window, groups : (int, int)
-        Height and width of a window, in pixels and in groups.
+    `window` and `groups` are a window's height and width, in pixels and in groups.
     """
 
     def __init__(self, heads: int, hidden: int, window: Pair, groups: Pair):
@@ -42,14 +36,14 @@ class GroupPosition(FromWeights):
         self.network = nn.Sequential(*layers)
 
     def offsets(self) -> Float[Tensor, "heads rows columns"]:
-        """The bias of each offset from key to query: rows 1 − height … height − 1, columns likewise."""
+        """Return the bias of each offset from key to query: rows 1 − height … height − 1, columns likewise."""
         weight = self.network[0].weight
         height, width = (torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) for side in self.window)
         offsets = torch.stack(torch.meshgrid(height, width, indexing="ij"), -1)
         return self.network(offsets).permute(2, 0, 1)
 
     def plain(self) -> Float[Tensor, "heads p groups"]:
-        """As the paper writes it: the bias of every two pixels, averaged over each group of keys."""
+        """Average the bias of every two pixels over each group of keys, as the paper writes it."""
         height, width = self.window
         pixels = torch.arange(height * width, device=self.network[0].weight.device)
         rows = pixels[:, None] // width - pixels // width + height - 1
@@ -59,17 +53,17 @@ class GroupPosition(FromWeights):
         return pairs.unflatten(2, (across, tall, down, wide)).mean((3, 5)).flatten(2)
 
     def compute(self) -> Float[Tensor, "heads p groups"]:
-        """The same: as offsets are averaged over patches, each group's biases are a patch of the averages."""
+        """Average offsets over patches first: each group's biases are a patch of the averages."""
         averages = avg_pool2d(self.offsets(), self.members, stride=1)
         (height, width), (tall, wide) = self.window, self.members
-        # The last group's begin at 0, the others' one group further on each.
+        # The last group's patch begins at 0, each earlier one a group further on.
         of_group = averages.unfold(1, height, tall).unfold(2, width, wide).flip(1, 2)
         return of_group.flatten(3, 4).flatten(1, 2).mT
 
 
 @dataclass
 class CorrelationPattern(Pattern):
-    """Every query sees the pixels of its window; how strongly is a signed correlation, no softmax."""
+    """Every query attends to the pixels of its window, by signed correlations without softmax."""
 
     grid: WindowGrid
     device: torch.device
@@ -82,11 +76,11 @@ class CorrelationPattern(Pattern):
 
 
 class SCC(Attention):
-    """Half of the output by correlating a window's pixels with groups of them, half by correlating channels.
+    """Half of the output correlates a window's pixels with groups of them, half correlates channels.
 
     Queries and values are conv1×1(x) times a bottleneck of three convolutions. In a window of p pixels:
-    spatial = (q·rᵀ/d + bias)·r for each head, where r is v reduced to one token a group by a learned linear;
-    channel = v·(qᵀ·v/p)ᵀ for all heads at once; a linear of both.
+    spatial = (q·rᵀ/d + bias)·r for each head, with r = v reduced to one token a group by a learned linear;
+    channel = v·(qᵀ·v/p)ᵀ for all heads together; then a linear of both.
 
     Parameters
     ----------
@@ -95,11 +89,7 @@ class SCC(Attention):
     window, base : (int, int)
         Height and width of a window in pixels; it has min(window, base) groups.
     backend : {"reassociated", "reference"}
-        q·(rᵀ·r/d) + bias·r, held bias and the last linear folded in; or the formula as written.
-
-    References
-    ----------
-    HiT-SRF, ECCV 2024, spatial-channel correlation.
+        q·(rᵀ·r/d) + bias·r, with the last linear folded in; or the formula as written.
     """
 
     def __init__(
@@ -131,12 +121,10 @@ class SCC(Attention):
         self.reduce = nn.Linear(tall * wide, 1)
         self.out = nn.Linear(channels, channels)
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> CorrelationPattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> CorrelationPattern:
         return CorrelationPattern(WindowGrid(tuple(x.shape[2:]), self.window), x.device)
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None
-    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
         grid = WindowGrid(tuple(x.shape[2:]), self.window)
         x = grid.pad(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         qv = grid.cut((self.bottleneck(x) * self.straight(x)).permute(0, 2, 3, 1))
@@ -144,14 +132,14 @@ class SCC(Attention):
         return grid.crop(grid.join(correlate(qv))).permute(0, 3, 1, 2), shared
 
     def _reduced(self, v: Float[Tensor, "b n p half"]) -> Float[Tensor, "b n groups half"]:
-        """One token a group, by the learned linear over its members."""
+        """Reduce each group to one token, by the learned linear over its members."""
         (across, down), (tall, wide) = self.groups, self.position.members
         members = v.unflatten(2, (across, tall, down, wide)).transpose(3, 4)
         weighted = members * self.reduce.weight.reshape(tall, wide, 1)
         return (weighted.sum((4, 5)) + self.reduce.bias).flatten(2, 3)
 
     def _plain(self, qv: Float[Tensor, "b n p c"]) -> Float[Tensor, "b n p c"]:
-        """As the paper writes it."""
+        """Correlate as the paper writes it."""
         q, v = qv.chunk(2, -1)
         q_heads, r_heads = (tokens.unflatten(-1, (self.heads, -1)).transpose(2, 3) for tokens in (q, self._reduced(v)))
         correlation = q_heads @ r_heads.mT / q_heads.shape[-1] + self.position.plain()

@@ -1,6 +1,6 @@
 """Sort tokens by code, cut the sequence into windows, attend to the own, previous and next window.
 
-The machinery that LSP, CoA and NLSA share; they differ in where codes come from.
+LSP, CoA and NLSA share this machinery; they differ in the source of the codes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from srlab.attention.fused import attend, attend_backward, fit, softmax, widen
 
 Tokens = Float[Tensor, "b l d"]
 Values = Float[Tensor, "b l c"]
+OneHead = Float[Tensor, "b 1 l d"]
+Codes = Int[Tensor, "b rounds l"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
 Sharing = Literal["auto", "recomputed", "stored", "plain"]
@@ -25,15 +27,13 @@ STORED = 2**28
 
 
 class SortedWindows(Pattern):
-    """Tokens that fall into neighbouring windows of a sequence sorted by code.
+    """Attention to the own and the two neighbouring windows of a sequence sorted by code.
 
-    If the length is no multiple of the window, the last sorted tokens are repeated to fill the last window
-    (they count twice as keys; the results of the repeats are dropped). Neighbours are cyclic, so with one
-    window it is seen three times, and with two the other one counts double. A window longer than the
-    sequence is cut to it.
+    The last sorted tokens repeat to fill the last window: they count twice as keys, and the results of the repeats are
+    dropped. Neighbours are cyclic: a single window counts three times, the other of two windows double. A window is at
+    most as long as the sequence.
 
-    With several rounds, a token's result is the average over rounds weighted by softmax over rounds of
-    logsumexp(scores), which is one softmax over all the keys that it sees in any round.
+    Several rounds are averaged with weights softmax over rounds of logsumexp(scores): one softmax over all their keys.
 
     Parameters
     ----------
@@ -42,21 +42,13 @@ class SortedWindows(Pattern):
     window : int
         Tokens in a window.
     sharing : {"auto", "recomputed", "stored", "plain"}
-        "recomputed" computes the weights within the fused kernel, anew at each use. "stored" holds them,
-        [b, rounds, windows, w, 3w], for layers that reuse them, as the paper does. "plain" is the formula as
-        the paper writes it, all scores and copies of neighbours included, anew at each use. "auto" takes what
-        is faster where several layers share: "stored" on a CPU, without gradients, as long as it takes no
-        more than `STORED`; else "recomputed".
+        "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that reuse
+        them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores and
+        copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU without
+        gradients and within `STORED` bytes, else "recomputed".
     """
 
-    def __init__(
-        self,
-        query: Float[Tensor, "b 1 l d"],
-        key: Float[Tensor, "b 1 l d"],
-        codes: Int[Tensor, "b rounds l"],
-        window: int,
-        sharing: Sharing = "recomputed",
-    ):
+    def __init__(self, query: OneHead, key: OneHead, codes: Codes, window: int, sharing: Sharing = "recomputed"):
         length = codes.shape[-1]
         self.query, self.key, self.codes = query, key, codes
         self.window = min(window, length)
@@ -66,43 +58,43 @@ class SortedWindows(Pattern):
             sharing = "stored" if cheap else "recomputed"
         self.sharing = sharing
         order = codes.argsort(dim=-1, stable=True)
-        #: Slots at the end of the sorted sequence that repeat a token.
+        #: Number of slots at the end of the sorted sequence that repeat a token.
         self.repeats = -length % self.window
-        #: The token in each slot of the sorted, filled sequence.
+        #: The token in each slot of the sorted, padded sequence.
         self.slots: Int[Tensor, "b rounds s"] = torch.cat([order, order[..., length - self.repeats :]], -1)
-        #: The slot of each token (the first, where it is repeated).
-        self.slot_of: Int[Tensor, "b rounds l"] = order.argsort(-1)
+        #: The slot of each token (the first one of a repeated token).
+        self.slot_of: Codes = order.argsort(-1)
         # One more window before the first and after the last: neighbours become a sliding view.
         self._ring = torch.cat([self.slots[..., -self.window :], self.slots, self.slots[..., : self.window]], -1)
         self._held: tuple[Windows, Float[Tensor, "b rounds n m d"]] | None = None
         self.stored, self.round_weights = self._weigh() if sharing == "stored" else (None, None)
 
     def own(self, tokens: Tokens, rounds: slice = ALL) -> Windows:
-        """Tokens by window, of the asked rounds."""
+        """Return tokens by window, of the given rounds."""
         slots = self.slots[:, rounds]
         return gather_rows(tokens, slots.flatten(1)).unflatten(1, (slots.shape[1], -1, self.window))
 
     def neighbours(self, tokens: Tokens, rounds: slice = ALL) -> Float[Tensor, "b rounds n m d"]:
-        """[previous, own, next] of each window: overlapping views of one sorted copy."""
+        """Return [previous, own, next] of each window: overlapping views of one sorted copy."""
         ring = self._ring[:, rounds]
         tokens = gather_rows(tokens, ring.flatten(1)).unflatten(1, ring.shape[1:])
         return tokens.unfold(2, 3 * self.window, self.window).mT
 
     def unsort(self, windows: Windows, rounds: slice = ALL) -> Float[Tensor, "b rounds l d"]:
-        """What is in each token's slot: undoes :meth:`own`."""
+        """Undo :meth:`own`: return the content of each token's slot."""
         slot_of = self.slot_of[:, rounds]
         starts = self.slots.shape[-1] * torch.arange(slot_of.shape[1], device=slot_of.device)[:, None]
         return gather_rows(windows.flatten(1, 3), (slot_of + starts).flatten(1)).unflatten(1, slot_of.shape[1:])
 
     @property
     def _sorted(self) -> tuple[Windows, Float[Tensor, "b rounds n m d"]]:
-        """Queries and keys of the windows, held for all layers that share the pattern."""
+        """Queries and keys by window, held for all layers that share the pattern."""
         if self._held is None:  # by hand: torch.compile cannot enter the lock of a cached_property
             self._held = self.own(self.query[:, 0]), self.neighbours(self.key[:, 0])
         return self._held
 
     def _weigh(self) -> tuple[Float[Tensor, "b rounds n w m"], Float[Tensor, "b rounds l"] | None]:
-        """Weights within each round, and each token's weights of the rounds, where there are several."""
+        """Return the weights within each round, and each token's weights of several rounds."""
         queries, keys = self._sorted
         scores = queries @ keys.mT
         if self.codes.shape[1] == 1:
@@ -125,9 +117,8 @@ class SortedWindows(Pattern):
         return self.unsort(out[:, None])
 
     def _plain(self, value: Tokens) -> Float[Tensor, "b 1 l c"]:
-        """As the paper writes it: own, previous and next window side by side, all scores held."""
-        windows = [self.own(tokens) for tokens in (self.query[:, 0], self.key[:, 0], value)]
-        queries, *others = windows
+        """Attend as the paper writes it: own, previous and next window side by side, all scores held."""
+        queries, *others = (self.own(tokens) for tokens in (self.query[:, 0], self.key[:, 0], value))
         keys, values = (torch.cat([own, own.roll(1, 2), own.roll(-1, 2)], 3) for own in others)
         scores = queries @ keys.mT
         mass = scores.logsumexp(-1, keepdim=True)
@@ -139,25 +130,25 @@ class SortedWindows(Pattern):
         slot_of = self.slot_of if queries is None else self.slot_of[..., queries]
         own = slot_of // self.window * self.window
         spots = own[..., None] + torch.arange(3 * self.window, device=own.device)
-        seen = self._ring[..., None, :].expand(-1, -1, own.shape[-1], -1).gather(3, spots)
-        counts = seen.new_zeros(b, rounds, own.shape[-1], length)
-        return counts.scatter_add_(3, seen, torch.ones_like(seen)).sum(1, keepdim=True)
+        tokens = self._ring[..., None, :].expand(-1, -1, own.shape[-1], -1).gather(3, spots)
+        counts = tokens.new_zeros(b, rounds, own.shape[-1], length)
+        return counts.scatter_add_(3, tokens, torch.ones_like(tokens)).sum(1, keepdim=True)
 
 
 class SoftmaxOverRounds(torch.autograd.Function):
-    """One softmax over the keys of all rounds, a round at a time, never holding the scores.
+    """One softmax over the keys of all rounds, a round at a time, without holding the scores.
 
-    Rounds merge by their masses; backward, each round's kernel is shown the merged result, and so gives the
-    gradients through the weights of the rounds too.
+    Rounds merge by their masses, as in fused.py. Backward, each round's kernel gets the merged result, so that its
+    gradients include those of the rounds' weights.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, pattern: SortedWindows, query: Tokens, key: Tokens, value: Values) -> Values:
         for i in range(pattern.codes.shape[1]):
-            turn = slice(i, i + 1)
-            windows = pattern.own(query, turn), pattern.neighbours(key, turn), pattern.neighbours(value, turn)
+            one = slice(i, i + 1)
+            windows = pattern.own(query, one), pattern.neighbours(key, one), pattern.neighbours(value, one)
             out, mass = attend(*(tokens[:, 0] for tokens in windows))
-            out, mass = (pattern.unsort(t[:, None], turn)[:, 0] for t in (out, mass[..., None]))
+            out, mass = (pattern.unsort(t[:, None], one)[:, 0] for t in (out, mass[..., None]))
             if i == 0:
                 merged, total = out, mass
             else:
@@ -174,11 +165,11 @@ class SoftmaxOverRounds(torch.autograd.Function):
         gradient, merged = (widen(t, inputs[2].shape[-1]) for t in (gradient, merged))
         sums = [torch.zeros_like(t) for t in inputs]
         for i in range(pattern.codes.shape[1]):
-            turn = slice(i, i + 1)
+            one = slice(i, i + 1)
             with torch.enable_grad():
                 sort = pattern.own, pattern.neighbours, pattern.neighbours
-                windows = [s(t, turn)[:, 0] for s, t in zip(sort, inputs, strict=True)]
-            arriving, out, mass = (pattern.own(t, turn)[:, 0] for t in (gradient, merged, total))
+                windows = [s(t, one)[:, 0] for s, t in zip(sort, inputs, strict=True)]
+            arriving, out, mass = (pattern.own(t, one)[:, 0] for t in (gradient, merged, total))
             if pattern.repeats:  # their results were dropped
                 arriving[:, -1, -pattern.repeats :] = 0
             gradients = attend_backward(arriving, *(w.detach() for w in windows), out, mass[..., 0])

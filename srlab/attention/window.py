@@ -1,22 +1,27 @@
 """Window attention: dense attention inside windows that do not overlap, with or without a position bias.
 
-Large windows pay only if the scores are never held: the back-ends are the paper's plain formula, PyTorch's
-fused kernel, and FlexAttention, which reads the bias from its table.
+Large windows pay only if the scores are not held. The back-ends are the paper's plain formula, PyTorch's fused kernel,
+and FlexAttention, which reads the bias from its table.
+
+Sources: arXiv 2503.06671 (ESC: 32×32 windows, position table as in Swin Transformer, ICCV 2021); arXiv 2603.06738 (RIB:
+rank-factorised implicit neural bias, gate).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from srlab.attention.contract import Attention, Pattern, softmax_attention, to_map
+from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map
 from srlab.attention.from_weights import FromWeights
 from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
@@ -24,21 +29,11 @@ from srlab.errors import InputError
 
 Backend = Literal["sdpa", "reference", "flex"]
 Tokens = Float[Tensor, "n heads p d"]
+Values = Float[Tensor, "n heads p c"]
 
 
 class PositionTable(FromWeights):
-    """A learnt number for each head and each offset from query to key.
-
-    Parameters
-    ----------
-    heads : int
-    window : int
-        Side of the window in pixels.
-
-    References
-    ----------
-    Liu et al., Swin Transformer, ICCV 2021; with the key's minus the query's position as in arXiv 2503.06671.
-    """
+    """A learnt number for each head and offset, the key's minus the query's place; `window` is a side in pixels."""
 
     def __init__(self, heads: int, window: int):
         super().__init__()
@@ -46,25 +41,25 @@ class PositionTable(FromWeights):
         self.table = nn.Parameter(0.001 * torch.randn(heads, (2 * window - 1) ** 2))
 
     def compute(self) -> Float[Tensor, "heads p p"]:
-        """The bias of every query (rows) and key (columns) of a window."""
+        """Return the bias of every query (rows) and key (columns) of a window."""
         offsets = self.table.unflatten(1, (2 * self.window - 1, 2 * self.window - 1))
-        # Each query's biases are a patch of the table, the first's in its lower right, the last's at 0.
+        # Each query's biases are a patch of the table: the first's in the lower right, the last's at 0.
         of_query = offsets.unfold(1, self.window, 1).unfold(2, self.window, 1).flip(1, 2)
         return of_query.flatten(3, 4).flatten(1, 2)
 
     def plain(self) -> Float[Tensor, "heads p p"]:
-        """The same as papers write it: the table read at every pair's row and column offset."""
+        """Return the same as papers write it: the table read at every pair's row and column offset."""
         pixels = torch.arange(self.window**2, device=self.table.device)
         return self.table[:, self.index(pixels[:, None], pixels)]
 
     def index(self, query: Int[Tensor, "*q"], key: Int[Tensor, "*k"]) -> Int[Tensor, "*pairs"]:
-        """Where the table holds the bias of a query and a key, pixels of one window."""
+        """Return the place of a query's and a key's bias in the table; both are pixels of a window."""
         rows = key // self.window - query // self.window + self.window - 1
         columns = key % self.window - query % self.window + self.window - 1
         return rows * (2 * self.window - 1) + columns
 
     def score_mod(self) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
-        """Adds the bias to single scores, read from the table, as FlexAttention asks for it."""
+        """Return the function by which FlexAttention adds the table's bias to single scores."""
         table, index = self.table, self.index
 
         def add_bias(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -74,19 +69,10 @@ class PositionTable(FromWeights):
 
 
 class ImplicitPosition(FromWeights):
-    """RIB: a position bias as a product of two small matrices, so that plain fused attention can carry it.
+    """RIB: a position bias as a product of two small matrices, which plain fused attention can carry.
 
-    A small network on each pixel's place gives position queries and keys, which are attached to the others.
-
-    Parameters
-    ----------
-    heads, window : int
-    rank, hidden, frequencies : int
-        Width of the position queries and keys, and of the network; number of sine-cosine pairs.
-
-    References
-    ----------
-    arXiv 2603.06738, rank-factorised implicit neural bias.
+    A network of width `hidden` makes position queries and keys of width `rank`, which are appended to the others, from
+    `frequencies` sine-cosine pairs of each pixel's place.
     """
 
     def __init__(self, heads: int, window: int, rank: int = 16, hidden: int = 32, frequencies: int = 10):
@@ -99,12 +85,12 @@ class ImplicitPosition(FromWeights):
         self.to_key = nn.Parameter(0.05 * torch.randn(heads, hidden, rank))
 
     def compute(self) -> tuple[Float[Tensor, "heads p rank"], Float[Tensor, "heads p rank"]]:
-        """Position queries, scaled so that the bias is a plain dot product, and position keys."""
+        """Return position queries, scaled so that the bias is a plain dot product, and position keys."""
         hidden = (self.features() @ self.to_hidden + self.hidden_bias).relu()
         return hidden @ self.to_query * self.to_query.shape[-1] ** -0.5, hidden @ self.to_key
 
     def features(self) -> Float[Tensor, "p features"]:
-        """x, y on (−1, 1), and their sines and cosines at each frequency 2⁰, 2¹, …"""
+        """Return x, y on (−1, 1), and their sines and cosines at each frequency 2⁰, 2¹, …"""
         steps = torch.arange(self.window, device=self.to_hidden.device, dtype=self.to_hidden.dtype)
         centre = 2 * (steps + 0.5) / self.window - 1
         xy = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).flatten(0, 1)
@@ -115,22 +101,16 @@ class ImplicitPosition(FromWeights):
 class BiasedAttention(torch.autograd.Function):
     """Softmax(query·keyᵀ + bias)·value by the fused kernel, one bias for all windows.
 
-    Where gradients must flow to the bias, PyTorch would leave the fused kernel and keep the scores of every
-    layer until the backward pass. Here a layer's scores exist only during its own backward pass, which sums
-    their gradients over windows for the bias anyway.
+    For gradients of the bias, PyTorch would leave the fused kernel and keep every layer's scores until the backward
+    pass. Here a layer's scores exist only during its own backward pass.
     """
 
     @staticmethod
     def forward(
-        context: torch.autograd.function.FunctionCtx,
-        queries: Tokens,
-        keys: Tokens,
-        values: Float[Tensor, "n heads p c"],
-        bias: Float[Tensor, "heads p p"],
-    ) -> Float[Tensor, "n heads p c"]:
-        # Heads go first, so that a head's windows follow each other while its bias is in the cache. With a
-        # mask of three dimensions, or one that asks for gradients, the CPU would take a kernel that holds all
-        # scores.
+        context: FunctionCtx, queries: Tokens, keys: Tokens, values: Values, bias: Float[Tensor, "heads p p"]
+    ) -> Values:
+        # Heads go first: a head's windows run while its bias is in the cache. For a mask of three dimensions, or one
+        # that requires gradients, the CPU would take a kernel that holds all scores.
         by_head = (tokens.transpose(0, 1) for tokens in fit(queries, keys, values))
         mask = bias.detach()[:, None]
         out = scaled_dot_product_attention(*by_head, attn_mask=mask, scale=1.0).transpose(0, 1)
@@ -139,51 +119,38 @@ class BiasedAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(
-        context: torch.autograd.function.FunctionCtx, gradient: Float[Tensor, "n heads p c"]
-    ) -> tuple[Tensor, ...]:
+    @once_differentiable
+    def backward(context: FunctionCtx, gradient: Values) -> tuple[Tensor, ...]:
         queries, keys, values, bias, out = context.saved_tensors
         weights = (queries @ keys.mT).add_(bias).softmax(-1)
         of_scores = gradient @ values.mT
         of_scores.sub_((gradient * out).sum(-1, keepdim=True)).mul_(weights)
-        # Made transposed: matrices of few rows and many columns are multiplied several times faster.
+        # Transposed: products of few rows and many columns are several times faster.
         of_queries, of_keys = keys.mT @ of_scores.mT, queries.mT @ of_scores
         return of_queries.mT, of_keys.mT, (gradient.mT @ weights).mT, of_scores.sum(0)
 
 
+@dataclass
 class WindowPattern(Pattern):
-    """Every query sees the keys of its window once, those that fill it included.
+    """Every query attends to the keys of its window once, padding included, with the bias of `position`.
 
-    Parameters
-    ----------
-    grid : WindowGrid
-    queries, keys : Float[Tensor, "n heads p d"]
-        Of each window of each image; scaled so that scores are plain dot products.
-    position : PositionTable or None
-        Adds its bias to the scores.
-    backend : {"sdpa", "reference", "flex"}
+    `queries` and `keys` are by window of each image, scaled: scores are plain dot products.
     """
 
-    def __init__(
-        self,
-        grid: WindowGrid,
-        queries: Tokens,
-        keys: Tokens,
-        position: PositionTable | None = None,
-        backend: Backend = "sdpa",
-    ):
-        self.grid, self.queries, self.keys = grid, queries, keys
-        self.position, self.backend = position, backend
+    grid: WindowGrid
+    queries: Tokens
+    keys: Tokens
+    position: PositionTable | None = None
+    backend: Backend = "sdpa"
 
     @property
     def query(self) -> Float[Tensor, "b heads l d"]:
-        """In the order of the map's pixels."""
+        """Queries in the order of the map's pixels."""
         return self._to_pixels(self.queries)
 
     @property
     def key(self) -> Float[Tensor, "b heads m d"]:
-        """Window by window."""
+        """Keys window by window."""
         return self.keys.unflatten(0, (-1, self._windows)).transpose(1, 2).flatten(2, 3)
 
     @property
@@ -196,20 +163,20 @@ class WindowPattern(Pattern):
         attend = {"sdpa": self._fused, "reference": self._plain, "flex": self._flex}[self.backend]
         return self._to_pixels(attend(values))
 
-    def _plain(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
-        """As the papers write it, with the scores of all windows in memory."""
+    def _plain(self, values: Values) -> Values:
+        """Attend as the papers write it, with the scores of all windows in memory."""
         scores = self.queries @ self.keys.mT
         if self.position is not None:
             scores = scores + self.position.plain()
         return scores.softmax(-1) @ values
 
-    def _fused(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
+    def _fused(self, values: Values) -> Values:
         if self.position is None:
             return softmax_attention(self.queries, self.keys, values)
         bias = self.position().to(values.dtype)
         return BiasedAttention.apply(self.queries, self.keys, values, bias)
 
-    def _flex(self, values: Float[Tensor, "n heads p c"]) -> Float[Tensor, "n heads p c"]:
+    def _flex(self, values: Values) -> Values:
         score_mod = None if self.position is None else self.position.score_mod()
         return compiled_flex_attention()(self.queries, self.keys, values, score_mod=score_mod, scale=1.0)
 
@@ -235,26 +202,23 @@ class WindowPattern(Pattern):
 class WindowAttention(Attention):
     """Attention inside windows; q, k, v and the output are 1×1 convolutions, scores are scaled by 1/√d.
 
-    The map is filled at the bottom and right by reflection to whole windows, however small it is.
+    Maps of any size are padded at the bottom and right by reflection to whole windows.
 
     Parameters
     ----------
     channels, heads : int
+        `channels` is a multiple of `heads`.
     window : int
         Side of a window in pixels.
     position : callable or None
         Makes the position bias from (heads, window): :class:`PositionTable`, :class:`ImplicitPosition`.
     gate : bool
-        Multiply what was attended by sigmoid(conv1×1(depthwise 3×3(x))), as the paper of RIB does.
+        Multiply the attended values by sigmoid(conv1×1(depthwise 3×3(x))), as RIB's paper does.
     residual_scale : float or None
-        The output is x + residual_scale · result; None for the result alone.
+        Output x + residual_scale · result; None for the result alone.
     backend : {"sdpa", "reference", "flex"}
-        The fused kernel; the formula as written, holding all scores; FlexAttention, compiled, which never
-        holds a bias of window⁴ numbers either (on the CPU it cannot train).
-
-    References
-    ----------
-    arXiv 2503.06671 (ESC: 32×32 windows, position table); arXiv 2603.06738 (RIB, gate).
+        The fused kernel; the formula as written, with all scores; compiled FlexAttention, which does not hold the
+        window⁴ numbers of the bias either (on the CPU it cannot train).
     """
 
     def __init__(
@@ -270,46 +234,37 @@ class WindowAttention(Attention):
         super().__init__()
         if channels % heads:
             raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
-        self.heads = heads
-        self.window = window
-        self.residual_scale = residual_scale
-        self.backend = backend
+        self.heads, self.window = heads, window
+        self.residual_scale, self.backend = residual_scale, backend
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)
         self.position = position(heads, window) if position is not None else None
-        self.gate = (
-            nn.Sequential(
-                nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
-                nn.Conv2d(channels, channels, 1),
-                nn.Sigmoid(),
-            )
-            if gate
-            else None
-        )
+        self.gate = None
+        if gate:
+            depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+            self.gate = nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1), nn.Sigmoid())
 
-    def pattern(self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None) -> WindowPattern:
+    def pattern(self, x: Map, shared: Pattern | None = None) -> WindowPattern:
         grid = self._grid(x)
         return self._pattern(grid, self._project(x, grid))
 
-    def value(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads m d"]:
+    def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
         return self._value(self._project(x, self._grid(x)))
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], shared: Pattern | None = None
-    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
         grid = self._grid(x)
         projected = self._project(x, grid)  # once for both
         return self.output(x, self._pattern(grid, projected).attend(self._value(projected))), shared
 
-    def _grid(self, x: Float[Tensor, "b c h w"]) -> WindowGrid:
+    def _grid(self, x: Map) -> WindowGrid:
         return WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
 
-    def _project(self, x: Float[Tensor, "b c h w"], grid: WindowGrid) -> Float[Tensor, "b n p 3 heads d"]:
-        """q, k and v, each window's together: a kernel reads them in place."""
+    def _project(self, x: Map, grid: WindowGrid) -> Float[Tensor, "b n p 3 heads d"]:
+        """Return q, k and v of each window, where a kernel reads them in place."""
         windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
         depth = x.shape[1] // self.heads
         scale = torch.ones_like(self.to_qkv.bias)
-        scale[: x.shape[1]] = depth**-0.5  # of the queries
+        scale[: x.shape[1]] = depth**-0.5  # queries only
         weight, bias = self.to_qkv.weight.flatten(1) * scale[:, None], self.to_qkv.bias * scale
         return nn.functional.linear(windows, weight, bias).unflatten(3, (3, self.heads, depth))
 
@@ -325,7 +280,7 @@ class WindowAttention(Attention):
     def _value(self, projected: Float[Tensor, "b n p 3 heads d"]) -> Float[Tensor, "b heads m d"]:
         return projected[:, :, :, 2].flatten(1, 2).transpose(1, 2)
 
-    def output(self, x: Float[Tensor, "b c h w"], attended: Float[Tensor, "b heads l d"]) -> Float[Tensor, "b c h w"]:
+    def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         result = to_map(attended.transpose(1, 2).flatten(2), *x.shape[2:])
         if self.gate is not None:
             result = result * self.gate(x)

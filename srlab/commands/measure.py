@@ -63,7 +63,7 @@ def evaluate(
     precision: PrecisionName = "32-true",
     output: Annotated[Path | None, typer.Option("--json", help="Write records here, images included.")] = None,
 ) -> None:
-    """PSNR and SSIM of models on data sets, mean and per image, with the convention they follow."""
+    """Measure PSNR and SSIM of models on data sets, mean and per image, and print the convention."""
     import pandas as pd
 
     from srlab.data.layouts import find_benchmarks
@@ -107,10 +107,10 @@ def evaluate(
 
 def table(
     files: Annotated[list[Path], typer.Argument(help="What `srlab evaluate --json` wrote.")],
-    form: Annotated[str, typer.Option("--format", help="markdown, csv or latex.")] = "markdown",
+    form: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of here.")] = None,
 ) -> None:
-    """PSNR and SSIM on Y of evaluation records, beside the published numbers and the difference."""
+    """Print PSNR and SSIM on Y of evaluation records beside the published numbers."""
     from srlab.files import write_text
     from srlab.measure.published import read_records, render
 
@@ -131,7 +131,7 @@ def profile(
     device: DeviceName = "auto",
     precision: PrecisionName = "32-true",
 ) -> None:
-    """Time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers alone."""
+    """Measure time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers."""
     from srlab.measure.costs import profile_network
     from srlab.measure.devices import choose_device, describe_device
     from srlab.measure.precision import TOLD
@@ -150,7 +150,7 @@ def profile(
 
 
 def models() -> None:
-    """Every network: name, parameters (millions, ×2 / ×4, published configuration), what it is, paper."""
+    """List every network: name, label, parameters (millions, ×2 / ×4, as published), description, paper."""
     import pandas as pd
 
     from srlab.measure.profiling import count_parameters
@@ -159,6 +159,7 @@ def models() -> None:
     rows = [
         {
             "name": entry.name,
+            "label": entry.label,
             "M ×2": f"{count_parameters(build(entry.name, 2)) / 1e6:.2f}",
             "M ×4": f"{count_parameters(build(entry.name, 4)) / 1e6:.2f}",
             "what": entry.title,

@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their values are read."""
+"""Options that several commands share, and the reading of their values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Options = Annotated[
 
 
 def parse(settings: list[str] | None) -> dict[str, object]:
-    """`["clusters=64"]` as `{"clusters": 64}`; values are read as JSON, or else as text."""
+    """Parse `["clusters=64"]` to `{"clusters": 64}`; values are read as JSON, or else as text."""
     from srlab.errors import InputError
 
     parsed: dict[str, object] = {}
@@ -44,19 +44,19 @@ def parse(settings: list[str] | None) -> dict[str, object]:
 
 
 def choose_precision(name: str, place: torch.device) -> Precision:
-    """The precision of that name; where the device gains nothing by it, that is told."""
+    """Return the precision of that name, with a warning on devices where it is slower."""
     from srlab.measure.devices import describe_device
     from srlab.measure.precision import has_bf16_units, parse_precision
 
     precision = parse_precision(name)
     if precision != "32-true" and not has_bf16_units(place):
         on = describe_device(place)["name"]
-        typer.echo(f"{precision} is slower than 32-true here: {on} has no units for bfloat16.", err=True)
+        typer.echo(f"{precision} is slower than 32-true here: {on} has no bfloat16 instructions.", err=True)
     return precision
 
 
 def with_weights(models: list[str], weights: list[Path] | None) -> list[tuple[str, Path | None]]:
-    """Each model with its file: the weights belong, in order, to the models other than bicubic."""
+    """Pair each model other than bicubic with the next file."""
     from srlab.errors import InputError
 
     files, networks = list(weights or []), [model for model in models if model != "bicubic"]

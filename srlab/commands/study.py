@@ -16,14 +16,12 @@ def run(
     profile: ProfileName = "quick",
     only: Annotated[str, typer.Option(help="A glob on run names, e.g. 'lcoan*'.")] = "*",
     devices: Devices = 1,
-    budget: Annotated[
-        str | None, typer.Option(help="Do what fits in this time, e.g. 90s, 9m, 1h30m, and stop.")
-    ] = None,
-    names: Annotated[bool, typer.Option("--list", help="Only list the runs, and which are finished.")] = False,
+    budget: Annotated[str | None, typer.Option(help="Stop after this time, e.g. 90s, 9m, 1h30m.")] = None,
+    names: Annotated[bool, typer.Option("--list", help="Only list the runs, finished and missing.")] = False,
 ) -> None:
-    """Make all records of a profile, without Jupyter; what is there already is kept.
+    """Make all missing records of a profile, without Jupyter.
 
-    Interrupted or out of time, the same command goes on from the last checkpoint.
+    After an interrupt or the end of the time, the same command resumes from the last checkpoint.
     """
     deadline = None if budget is None else time.monotonic() + seconds(budget)
     from srlab.study.study import Study
@@ -60,7 +58,9 @@ def seconds(duration: str) -> float:
     return total
 
 
-def trace(digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")]) -> None:
+def trace(
+    digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")],
+) -> None:
     """Print the config, code, machine and tables of a run."""
     from srlab.report.trace import trace as describe
 
@@ -126,7 +126,7 @@ def index(profile: ProfileName = "quick") -> None:
 
 
 def explorer(profile: ProfileName = "quick") -> None:
-    """Write a page that shows, without a kernel, where a pixel looks in each network that is trained."""
+    """Write the page that shows where a pixel looks in each trained network, without a kernel."""
     from srlab.report.explorer import write_explorer
     from srlab.study.study import Study
 
@@ -140,7 +140,7 @@ def train(
     options: Options = None,
     devices: Devices = 1,
 ) -> None:
-    """Train, evaluate and profile one network as a profile does, with options of your own."""
+    """Train and evaluate one network as a profile does, with options of your own."""
     from srlab.study.study import Study
     from srlab.training import first_process
 

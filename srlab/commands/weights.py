@@ -1,4 +1,4 @@
-"""Weights: what is released and what a folder holds; out of here, for others to run."""
+"""List released weights, check a folder of them, export a network."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import typer
 from srlab.commands.options import ModelName, Scale
 from srlab.commands.printing import print_table
 
-app = typer.Typer(help="Released weights: where to have them, what is in a folder.", no_args_is_help=True)
+app = typer.Typer(help="Released weights: list them, check a folder.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A folder of .pth, .pt or .safetensors files.")]
 
 
 @app.command("list")
 def list_weights() -> None:
-    """Every catalogued file: network, licence, who trained it, SHA-256, and where it is to be had.
+    """List every catalogued file: network, licence, trainer, SHA-256 and page.
 
-    No weights come with srlab. Licences are as the pages state them: "none stated" where they do not.
+    No weights come with srlab. "None stated" stands where a page states no licence.
     """
     from srlab.weights.catalogue import CATALOGUE
 
@@ -30,7 +30,7 @@ def list_weights() -> None:
 
 @app.command()
 def check(folder: Folder) -> None:
-    """What each file of a folder is and whether it is whole; status 1 if one is not, or cannot be opened."""
+    """Identify each file of a folder and check it; status 1 if a file is damaged or cannot be opened."""
     from srlab.weights.identify import find_weights
 
     found = find_weights(folder)
@@ -54,7 +54,7 @@ def export(
     model: ModelName = "lcoan",
     scale: Scale = 4,
 ) -> None:
-    """Write a network as an ONNX file, for images of any height and width, and check what it makes of some.
+    """Write a network as an ONNX file for images of any height and width, and check its output.
 
     In: `lr`, float32 1×3×h×w of 0 to 1. Out: `sr`, 1×3×(scale·h)×(scale·w), not clamped.
     Attention is written as the papers' formulas, which hold all scores.
@@ -70,4 +70,4 @@ def export(
     network = open_network(model, weights, scale)
     difference = export_network(network, output, {"model": model, "scale": str(scale), "weights": weights.name})
     sizes = ", ".join(f"{height}×{width}" for height, width in CHECKED)
-    typer.echo(f"{output}: by onnxruntime at most {difference:.1g} from the network on LR images of {sizes}")
+    typer.echo(f"{output}: onnxruntime differs from the network by at most {difference:.1g} on LR images of {sizes}")

@@ -1,1 +1,1 @@
-"""Reading images, MATLAB-style resizing, where the images come from, and training patches."""
+"""Read images, resize them as MATLAB does, find data sets, and cut training patches."""

@@ -1,7 +1,7 @@
-"""Decoded training images and their LR images, kept on disk: made once for all runs that train on them.
+"""A cache on disk of decoded training images and their LR images, shared by all runs that train on them.
 
-A file is found by what the images hold, so an image that changes is decoded anew. It may be deleted at any time, and
-processes that make it at once do so each for itself; the last one's, which is equal, stays.
+A file is found by the images' contents, so a changed image is decoded anew. It may be deleted at any time. Of several
+processes that make it simultaneously, the last one's file stays; all are equal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import pooch
 from jaxtyping import UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -24,47 +23,37 @@ from srlab.data.sources import load
 from srlab.errors import InputError
 from srlab.files import replacing
 
-#: Changes whenever what is kept of the same files would change.
-FORMAT = 1
+FORMAT = 1  # changes whenever the file made of the same images would change
 Image = UInt8[Tensor, "3 _h _w"]
 
 
 def folder() -> Path:
-    """Where the files are: SRLAB_CACHE, or srlab's folder in the user's cache."""
-    return Path(os.environ.get("SRLAB_CACHE") or pooch.os_cache("srlab"))
+    """Return SRLAB_CACHE, or srlab's folder in the user's cache (XDG_CACHE_HOME, else ~/.cache)."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("SRLAB_CACHE") or user / "srlab")
 
 
 def key(refs: Sequence[ImageRef], scale: int) -> str:
-    """Sixteen hex digits of the images' contents and crops, their order, and the scale."""
+    """Return 16 hex digits of the images' contents and crops, their order, and the scale."""
     digest = hashlib.sha256(repr((FORMAT, scale)).encode())
     for ref in refs:
         try:
             content = ref.path.read_bytes()
         except OSError:
-            content = b""  # reading it as an image tells what is wrong with it
+            content = b""  # decoding it reports the error
         digest.update(repr((ref.crop, hashlib.sha256(content).hexdigest())).encode())
     return digest.hexdigest()[:16]
 
 
 def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple[list[Image], list[Image]]:
-    """HR images, cropped to multiples of the scale, and their LR images; from the cache if they are there.
+    """Load HR images, cropped to multiples of the scale, and their LR images, from the cache where possible.
 
-    Parameters
-    ----------
-    refs : sequence of ImageRef
-    scale : int
-    min_size : int
-        Fewest pixels a side of an HR image.
-
-    Returns
-    -------
-    hr, lr : list of UInt8[Tensor, "3 h w"]
-        0 to 255. Read from the cache, they lie in the file, and in memory only while they are used.
+    All are 0 to 255; those from the cache are mapped from its file into memory while in use.
 
     Raises
     ------
     InputError
-        With one line for each file that is unreadable or too small.
+        With a line for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
     path = folder() / f"images-x{scale}-{key(refs, scale)}.safetensors"
     try:
@@ -76,10 +65,10 @@ def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple
         pass
     hr = [modcrop(image, scale) for image in load(refs, min_size)]
     lr = [downscale(image, scale) for image in tqdm(hr, desc="making LR images", leave=False)]
-    tensors = {f"{kind}.{i}": image for kind, of in (("hr", hr), ("lr", lr)) for i, image in enumerate(of)}
+    tensors = {f"{kind}.{i}": image for kind, images in (("hr", hr), ("lr", lr)) for i, image in enumerate(images)}
     try:
         with replacing(path) as beside:
             save_file({name: image.contiguous() for name, image in tensors.items()}, beside)
     except (InputError, SafetensorError):
-        pass  # no place to keep them: they are made anew each time
+        pass  # the cache cannot be written: images are decoded each time
     return hr, lr

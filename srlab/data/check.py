@@ -5,28 +5,31 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-import imagehash
 import numpy as np
+import scipy.fft
 from jaxtyping import Bool
 from PIL import Image
 from tqdm.auto import tqdm
 
-from srlab.data.catalogue import known_data_set
 from srlab.data.layouts import Benchmark, ImageRef, image_refs, open_benchmark, subfolders
 from srlab.errors import InputError
 
+#: Numbers of HR images of published data sets; docs/data.md lists their pages.
+EXPECTED = {
+    "train": {"DIV2K": 800, "DIV8K": 1500, "General100": 100},
+    "benchmark": {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "DIV2K": 100, "RealSR": 100, "Manga109": 109},
+}
 SCALES = (2, 3, 4, 8)
 DIVISORS = (2, 3, 4)
 HASH_SIZE = 16
-# Of the 256 bits of two unrelated photographs at least 90 differ (BSDS400, benchmarks); of an image's and its
-# copy's at most 12 after JPEG of quality 10 or resizing, 44 after brightening or cropping to multiples of 12.
+# Hashes of two unrelated photographs differ in at least 90 of 256 bits (BSDS400, benchmarks). Those of an image and
+# its copy differ in at most 12 after JPEG of quality 10 or resizing, 44 after brightening or cropping.
 SAME_IMAGE = 64
-LISTED = 5
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An image that could be read: width and height in pixels, and its perceptual hash of 256 bits."""
+    """A readable image: width and height in pixels, and its perceptual hash."""
 
     name: str
     width: int
@@ -36,38 +39,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Group:
-    """The images of one folder.
-
-    Attributes
-    ----------
-    name : str
-        Relative to the folder that is checked.
-    expected : int or None
-        Number of images by the catalogue; None if it does not know the folder's name.
-    count : int
-        Image files, unreadable ones included.
-    images : tuple of Measured
-        Those that could be read.
-    """
+    """The images of one folder, by its name relative to the folder that is checked."""
 
     name: str
-    expected: int | None
-    count: int
-    images: tuple[Measured, ...]
+    expected: int | None  # number of images of the published data set with this name, if there is one
+    count: int  # image files, unreadable ones included
+    images: tuple[Measured, ...]  # the readable ones
 
 
 @dataclass
 class Report:
-    """What `check` found.
-
-    Attributes
-    ----------
-    groups : list of Group
-    errors : list of str
-        What makes numbers wrong: unreadable files, wrong counts, broken pairs, test images in training data.
-    notes : list of str
-        What is good to know.
-    """
+    """The result of `check`: errors make numbers wrong, notes report odd sizes and images that benchmarks share."""
 
     groups: list[Group] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -75,27 +57,16 @@ class Report:
 
 
 def check(folder: str | Path) -> Report:
-    """Read every image of a folder and judge whether it is what it seems to be.
+    """Read and judge every image of a folder that holds `train/` and `benchmark/`, or of one set of images.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Holds `train/` and `benchmark/` (either may be missing), or is one set of images, as `open_benchmark`
-        understands it; to train on, if it lies in a folder `train/`.
-
-    Returns
-    -------
-    Report
+    One set has a layout of `open_benchmark`; it counts as training data if it lies in a folder `train/`. Images count
+    as the same if at most 64 of the 256 bits of their perceptual hashes differ. This finds copies that are
+    recompressed, resized, brightened or cropped by some pixels, but no mirrored ones and no details.
 
     Raises
     ------
     InputError
         If the folder does not exist or holds no images at all.
-
-    Notes
-    -----
-    Images count as the same if at most 64 of the 256 bits of their perceptual hashes differ: copies that are
-    recompressed, resized, brightened or cropped by some pixels are found, mirrored ones and details are not.
     """
     folder = Path(folder).expanduser()
     report = Report()
@@ -124,7 +95,7 @@ def check(folder: str | Path) -> Report:
             benchmarks.append(_check_benchmark(benchmark, Path(benchmark.name), report))
     for group in train:
         for benchmark in benchmarks:
-            report.errors += [f"{pair}, which is to be tested on" for pair in _overlap(group, benchmark)]
+            report.errors += [f"{pair}: a test image in the training data" for pair in _overlap(group, benchmark)]
     for one, other in combinations(benchmarks, 2):
         report.notes += _overlap(one, other)
     report.groups = train + benchmarks
@@ -136,11 +107,8 @@ def _check_benchmark(benchmark: Benchmark, place: Path, report: Report) -> Group
     for divisor in DIVISORS:
         odd = [image.name for image in group.images if image.width % divisor or image.height % divisor]
         if odd:
-            some = ", ".join(odd[:LISTED]) + (", …" if len(odd) > LISTED else "")
-            report.notes.append(
-                f"{group.name}: {len(odd)} of {group.count} sizes are no multiple of {divisor}; they are "
-                f"cropped at that scale ({some})"
-            )
+            some = ", ".join(odd[:5]) + (", …" if len(odd) > 5 else "")
+            report.notes.append(f"{group.name}: {len(odd)} of {group.count} sizes not divisible by {divisor} ({some})")
     for scale in SCALES:
         if benchmark.lr_folder(scale):
             _check_pairs(benchmark, group, scale, report)
@@ -148,7 +116,7 @@ def _check_benchmark(benchmark: Benchmark, place: Path, report: Report) -> Group
 
 
 def _check_pairs(benchmark: Benchmark, group: Group, scale: int, report: Report) -> None:
-    """LR files must be HR / scale in size; a remainder is cropped from HR, as everyone does who ships LR."""
+    """Compare LR sizes with HR // scale: published LR files are made of HR cropped to a multiple of the scale."""
     try:
         pairs = benchmark.lr(scale)
     except InputError as error:
@@ -161,19 +129,17 @@ def _check_pairs(benchmark: Benchmark, group: Group, scale: int, report: Report)
         except InputError as error:
             report.errors.append(str(error))
             continue
-        hr = high.get(ref.name)  # None if it is unreadable, which is told already
+        hr = high.get(ref.name)  # None if it is unreadable, which is reported already
         if hr and (width, height) != (hr.width // scale, hr.height // scale):
-            report.errors.append(
-                f"{ref.path}: {width}×{height} pixels; HR of {hr.width}×{hr.height} makes "
-                f"{hr.width // scale}×{hr.height // scale} at scale {scale}"
-            )
+            expected = f"{hr.width // scale}×{hr.height // scale}, of HR {hr.width}×{hr.height}, is expected"
+            report.errors.append(f"{ref.path}: {width}×{height} pixels; {expected}")
 
 
 def _measure(refs: Sequence[ImageRef], split: str, place: Path, report: Report) -> Group:
-    data_set = known_data_set(place.name)
-    expected = data_set.images.get(split) if data_set else None
+    counts = {name.casefold(): count for name, count in EXPECTED[split].items()}
+    expected = counts.get(place.name.casefold())
     if expected not in (None, len(refs)):
-        report.errors.append(f"{place.as_posix()}: {len(refs)} images; {data_set.name} has {expected}")
+        report.errors.append(f"{place.as_posix()}: {len(refs)} images; the published data set has {expected}")
     images = []
     for ref in tqdm(refs, desc=f"checking {place.as_posix()}", leave=False):
         try:
@@ -181,18 +147,22 @@ def _measure(refs: Sequence[ImageRef], split: str, place: Path, report: Report) 
         except InputError as error:
             report.errors.append(str(error))
             continue
-        bits = imagehash.phash(image, hash_size=HASH_SIZE).hash.ravel()
-        images.append(Measured(ref.name, image.width, image.height, bits))
+        images.append(Measured(ref.name, image.width, image.height, perceptual_hash(image)))
     return Group(place.as_posix(), expected, len(refs), tuple(images))
 
 
+def perceptual_hash(image: Image.Image) -> Bool[np.ndarray, "256"]:
+    """Return which of the 16×16 lowest DCT coefficients of the image, as 64×64 grey pixels, exceed their median."""
+    grey = image.convert("L").resize((4 * HASH_SIZE, 4 * HASH_SIZE), Image.Resampling.LANCZOS)
+    low = scipy.fft.dctn(np.asarray(grey, dtype=float))[:HASH_SIZE, :HASH_SIZE]
+    return (low > np.median(low)).ravel()
+
+
 def _overlap(one: Group, other: Group) -> list[str]:
-    """A sentence for each image of one group that is the same as one of the other."""
-    if not one.images or not other.images:
-        return []
+    """Name each image of one group that looks the same as one of the other."""
+    rows, columns = (np.array([image.bits for image in each.images]).reshape(-1, 256) for each in (one, other))
     # With bits as ±1 a product counts those that agree minus those that differ.
-    rows, columns = (np.array([image.bits for image in group.images]) * 2.0 - 1 for group in (one, other))
-    differing = (HASH_SIZE**2 - rows @ columns.T) / 2
+    differing = (HASH_SIZE**2 - (2.0 * rows - 1) @ (2.0 * columns - 1).T) / 2
     return [
         f"{one.name}: '{one.images[row].name}' looks the same as '{other.images[column].name}' of "
         f"{other.name} ({differing[row, column]:.0f} of {HASH_SIZE**2} bits differ)"

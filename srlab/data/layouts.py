@@ -1,4 +1,4 @@
-"""How benchmarks lie in folders: HR images, and beside them the LR files of BasicSR, EDSR and DIV2K."""
+"""Find benchmarks: HR images in folders, and beside them the LR files of BasicSR, EDSR and DIV2K."""
 
 import os
 from dataclasses import dataclass, replace
@@ -11,40 +11,20 @@ from srlab.data import photographs
 from srlab.data.images import list_images, read_image
 from srlab.errors import InputError
 
-HR_FOLDERS = ("HR", "GTmod12", "DIV2K_valid_HR")
-LR_FOLDERS = (
-    "LR_bicubic/X{scale}",
-    "LRbicx{scale}",
-    "DIV2K_valid_LR_bicubic/X{scale}",
-)  # of EDSR, of BasicSR, of DIV2K's own archives
+HR_FOLDERS = ("HR", "GTmod12", "DIV2K_valid_HR")  # of EDSR, BasicSR, DIV2K
+LR_FOLDERS = ("LR_bicubic/X{scale}", "LRbicx{scale}", "DIV2K_valid_LR_bicubic/X{scale}")
 
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image by name, read when asked.
-
-    Attributes
-    ----------
-    name : str
-        How tables call the image.
-    path : Path
-        Its file.
-    crop : tuple of int, optional
-        (top, left, height, width) of the part that is meant, in pixels; the whole image if None.
-    """
+    """An image that is decoded on demand; `crop` is (top, left, height, width) in pixels, None the whole image."""
 
     name: str
     path: Path
     crop: tuple[int, int, int, int] | None = None
 
     def read(self) -> UInt8[Tensor, "3 h w"]:
-        """Decode the file: RGB, 0 to 255.
-
-        Raises
-        ------
-        InputError
-            As `read_image` does.
-        """
+        """Decode the crop as RGB, 0 to 255; raises an InputError as `read_image` does."""
         image = read_image(self.path)
         if self.crop is None:
             return image
@@ -52,13 +32,7 @@ class ImageRef:
         return image[:, top : top + height, left : left + width].contiguous()
 
     def middle(self, side: int) -> "ImageRef":
-        """The middle of it, at most `side` pixels a side.
-
-        Raises
-        ------
-        InputError
-            As `read_image` does.
-        """
+        """Return its middle, at most `side` pixels a side; raises an InputError as `read_image` does."""
         _, height, width = self.read().shape
         top, left = (max(0, (length - side) // 2) for length in (height, width))
         outer = self.crop or (0, 0, height, width)
@@ -67,50 +41,29 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The HR images of a benchmark.
-
-    Attributes
-    ----------
-    name : str
-        How tables call the benchmark.
-    folder : Path
-        Holds the HR images, directly or in one of `HR_FOLDERS`, and may hold LR files in `LR_FOLDERS`.
-    hr : tuple of ImageRef
-        By name; never empty.
-    """
+    """The HR images of a benchmark, by name and never empty, and the folder that also holds its LR files."""
 
     name: str
     folder: Path
     hr: tuple[ImageRef, ...]
 
     def lr_folder(self, scale: int) -> Path | None:
-        """The folder of the LR files that came with the benchmark, or None if there is none of this scale."""
+        """Return the folder of the published LR files of this scale, if there is one."""
         places = (self.folder / place.format(scale=scale) for place in LR_FOLDERS)
         return next((place for place in places if place.is_dir()), None)
 
     def lr(self, scale: int) -> tuple[ImageRef, ...]:
-        """Find the LR files that came with the benchmark; none is decoded.
-
-        Parameters
-        ----------
-        scale : int
-
-        Returns
-        -------
-        tuple of ImageRef
-            In the order of `hr` and with the names of `hr`, whether or not the files' names end in `x4`.
+        """List the published LR files in the order of `hr`; their names may end in `x4`.
 
         Raises
         ------
         InputError
-            If there are no LR files of this scale, or some HR image or LR file has no counterpart.
+            If there are no LR files of this scale, or an HR image or LR file has no counterpart.
         """
         place = self.lr_folder(scale)
         if place is None:
-            raise InputError(
-                f"{self.folder}: no LR files ×{scale} of '{self.name}'; they are looked for in "
-                + ", ".join(pattern.format(scale=scale) for pattern in LR_FOLDERS)
-            )
+            places = ", ".join(pattern.format(scale=scale) for pattern in LR_FOLDERS)
+            raise InputError(f"{self.folder}: no LR files ×{scale} of '{self.name}'; one of {places} is expected")
         files = {path.stem: path for path in list_images(place)}
         pairs = {}
         for ref in self.hr:
@@ -125,28 +78,21 @@ class Benchmark:
 
 
 def held_out() -> Benchmark:
-    """The crops of the photographs that come with scikit-image; there are no LR files of them."""
+    """Return the embedded benchmark: crops of photographs that come with scikit-image, without LR files."""
     refs = (ImageRef(name, photographs.FOLDER / file, crop) for name, (file, crop) in photographs.CROPS.items())
     return Benchmark("held-out", photographs.FOLDER, tuple(refs))
 
 
 def open_benchmark(folder: str | Path) -> Benchmark:
-    """Find the HR images of one benchmark, without decoding any.
+    """Find the HR images of one benchmark; nothing is decoded.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Holds one of `HR_FOLDERS`, or is one, or holds images directly.
-
-    Returns
-    -------
-    Benchmark
-        Called as the folder, or as its parent where the folder is one of `HR_FOLDERS`.
+    The folder holds one of `HR_FOLDERS`, or is one, or holds images directly. The benchmark has its name, or that of
+    the parent of one of `HR_FOLDERS`.
 
     Raises
     ------
     InputError
-        If there is no such folder, or it holds no images in these places.
+        If the folder does not exist, or holds no images in these places.
     """
     folder = _absolute(folder)
     if not folder.is_dir():
@@ -162,20 +108,11 @@ def open_benchmark(folder: str | Path) -> Benchmark:
 
 
 def find_benchmarks(data: str | None = None) -> list[Benchmark]:
-    """Find the benchmarks that a user means, without decoding any image.
+    """Find benchmarks by a name or a folder; nothing is decoded, and the list is never empty.
 
-    Parameters
-    ----------
-    data : str, optional
-        A name: "held-out", or a folder in `$SRLAB_DATA/benchmark/` or `$SRLAB_DATA/`, in any case. Else a
-        folder: all in its `benchmark/` if it has one, or the one that `open_benchmark` finds. (A folder that
-        has such a name too is `./NAME`.) If None, all in `$SRLAB_DATA/benchmark/`; without SRLAB_DATA,
-        "held-out".
-
-    Returns
-    -------
-    list of Benchmark
-        By name; never empty.
+    Names are "held-out" and those of folders in `$SRLAB_DATA/benchmark/` or `$SRLAB_DATA/`, in any case. Otherwise
+    `data` is a folder: all benchmarks in its `benchmark/` if it has one, or the one that `open_benchmark` finds.
+    (`./NAME` is always a folder.) The default is all in `$SRLAB_DATA/benchmark/`; without SRLAB_DATA, "held-out".
 
     Raises
     ------
@@ -196,35 +133,26 @@ def find_benchmarks(data: str | None = None) -> list[Benchmark]:
         return [open_benchmark(named[name])]
     folder = _absolute(data)
     if not folder.is_dir():
-        raise InputError(
-            f"{data}: no such folder, and no benchmark of that name; known are {', '.join(named)}"
-            + ("" if root else " (SRLAB_DATA, the folder of further benchmarks, is not set)")
-        )
+        hint = "" if root else " (SRLAB_DATA, the folder of further benchmarks, is not set)"
+        raise InputError(f"{data}: no such folder or benchmark; known are {', '.join(named)}{hint}")
     return _all_in(folder) if (folder / "benchmark").is_dir() else [open_benchmark(folder)]
 
 
 def benchmarks_in(folder: Path) -> list[Benchmark]:
-    """Open every sub-folder of `folder` as a benchmark, by name; none if there is no such folder.
-
-    Raises
-    ------
-    InputError
-        As `open_benchmark` does.
-    """
+    """Open every sub-folder as a benchmark, by name; raises an InputError as `open_benchmark` does."""
     return [open_benchmark(subfolder) for subfolder in subfolders(folder)]
 
 
 def image_refs(folder: Path) -> tuple[ImageRef, ...]:
-    """The images directly in a folder, called as their files without suffix."""
+    """List the images directly in a folder, named as their files without suffix."""
     return tuple(ImageRef(path.stem, path) for path in list_images(folder))
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name; hidden ones are left out, and none if there is no such folder."""
+    """List the visible folders in a folder, by name; none if it does not exist."""
     if not folder.is_dir():
         return []
-    folders = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(folders, key=lambda path: path.name)
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _all_in(folder: Path) -> list[Benchmark]:
@@ -237,7 +165,7 @@ def _all_in(folder: Path) -> list[Benchmark]:
 
 
 def _named(root: str | None) -> dict[str, Path | None]:
-    """The benchmarks that have a name, and their folders; "held-out" has none."""
+    """Return the folders of benchmarks by name; "held-out" has none."""
     named: dict[str, Path | None] = {"held-out": None}
     if root:
         folder = _absolute(root)
@@ -248,5 +176,5 @@ def _named(root: str | None) -> dict[str, Path | None]:
 
 
 def _absolute(folder: str | Path) -> Path:
-    """With a name even if given as `.` or `..`; links are kept, because their names are meant."""
+    """Make a path absolute, so that `.` and `..` have names; links keep theirs."""
     return Path(os.path.abspath(Path(folder).expanduser()))

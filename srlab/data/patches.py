@@ -1,4 +1,4 @@
-"""Training patches: which ones a step sees is a function of the seed and the step, of nothing else."""
+"""Cut training patches; seed and step alone determine those of a step."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,24 @@ from srlab.errors import InputError
 
 
 class Patches:
-    """Aligned LR and HR patches cut at random from whole images, flipped and turned at random.
+    """Aligned LR and HR patches, cut at random from whole images and randomly flipped and turned.
 
-    The LR image of each whole image is made once, so patches away from the border carry no border effect. The
-    choices for item i of the batch at a step depend only on (seed, step, i): a resumed run needs no state,
-    and N processes see together exactly the batch that one process would see.
+    The LR image of each whole image is made once, so patches away from the border have no border effect. The choices
+    for item i of a batch depend only on (seed, step, i): a resumed run needs no state, and the batches of N processes
+    together are the batch of one process.
 
     Parameters
     ----------
     images : sequence of UInt8[Tensor, "3 h w"]
-        HR images, 0 to 255. Each is as likely to be drawn as another, whatever its size.
-    scale : int
-    patch : int
-        Side of the LR patches, in pixels; HR patches are `scale * patch`.
+        HR images, 0 to 255; all are drawn with equal probability, whatever their size.
+    scale, patch : int
+        LR patches have side `patch`, HR patches `scale * patch` pixels.
     batch : int
         Patches a step, over all processes together.
-    seed : int
-        Not negative.
     lr : sequence of UInt8[Tensor, "3 h w"], optional
-        The LR images, if they are made already; `images` are multiples of the scale then.
+        The LR images, if they exist already; the sides of `images` are then multiples of the scale.
     after : int
-        Steps to pass over: those of the run that this one goes on from.
+        Steps to skip: those of the run that this one continues.
 
     Raises
     ------
@@ -69,19 +66,9 @@ class Patches:
     def batch_at(
         self, step: int, rank: int = 0, world_size: int = 1
     ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 sp sp"]]:
-        """Cut the patches of a step.
+        """Cut the LR and HR patches of a step: 0 to 1, on the CPU, b = batch / world_size, sp = scale * p.
 
-        Parameters
-        ----------
-        step : int
-            Not negative.
-        rank, world_size : int
-            The process takes items rank, rank + world_size, ... of the batch.
-
-        Returns
-        -------
-        lr, hr : Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 sp sp"]
-            float32, 0 to 1, on the CPU; b = batch / world_size, p = patch, sp = scale * patch.
+        Process `rank` takes items rank, rank + world_size, ... of the batch.
 
         Raises
         ------
@@ -109,6 +96,6 @@ class Patches:
 
 
 def _cut(image: UInt8[Tensor, "3 h w"], top: int, left: int, side: int, turn: int) -> UInt8[Tensor, "3 p p"]:
-    """Cut a square in one of its 8 orientations: turned by 90° `turn % 4` times, flipped from 4 on."""
+    """Cut a square, turn it by 90° `turn % 4` times, and flip it if `turn` is 4 or more."""
     turned = image[:, top : top + side, left : left + side].rot90(turn % 4, (1, 2))
     return turned.flip(2) if turn >= 4 else turned

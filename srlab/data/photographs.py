@@ -1,17 +1,15 @@
-"""The data that needs no download: photographs inside scikit-image's wheel, some to train on, some held out.
+"""The embedded data: photographs in scikit-image's wheel, to train on and to hold out.
 
-`skimage.data` documents them: in the public domain, CC0 or without known copyright restrictions, except the
-motorcycle, seen from two sides, which is from the Middlebury 2014 stereo benchmark (D. Scharstein et al.,
-GCPR 2014), and page, a scan for which no licence is stated beside scikit-image's own. Credits: NASA
-(astronaut, hubble_deep_field), SpaceX (rocket), Brooklyn Museum (coins), Center for Microscopy and Molecular
-Imaging (ihc), CC0 Textures (brick, gravel), Linolafett (grass), Lav Varshney (camera), Rachel Michetti
-(coffee), Stefan van der Walt (chelsea).
+`skimage.data` documents them: public domain, CC0 or without known copyright restrictions, except two. The two views of
+a motorcycle are from the Middlebury 2014 stereo benchmark (D. Scharstein et al., GCPR 2014); the scan `page` has no
+licence of its own beside scikit-image's. Credits: NASA (astronaut, hubble_deep_field), SpaceX (rocket), Brooklyn Museum
+(coins), Center for Microscopy and Molecular Imaging (ihc), CC0 Textures (brick, gravel), Linolafett (grass), Lav
+Varshney (camera), Rachel Michetti (coffee), Stefan van der Walt (chelsea).
 
-Drawings are left out, and so are pictures too smooth to learn from, which bicubic ×2 restores at more than 40
-dB, and one too low for HR patches of 192 pixels (text). Held out are photographs most of which repeat a
-detail elsewhere, because that is what attention to far places should use: courses of bricks, letters, a
-lattice tower, the legs of a tripod. They are few and small: they show that a study runs and roughly what it
-says, while numbers to compare with papers need the papers' data.
+Drawings are left out, as are pictures that bicubic ×2 restores at more than 40 dB, and one too low for HR patches of
+192 pixels (text). The held-out photographs repeat a detail elsewhere (bricks, letters, a lattice tower, the legs of a
+tripod), which attention to far places should use. They are few and small: they show that a study runs and roughly what
+it finds; comparison with papers needs the papers' data.
 """
 
 from pathlib import Path

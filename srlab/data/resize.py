@@ -1,4 +1,4 @@
-"""Bicubic resizing as MATLAB's `imresize` does it, which is how the papers make their LR images."""
+"""Resize bicubically as MATLAB's `imresize` does, which the papers use to make LR images."""
 
 import torch
 from jaxtyping import UInt8, UInt16
@@ -7,26 +7,16 @@ from torch.nn.functional import interpolate
 
 from srlab.errors import InputError
 
-Pixels = UInt8[Tensor, "_c _h _w"] | UInt16[Tensor, "_c _h _w"]
+Pixels = UInt8[Tensor, "_c _h _w"] | UInt16[Tensor, "_c _h _w"]  # 0 to 255, or 0 to 65535
 
 
 def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
-    """Crop at the bottom and right to the largest sides that `scale` divides.
-
-    Parameters
-    ----------
-    image : UInt8[Tensor, "3 H W"]
-    scale : int
-
-    Returns
-    -------
-    UInt8[Tensor, "3 h w"]
-        A view of `image`.
+    """Return a view, cropped at the bottom and right to the largest sides that `scale` divides.
 
     Raises
     ------
     InputError
-        If `scale` is not a whole number of at least 1, or the image has fewer pixels a side than that.
+        If `scale` is not a whole number of at least 1, or the image has fewer pixels a side.
     """
     _check_scale(scale)
     _, height, width = image.shape
@@ -36,24 +26,15 @@ def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]
 
 
 def downscale(image: Pixels, scale: int) -> Pixels:
-    """Shrink by a whole factor, bicubic and antialiased: the LR image that belongs to an HR one.
+    """Shrink an HR image to its LR image: bicubic, antialiased, by a whole factor.
 
-    Parameters
-    ----------
-    image : UInt8[Tensor, "3 H W"] or UInt16[Tensor, "3 H W"]
-        0 to 255, or 0 to 65535; both sides multiples of `scale` (see `modcrop`).
-    scale : int
-
-    Returns
-    -------
-    UInt8[Tensor, "3 h w"] or UInt16[Tensor, "3 h w"]
-        Sides `H / scale` and `W / scale`. Equal to MATLAB's `imresize(image, 1 / scale)` except for ±1 where
-        a value lies half way between two integers.
+    The result equals MATLAB's `imresize(image, 1 / scale)`, except for ±1 where a value lies half way between two
+    integers.
 
     Raises
     ------
     InputError
-        If `scale` is not a whole number of at least 1, or does not divide the sides.
+        If `scale` is not a whole number of at least 1, or does not divide the sides (see `modcrop`).
     """
     _check_scale(scale)
     _, height, width = image.shape
@@ -63,18 +44,7 @@ def downscale(image: Pixels, scale: int) -> Pixels:
 
 
 def upscale(image: Pixels, scale: int) -> Pixels:
-    """Enlarge by a whole factor, bicubic: the baseline of every SR paper.
-
-    Parameters
-    ----------
-    image : UInt8[Tensor, "c h w"] or UInt16[Tensor, "c h w"]
-        0 to 255, or 0 to 65535.
-    scale : int
-
-    Returns
-    -------
-    UInt8[Tensor, "c H W"] or UInt16[Tensor, "c H W"]
-        Sides `h * scale` and `w * scale`; MATLAB's `imresize(image, scale)` as in `downscale`.
+    """Enlarge by a whole factor, bicubic: the baseline of every SR paper, `imresize(image, scale)` as in `downscale`.
 
     Raises
     ------
@@ -92,9 +62,9 @@ def _check_scale(scale: int) -> None:
 
 
 def _resize(image: Pixels, height: int, width: int, margin: int) -> Pixels:
-    """Resize with `margin` mirrored pixels around, as wide as the kernel reaches, cut off afterwards.
+    """Resize with `margin` mirrored pixels around, as wide as the kernel reaches, which are cut off afterwards.
 
-    `antialias=True` also when enlarging: only that kernel of torch has MATLAB's a = −0.5 (the other −0.75).
+    Enlarging has `antialias=True` too: only that kernel of torch has MATLAB's a = −0.5 (the other has −0.75).
     """
     rows, columns = (_mirrored(side, margin, image.device) for side in image.shape[1:])
     padded = image[:, rows[:, None], columns].double()
@@ -106,6 +76,6 @@ def _resize(image: Pixels, height: int, width: int, margin: int) -> Pixels:
 
 
 def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:
-    """Indices of a side and its margins where the image is mirrored with its edge repeated, period 2·side."""
+    """Return indices of a side with margins that mirror the image and repeat its edge (period 2 · side)."""
     index = torch.arange(-margin, side + margin, device=device) % (2 * side)
     return torch.minimum(index, 2 * side - 1 - index)

@@ -1,4 +1,4 @@
-"""Ways to make an LR image of an HR one: the papers', and others that are taken for it."""
+"""Ways to make LR images: the papers', and others that are mistaken for it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,12 +16,12 @@ LR = UInt8[Tensor, "3 h w"] | UInt16[Tensor, "3 h w"]
 
 
 def in_16_bits(image: HR, scale: int) -> LR:
-    """As `downscale`, the same range in 257 times as fine levels: as good as not rounded."""
+    """Shrink as `downscale` does, to 16 bits, which is nearly unrounded."""
     return downscale((257 * image.int()).to(torch.uint16), scale)
 
 
 def by_pillow(image: HR, scale: int) -> LR:
-    """Pillow's bicubic: the same kernel, but no pixels beyond the edge, and rounded after each axis."""
+    """Shrink by Pillow's bicubic: the same kernel, but no pixels beyond the edge, and rounding after each axis."""
     _, height, width = image.shape
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     shrunk = picture.resize((width // scale, height // scale), Image.Resampling.BICUBIC)
@@ -30,7 +30,7 @@ def by_pillow(image: HR, scale: int) -> LR:
 
 
 def without_antialiasing(image: HR, scale: int) -> LR:
-    """Of each 4×4 pixels whatever the factor, a = −0.75: the formula of OpenCV's INTER_CUBIC."""
+    """Shrink from 4×4 pixels at any factor with a = −0.75, as OpenCV's INTER_CUBIC does."""
     _, height, width = image.shape
     size = (height // scale, width // scale)
     shrunk = interpolate(image[None].double(), size, mode="bicubic", align_corners=False)[0]
@@ -38,7 +38,7 @@ def without_antialiasing(image: HR, scale: int) -> LR:
 
 
 class Shrinking(NamedTuple):
-    """How an HR image of 8 bits, whose sides the scale divides, is shrunk; and how that is told."""
+    """A function that shrinks an 8-bit HR image with sides that the scale divides, and its description in records."""
 
     shrink: Callable[[HR, int], LR]
     kernel: str

@@ -1,4 +1,4 @@
-"""Where images come from: the embedded photographs, or a folder of the user's."""
+"""Find the images of a study: the embedded photographs, or a folder of the user's."""
 
 import hashlib
 import os
@@ -18,28 +18,15 @@ from srlab.errors import InputError
 
 @dataclass(frozen=True)
 class DataSource:
-    """The images of a study.
+    """The images of a study: to train on, and HR images by the benchmark's name; either may be empty."""
 
-    Attributes
-    ----------
-    name : str
-        "embedded", or the folder's name.
-    train : tuple of ImageRef
-        May be empty: a folder with benchmarks only is enough to evaluate.
-    benchmarks : dict of str to tuple of ImageRef
-        HR images of each benchmark, by its name. May be empty.
-    """
-
-    name: str
+    name: str  # "embedded", or the folder's name
     train: tuple[ImageRef, ...]
     benchmarks: dict[str, tuple[ImageRef, ...]]
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits that change when an image is added, removed, renamed or changes in size (bytes).
-
-        Names are relative, so the same data has the same fingerprint on every machine; contents are not read.
-        """
+        """12 hex digits of the images' names, crops and sizes in bytes, equal on every machine; nothing is decoded."""
         digest = hashlib.sha256()
         for group, refs in [("", self.train), *self.benchmarks.items()]:
             for ref in refs:
@@ -54,19 +41,11 @@ class DataSource:
         side: int | None = None,
         leave_out: Sequence[str] = (),
     ) -> "DataSource":
-        """Keep part of the data. The fingerprint of what is returned covers only what is left.
+        """Keep part of the data; the result's fingerprint covers only that part.
 
-        Parameters
-        ----------
-        names : sequence of str, optional
-            Benchmarks to keep, in this order, where the data has any of them; otherwise all that it has. So a
-            profile may name Set5 and Urban100 and still run on a folder that holds other benchmarks.
-        images : int, optional
-            Of each benchmark at most so many images, evenly spaced.
-        side : int, optional
-            Of each image of a benchmark the middle, at most so many pixels a side.
-        leave_out : sequence of str
-            Names of training images not to keep; those that are not there are left out already.
+        Benchmarks in `names` are kept in that order; if the data has none of them, all are kept, so that a profile that
+        names Set5 also runs on a folder with other benchmarks. Of each at most so many `images` are kept, evenly
+        spaced, and of each image the middle, at most `side` pixels a side. Training images in `leave_out` are dropped.
         """
         found = [name for name in names or () if name in self.benchmarks] or list(self.benchmarks)
         benchmarks = {
@@ -77,7 +56,7 @@ class DataSource:
         return replace(self, train=train, benchmarks=benchmarks)
 
     def fewer(self, photographs: int | None) -> "DataSource":
-        """Keep so many training images, drawn once and for all: a smaller set is part of a larger one.
+        """Keep so many training images at random, but always the same: a smaller set is part of a larger one.
 
         Raises
         ------
@@ -93,37 +72,30 @@ class DataSource:
 
 
 def evenly(refs: Sequence[ImageRef], images: int | None) -> Sequence[ImageRef]:
-    """At most so many of the images, evenly spaced, the first among them."""
+    """Return at most so many of the images, evenly spaced, with the first."""
     if images is None or images >= len(refs):
         return refs
     return [refs[number * len(refs) // images] for number in range(images)]
 
 
 def embedded() -> DataSource:
-    """The photographs of `srlab.data.photographs`; their benchmark is called "held-out"."""
+    """Return the photographs of `srlab.data.photographs`; their benchmark is called "held-out"."""
     train = tuple(ImageRef(Path(file).stem, photographs.FOLDER / file) for file in photographs.TRAIN)
     benchmark = held_out()
     return DataSource("embedded", train, {benchmark.name: benchmark.hr})
 
 
 def open_data(folder: str | Path | None = None) -> DataSource:
-    """Find the images of a study, without decoding any.
+    """Find the images of a study; nothing is decoded.
 
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images (or
-        in another layout that `open_benchmark` knows); either may be missing. If None, the environment
-        variable SRLAB_DATA names it; without that, the photographs embedded in scikit-image are used.
-
-    Returns
-    -------
-    DataSource
+    The folder holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images, or
+    another layout of `open_benchmark`; either may be missing. By default the environment variable SRLAB_DATA names it;
+    without that, the embedded photographs are used.
 
     Raises
     ------
     InputError
-        If the folder does not exist, holds no images in these places, or a benchmark of it has none.
+        If the folder does not exist, holds no images in these places, or has a benchmark without images.
     """
     folder = folder or os.environ.get("SRLAB_DATA")
     if not folder:
@@ -142,23 +114,12 @@ def open_data(folder: str | Path | None = None) -> DataSource:
 
 
 def load(refs: Sequence[ImageRef], min_size: int = 1) -> list[UInt8[Tensor, "3 _h _w"]]:
-    """Decode images, and tell of every bad file at once, before a run starts.
-
-    Parameters
-    ----------
-    refs : sequence of ImageRef
-    min_size : int
-        Fewest pixels a side.
-
-    Returns
-    -------
-    list of UInt8[Tensor, "3 h w"]
-        RGB, 0 to 255, in the order of `refs`.
+    """Decode images as RGB, 0 to 255, and report all bad files together before a run starts.
 
     Raises
     ------
     InputError
-        With one line for each file that is unreadable or too small.
+        With a line for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
     images, faults = [], []
     for ref in tqdm(refs, desc="reading images", leave=False):

@@ -1,8 +1,6 @@
-"""ELAN-light: shifts and 1×1 convolutions, and window attention whose weights the next layer uses again.
+"""ELAN-light: shifts and 1×1 convolutions, and window attention; the next layer reuses its weights.
 
-References
-----------
-Zhang et al., Efficient Long-Range Attention Network for Image Super-resolution, ECCV 2022, arXiv 2203.06697.
+Source: Zhang et al., Efficient Long-Range Attention Network for Image Super-resolution, ECCV 2022, arXiv 2203.06697.
 """
 
 from __future__ import annotations
@@ -16,22 +14,22 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.functional import conv2d
 
-from srlab.attention.contract import Attention
+from srlab.attention.contract import Map
 from srlab.attention.gmsa import GMSA, Backend, SharedGMSA, Sides
 from srlab.attention.window_grid import WindowGrid
-from srlab.models.layers import Map
+from srlab.models.layers import Network
 from srlab.models.registry import register
 from srlab.models.skip import MeanColour
 from srlab.models.upsampler import conv3x3
 
-#: Rows and columns from which each fifth of the channels takes its pixels; the last keeps its own.
+#: Rows and columns by which four fifths of the channels shift; the last fifth stays.
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 class Shift(torch.autograd.Function):
-    """Each fifth of the channels takes its pixels from the right, left, below, above, or its own; zero from outside.
+    """Four fifths of the channels take their pixels from the right, left, below and above, zeros from outside.
 
-    A remainder of channels keeps its own. Its backward pass is the opposite shift.
+    The other channels stay. The backward pass is the opposite shift.
     """
 
     @staticmethod
@@ -55,17 +53,17 @@ class Shift(torch.autograd.Function):
 
 
 def _inside(side: int, shift: int) -> slice:
-    """The places from which `shift` less is inside as well."""
+    """Return the places that stay inside when moved back by `shift`."""
     return slice(max(0, shift), side + min(0, shift))
 
 
 def _outside(side: int, shift: int) -> slice:
-    """The others; all without a shift."""
+    """Return the other places; an empty slice without a shift."""
     return slice(0, shift) if shift > 0 else slice(side + shift if shift else 0, side)
 
 
 def plain_shift(x: Map) -> Map:
-    """The same as the released code has it: a depthwise 3×3 convolution with a single one in each kernel."""
+    """Shift as the released code does: a depthwise 3×3 convolution with a single 1 in each kernel."""
     fifth = x.shape[1] // 5
     kernel = x.new_zeros(x.shape[1], 1, 3, 3)
     kernel[4 * fifth :, 0, 1, 1] = 1
@@ -90,14 +88,7 @@ class LocalFeatures(nn.Module):
 
 
 class ELAB(nn.Module):
-    """Local features and attention in turn, each added to its input; the first attention's weights serve all.
-
-    Parameters
-    ----------
-    local : list of LocalFeatures
-    attentions : list of SharedGMSA
-        The first of them GMSA; as many.
-    """
+    """Local features and attention interleaved, each added to its input; the first attention makes the weights."""
 
     def __init__(self, local: list[LocalFeatures], attentions: list[SharedGMSA]):
         super().__init__()
@@ -112,17 +103,10 @@ class ELAB(nn.Module):
         return x
 
 
-class ELAN(nn.Module):
-    """Filled to whole windows; conv3×3; ELABs, + first feature; conv3×3 and pixel shuffle; images on [0, 1].
+class ELAN(Network):
+    """Padding to whole windows of all `sides`; conv3×3; ELABs, + first feature; conv3×3 and pixel shuffle.
 
-    Parameters
-    ----------
-    scale, channels : int
-    blocks : list of ELAB
-    sides : tuple of int
-        Of the windows, in pixels.
-    colours : float
-        What images of [0, 1] are multiplied by before the first convolution, and divided by after the last.
+    Images on [0, 1] are multiplied by `colours` before the first convolution and divided by it after the last.
     """
 
     def __init__(self, scale: int, channels: int, blocks: list[ELAB], sides: tuple[int, ...], colours: float):
@@ -137,24 +121,15 @@ class ELAN(nn.Module):
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
         height, width = lr.shape[2:]
-        filled = WindowGrid((height, width), (self.whole, self.whole)).pad(lr.permute(0, 2, 3, 1))
-        filled = filled.contiguous().permute(0, 3, 1, 2)  # channels-last
-        features = self.head(self.colours * (filled - self.mean.mean))
+        padded = WindowGrid((height, width), (self.whole, self.whole)).pad(lr.permute(0, 2, 3, 1))
+        padded = padded.contiguous().permute(0, 3, 1, 2)  # channels-last
+        features = self.head(self.colours * (padded - self.mean.mean))
         image = self.to_image(self.blocks(features).add_(features))
         image = nn.functional.pixel_shuffle(image, self.scale) / self.colours
         return self.skip(lr) + image[..., : self.scale * height, : self.scale * width]
 
-    @property
-    def last(self) -> nn.Conv2d:
-        """The convolution that makes the image."""
-        return self.to_image
 
-    def non_local_layers(self) -> list[Attention]:
-        """The attention layers, in order."""
-        return [attention for block in self.blocks for attention in block.attentions]
-
-
-@register("elan_light", "ELAN-light: attention in three sizes of windows, its weights used twice", "arXiv:2203.06697")
+@register("elan_light", "ELAN-light", "windows of several sizes, layers share weights", "arXiv:2203.06697")
 def elan_light(
     scale: int,
     channels: PositiveInt = 60,
@@ -165,7 +140,7 @@ def elan_light(
     colours: PositiveFloat = 255.0,
     backend: Backend = "sdpa",
 ) -> ELAN:
-    """Of `layers` pairs of local features and attention, `reuses` follow each that computes weights and use its."""
+    """Build `layers` pairs of local features and attention; `reuses` of them follow each that computes weights."""
 
     def block(i: int) -> ELAB:
         first = GMSA(channels, sides, shifted=i % 2 == 1, backend=backend)

@@ -1,8 +1,6 @@
-"""ESC and its variants: one window attention a block, and convolutions that emulate it after.
+"""ESC and its variants: one window attention a block, then convolutions that emulate it.
 
-References
-----------
-arXiv 2503.06671 (ESC, ESC-light, ESC-FP) and arXiv 2603.06738 (ESC-RIB).
+Sources: arXiv 2503.06671 (ESC, ESC-light, ESC-FP), arXiv 2603.06738 (ESC-RIB).
 """
 
 from __future__ import annotations
@@ -15,10 +13,10 @@ from jaxtyping import Float
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention, Pattern
+from srlab.attention.contract import Map, Pattern
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.window import Backend, ImplicitPosition, WindowAttention
-from srlab.models.layers import ChannelNorm, ConvFFN, Map
+from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
 from srlab.models.skip import Bicubic, RepeatedPixels
 from srlab.models.upsampler import conv3x3
@@ -30,17 +28,8 @@ RIB_PAPER = "arXiv:2603.06738"
 class ESCBlock(nn.Module):
     """ConvFFN and window attention once, then pairs of ConvFFN and ConvAttn, each with its skip.
 
-    Parameters
-    ----------
-    channels : int
-    window_attention : WindowAttention
-    conv_attn : callable
-        Makes a ConvAttn without a kernel of its own.
-    pairs : int
-    first_ratio, ratio : float
-        Of the ConvFFN before the attention, and of those in pairs.
-    norm_in_pairs : bool
-        LayerNorm before each of the latter.
+    The hidden width of the first ConvFFN is first_ratio · channels, of those in pairs ratio · channels. `norm_in_pairs`
+    begins each pair with LayerNorm. `conv_attn` makes a ConvAttn without a kernel of its own.
     """
 
     def __init__(
@@ -75,18 +64,8 @@ class ESCBlock(nn.Module):
         return self.out(self.out_norm(x)).add_(skip)
 
 
-class ESC(nn.Module):
-    """conv3×3; blocks, which share one large kernel; conv3×3, + first feature; conv3×3 and pixel shuffle.
-
-    Parameters
-    ----------
-    scale, channels : int
-    blocks : list of ESCBlock
-    kernel : LargeKernel or DecomposedKernel
-    norm_after_blocks : bool
-    skip : nn.Module
-        What the network adds its output to.
-    """
+class ESC(Network):
+    """conv3×3; blocks that share one large kernel; conv3×3, + first feature; conv3×3 and pixel shuffle."""
 
     def __init__(
         self,
@@ -115,17 +94,8 @@ class ESC(nn.Module):
         image = self.to_image(self.body_end(self.body_norm(x)) + features)
         return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
 
-    @property
-    def last(self) -> nn.Conv2d:
-        """The convolution that makes the image."""
-        return self.to_image
 
-    def non_local_layers(self) -> list[Attention]:
-        """The attention layers, in order."""
-        return [layer for block in self.blocks for layer in (block.attention, *block.conv_attns)]
-
-
-@register("esc", "ESC: one 32×32 window attention a block, emulated by ConvAttn after", ESC_PAPER)
+@register("esc", "ESC", "one window attention a block, then ConvAttn, which emulates it", ESC_PAPER)
 def esc(
     scale: int,
     channels: PositiveInt = 64,
@@ -140,18 +110,16 @@ def esc(
 ) -> ESC:
     def block() -> ESCBlock:
         attention = WindowAttention(channels, heads, side, backend=backend)
-        return ESCBlock(
-            channels, attention, lambda: ConvAttn(channels, attended), pairs, 2.0, ratio, norm_in_pairs=False
-        )
+        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended), pairs, 2.0, ratio, False)
 
     kernel = LargeKernel(attended, kernel_size)
     return ESC(scale, channels, [block() for _ in range(blocks)], kernel, RepeatedPixels(scale))
 
 
-register("esc_light", "ESC with three blocks", ESC_PAPER)(partial(esc, blocks=3))
+register("esc_light", "ESC-light", "ESC with fewer blocks", ESC_PAPER)(partial(esc, blocks=3))
 
 
-@register("esc_fp", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)
+@register("esc_fp", "ESC-FP", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)
 def esc_fp(
     scale: int,
     channels: PositiveInt = 48,
@@ -166,27 +134,13 @@ def esc_fp(
 ) -> ESC:
     def block() -> ESCBlock:
         attention = WindowAttention(channels, heads, side, backend=backend)
-        return ESCBlock(
-            channels,
-            attention,
-            lambda: ConvAttn(channels, attended, 4),
-            pairs,
-            1.5,
-            ratio,
-            norm_in_pairs=True,
-        )
+        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended, 4), pairs, 1.5, ratio, True)
 
-    return ESC(
-        scale,
-        channels,
-        [block() for _ in range(blocks)],
-        DecomposedKernel(attended, kernel_size),
-        Bicubic(scale, matlab=False),
-        norm_after_blocks=True,
-    )
+    made, kernel = [block() for _ in range(blocks)], DecomposedKernel(attended, kernel_size)
+    return ESC(scale, channels, made, kernel, Bicubic(scale, matlab=False), norm_after_blocks=True)
 
 
-@register("esc_rib", "ESC with 64×64 windows: their position bias is a product of small matrices", RIB_PAPER)
+@register("esc_rib", "ESC-RIB", "ESC with larger windows and a position bias of low rank", RIB_PAPER)
 def esc_rib(
     scale: int,
     channels: PositiveInt = 64,
@@ -201,15 +155,7 @@ def esc_rib(
 ) -> ESC:
     def block() -> ESCBlock:
         attention = WindowAttention(channels, heads, side, ImplicitPosition, gate=True, backend=backend)
-        return ESCBlock(
-            channels, attention, lambda: ConvAttn(channels, attended), pairs, 4.0, ratio, norm_in_pairs=False
-        )
+        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended), pairs, 4.0, ratio, False)
 
-    return ESC(
-        scale,
-        channels,
-        [block() for _ in range(blocks)],
-        LargeKernel(attended, kernel_size),
-        RepeatedPixels(scale),
-        norm_after_blocks=True,
-    )
+    made, kernel = [block() for _ in range(blocks)], LargeKernel(attended, kernel_size)
+    return ESC(scale, channels, made, kernel, RepeatedPixels(scale), norm_after_blocks=True)

@@ -1,8 +1,6 @@
-"""HiT-SRF: windows that grow from block to block, in which pixels are correlated without softmax.
+"""HiT-SRF: correlation of pixels, without softmax, in windows that grow from block to block.
 
-References
-----------
-HiT-SR, ECCV 2024; HiT-SRF is its variant of SRFormer.
+Source: HiT-SR, ECCV 2024; HiT-SRF is its variant of SRFormer.
 """
 
 from __future__ import annotations
@@ -14,16 +12,16 @@ from jaxtyping import Float
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention
+from srlab.attention.contract import Map
 from srlab.attention.scc import SCC
-from srlab.models.layers import ChannelNorm, ConvFFN, Map
+from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
 from srlab.models.skip import MeanColour
 from srlab.models.upsampler import conv3x3
 
 
 class HiTBlock(nn.Module):
-    """x + LN(attention(x)), then x + LN(ConvFFN(x)): the norms come after."""
+    """x + LN(attention(x)), then x + LN(ConvFFN(x))."""
 
     def __init__(self, channels: int, attention: SCC, expansion: float):
         super().__init__()
@@ -49,14 +47,8 @@ class HiTStage(nn.Module):
         return x + self.out(self.blocks(x))
 
 
-class HiTSRF(nn.Module):
-    """conv3×3; LN, stages, LN, conv3×3, + first feature; conv3×3 and pixel shuffle; images on [0, 1].
-
-    Parameters
-    ----------
-    scale, channels : int
-    stages : list of HiTStage
-    """
+class HiTSRF(Network):
+    """conv3×3; LN, stages, LN, conv3×3, + first feature; conv3×3 and pixel shuffle."""
 
     def __init__(self, scale: int, channels: int, stages: list[HiTStage]):
         super().__init__()
@@ -76,17 +68,8 @@ class HiTSRF(nn.Module):
         image = self.to_image(self.body_end(x) + features)
         return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
 
-    @property
-    def last(self) -> nn.Conv2d:
-        """The convolution that makes the image."""
-        return self.to_image
 
-    def non_local_layers(self) -> list[Attention]:
-        """The attention layers, in order."""
-        return [block.attention for stage in self.stages for block in stage.blocks]
-
-
-@register("hit_srf", "HiT-SRF: spatial-channel correlation in growing windows", "HiT-SR, ECCV 2024")
+@register("hit_srf", "HiT-SRF", "spatial-channel correlation in growing windows", "HiT-SR, ECCV 2024")
 def hit_srf(
     scale: int,
     channels: PositiveInt = 60,

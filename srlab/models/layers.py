@@ -1,15 +1,34 @@
-"""Layers that more than one paper's network is made of."""
+"""The base class of networks, and the layers that more than one paper's network has."""
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-Map = Float[Tensor, "b c h w"]
+from srlab.attention.contract import Attention, Map
+
+
+class Network(nn.Module):
+    """The common part of all networks; images on [0, 1].
+
+    `skip` maps the LR image to the term that the output is added to. The convolution `head` reads the image, `last`
+    makes it.
+    """
+
+    scale: int
+    skip: nn.Module
+    head: nn.Conv2d
+
+    @property
+    def last(self) -> nn.Conv2d:
+        return self.to_image
+
+    def non_local_layers(self) -> list[Attention]:
+        """Return the attention layers, in order."""
+        return [module for module in self.modules() if isinstance(module, Attention)]
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over channels; its output is channels-last in memory, which all that follows then keeps."""
+    """LayerNorm over channels; its output is channels-last in memory, and so are those of the layers after it."""
 
     def forward(self, x: Map) -> Map:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -18,13 +37,7 @@ class ChannelNorm(nn.LayerNorm):
 class ConvFFN(nn.Module):
     """conv1×1 to ratio · channels, GELU; + GELU(depthwise convolution) of itself; conv1×1 back.
 
-    Parameters
-    ----------
-    channels : int
-    ratio : float
-        The hidden width is ratio · channels, rounded down.
-    size : int
-        Side of the depthwise kernel: 3 in ESC, 5 in HiT-SRF.
+    The hidden width is rounded down; the depthwise kernel has `size` = 3 in ESC, 5 in HiT-SRF.
     """
 
     def __init__(self, channels: int, ratio: float, size: int = 3):

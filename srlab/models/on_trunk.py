@@ -1,4 +1,4 @@
-"""The networks that are the trunk with one attention or another.
+"""The trunk with one attention or another: each function makes the layer of unit i = 0, 1, …
 
 To add a mechanism: write `srlab/attention/<name>.py` and one function here.
 """
@@ -29,22 +29,21 @@ from srlab.attention import (
 from srlab.attention.gmsa import Sides
 from srlab.attention.kmeans import EmptyClusters, Start
 from srlab.attention.window import Backend
-from srlab.models.registry import register
-from srlab.models.trunk import Trunk
+from srlab.models.registry import register_on_trunk
+from srlab.models.trunk import ADDED
 
 LCOA = "arXiv:2404.04922"
+ESC = "arXiv:2503.06671"
 ELAN = "arXiv:2203.06697"
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 Sharing = Literal["recomputed", "stored"]
 CentroidUpdate = Literal["ema", "frozen"]
 
 
-@register("lcoan", "LCoA: sparse pattern first, its weights shared by all later layers", LCOA)
+@register_on_trunk("lcoan", "LCoA", "LCoA: sparse weights of the first layer, shared by all later ones", LCOA)
 def lcoan(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     clusters: PositiveInt = 128,
     window: PositiveInt = 384,
     reduction: PositiveInt = 1,
@@ -55,34 +54,20 @@ def lcoan(
     centroid_start: Start = "points",
     empty_clusters: EmptyClusters = "stay",
     renew_every: PositiveInt | None = None,
-) -> Trunk:
-    """Weights are computed once, as published, or anew in every `renew_every`-th layer."""
-
-    def attention(i: int) -> LSP | CoA:
-        if i % (renew_every or groups) > 0:
-            return CoA(channels)
-        return LSP(
-            channels,
-            clusters,
-            window,
-            reduction,
-            rounds,
-            sharing=sharing,
-            centroid_update=centroid_update,
-            ema_decay=ema_decay,
-            centroid_start=centroid_start,
-            empty_clusters=empty_clusters,
-        )
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> LSP | CoA:
+    """Compute weights in the first layer only, as published, or in every `renew_every`-th one."""
+    renewed = i == 0 if renew_every is None else i % renew_every == 0
+    if not renewed:
+        return CoA(channels)
+    learning = {"centroid_update": centroid_update, "ema_decay": ema_decay}
+    learning |= {"centroid_start": centroid_start, "empty_clusters": empty_clusters}
+    return LSP(channels, clusters, window, reduction, rounds, ADDED, sharing, **learning)
 
 
-@register("trunk_lsp", "LSP in every layer: sparse, not shared", LCOA)
+@register_on_trunk("trunk_lsp", "LSP", "LSP in every layer: sparse, not shared", LCOA)
 def trunk_lsp(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     clusters: PositiveInt = 128,
     window: PositiveInt = 384,
     reduction: PositiveInt = 1,
@@ -92,204 +77,118 @@ def trunk_lsp(
     centroid_start: Start = "points",
     empty_clusters: EmptyClusters = "stay",
     sharing: Literal["recomputed", "plain"] = "recomputed",
-) -> Trunk:
-    def attention(i: int) -> LSP:
-        return LSP(
-            channels,
-            clusters,
-            window,
-            reduction,
-            rounds,
-            sharing=sharing,
-            centroid_update=centroid_update,
-            ema_decay=ema_decay,
-            centroid_start=centroid_start,
-            empty_clusters=empty_clusters,
-        )
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> LSP:
+    learning = {"centroid_update": centroid_update, "ema_decay": ema_decay}
+    learning |= {"centroid_start": centroid_start, "empty_clusters": empty_clusters}
+    return LSP(channels, clusters, window, reduction, rounds, ADDED, sharing, **learning)
 
 
-@register("trunk_nla", "plain non-local attention in every layer: dense, not shared", LCOA)
-def trunk_nla(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    reduction: PositiveInt = 2,
-    sharing: Sharing = "recomputed",
-) -> Trunk:
-    return Trunk(lambda i: NLA(channels, reduction, sharing=sharing), scale, channels, groups, blocks)
+@register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)
+def trunk_nla(i: int, channels: int, reduction: PositiveInt = 2, sharing: Sharing = "recomputed") -> NLA:
+    return NLA(channels, reduction, sharing=sharing)
 
 
-@register("trunk_nla_shared", "plain non-local weights computed once, shared by all later layers: CoA alone", LCOA)
-def trunk_nla_shared(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    reduction: PositiveInt = 2,
-    sharing: Sharing = "recomputed",
-) -> Trunk:
-    def attention(i: int) -> NLA | CoA:
-        return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+@register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "CoA alone: dense weights, made once and shared", LCOA)
+def trunk_nla_shared(i: int, channels: int, reduction: PositiveInt = 2, sharing: Sharing = "recomputed") -> NLA | CoA:
+    return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
 
 
-@register("no_attention", "the trunk without non-local attention", "arXiv:1707.02921 (as a baseline)")
-def no_attention(scale: int, channels: PositiveInt = 128, groups: PositiveInt = 10, blocks: PositiveInt = 4) -> Trunk:
-    return Trunk(lambda i: None, scale, channels, groups, blocks)
+@register_on_trunk("no_attention", "no attention", "the trunk without attention", "arXiv:1707.02921 (as a baseline)")
+def no_attention(i: int, channels: int) -> None:
+    return None
 
 
-@register("trunk_conv7", "a 7×7 convolution in every layer: the control that looks no further", "a control of ours")
-def trunk_conv7(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    kernel_size: PositiveInt = 7,
-) -> Trunk:
-    return Trunk(lambda i: LocalConvolution(channels, kernel_size), scale, channels, groups, blocks)
+@register_on_trunk("trunk_conv7", "7×7 convolution", "a depthwise convolution in every layer", "a control of ours")
+def trunk_conv7(i: int, channels: int, kernel_size: PositiveInt = 7) -> LocalConvolution:
+    return LocalConvolution(channels, kernel_size)
 
 
-@register("nlsn", "NLSA in every layer: sparse by hashing, four rounds", "Mei et al., CVPR 2021")
+@register_on_trunk("nlsn", "NLSA", "NLSA in every layer: sparse by hashing in rounds", "Mei et al., CVPR 2021")
 def nlsn(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     window: PositiveInt = 144,
     reduction: PositiveInt = 4,
     rounds: PositiveInt = 4,
     backend: Literal["fused", "reference"] = "fused",
-) -> Trunk:
-    def attention(i: int) -> NLSA:
-        return NLSA(channels, window, reduction, rounds, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> NLSA:
+    return NLSA(channels, window, reduction, rounds, backend=backend)
 
 
-@register("enlcn", "ENLA in every layer: linear, trained with its contrastive loss", "Xia et al., AAAI 2022")
+@register_on_trunk("enlcn", "ENLA", "ENLA in every layer: linear, with a contrastive loss", "Xia et al., AAAI 2022")
 def enlcn(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     reduction: PositiveInt = 4,
     features: PositiveInt = 128,
     contrastive_weight: NonNegativeFloat = 1e-3,
-) -> Trunk:
-    def attention(i: int) -> ENLA:
-        return ENLA(channels, reduction, features, contrastive_weight=contrastive_weight)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> ENLA:
+    return ENLA(channels, reduction, features, contrastive_weight=contrastive_weight)
 
 
-@register("trunk_fgca", "FGCA in every layer: 8×8 windows, each choosing sixteen of all", "arXiv:2504.06634")
+@register_on_trunk("trunk_fgca", "FGCA", "small windows attend to best-matching windows", "arXiv:2504.06634")
 def trunk_fgca(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     heads: PositiveInt = 4,
     side: PositiveInt = 8,
     top: PositiveInt = 16,
     backend: Literal["fused", "reference"] = "fused",
-) -> Trunk:
-    def attention(i: int) -> FGCA:
-        return FGCA(channels, heads, side, top, residual_scale=0.1, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> FGCA:
+    return FGCA(channels, heads, side, top, ADDED, backend)
 
 
-@register("trunk_bra", "BRA in every layer: 8×8 windows of any size, each choosing sixteen", "arXiv:2303.08810")
+@register_on_trunk("trunk_bra", "BRA", "windows, fixed in number, attend to best-matching windows", "arXiv:2303.08810")
 def trunk_bra(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     heads: PositiveInt = 4,
     windows: PositiveInt = 8,
     top: PositiveInt = 16,
     backend: Literal["fused", "reference"] = "fused",
-) -> Trunk:
-    def attention(i: int) -> BRA:
-        return BRA(channels, heads, windows, top, residual_scale=0.1, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> BRA:
+    return BRA(channels, heads, windows, top, ADDED, backend)
 
 
-@register("trunk_window", "window attention in every layer, with a position table or RIB", "arXiv:2503.06671")
+@register_on_trunk("trunk_window", "windows", "window attention in every layer, with a position table or RIB", ESC)
 def trunk_window(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
+    i: int,
+    channels: int,
     heads: PositiveInt = 4,
     side: PositiveInt = 32,
     position: Literal["none", "table", "rib"] = "table",
     backend: Backend = "sdpa",
-) -> Trunk:
-    makers = {"none": None, "table": PositionTable, "rib": ImplicitPosition}
-
-    def attention(i: int) -> WindowAttention:
-        return WindowAttention(channels, heads, side, makers[position], residual_scale=0.1, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> WindowAttention:
+    maker = {"none": None, "table": PositionTable, "rib": ImplicitPosition}[position]
+    return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend)
 
 
-@register(
-    "trunk_conv_attn",
-    "ConvAttn in every layer: one large kernel for all, small ones of the image",
-    "arXiv:2503.06671",
-)
+@register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)
 def trunk_conv_attn(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    attended: PositiveInt = 48,  # not ESC's quarter, so that operations match LCoAN's
+    i: int,
+    channels: int,
+    attended: PositiveInt = 48,  # not ESC's quarter: operations match LCoAN's
     kernel_size: PositiveInt = 13,
-) -> Trunk:
-    def attention(i: int) -> ConvAttn:
-        kernel = LargeKernel(attended, kernel_size) if i == 0 else None
-        return ConvAttn(channels, attended, kernel=kernel, residual_scale=0.1)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> ConvAttn:
+    kernel = LargeKernel(attended, kernel_size) if i == 0 else None
+    return ConvAttn(channels, attended, kernel=kernel, residual_scale=ADDED)
 
 
-@register(
-    "trunk_elan", "ELAN's attention in three sizes of windows, its weights used again by every second layer", ELAN
-)
+@register_on_trunk("trunk_elan", "ELAN", "windows of several sizes; every second layer reuses the weights", ELAN)
 def trunk_elan(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    sides: Sides = (8, 16, 32),  # not ELAN's 4, 8 and 16, so that operations match LCoAN's
+    i: int,
+    channels: int,
+    sides: Sides = (8, 16, 32),  # not ELAN's 4, 8 and 16: operations match LCoAN's
     backend: Literal["sdpa", "reference"] = "sdpa",
-) -> Trunk:
-    def attention(i: int) -> SharedGMSA:
-        if i % 2 > 0:
-            return SharedGMSA(channels, sides, residual_scale=0.1, backend=backend)
-        return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=0.1, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+) -> SharedGMSA:
+    if i % 2 > 0:
+        return SharedGMSA(channels, sides, residual_scale=ADDED, backend=backend)
+    return trunk_elan_own(i, channels, sides, backend)
 
 
-@register("trunk_elan_own", "ELAN's attention in three sizes of windows, in every layer: not shared", ELAN)
+@register_on_trunk("trunk_elan_own", "ELAN, not shared", "windows of several sizes; each layer makes its weights", ELAN)
 def trunk_elan_own(
-    scale: int,
-    channels: PositiveInt = 128,
-    groups: PositiveInt = 10,
-    blocks: PositiveInt = 4,
-    sides: Sides = (8, 16, 32),
-    backend: Literal["sdpa", "reference"] = "sdpa",
-) -> Trunk:
-    """In each layer the same windows as in `trunk_elan`."""
-
-    def attention(i: int) -> GMSA:
-        return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=0.1, backend=backend)
-
-    return Trunk(attention, scale, channels, groups, blocks)
+    i: int, channels: int, sides: Sides = (8, 16, 32), backend: Literal["sdpa", "reference"] = "sdpa"
+) -> GMSA:
+    # As in ELAN, every second pair of layers shifts its windows: from the third layer on, so no layer of two units.
+    return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=ADDED, backend=backend)

@@ -3,66 +3,115 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
 import torch
-from pydantic import ValidationError, validate_call
+from pydantic import PositiveInt, ValidationError, validate_call
 from torch import nn
 
+from srlab.attention import Attention
 from srlab.errors import InputError, explain
-from srlab.models.skip import First, Skip, add_to_bicubic, see_details
+from srlab.models.skip import First, Skip, add_to_bicubic, centre_filters
 from srlab.models.trunk import Gates, Trunk, close_gates
 
 SCALES = (2, 3, 4, 8)
+#: Options that people write as symbols.
+SYMBOLS = {"clusters": "k", "window": "w", "ema_decay": "λ"}
+
+Make = Callable[..., nn.Module]
+Layer = Callable[..., Attention | None]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the study."""
+    """A network of the registry: the name for people is `label`, a line of description `title`.
+
+    `trunk` is True for the trunk with one attention or another. `options` are configuration keys and their defaults;
+    `skip`, `first` and `gates` of :func:`build` come on top. `make` builds the network from `scale` and options.
+    """
 
     name: str
+    label: str
     title: str
     paper: str
-    make: Callable[..., nn.Module]
-
-    @property
-    def options(self) -> dict[str, object]:
-        """Configuration keys and their defaults; beside them all have `skip`, `first` and `gates`: see :func:`build`."""
-        parameters = inspect.signature(self.make).parameters.values()
-        return {p.name: p.default for p in parameters if p.name != "scale"}
+    trunk: bool
+    options: dict[str, object]
+    make: Make
 
 
 REGISTRY: dict[str, Entry] = {}
 
 
-def register(name: str, title: str, paper: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+def register(name: str, label: str, title: str, paper: str) -> Callable[[Make], Make]:
     """Enter a function `(scale, **options) -> nn.Module` under a name."""
 
-    def enter(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-        REGISTRY[name] = Entry(name, title, paper, validate_call(make))
+    def enter(make: Make) -> Make:
+        REGISTRY[name] = Entry(name, label, title, paper, False, _defaults(make), validate_call(make))
         return make
 
     return enter
 
 
+def register_on_trunk(name: str, label: str, title: str, paper: str) -> Callable[[Layer], Layer]:
+    """Enter the trunk with the layers that a function `(i, channels, **options) -> Attention` makes, i = 0, 1, …"""
+
+    def enter(layer: Layer) -> Layer:
+        checked = validate_call(layer)
+
+        def make(
+            scale: int,
+            channels: PositiveInt = 128,
+            groups: PositiveInt = 10,
+            blocks: PositiveInt = 4,
+            **options: object,
+        ) -> Trunk:
+            return Trunk(lambda i: checked(i, channels, **options), scale, channels, groups, blocks)
+
+        options = _defaults(make) | _defaults(layer)
+        REGISTRY[name] = Entry(name, label, title, paper, True, options, validate_call(make))
+        return layer
+
+    return enter
+
+
+def _defaults(function: Callable) -> dict[str, object]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def trunk_networks() -> tuple[str, ...]:
-    """Every network that is the trunk with one attention or another, in the order in which they are written."""
-    return tuple(name for name, each in REGISTRY.items() if "groups" in each.options)
+    """Return the names of the trunk's networks, in the order of their registration."""
+    return tuple(name for name, each in REGISTRY.items() if each.trunk)
 
 
 def entry(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Return the entry of a name; raise an InputError if the name is unknown."""
     if name not in REGISTRY:
         raise InputError(f"model '{name}' is unknown; there are: {', '.join(REGISTRY)}")
     return REGISTRY[name]
+
+
+def label(name: str) -> str:
+    """Return the name for people of "NAME", "NAME (stored)" or "NAME option=value …"; other names are returned as is.
+
+    >>> label("lcoan clusters=4"), label("trunk_window side=16"), label("lcoan (stored)"), label("bicubic")
+    ('LCoA, k = 4', '16×16 windows', 'LCoA (stored)', 'bicubic')
+    """
+    model, _, rest = name.partition(" ")
+    if model not in REGISTRY:
+        return name
+    setting = r"(\w+)=(\([^)]*\)|\S+)"
+    options, note = dict(re.findall(setting, rest)), re.sub(setting, "", rest).strip()
+    words, side = [REGISTRY[model].label], options.pop("side", None)
+    if side is not None:
+        words = [word for word in words if word != "windows"] + [f"{side}×{side} windows"]
+    for option, value in options.items():
+        symbol = SYMBOLS.get(option, option)
+        words.append(f"{symbol} = {value}" if len(symbol) == 1 else f"{symbol.replace('_', ' ')} {value}")
+    return " ".join(filter(None, [", ".join(words), note]))
 
 
 def check_scale(scale: int) -> None:
@@ -86,19 +135,17 @@ def build(
     ----------
     name : str
         A key of `REGISTRY`; `srlab models` lists them.
-    scale : {2, 3, 4, 8}
     seed : int, optional
-        Initialise the weights from this seed, leaving torch's global generator as it was; by default from one that
-        is drawn from that generator.
+        Seed of the first weights, by default drawn from torch's global generator, which is not used otherwise.
     skip : {"published", "bicubic"}
-        What the network adds its output to: as published, or the bicubic enlargement of its input, with a last
-        convolution that is zero at first.
+        Add the output to the paper's term, or to the bicubic enlargement of the input by a last convolution that is
+        zero at first.
     first : {"published", "details"}
-        What the filters of the first convolution begin as: as drawn, or so that they see details only.
+        Filters of the first convolution at first: as drawn, or passing details only.
     gates : {"published", "closed"}
-        Of a network on the trunk: whether what its non-local layers change passes gates that training has to open.
+        "closed" puts gates that training has to open behind the attention layers of a network on the trunk.
     **config
-        Options of that network, e.g. `channels=24`; those not given have the papers' values.
+        Options of that network, e.g. `channels=24`; the defaults are the papers' values.
 
     Raises
     ------
@@ -114,6 +161,8 @@ def build(
         if key not in chosen.options:
             allowed = ", ".join(chosen.options) or "none"
             raise InputError(f"option '{key}' is unknown to model '{name}'; its options are: {allowed}")
+    if gates == "closed" and not chosen.trunk:
+        raise InputError(f"gates is 'closed'; model '{name}' is not on the trunk and has none")
     if seed is None:
         seed = torch.randint(2**31, (), device="cpu").item()
     with torch.random.fork_rng(devices=[]):
@@ -123,14 +172,8 @@ def build(
         except ValidationError as error:
             raise InputError(explain(error, f"model '{name}'")) from None
     if first == "details":
-        see_details(network)
+        centre_filters(network)
     if gates == "closed":
-        if not isinstance(network, Trunk):
-            raise InputError(f"gates is 'closed'; model '{name}' is not on the trunk and has none")
         close_gates(network)
     return add_to_bicubic(network) if skip == "bicubic" else network
 
-
-def label(name: str) -> str:
-    """Return a network's name for people; stub until merged."""
-    return name

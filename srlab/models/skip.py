@@ -1,9 +1,8 @@
-"""What a network adds its output to, and what its first filters see: as each paper publishes it, or as learns fast.
+"""The term that a network adds its output to, and its first filters: as published, or so that it learns fast.
 
-From the bicubic enlargement of its input a network has to learn only what interpolation lacks, which it does several
-times faster; and whatever networks are compared, they then start from the same image. That image has the brightness
-already. Filters that sum to zero leave it out, so that what follows (norms, nonlinearities that are nearly linear for
-small signals) is given details of a useful size from the first step on, instead of small ripples on a constant.
+On top of the bicubic enlargement of its input a network learns only the missing detail, several times faster; all
+compared networks then start from the same image. That image has the brightness already, so first filters that sum to
+zero remove it: norms and nonlinearities get details of a useful size from the first step on.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from torch.nn.functional import interpolate
 
 LR = Float[Tensor, "b 3 h w"]
 SR = Float[Tensor, "b 3 sh sw"]
-#: What `build` and profiles ask for.
+#: Values of the options `skip` and `first` of `build`.
 Skip = Literal["published", "bicubic"]
 First = Literal["published", "details"]
 
-#: How many times larger first filters that see details are than drawn: details of [0, 1] images are about a tenth.
+#: The gain of first filters of details, which are about a tenth of [0, 1] images.
 DETAIL_GAIN = 10.0
 
 #: Mean RGB of DIV2K on [0, 1].
@@ -41,8 +40,8 @@ class MeanColour(nn.Module):
         return self.mean
 
 
-class Nothing(nn.Module):
-    """SSCAN, whose paper names nothing."""
+class NoSkip(nn.Module):
+    """Zero, since SSCAN's paper names no skip."""
 
     def forward(self, lr: LR) -> float:
         return 0.0
@@ -60,7 +59,7 @@ class RepeatedPixels(nn.Module):
 
 
 class Bicubic(nn.Module):
-    """Bicubic enlargement: with MATLAB's kernel (a = −0.5), or with torch's own (a = −0.75), as ESC-FP has it."""
+    """Bicubic enlargement: with MATLAB's kernel (a = −0.5), or with torch's (a = −0.75), as in ESC-FP."""
 
     def __init__(self, scale: int, matlab: bool = True):
         super().__init__()
@@ -71,13 +70,7 @@ class Bicubic(nn.Module):
 
 
 def add_to_bicubic(network: nn.Module) -> nn.Module:
-    """Let a network add its output to the bicubic enlargement of its input, to which it is equal at first.
-
-    Parameters
-    ----------
-    network : nn.Module
-        With `scale`, `skip`, and `last`, the convolution that makes the image, which becomes zero.
-    """
+    """Add a network's output to the bicubic enlargement of its input; the last convolution becomes zero."""
     network.skip = Bicubic(network.scale)
     nn.init.zeros_(network.last.weight)
     nn.init.zeros_(network.last.bias)
@@ -85,14 +78,8 @@ def add_to_bicubic(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def see_details(network: nn.Module) -> nn.Module:
-    """Make the first filters, as they were drawn, sum to zero over each colour, and `DETAIL_GAIN` times larger.
-
-    Parameters
-    ----------
-    network : nn.Module
-        With `head`, the convolution that sees the image.
-    """
+def centre_filters(network: nn.Module) -> nn.Module:
+    """Make the first filters sum to zero over each colour, and `DETAIL_GAIN` times larger."""
     weight = network.head.weight
     weight.copy_(DETAIL_GAIN * (weight - weight.mean((2, 3), keepdim=True)))
     return network

@@ -1,16 +1,14 @@
-"""SSCAN: small windows that attend to the windows they choose, in a lightweight network.
+"""SSCAN: small windows attend to their best-matching windows, in a lightweight network.
 
-References
-----------
-arXiv 2504.06634. No code was released. The paper gives the mechanism and the outline: blocks of two FGCA
-blocks with a residual each, between 3×3 convolutions, pixel shuffle at the end. What it leaves open is ours:
+Source: arXiv 2504.06634; no code was released. The paper gives the mechanism and the outline: blocks of two FGCA blocks
+with a residual each, between 3×3 convolutions, pixel shuffle at the end. These choices are ours:
 
 - 64 channels, 8 SSCAN blocks: 0.92 M parameters at ×4, within the lightweight class (0.6 to 1.0 M);
 - M = 8 and k = 8: 512 keys a query, half of a 32×32 window's, from anywhere in the image;
 - four heads, which share the choice of windows; LayerNorm;
-- feed-forward: conv1×1 to twice the width, GELU, depthwise conv3×3, conv1×1. The depthwise convolution and
-  the 3×3 convolution at the end of each SSCAN block tell positions apart: there is no position encoding;
-- a map that is no multiple of M is filled by reflection.
+- feed-forward: conv1×1 to twice the width, GELU, depthwise conv3×3, conv1×1; positions enter by its depthwise and each
+  block's last convolution only;
+- padding by reflection to a multiple of M.
 """
 
 from __future__ import annotations
@@ -19,11 +17,12 @@ from jaxtyping import Float
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from srlab.attention import FGCA, Attention
+from srlab.attention import FGCA
+from srlab.attention.contract import Map
 from srlab.attention.routed_windows import Backend
-from srlab.models.layers import ChannelNorm, ConvFFN, Map
+from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
-from srlab.models.skip import Nothing
+from srlab.models.skip import NoSkip
 from srlab.models.upsampler import conv3x3
 
 
@@ -49,19 +48,13 @@ class SSCANBlock(nn.Sequential):
         return x + super().forward(x)
 
 
-class SSCAN(nn.Module):
-    """conv3×3; blocks; conv3×3, + first feature; conv3×3 and pixel shuffle.
-
-    Parameters
-    ----------
-    scale, channels : int
-    blocks : list of SSCANBlock
-    """
+class SSCAN(Network):
+    """conv3×3; blocks; conv3×3, + first feature; conv3×3 and pixel shuffle."""
 
     def __init__(self, scale: int, channels: int, blocks: list[SSCANBlock]):
         super().__init__()
         self.scale = scale
-        self.skip: nn.Module = Nothing()
+        self.skip = NoSkip()
         self.head = conv3x3(3, channels)
         self.blocks = nn.Sequential(*blocks)
         self.body_end = conv3x3(channels, channels)
@@ -72,17 +65,8 @@ class SSCAN(nn.Module):
         x = self.body_end(self.blocks(features)) + features
         return self.skip(lr) + nn.functional.pixel_shuffle(self.to_image(x), self.scale)
 
-    @property
-    def last(self) -> nn.Conv2d:
-        """The convolution that makes the image."""
-        return self.to_image
 
-    def non_local_layers(self) -> list[Attention]:
-        """The attention layers, in order."""
-        return [module for module in self.modules() if isinstance(module, Attention)]
-
-
-@register("sscan", "SSCAN: each 8×8 window attends to the windows it chooses", "arXiv:2504.06634")
+@register("sscan", "SSCAN", "small windows attend to best-matching windows, lightweight", "arXiv:2504.06634")
 def sscan(
     scale: int,
     channels: PositiveInt = 64,

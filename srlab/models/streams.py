@@ -1,4 +1,4 @@
-"""Random streams: each named part of a network draws from one of its own."""
+"""Random streams: each named part of a network draws from a stream of its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 
 @contextmanager
 def stream(name: str) -> Iterator[None]:
-    """Draw from the stream of torch's seed and this name; outside of it nothing will have been drawn.
+    """Draw from the stream of torch's seed and this name, leaving the generator outside as it was.
 
-    So what a part begins with does not depend on what was built before it. Streams nest.
+    A part's first weights then do not depend on the parts built before it. Streams nest.
     """
     digest = sha256(f"{torch.initial_seed()} {name}".encode()).digest()
     with torch.random.fork_rng(devices=[]):

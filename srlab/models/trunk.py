@@ -1,7 +1,4 @@
-"""The trunk that takes any attention: the same network, data and budget, only the attention differs.
-
-With LSP first and CoA after, it is LCoAN as published.
-"""
+"""The trunk that takes any attention; with LSP first and CoA after, it is LCoAN (arXiv 2404.04922) as published."""
 
 from __future__ import annotations
 
@@ -14,14 +11,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention, Pattern
+from srlab.attention.contract import Attention, Map, Pattern
+from srlab.models.layers import Network
 from srlab.models.skip import MeanColour
 from srlab.models.streams import stream
 from srlab.models.upsampler import Upsampler, conv3x3, enlarge
 
-#: Which part of what it attended every mechanism on the trunk adds to its input.
+#: The residual scale of every mechanism on the trunk.
 ADDED = 0.1
-#: What `build` asks for: no gates, or gates that are closed at first.
+#: Values of the option `gates` of `build`: no gates, or gates that are closed at first.
 Gates = Literal["published", "closed"]
 
 
@@ -32,14 +30,14 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(conv3x3(channels, channels), nn.ReLU(inplace=True), conv3x3(channels, channels))
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Map) -> Map:
         return x + self.body(x)
 
 
 class FeatureAggregationUnit(nn.Module):
-    """Residual blocks, a non-local layer (or none), conv3×3, times 0.1, + input.
+    """Residual blocks, an attention layer or None, conv3×3, times 0.1, + input.
 
-    What its non-local layer adds passes a `gate`, a 1×1 convolution, where it has one.
+    A `gate`, a 1×1 convolution, filters what the attention layer adds; None for no gate.
     """
 
     residual_scale = 0.1
@@ -51,9 +49,7 @@ class FeatureAggregationUnit(nn.Module):
         self.gate: nn.Conv2d | None = None
         self.merge = conv3x3(channels, channels)
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], shared: Pattern | None
-    ) -> tuple[Float[Tensor, "b c h w"], Pattern | None]:
+    def forward(self, x: Map, shared: Pattern | None) -> tuple[Map, Pattern | None]:
         y = self.blocks(x)
         if self.attention is not None:
             attended, shared = self.attention(y, shared)
@@ -61,23 +57,19 @@ class FeatureAggregationUnit(nn.Module):
         return x.add(self.merge(y), alpha=self.residual_scale), shared
 
 
-class Trunk(nn.Module):
-    """Head, feature aggregation units with the given attention, upsampler; images on [0, 1].
+class Trunk(Network):
+    """Head, feature aggregation units with the given attention, upsampler.
 
-    Each part draws its first weights from a stream of its own, so networks of one seed begin with bit-equal trunks,
-    whatever attention stands between the parts.
+    Each part draws its first weights from a stream of its own: networks of one seed begin with bit-equal trunks,
+    whatever their attention.
 
     Parameters
     ----------
     attention : callable
-        Maps the index of a unit, 0 … groups − 1, to its non-local layer, or to None for no such layer.
+        Maps the index of a unit, 0 … groups − 1, to its attention layer or None.
     scale : {2, 3, 4, 8}
     channels, groups, blocks : int
         Width, number of units, residual blocks in a unit (128, 10 and 4 as published).
-
-    References
-    ----------
-    arXiv 2404.04922, LCoAN.
     """
 
     def __init__(
@@ -107,13 +99,13 @@ class Trunk(nn.Module):
             self.tail = conv3x3(channels, 3)
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-        # Channels-last from here on: convolutions and attention both read it as it is.
+        # Channels-last from here on: convolutions and attention read it without a copy.
         features = self.head((lr - self.mean.mean).contiguous(memory_format=torch.channels_last))
         x = self.body_end(self._body(features)) + features
         return self.skip(lr) + enlarge([*self.upsampler, self.tail], x, self.scale)
 
-    def _body(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The units one after another; what they share is free when the image is made."""
+    def _body(self, x: Map) -> Map:
+        """Run the units; the pattern that they share is freed before the image is made."""
         shared = None
         for group in self.groups:
             x, shared = group(x, shared)
@@ -121,7 +113,7 @@ class Trunk(nn.Module):
 
     @property
     def sees(self) -> int:
-        """Side in LR pixels of what its convolutions alone, without non-local layers, see around a pixel."""
+        """Side of the receptive field of its convolutions, without attention, in LR pixels."""
         radius, pixel = Fraction(2 + sum(2 * len(unit.blocks) + 1 for unit in self.groups)), Fraction(1)
         for layer in self.upsampler:
             if isinstance(layer, nn.PixelShuffle):
@@ -132,15 +124,10 @@ class Trunk(nn.Module):
 
     @property
     def last(self) -> nn.Conv2d:
-        """The convolution that makes the image."""
         return self.tail
 
-    def non_local_layers(self) -> list[Attention]:
-        """The attention layers, in order."""
-        return [group.attention for group in self.groups if group.attention is not None]
-
-    def attend(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The non-local layers alone, one after another, as if nothing stood between them."""
+    def attend(self, features: Map) -> Map:
+        """Run the attention layers alone, one after another."""
         shared = None
         for layer in self.non_local_layers():
             features, shared = layer(features, shared)
@@ -148,10 +135,10 @@ class Trunk(nn.Module):
 
 
 def close_gates(trunk: Trunk) -> Trunk:
-    """Give each non-local layer a gate that is zero at first: what it adds reaches the trunk as far as training lets it.
+    """Give each attention layer a gate that is zero at first.
 
-    A gate mixes the channels of what was attended. With closed gates the output is, bit for bit, that of the trunk
-    without such layers; a gate of `ADDED` times the identity lets through what runs from scratch add.
+    With closed gates the output is, bit for bit, that of the trunk without attention; a gate of `ADDED` times the
+    identity adds as much as runs from scratch do.
     """
     for unit in trunk.groups:
         if unit.attention is not None:
@@ -161,9 +148,9 @@ def close_gates(trunk: Trunk) -> Trunk:
 
 
 def gates_of(network: nn.Module) -> dict[str, float]:
-    """How far each gate of a network is open, by unit: the root mean square of its singular values, over `ADDED`.
+    """Return each gate's openness by unit: the root mean square of its singular values, over `ADDED`.
 
-    0 is closed; 1 adds as much of what was attended as runs from scratch do.
+    0 is closed; 1 adds as much as runs from scratch do.
     """
     return {
         name: (unit.gate.weight.float().square().sum() / unit.gate.out_channels).sqrt().item() / ADDED

@@ -1,7 +1,7 @@
 """From features to an image: convolutions and pixel shuffles, in one step where that is less work.
 
-Nothing nonlinear stands between them, so together they are one convolution whose outputs, the pixels of the image that
-lie in an LR pixel, depend on the features of 5×5 LR pixels.
+Without a nonlinearity between them they are one convolution. It maps the features of 5×5 LR pixels to the image's
+pixels within one LR pixel.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from srlab.attention.precision import without_autocast
 Features = Float[Tensor, "b c h w"]
 SR = Float[Tensor, "b 3 sh sw"]
 
-#: LR pixels on each side of one that its pixels of the image depend on.
+#: LR pixels on each side of an LR pixel that its pixels of the image depend on.
 REACH = 2
-#: Height and width of a map from which one step is less work: of smaller ones the edges are too large a part.
+#: Least height and width of a map for one step; the edges of smaller maps are too large a part.
 FROM = 48
 
 
@@ -40,10 +40,10 @@ class Upsampler(nn.Sequential):
 
 
 def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
-    """The image that conv3×3 and pixel shuffles make of features, one after another or, of larger maps, in one step.
+    """Return the image that conv3×3 and pixel shuffles make of features; in one step for larger maps.
 
-    At the edges each layer has zeros around what the one before it made, not around the features, so the pixels of the
-    outermost LR pixels are made one after another all the same.
+    At the edges each layer pads the output of the one before, not the features. The outermost LR pixels therefore go
+    layer by layer.
     """
     if min(features.shape[2:]) < FROM:
         return one_by_one(layers, features)
@@ -60,16 +60,16 @@ def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
 
 
 def one_by_one(layers: Sequence[nn.Module], features: Features) -> SR:
-    """The image that the layers make, as they are written."""
+    """Return the image that the layers make one after another."""
     for layer in layers:
         features = layer(features)
     return features
 
 
 def folded(layers: Sequence[nn.Module], scale: int) -> tuple[Float[Tensor, "n c 5 5"], Float[Tensor, " n"]]:
-    """Weight and bias of the convolution that, with a pixel shuffle after it, does what the layers do.
+    """Return weight and bias of the convolution that, followed by a pixel shuffle, equals the layers.
 
-    Each output's weights are what the layers, backwards, make of an image that is 1 there and 0 elsewhere.
+    Running the layers backwards from an image that is 1 at one output and 0 elsewhere gives that output's weights.
     """
     last = layers[-1]
     outputs = last.out_channels * scale**2

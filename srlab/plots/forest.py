@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -105,9 +105,9 @@ def sweep(
     ax.set_xlim(min(values) / step**3, max(values) * step**6)
 
 
-def part(axes: Sequence[Axes], groups: Sequence[int]) -> None:
+def part(axes: Iterable[Axes], groups: Iterable[int]) -> None:
     """Draw dotted lines between the groups of rows, in every panel."""
-    for y in np.flatnonzero(np.diff(groups)) + 0.5:
+    for y in np.flatnonzero(np.diff(list(groups))) + 0.5:
         for ax in axes:
             ax.axhline(y, color=INK, linewidth=0.8, linestyle=":")
 

@@ -1,4 +1,4 @@
-"""Figures into files."""
+"""Save figures to files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from PIL import Image as Picture
 from srlab.files import replacing
 from srlab.plots.style import HOUSE
 
-#: A picture inside an SVG, as matplotlib writes it.
+#: An image embedded in matplotlib's SVG.
 EMBEDDED = re.compile(rb"(?<=data:image/png;base64,)[^\"]+")
 
 
 def save(figure: Figure, study_folder: Path, name: str) -> Image:
     """Write figures/NAME.png (150 dpi) and figures/NAME.svg, the same bytes for the same numbers.
-
-    Both are committed with a study, so pictures in them are `small`.
 
     Returns
     -------
@@ -47,7 +45,7 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
 
 @rc_context(HOUSE)
 def settle(figure: Figure) -> None:
-    """Lay a figure out for good, to a millionth of its size: the solver's last digits differ from time to time."""
+    """Fix the layout of a figure to a millionth of its size, so that repeated drawings are equal."""
     figure.set_dpi(HOUSE["savefig.dpi"])
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -62,10 +60,10 @@ def _parts(figure: FigureBase) -> list[SubFigure]:
 
 
 def small(png: bytes) -> bytes:
-    """A PNG in at most 256 colours, less than half its bytes; one that is partly transparent keeps all.
+    """Reduce a PNG to at most 256 colours, in less than half its bytes; a partly transparent PNG stays unchanged.
 
-    Greys, and maps in one scale of colours, stay as they are: those have no more. Of other figures no channel
-    moves by more than some 30 of 255, and few pixels by more than 10.
+    Greys and maps in one colour scale stay unchanged too. In other figures no channel moves by more than about 30 of
+    255, and few pixels by more than 10.
     """
     picture = Picture.open(BytesIO(png)).convert("RGBA")
     if picture.getextrema()[3][0] == 255:

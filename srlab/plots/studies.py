@@ -11,91 +11,14 @@ from matplotlib.figure import Figure
 
 from srlab.plots.by_image import draw_gain_curve, gains_note, gains_over
 from srlab.plots.labels import Name, name_lines, name_points, tell
-from srlab.plots.marks import conditions, from_zero, images_and_seeds, logarithmic, points, powers, rows
+from srlab.plots.marks import conditions, from_zero, logarithmic, points, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
-from srlab.stats.frames import count, images_in, late_gains, over_bicubic, pareto
+from srlab.stats.frames import count, images_in
 from srlab.stats.tables import NAMES
 
 #: LSP and CoA as the 2×2 that they are: each network's row (dense, sparse) and column (own weights, shared).
 CELLS = {"trunk_nla": (0, 0), "trunk_nla_shared": (0, 1), "trunk_lsp": (1, 0), "lcoan": (1, 1)}
 COLUMNS = ("each layer\nits own", "weights shared\n(CoA)")
-
-
-@rc_context(HOUSE)
-def training(curves: pd.DataFrame) -> Figure:
-    """Loss and validation PSNR per step, a line a run.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        As of the function `curves`.
-    """
-    figure = blank(DOUBLE, 2.9)
-    loss, psnr = figure.subplots(1, 2)
-    names = []
-    for (model, seed), run in curves.groupby(["model", "seed"], sort=False):
-        line = look(model) | {"markersize": 3}
-        loss.plot(run["step"], run["loss"], **line)
-        psnr.plot(run["step"], run["validation_psnr"], **line)
-        end = run.iloc[-1]
-        names.append(Name(f"seed {seed}", end["step"], end["validation_psnr"], line["color"]))
-    loss.set(xlabel="step", ylabel="L1 loss (intensities 0 to 1)", title="(a) training patches")
-    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="(b) held-out patches, averaged weights")
-    runs = curves.groupby(["model", "seed"])["validation_psnr"]
-    first, last = runs.first().mean(), runs.last().mean()
-    models = ", ".join(curves["model"].unique())
-    every = curves["step"].diff().iloc[-1]
-    mean = f"(a) Mean of {every:.0f} steps. " if np.isfinite(every) else ""
-    tell(
-        figure,
-        f"In {curves['step'].max():,} steps {models} goes from {first:.2f} to {last:.2f} dB on held-out patches",
-        f"{mean}A line a seed. (b) PSNR of RGB patches, no border left out: not the Y-PSNR of benchmark images.",
-    )
-    name_lines({psnr: names})
-    return figure
-
-
-@rc_context(HOUSE)
-def convergence(curves: pd.DataFrame) -> Figure:
-    """Validation PSNR of every network, mean over seeds and range, and what its last quarter still gained.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        As of the function `curves`.
-    """
-    figure = blank(DOUBLE, 3.6)
-    psnr, late = figure.subplots(1, 2, width_ratios=[3, 2])
-    names = []
-    for model, each in curves.groupby("model", sort=False):
-        steps = each.groupby("step")["validation_psnr"].agg(["mean", "min", "max"])
-        line = look(model) | {"markersize": 3, "markevery": 0.2}
-        psnr.plot(steps.index, steps["mean"], **line)
-        psnr.fill_between(steps.index, steps["min"], steps["max"], color=line["color"], alpha=0.15, linewidth=0)
-        names.append(Name(model, steps.index[-1], steps["mean"].iloc[-1], line["color"]))
-    settled = curves.groupby("model")["validation_psnr"].quantile(0.25).min()
-    psnr.set_ylim(bottom=settled)
-    psnr.set(xlabel="step", ylabel="RGB-PSNR (dB)", title="(a) held-out patches, averaged weights")
-    gained = late_gains(curves)
-    models = list(gained["model"].unique())
-    for y, model in enumerate(models):
-        own = gained.loc[gained["model"] == model, "late_db"]
-        late.plot(own, np.full(len(own), y), **look(model) | {"linestyle": "none"})
-    rows(late, models)
-    late.axvline(0, color=INK, linewidth=0.8)
-    late.set(xlabel="gain of the last quarter (dB)", title="(b) had training settled?")
-    means, seeds = gained.groupby("model", sort=False)["late_db"].mean(), curves["seed"].nunique()
-    band = f"line: mean of {count(seeds, 'seed')}, band: lowest to highest" if seeds > 1 else "one seed: no band"
-    tell(
-        figure,
-        f"The last quarter of training still moved networks by {means.min():+.3f} ({means.idxmin()}) "
-        f"to {means.max():+.3f} dB ({means.idxmax()})",
-        f"PSNR of RGB patches, no border left out: benchmark images are told by Y-PSNR without a border, and may rank "
-        f"networks otherwise. (a) {band.capitalize()}; what lies below {settled:.2f} dB, early in training, is not "
-        "shown. (b) A marker a seed.",
-    )
-    name_lines({psnr: names})
-    return figure
 
 
 @rc_context(HOUSE)
@@ -234,53 +157,4 @@ def cluster_sizes(sizes: dict[int, np.ndarray]) -> Figure:
     note = f"One image, {tokens:,} tokens. A line ends at its last cluster in use; dotted: if all k were alike."
     tell(figure, f"Clusters that hold no token of the image: {empty}", note)
     name_lines({ax: names})
-    return figure
-
-
-@rc_context(HOUSE)
-def comparison(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> Figure:
-    """Gain over bicubic, mean over all images, against latency, memory and parameters, with Pareto fronts.
-
-    Parameters
-    ----------
-    quality, costs : DataFrame
-        As of the functions of these names.
-    bicubic : DataFrame
-        benchmark, name, psnr_y.
-    """
-    seeds = over_bicubic(quality, bicubic).groupby(["model", "seed"], sort=False)["gain_db"].mean().unstack()
-    whole = costs[costs["part"] == "network"].set_index("model").loc[seeds.index]
-    whole = whole.assign(parameters=whole["parameters"] / 1e3, gain_db=seeds.mean(axis=1))
-    figure = blank(DOUBLE, 3.9)
-    panels = figure.subplots(1, 3, sharey=True)
-    words = {
-        "median_ms": "latency (ms)",
-        "peak_mib": "peak memory (MiB)",
-        "parameters": "parameters (thousands)",
-    }
-    names = {}
-    for ax, (column, label) in zip(panels, words.items(), strict=True):
-        front = pareto(whole, column)
-        ax.plot(front[column], front["gain_db"], color="#cccccc", linewidth=3, zorder=0)
-        for model, row in whole.iterrows():
-            style = look(model) | {"linestyle": "none", "markersize": 6}
-            if column == "median_ms":
-                ax.hlines(row["gain_db"], row["q25_ms"], row["q75_ms"], color=style["color"])
-            ax.vlines(row[column], *seeds.loc[model].agg(["min", "max"]), color=style["color"], alpha=0.5)
-            ax.plot(row[column], row["gain_db"], **style)
-        from_zero(ax, "x")
-        ax.margins(y=0.12)
-        ax.set_xlabel(label)
-        names[ax] = [Name(model, row[column], row["gain_db"], look(model)["color"]) for model, row in whole.iterrows()]
-    panels[0].set_ylabel("Y-PSNR − bicubic (dB)")
-    front = pareto(whole, "median_ms").index
-    beaten = f"{', '.join(front[:-1])} and {front[-1]} are" if len(front) > 1 else f"{front[0]} alone is"
-    upright = "upright bars: lowest to highest seed" if quality["seed"].nunique() > 1 else "one seed: no bar"
-    tell(
-        figure,
-        f"Of {count(len(whole), 'network')}, {beaten} beaten by none in both PSNR and latency",
-        f"{images_and_seeds(quality)}; {upright}. Latency and memory: whole network, {conditions(whole)}, "
-        "level bars: quartiles. Grey: Pareto front.",
-    )
-    name_points(names)
     return figure

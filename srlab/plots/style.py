@@ -1,4 +1,4 @@
-"""How figures look: widths, fonts, and one colour and marker for each mechanism."""
+"""The look of figures: widths, fonts, and one colour and marker for each mechanism."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ HOUSE = {
 
 
 class Appearance(NamedTuple):
-    """How a mechanism is drawn, everywhere."""
+    """The colour and marker of a mechanism, in every figure."""
 
     colour: str
     marker: str
 
 
-#: Colours of Okabe and Ito for the networks of the first comparison, of Paul Tol for the others; no two
-#: networks share both a colour and a marker, so they can be told apart without seeing colour.
+#: Colours of Okabe and Ito for the networks of the first comparison, of Paul Tol for the others. No two networks share
+#: both a colour and a marker, so they differ without colour too.
 STYLE = {
     "bicubic": Appearance("#999999", "x"),
     "no_attention": Appearance("#000000", "D"),
@@ -73,7 +73,7 @@ INK = "#333333"
 
 
 def look(model: str) -> dict[str, str]:
-    """Line properties of a model; "NAME (stored)" has NAME's colour, a hollow marker and a dashed line.
+    """Return line properties of a model; "NAME (stored)" has NAME's colour, a hollow marker and a dashed line.
 
     Raises
     ------
@@ -94,12 +94,12 @@ def look(model: str) -> dict[str, str]:
 
 
 def blank(width: float, height: float) -> Figure:
-    """A figure of its own: pyplot, which would show it a second time in a notebook, is not asked."""
+    """Make a figure without pyplot, which would show it a second time in a notebook."""
     return Figure((width, height), layout="constrained")
 
 
 def bare(ax: Axes) -> None:
-    """Leave nothing of the axes but what is drawn in them."""
+    """Hide the axes and keep the drawing."""
     if ax.axison:
         ax.set(xticks=[], yticks=[])
         ax.set_axis_off()

@@ -11,16 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.plots.by_image import draw_gain_curve, draw_gain_rows, gains_note, gains_over
-from srlab.plots.labels import SMALL, Name, name_lines, signed, tell
+from srlab.plots.labels import SMALL, Name, name_lines, tell
 from srlab.plots.marks import conditions, from_zero, images_and_seeds, points, powers, rows
 from srlab.plots.studies import sweep
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank, look
 from srlab.stats.frames import ALL, count, differences
-from srlab.stats.statistics import matrix, rank_correlation, seed_difference
 from srlab.stats.tables import NAMES
 
-#: Markers of kinds of image, in order.
-KINDS = "os^DvP*X"
 
 
 def clusters(quality: pd.DataFrame, costs: pd.DataFrame, evenness: pd.DataFrame) -> Figure:
@@ -259,53 +256,5 @@ def recipes(changes: pd.DataFrame) -> Figure:
         f"Of these changes “{largest}” moves the mean of the networks most: {means[largest]:+.2f} dB",
         f"Y-PSNR − bicubic's; {count(images, 'image')}; {spread}; dashed: {names[0]}, of which one thing is changed "
         "in each row.",
-    )
-    return figure
-
-
-@rc_context(HOUSE)
-def kinds(gains: pd.DataFrame) -> Figure:
-    """What attention gains on each kind of image, and image by image against self-similarity.
-
-    Parameters
-    ----------
-    gains : DataFrame
-        model, seed, kind, name, gain_db, self_similarity.
-    """
-    models, order = list(gains["model"].unique()), list(gains["kind"].unique())
-    figure = blank(DOUBLE, 2.2 + 0.22 * len(order) + 1.4)
-    upper, lower = figure.subplots(2, len(models), squeeze=False, sharex="row", sharey="row", height_ratios=[1, 1.3])
-    for above, below, model in zip(upper, lower, models, strict=True):
-        own, colour = gains[gains["model"] == model], look(model)["color"]
-        above.axvline(0, color=INK, linewidth=0.8)
-        below.axhline(0, color=INK, linewidth=0.8)
-        for y, (kind, marker) in enumerate(zip(order, KINDS, strict=False)):
-            part = own[own["kind"] == kind]
-            images = part.groupby("name")[["self_similarity", "gain_db"]].mean()
-            places = y + np.linspace(0.05, 0.35, len(images))
-            above.scatter(images["gain_db"], places, s=6, color=colour, alpha=0.4, linewidths=0)
-            mean = {"marker": marker, "color": colour, "markeredgecolor": INK, "markersize": 6, "linestyle": "none"}
-            gain = seed_difference(matrix(part.assign(benchmark=kind)), len(models) * len(order))
-            if np.isfinite(gain.high):
-                above.hlines(y - 0.2, gain.low, gain.high, color=INK, linewidth=2)
-            above.plot(gain.value, y - 0.2, **mean)
-            below.scatter(images["self_similarity"], images["gain_db"], s=12, marker=marker, color=colour, alpha=0.6)
-        rows(above, order)
-        above.set(title=model, xlabel="gain (dB)")
-        each = own.groupby(["seed", "kind"])[["self_similarity", "gain_db"]]
-        rho = rank_correlation([pairs.to_numpy() for _, pairs in each])
-        below.set(xlabel="self-similarity of HR", title="" if np.isnan(rho) else f"within kinds: ρ = {signed(rho)}")
-    upper[0].set_ylabel("(a) by kind")
-    lower[0].set_ylabel("(b) Y-PSNR − no_attention (dB)")
-    means = gains.groupby(["model", "kind"])["gain_db"].mean()
-    most, least = means.idxmax(), means.idxmin()
-    images, seeds = gains[["kind", "name"]].drop_duplicates().shape[0], gains["seed"].nunique()
-    bars = "bars: 95 % intervals over seeds, all at once" if seeds > 1 else "one seed: no interval"
-    tell(
-        figure,
-        f"{most[0]} gains most, {means.max():+.2f} dB on {most[1]} images; "
-        f"{least[0]} least, {means.min():+.2f} dB on {least[1]}",
-        f"Small: {count(images, 'image')}, mean over {count(seeds, 'seed')}; large: mean of the kind; {bars}. "
-        "Markers of (b) are those of the kinds in (a); ρ: Spearman's.",
     )
     return figure

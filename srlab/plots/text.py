@@ -22,7 +22,7 @@ from matplotlib.transforms import Bbox, BboxBase
 from srlab.plots.style import INK
 
 SMALL = 7.0  # points: the smallest that any figure has
-LETTERS = {"title": 88, "note": 132}  # in a line across two columns
+LETTERS = {"title": 88, "note": 126}  # in a line across two columns
 LINE = 9.5  # points from one name to the next below it
 AWAY = 5.0  # points from a point to its name
 CONTRAST = 4.5  # of a text to white, at least (WCAG)

@@ -1,4 +1,4 @@
-"""What layers show of many queries as bytes small enough for a page: 8 bits a pixel, each map kept once, deflated."""
+"""Maps of many queries, packed into a few bytes for a page: one byte a pixel, equal maps kept once, deflated."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from srlab import stats
+from srlab.analysis.explore import describe
 from srlab.analysis.layers import LayerTrace
-from srlab.analysis.views import Boxes, Groups, Panel, Values, View, Windows, panels, view
+from srlab.analysis.views import Boxes, Groups, Panel, Values, Windows, panels, view
 from srlab.plots.maps import WEIGHTS
 
-#: Levels of a number; level 0 says that there is none.
-LEVELS = 255
+#: Levels of a number, from 1; level 0 is empty. The middle of an odd number of levels is the zero of signed numbers.
+LEVELS = 65
 
 
 class Planes:
-    """Maps of whole numbers, 0 to 255; those that are alike are kept once."""
+    """Maps of whole numbers, 0 to 255; equal maps are kept once."""
 
     def __init__(self):
         self._kept: dict[tuple[tuple[int, ...], bytes], int] = {}
 
     def keep(self, plane: Shaped[np.ndarray, "_h _w"]) -> int:
-        """The number that the map is kept under."""
+        """Keep a map, and return its number."""
         return self._kept.setdefault((plane.shape, plane.astype(np.uint8).tobytes()), len(self._kept))
 
     @property
@@ -40,60 +40,44 @@ class Planes:
 
 
 def pack(layers: Sequence[LayerTrace], lr: UInt8[Tensor, "3 h w"], places: Sequence[tuple[int, int]]) -> bytes:
-    """All that widgets would draw of the queries at some places, in every layer and round of a network.
-
-    Parameters
-    ----------
-    layers : sequence of LayerTrace
-        Of one pass over `lr`.
-    lr : UInt8[Tensor, "3 h w"]
-    places : sequence of tuple of int
-        Row and column of each query.
+    """Pack the views of queries (row, column) in every layer and round of one pass over `lr`.
 
     Returns
     -------
     bytes
-        Deflated: the length of what follows (4 bytes, the least significant first), JSON, and the maps that it names
-        by number, row by row.
+        Deflated: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it names by
+        number, row by row.
     """
-    planes, shown = Planes(), []
-    for number, layer in enumerate(layers, 1):
+    planes, packed = Planes(), []
+    for layer in layers:
         queries = [_query(layer, lr, row, col, planes) for row, col in places]
-        title = f"{layer.mechanism}, layer {number} of {len(layers)}"
-        shown.append({"title": title, "rounds": layer.rounds, "queries": queries})
-    told = json.dumps({"layers": shown, "shapes": planes.shapes}, separators=(",", ":")).encode()
-    return zlib.compress(len(told).to_bytes(4, "little") + told + planes.bytes, 9)
+        packed.append({"title": layer.title, "rounds": layer.rounds, "queries": queries})
+    facts = json.dumps({"layers": packed, "shapes": planes.shapes}, separators=(",", ":")).encode()
+    return zlib.compress(len(facts).to_bytes(4, "little") + facts + planes.bytes, 9)
 
 
-def weight_levels(seen: View) -> Shaped[np.ndarray, "h w"]:
-    """Weights as they are drawn: 1 to 255 on the scale of `srlab.plots.maps.WEIGHTS`, clipped to it; 0 is unseen.
-
-    Neighbouring levels are 3.7 % apart. Without weights, 1 is seen.
-    """
-    if seen.weights is None:
-        return seen.seen > 0
-    relative = np.clip(seen.weights * seen.weights.size, WEIGHTS.vmin, WEIGHTS.vmax)
-    return _levels(WEIGHTS(relative).data, seen.seen > 0)
+def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, planes: Planes) -> dict:
+    found = view(layer, lr, row, col)
+    levels = found.seen > 0  # without weights, level 1 is visible
+    if found.weights is not None:
+        relative = np.clip(found.weights * found.weights.size, WEIGHTS.vmin, WEIGHTS.vmax)
+        levels = _levels(WEIGHTS(relative).data, levels)
+    rounds = [found.panels, *(panels(layer.pattern, layer, row, col, round) for round in range(1, layer.rounds))]
+    return {
+        "weighed": found.weights is not None,
+        "plane": planes.keep(levels),
+        "text": describe(found),
+        "panels": [[_panel(panel, planes, lr.shape[1:]) for panel in each] for each in rounds],
+    }
 
 
 def _levels(shares: Float[np.ndarray, "_h _w"], there: Bool[np.ndarray, "_h _w"]) -> Shaped[np.ndarray, "_h _w"]:
     return np.where(there, 1 + np.round((LEVELS - 1) * np.where(there, shares, 0)), 0)
 
 
-def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, planes: Planes) -> dict:
-    seen = view(layer, lr, row, col)
-    rounds = [seen.panels, *(panels(layer.pattern, layer, row, col, turn) for turn in range(1, layer.rounds))]
-    return {
-        "weighed": seen.weights is not None,
-        "plane": planes.keep(weight_levels(seen)),
-        "says": stats.describe(seen),
-        "panels": [[_panel(panel, planes, lr.shape[1:]) for panel in shown] for shown in rounds],
-    }
-
-
 @singledispatch
 def _panel(panel: Panel, planes: Planes, size: Sequence[int]) -> dict:
-    """What is particular to a mechanism, its maps kept; of maps that were filled up, what lies on the image."""
+    """Pack one of a mechanism's own panels; of padded maps, the part on the image."""
     raise TypeError(f"no way to pack {type(panel).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""Pages from templates: the HTML files beside this one."""
+"""Fill the HTML templates beside this file."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).par
 
 
 def fill(name: str, **facts: object) -> str:
-    """The template of that name with these facts in it; what they hold is escaped."""
+    """Render a template; values are escaped."""
     return TEMPLATES.get_template(name).render(**facts)

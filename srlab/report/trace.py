@@ -9,8 +9,8 @@ from pathlib import Path
 
 from srlab.errors import InputError
 from srlab.files import read_table
+from srlab.study.profile import find_root
 from srlab.study.records import Record, records_in
-from srlab.study.study import find_root
 
 HASH = re.compile(r"[0-9a-f]{4,10}")
 

@@ -12,16 +12,11 @@ from IPython.display import Markdown
 from srlab.files import write_text
 from srlab.measure.limits import MEASURED
 from srlab.stats.cost_frames import growth
-from srlab.stats.frames import ALL, count, differences, over_bicubic, pareto
+from srlab.stats.frames import ALL, count, differences
 from srlab.stats.sentences import signed, verdict
 from srlab.stats.statistics import (
     SEEDS,
-    Estimate,
-    matrix,
-    over_seeds,
-    rank_correlation,
     ratio_of_medians,
-    seed_difference,
 )
 from srlab.study.records import Record
 
@@ -168,54 +163,6 @@ def limits(found: pd.DataFrame) -> str:
     return f"One layer alone, L pixels, 95 % interval in brackets: {'; '.join(told)}."
 
 
-def kinds(gains: pd.DataFrame) -> str:
-    """What attention gains on each kind of image, and whether self-similarity tells where.
-
-    Rank correlations are of each seed, so that seeds can differ, and apart for what is alike within a kind and
-    what tells kinds apart.
-    """
-    family = gains[["model", "kind"]].drop_duplicates().shape[0]
-    told = []
-    for model, own in gains.groupby("model", sort=False):
-        each = {
-            kind: seed_difference(matrix(part.assign(benchmark=kind)), family)
-            for kind, part in own.groupby("kind", sort=False)
-        }
-        least, most = (end(each, key=lambda kind: each[kind].value) for end in (min, max))
-        within, between = _with_self_similarity(own)
-        told.append(
-            f"`{model}` gains from {each[least]:+.3f} ({least}) to {each[most]:+.3f} dB ({most}); rank correlation of gain "
-            f"and self-similarity {within:+.2f} within kinds and {between:+.2f} between them"
-        )
-    seeds = gains["seed"].nunique()
-    judged = "" if seeds >= SEEDS else f" With {count(seeds, 'seed')} no verdict is drawn."
-    return (
-        f"Over `no_attention`, by kind of image{' (in brackets 95 % intervals over seeds, simultaneous)' * (seeds > 1)}: "
-        f"{'; '.join(told)}.{judged}"
-    )
-
-
-def _with_self_similarity(gains: pd.DataFrame) -> tuple[Estimate, Estimate]:
-    """Spearman's ρ of gain and self-similarity, mean over seeds: within kinds (their mean), and of kinds' means."""
-    within, between = [], []
-    for _, own in gains.groupby("seed"):
-        by_kind = own.groupby("kind")[["self_similarity", "gain_db"]]
-        within.append(rank_correlation([part.to_numpy() for _, part in by_kind]))
-        between.append(rank_correlation([by_kind.mean().to_numpy()]))
-    found = [over_seeds(np.array(each)) for each in (within, between)]
-    return tuple(Estimate(*np.clip(each, -1, 1)) if np.isfinite(each.low) else each for each in found)
-
-
-def fronts(quality: pd.DataFrame, costs: pd.DataFrame) -> str:
-    """Who lies on the Pareto fronts of mean quality against each cost."""
-    whole = costs[costs["part"] == "network"].set_index("model")
-    table = whole.assign(gain_db=quality.groupby("model")["psnr_y"].mean())
-    told = []
-    for column, words in (("median_ms", "latency"), ("peak_mib", "memory"), ("parameters", "parameters")):
-        told.append(f"{words}: {', '.join(f'`{model}`' for model in pareto(table, column).index)}")
-    return f"On the Pareto front of mean Y-PSNR against {'; against '.join(told)}."
-
-
 def roofline(costs: pd.DataFrame) -> str:
     """How far each mechanism is from the floor of its device."""
     over = (costs["median_ms"] / costs["floor_ms"]).set_axis(costs["model"]).sort_values()
@@ -224,16 +171,6 @@ def roofline(costs: pd.DataFrame) -> str:
     return (
         f"Roofs measured in the same run: {first['gflops_per_s']:.0f} GFLOP/s and {first['gib_per_s']:.1f} "
         f"GiB/s, float32. Times over the floor that arithmetic and bytes set: {told}."
-    )
-
-
-def attribution(found: pd.DataFrame) -> str:
-    """How widely networks draw on the image, by the diffusion index of their attribution maps."""
-    index = found.groupby("model", sort=False)["diffusion_index"].mean().sort_values(ascending=False)
-    told = ", ".join(f"`{model}` {value:.1f}" for model, value in index.items())
-    return (
-        f"Diffusion index of local attribution maps (0: one pixel, 100: all alike; means of "
-        f"{count(found.groupby('model').size().iloc[0], 'place')}): {told}."
     )
 
 
@@ -246,40 +183,6 @@ def photographs(quality: pd.DataFrame) -> str:
     return (
         f"From {counts[0]} to {counts[-1]} photographs: {'; '.join(told)}. {_seeds(quality)} Each set was "
         f"drawn once: what is peculiar to its photographs is in the difference and not in the interval."
-    )
-
-
-def above_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> str:
-    """By how much each network ends above bicubic enlargement, over all images.
-
-    Parameters
-    ----------
-    quality, bicubic : DataFrame
-        Evaluated images of the networks and of the enlargement.
-    """
-    gains = over_bicubic(quality, bicubic).groupby("model", sort=False)["gain_db"].mean()
-    told = ", ".join(f"`{model}` {gain:+.2f}" for model, gain in gains.sort_values(ascending=False).items())
-    return (
-        f"Above bicubic enlargement ({bicubic['psnr_y'].mean():.2f} dB, {count(len(bicubic), 'image')}) networks end "
-        f"by {gains.min():.2f} to {gains.max():.2f} dB: {told}."
-    )
-
-
-def pairing(spreads: pd.DataFrame) -> str:
-    """What it is worth that networks of one seed begin with one trunk.
-
-    Parameters
-    ----------
-    spreads : DataFrame
-        Of :func:`srlab.stats.pairing.spreads`.
-    """
-    median = spreads[["spread_db", "paired_spread_db"]].median()
-    if median.isna().any():
-        return "How results differ between seeds shows with more than one."
-    return (
-        f"From seed to seed a network's mean PSNR differs by {median['spread_db']:.3f} dB (standard deviation, median "
-        f"over networks), its difference to the trunk without attention by {median['paired_spread_db']:.3f} dB "
-        f"({spreads['paired_spread_db'].min():.3f} to {spreads['paired_spread_db'].max():.3f})."
     )
 
 

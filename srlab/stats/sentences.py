@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,10 @@ from srlab.analysis.centroids import (
     total_sizes,
     typical_patches,
 )
-from srlab.analysis.explore import Look
 from srlab.analysis.sorting import effective
-from srlab.analysis.views import View
-from srlab.stats.frames import ALL, count, late_gains
+from srlab.stats.frames import ALL, count
 from srlab.stats.statistics import SEEDS, Estimate
 from srlab.study.records import Record
-
-
-def measured_quality(convention: dict[str, str | int]) -> str:
-    """How PSNR and SSIM were computed: `srlab.measure.evaluation.convention`, kept in a record's facts."""
-    how = convention
-    return (
-        f"**How quality is measured.** LR: {how['lr']}. SR: {how['sr']}. Channel: {how['channel']}. "
-        f"Rounding of Y: {how['y_rounding']}. Border left out: {how['border']} px. SSIM: {how['ssim']}."
-    )
 
 
 def measured_cost(record: Record) -> str:
@@ -93,93 +82,6 @@ def _on(benchmark: str) -> str:
 def signed(row: object) -> str:
     """The gain of a row of `srlab.stats.differences` with its interval, where it has one."""
     return f"{Estimate(row.gain_db, row.low_db, row.high_db):+.3f}"
-
-
-def settled(curves: pd.DataFrame) -> str:
-    """Whether training had settled: what validation PSNR still gained in its last quarter, by network."""
-    late = late_gains(curves)
-    still = late.groupby("model", sort=False)["late_db"].mean()
-    return (
-        f"**Has training settled?** In the last quarter of the steps PSNR of held-out patches still rose by "
-        f"{still.min():.2f} (`{still.idxmin()}`) to {still.max():.2f} dB (`{still.idxmax()}`), mean over "
-        f"seeds, although the learning rate fell. Differences smaller than that may turn with a longer "
-        f"budget."
-    )
-
-
-def trained(records: Sequence[Record]) -> str:
-    """What the training of one network was, and whether it was still getting better."""
-    first, run = records[0].facts, records[0].run
-    ends = [record.curve["validation_psnr"].iloc[[(len(record.curve) - 1) // 2, -1]] for record in records]
-    climbs = "; ".join(f"{half:.2f} dB half way and {end:.2f} dB at the end" for half, end in ends)
-    return (
-        f"`{run.network.model}` ×{run.scale}, {first['parameters']:,} parameters: {run.budget.steps} steps "
-        f"of {run.budget.batch} LR patches of {run.budget.patch}×{run.budget.patch} px took "
-        f"{first['seconds']:.1f} s on {first['environment']['name']}, {_waiting(first):.0%} of it waiting "
-        f"for data. PSNR of the held-out patches (RGB, not rounded, no border left out): {climbs}. Where it "
-        f"still climbs at the end, the budget and not the network is the limit."
-    )
-
-
-def _waiting(facts: dict) -> float:
-    return facts["data_wait_seconds"] / facts["seconds"]
-
-
-def looking(reach: pd.DataFrame) -> str:
-    """How widely and how far the layers of networks look, a sentence a network; medians over queries are in the table.
-
-    Parameters
-    ----------
-    reach : DataFrame
-        As of `srlab.analysis.layers.reach`, with model and layer.
-    """
-    middle = reach.groupby(["model", "layer"], sort=False).median(numeric_only=True).reset_index()
-    middle["spread"] = middle["keys_effective"] / middle["keys_seen"]
-    told = []
-    for model, own in middle.groupby("model", sort=False):
-        low, high = (own.loc[at, "layer"] for at in (own["spread"].idxmin(), own["spread"].idxmax()))
-        spread, where = f"{own['spread'].max():.0%}", ""
-        if f"{own['spread'].min():.0%}" != spread:
-            spread, where = f"{own['spread'].min():.0%} to {spread}", f" ({low} to {high})"
-        told.append(
-            f"`{model}` sees {own['keys_seen'].median():.0f} keys and weighs them as an even spread over {spread} of them "
-            f"would{where}, {own['distance'].min():.0f} px away on average (an even look at the whole image: "
-            f"{own['distance_even'].median():.0f} px)."
-        )
-    even = (middle["spread"] > 0.95).sum()
-    return (
-        f"{even} of {len(middle)} layers weigh the keys that they see almost evenly (as a spread over more than 95 % of "
-        f"them): such a layer averages, and all its choice lies in what it sees. {' '.join(told)} (Medians over "
-        f"{len(reach) // len(middle)} queries.)"
-    )
-
-
-def describe(view: View) -> str:
-    """What one query sees, in a sentence."""
-    return f"{view.layer}: {_seen(view)}"
-
-
-def whose(sources: Mapping[str, str]) -> str:
-    """By whom networks were trained, in a sentence: of each network its `Weights.source`."""
-    each = {source: [name for name in sources if sources[name] == source] for source in sources.values()}
-    told = [f"{', '.join(names)} ({source})" for source, names in each.items()]
-    return f"Weights: {'; '.join(told)}."
-
-
-def describe_look(look: Look) -> str:
-    """What one query sees in one network, in a sentence."""
-    return f"{look.title}, {look.layer}: {_seen(look.view)}"
-
-
-def _seen(view: View) -> str:
-    seen = (
-        f"the query at row {view.row}, column {view.col} sees {np.count_nonzero(view.seen)} of {view.seen.size} tokens"
-    )
-    if view.weights is None:
-        return f"{seen}; this mechanism correlates without softmax, so there are no weights."
-    ranked = np.sort(view.weights, axis=None)[::-1]
-    half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
-    return f"{seen}; half of its weight lies on {half}, at most {100 * ranked[0]:.2g} % on one."
 
 
 NOT_KEPT = "not recorded: the run kept no centroids of its training"

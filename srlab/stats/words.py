@@ -59,8 +59,8 @@ def estimate(value: float, low: float, high: float, digits: int = 3) -> str:
 def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -> str:
     """Return the verdicts on some gains as a Markdown list, the same way everywhere.
 
-    A gain is *significant* if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A gain
-    may be both: it is then reported as significant but smaller than the margin.
+    A gain is *significant* if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A
+    gain may be both: it is then reported as significant but smaller than the margin.
 
     Parameters
     ----------
@@ -85,11 +85,15 @@ def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -
         "Lower": below & ~small,
         "Undecided": ~(above | below | small),
     }
-    lines = [f"- {words}: {_named(gains[chosen], len(gains), digits)}." for words, chosen in groups.items() if chosen.any()]
+    lines = [
+        f"- {words}: {_named(gains[chosen], len(gains), digits)}." for words, chosen in groups.items() if chosen.any()
+    ]
     return "\n".join(lines)
 
 
 def _named(gains: pd.DataFrame, total: int, digits: int) -> str:
     if len(gains) > FEW:
         return f"{len(gains)} of {total} ({between(gains['value'], digits, sign=True)})"
-    return ", ".join(f"{row.name} {estimate(row.value, row.low, row.high, digits)}" for row in gains.itertuples(index=False))
+    return ", ".join(
+        f"{row.name} {estimate(row.value, row.low, row.high, digits)}" for row in gains.itertuples(index=False)
+    )

@@ -7,8 +7,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "chapter": ["Chapter", "Tables", "redraw"],
         "frames": ["costs", "curves", "quality", "timings"],
+        "profile": ["find_root"],
         "records": ["Record"],
         "runs": ["Network", "Run"],
-        "study": ["Study", "find_root"],
+        "study": ["Study"],
     },
 )

@@ -126,7 +126,9 @@ class Chapter:
             If there is none.
         """
         folder = self.study.root / "notebooks"
-        found = sorted(file for file in folder.glob(f"*{self.name}.ipynb") if file.stem.lstrip("0123456789_") == self.name)
+        found = sorted(
+            file for file in folder.glob(f"*{self.name}.ipynb") if file.stem.lstrip("0123456789_") == self.name
+        )
         if not found:
             raise InputError(f"{folder}: no notebook '{self.name}.ipynb' of the chapter")
         return found[0]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from srlab.errors import InputError
+from srlab.measure.evaluation import evaluate
 from srlab.stats.words import count
 from srlab.study.records import Record
+
+if TYPE_CHECKING:
+    from srlab.study.study import Study
 
 
 def _tidy(records: Sequence[Record], table: str, options: Sequence[str]) -> pd.DataFrame:
@@ -32,6 +37,13 @@ def curves(records: Sequence[Record]) -> pd.DataFrame:
 def quality(records: Sequence[Record], *options: str) -> pd.DataFrame:
     """Return evaluated images: run, model, seed, the named options, benchmark, name, psnr_y (dB), ssim_y, …"""
     return _tidy(records, "images", options)
+
+
+def bicubic(study: Study) -> pd.DataFrame:
+    """Evaluate the bicubic enlargement of every benchmark image: name, psnr_y (dB), ssim_y, …, benchmark."""
+    benchmarks, scale = study.data.benchmarks, study.profile.scale
+    frames = [evaluate(None, refs, scale).assign(benchmark=name) for name, refs in benchmarks.items()]
+    return pd.concat(frames, ignore_index=True)
 
 
 def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFrame:

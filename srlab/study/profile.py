@@ -83,8 +83,8 @@ class Profile(BaseModel):
     benchmarks : tuple of str
         Those to evaluate on, if the data has them; otherwise all that it has.
     images, side : int, optional
-        At most this many images of each benchmark, evenly spaced by name, and the middle of each image, at most this many
-        HR pixels a side.
+        At most this many images of each benchmark, evenly spaced by name, and the middle of each image, at most this
+        many HR pixels a side.
     leave_out : tuple of str
         Training images, by name, to exclude.
     seeds : tuple of int
@@ -158,6 +158,21 @@ class Profile(BaseModel):
             except ValidationError as error:
                 raise ValueError(explain(error, f"branch.{name}")) from None
         return self
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the nearest folder with profiles/, at or above `start` (the current folder).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "profiles").is_dir():
+            return folder
+    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")
 
 
 def load_profile(path: Path) -> Profile:

@@ -1,7 +1,7 @@
 """Records: the results of a run, read on request from its folder or from the packed records of a committed study.
 
-A record counts when `run.json`, written last, and everything it needs are there. Committed studies keep all records in one
-file, `runs.zip`, read in place; weights are not in it, nor are all single timed calls.
+A record counts when `run.json`, written last, and everything it needs are there. Committed studies keep all records in
+one file, `runs.zip`, read in place; weights are not in it, nor are all single timed calls.
 """
 
 from __future__ import annotations

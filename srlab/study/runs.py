@@ -80,9 +80,7 @@ class Run(BaseModel):
         """The name of the run's folder."""
         return f"{self.slug}-{self.hash}"
 
-    def make(
-        self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None
-    ) -> None:
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         """Make the run and write its record.
 
         Parameters

@@ -24,7 +24,7 @@ from srlab.measure.devices import choose_device, code_commit, device_slug
 from srlab.models import entry
 from srlab.study.chapter import Chapter, settings_of
 from srlab.study.exported import exported
-from srlab.study.profile import Profile, changed, load_profile
+from srlab.study.profile import Profile, changed, find_root, load_profile
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
 from srlab.study.runs import Network, Run
 from srlab.study.timing_run import TimingRun
@@ -50,8 +50,8 @@ class Study:
     Notes
     -----
     Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such as
-    "nvidia-h200", to draw on this machine the results of another, or to continue training there; `SRLAB_RESULTS`, a folder
-    instead of results/. Relative folders, the profile's `data` too, are relative to `root`.
+    "nvidia-h200", to draw on this machine the results of another, or to continue training there; `SRLAB_RESULTS`, a
+    folder instead of results/. Relative folders, the profile's `data` too, are relative to `root`.
     """
 
     def __init__(self, profile: str, root: Path | None = None):
@@ -69,7 +69,8 @@ class Study:
     def varied(self, **parameters: object) -> Study:
         """Return the study with parts of its profile changed by a notebook's parameters; itself if all are None.
 
-        Records are shared, and missing ones are made. Figures, tables and answers go to `varied/` in the study's folder.
+        Records are shared, and missing ones are made. Figures, tables and answers go to `varied/` in the study's
+        folder.
 
         Parameters
         ----------
@@ -85,7 +86,8 @@ class Study:
         own = {name: parameters.pop(name) for name in list(parameters) if name in self.settings}
         profile = changed(self.profile, f"profile '{self.profile.name}'", **parameters)
         settings = {
-            name: changed(settings, f"chapter '{name}'", **(own.get(name) or {})) for name, settings in self.settings.items()
+            name: changed(settings, f"chapter '{name}'", **(own.get(name) or {}))
+            for name, settings in self.settings.items()
         }
         if profile == self.profile and settings == self.settings:
             return self
@@ -142,11 +144,9 @@ class Study:
         return sorted(chapters, key=lambda chapter: chapter.notebook.name)
 
     def scenes(self) -> dict[str, ImageRef]:
-        """Return the images of chapters' own tasks, for the explorers."""
+        """Return the images of chapters' own tasks by name (:class:`srlab.analysis.images.TaskImage`)."""
         hooks = [(chapter, getattr(chapter.module, "scenes", None)) for chapter in self.chapters]
-        return {
-            name: image for chapter, hook in hooks if hook for name, image in hook(self, chapter.settings).items()
-        }
+        return {name: image for chapter, hook in hooks if hook for name, image in hook(self, chapter.settings).items()}
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
@@ -156,7 +156,9 @@ class Study:
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         start = {"skip": self.profile.skip, "first": self.profile.first}
         start = {key: value for key, value in start.items() if value != "published"}
-        return Network(model=model, options={**known, **sizes, **self.profile.options.get(model, {}), **start, **options})
+        return Network(
+            model=model, options={**known, **sizes, **self.profile.options.get(model, {}), **start, **options}
+        )
 
     def training(
         self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
@@ -189,7 +191,7 @@ class Study:
         return [run.model_copy(update={"budget": budget}) for run in self.over_seeds("no_attention")]
 
     def branches(self) -> list[TrainingRun]:
-        """Return each arm of the branched experiment, continued from every trunk behind gates that are closed at first."""
+        """Return each arm of the branched experiment, continued from every trunk behind closed gates."""
         branch = self.profile.branch
         if branch is None:
             return []
@@ -214,7 +216,7 @@ class Study:
         return " ".join([run.network.model, *own])
 
     def costs(self) -> TimingRun | None:
-        """Return the measurement of all networks that chapters train by the profile's budget; None if nothing is timed."""
+        """Return the measurement of all networks trained by the profile's budget; None if nothing is timed."""
         if self.profile.timing is None:
             return None
         runs = [*self.comparison(), *(run for chapter in self.chapters for run in chapter.runs)]
@@ -322,7 +324,8 @@ class Study:
     def weights(self, run: Run) -> Weights | None:
         """Return the weights that a run learnt, or else those of the reference's run.
 
-        The reference has what `srlab.study.exported.export_weights` writes. Its run is the same but for images and processor.
+        The reference has what `srlab.study.exported.export_weights` writes. Its run is the same but for images and
+        processor.
         """
         record = self.record(run)
         if record.finished:
@@ -344,18 +347,3 @@ class Study:
             return found
         self.obtain(run)
         return self.weights(run)
-
-
-def find_root(start: Path | None = None) -> Path:
-    """Find the nearest folder with profiles/, at or above `start` (the current folder).
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "profiles").is_dir():
-            return folder
-    raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")

@@ -61,9 +61,7 @@ class TimingRun(Run):
         """Return the label under which a network is timed."""
         return next(label for label, timed in self.networks.items() if timed == network)
 
-    def make(
-        self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None
-    ) -> None:
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         networks = {label: network.build(self.scale, seed=0) for label, network in self.networks.items()}
         if self.processes is None:
             roofs = ceilings(device)

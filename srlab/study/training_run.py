@@ -64,9 +64,7 @@ class TrainingRun(Run):
         branch = "-branch" if self.start_from else ""
         return f"{self.network.model}{branch}-x{self.scale}-seed{self.seed}"
 
-    def make(
-        self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None
-    ) -> None:
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         start = study.obtain(study.start_of(self), processes, deadline) if self.start_from else None
         data = study.data.fewer(self.photographs)
         refs = [ref for name in self.benchmarks for ref in data.benchmarks[name]]

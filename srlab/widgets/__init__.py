@@ -1,11 +1,10 @@
-"""What a person clicks: the explorers, in a notebook."""
+"""Widgets: the explorers for notebooks."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "cluster_explorer": ["ClusterExplorer"],
         "explorer": ["Explorer"],
     },
 )

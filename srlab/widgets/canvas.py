@@ -1,4 +1,4 @@
-"""The picture of an explorer: a matplotlib canvas in the notebook, shown whole."""
+"""The figure of an explorer: a matplotlib canvas in the notebook."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from matplotlib.figure import Figure
 
 
 class WholeCanvas(Canvas):
-    """A canvas that never shows part of a picture.
+    """A canvas that sends whole pictures only.
 
-    It sends whole pictures: the browser clears a canvas that is resized, perhaps after it was drawn, and a
-    difference from the picture before would leave holes. And it is not drawn while its figure is filled,
-    which is another thread's work where JupyterLab has a thread for each control: whoever fills it holds
-    `lock`.
+    A browser clears a resized canvas, perhaps after it was drawn, and a difference picture would leave holes.
+    JupyterLab may run each control in a thread: handlers that fill the figure hold `lock`, and drawing waits for it.
 
     Parameters
     ----------
@@ -41,7 +39,7 @@ class WholeCanvas(Canvas):
 
 
 def in_turn(handler: Callable) -> Callable:
-    """An explorer's handler that waits for others, and for the canvas, to be finished."""
+    """Let an explorer's handler wait for the canvas and for other handlers."""
 
     @wraps(handler)
     def handle(explorer: ipywidgets.Widget, change: object = None) -> None:

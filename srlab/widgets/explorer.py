@@ -1,4 +1,4 @@
-"""Things to click on in a notebook."""
+"""The explorer: a widget that shows where one pixel looks in several networks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import ipywidgets
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 from traitlets import Bunch
 
-from srlab import plots, stats
+from srlab import plots
 from srlab.analysis import explore
 from srlab.analysis.explore import Look, Scene
 from srlab.errors import InputError
 from srlab.models import REGISTRY
-from srlab.models.registry import SCALES
+from srlab.models.registry import SCALES, label
 from srlab.study.study import Study
 from srlab.weights.identify import find_weights
 from srlab.widgets.canvas import WholeCanvas, in_turn
@@ -27,19 +27,19 @@ INCHES = 1.75  # a map's side on the screen
 
 
 class Explorer(ipywidgets.VBox):
-    """Choose an image and up to four networks, and ask a pixel where it looks in each of them.
+    """Inspect one pixel of an image in up to four networks.
 
-    Ask by a click on any map of the image, by the arrow keys once the maps have the focus, or by row and
-    column. Whatever cannot be shown is explained in `status`. All that is shown can be had from
-    `srlab.analysis.explore` and `srlab.plots.attention`; `export` writes the call.
+    Choose the pixel by a click on any map of the image, by the arrow keys while the maps have the focus, or by row and
+    column. `status` explains whatever cannot be shown. The plain functions are `srlab.analysis.explore` and
+    `srlab.plots.attention`; `export` writes the call.
 
     Parameters
     ----------
     study : Study
-        Offered are the images of its benchmarks (the middle, at most 128×128 LR pixels) and all networks.
+        Its images (the middle, at most 128×128 LR pixels) and all networks are offered.
     weights : str or Path, optional
-        A folder of released weights, whose files are offered. Any other can be chosen by its path, or uploaded;
-        network and scale become those of the file.
+        A folder of released weights to offer. Other files can be chosen by path or uploaded; network and scale follow
+        the file.
 
     Raises
     ------
@@ -50,21 +50,18 @@ class Explorer(ipywidgets.VBox):
     ----------
     image, scale : ipywidgets.Dropdown
     upload : ipywidgets.FileUpload
-        One's own image, as HR.
+        An image of the reader's own, as HR.
     choices : tuple of NetworkChoice
     row, col : ipywidgets.BoundedIntText
         The query's pixel.
-    field : ipywidgets.Checkbox
-        Whether to show effective receptive fields.
-    attribution : ipywidgets.Checkbox
-        Whether to show local attribution maps.
+    field, attribution : ipywidgets.Checkbox
+        Whether to show effective receptive fields, and local attribution maps.
     export : ipywidgets.Button
-        Writes the view into the study's figures, and shows the call that draws it.
     status, code : ipywidgets.HTML
     canvas : ipympl.backend_nbagg.Canvas
     scene : Scene or None
     looks : list of Look
-        What is drawn.
+        The drawn views.
     """
 
     def __init__(self, study: Study, weights: str | Path | None = None):
@@ -73,29 +70,24 @@ class Explorer(ipywidgets.VBox):
         self._files = [str(file.path) for file in files if file.model in REGISTRY]
         self.scene: Scene | None = None
         self.looks: list[Look] = []
-        self.image = ipywidgets.Dropdown(
-            options=[(name, name) for name in explore.images(study)],
-            **explained("image", "Image to ask about"),
-        )
+        names = [(name, name) for name in explore.images(study)]
+        self.image = ipywidgets.Dropdown(options=names, **explained("image", "Image to inspect"))
         self.scale = ipywidgets.Dropdown(
             options=[(f"×{scale}", scale) for scale in SCALES],
             value=study.profile.scale,
             **explained("scale", "LR is the image at 1/scale; the study's networks are trained at one scale"),
             layout=WIDE,
         )
-        self.upload = ipywidgets.FileUpload(
-            accept="image/*",
-            description="own image",
-            tooltip="An image of yours: it is HR, and LR is made of it",
-        )
+        hint = "An image of yours as HR; LR is made from it"
+        self.upload = ipywidgets.FileUpload(accept="image/*", description="own image", tooltip=hint)
         self.row = ipywidgets.BoundedIntText(**explained("row", "Row of the query, LR pixels"), layout=WIDE)
         self.col = ipywidgets.BoundedIntText(**explained("column", "Column of the query, LR pixels"), layout=WIDE)
-        asked = {
-            "receptive fields (slower)": "What LR pixels the SR pixels at the query depend on, through the whole network",
-            "attribution (slower still)": "What LR pixels added to the detail there (local attribution map)",
+        maps = {
+            "receptive fields (slower)": "LR pixels that the SR pixels at the query depend on, in the whole network",
+            "attribution (slower still)": "LR pixels that contributed to the detail there (local attribution map)",
         }
         self.field, self.attribution = (
-            ipywidgets.Checkbox(**explained(*words), indent=False) for words in asked.items()
+            ipywidgets.Checkbox(**explained(*words), indent=False) for words in maps.items()
         )
         self.export = ipywidgets.Button(
             description="export", icon="download", tooltip="Write this view as PNG and SVG, and show the call"
@@ -118,8 +110,8 @@ class Explorer(ipywidgets.VBox):
                 self.code,
             ]
         )
-        self._queries = (self.row, self.col, self.field, self.attribution, *(c.layer for c in self.choices))
-        self._queries += tuple(c.turn for c in self.choices)
+        sliders = (slider for choice in self.choices for slider in (choice.layer, choice.round))
+        self._queries = (self.row, self.col, self.field, self.attribution, *sliders)
         self._observe(True)
         for choice in self.choices:
             choice.model.observe(self._choose_network, "value")
@@ -132,15 +124,13 @@ class Explorer(ipywidgets.VBox):
         self._choose_image()
 
     def _network_choices(self) -> tuple[NetworkChoice, ...]:
-        """Rows for four networks; at first the first two with trained weights, LCoA before others."""
+        """Make four rows; the first two start with trained networks, LCoA before others."""
         offered = [name for name in REGISTRY if name != "no_attention"]
         preferred = [m for m in dict.fromkeys(("lcoan", "trunk_nla", *self.study.profile.models)) if m in offered]
-        run = self.study.training if self.study.profile.models else self.study.recalled
-        trained = [model for model in preferred if self.study.weights(run(model))]
-        shown = trained[:2] or ["lcoan"]
-        return tuple(
-            NetworkChoice([NONE, *offered], shown[i] if i < len(shown) else NONE, i + 1, self._files) for i in range(4)
-        )
+        image = next(iter(explore.images(self.study).values()))
+        trained = [m for m in preferred if self.study.weights(explore.run_on(self.study, m, image))]
+        shown = [*(trained[:2] or ["lcoan"]), NONE, NONE, NONE]
+        return tuple(NetworkChoice([NONE, *offered], shown[i], i + 1, self._files) for i in range(4))
 
     def _observe(self, on: bool) -> None:
         for control in self._queries:
@@ -148,7 +138,7 @@ class Explorer(ipywidgets.VBox):
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Change several controls, and draw once, when all are changed."""
+        """Change several controls, and draw once afterwards."""
         if self._changing:
             yield
             return
@@ -161,12 +151,12 @@ class Explorer(ipywidgets.VBox):
 
     @in_turn
     def _choose_image(self, _change: object = None) -> None:
-        """Show it from its first place on."""
+        """Open the image, and show its first query."""
         try:
             self.scene = explore.open_scene(self.study, self.image.value, self.scale.value)
         except InputError as error:
             self.scene = None
-            self._tell([str(error)])
+            self._report([str(error)])
             return
         with self._together():
             _, height, width = self.scene.lr.shape
@@ -183,7 +173,7 @@ class Explorer(ipywidgets.VBox):
 
     @in_turn
     def _choose_weights(self, change: Bunch) -> None:
-        """Of a file, show the network that it is of, at its scale."""
+        """Set network and scale to those of a chosen file."""
         choice = next(each for each in self.choices if each.weights is change.owner)
         with self._together():
             if found := choice.recognise():
@@ -197,17 +187,17 @@ class Explorer(ipywidgets.VBox):
         try:
             choice.receive(self.study.folder / "uploads")
         except InputError as error:
-            self._tell([str(error)])
+            self._report([str(error)])
 
     def _offer_layers(self) -> None:
-        """As many layers and rounds as each chosen network has; drawing says why one cannot be had."""
+        """Fit each row to the layers and rounds of its network; drawing reports those that fail."""
         for choice in self.choices:
             if choice.model.value == NONE or choice.fault or self.scene is None:
                 choice.fit(1, 1)
                 continue
             try:
-                told = choice.arguments()
-                layers = self.scene.traced(told["model"], told["weights"]).layers
+                given = choice.arguments()
+                layers = self.scene.traced(given["model"], given["weights"]).layers
             except InputError:
                 choice.fit(1, 1)
             else:
@@ -224,7 +214,7 @@ class Explorer(ipywidgets.VBox):
                 explore.open_scene(self.study, path, self.scale.value)
             except InputError as error:
                 path.unlink()
-                self._tell([str(error)])
+                self._report([str(error)])
                 return
             own = (f"uploaded: {path.name}", str(path))
             if own not in self.image.options:
@@ -263,8 +253,9 @@ class Explorer(ipywidgets.VBox):
             try:
                 self.looks.append(explore.look(self.scene, **arguments))
             except InputError as error:
-                faults.append(f"{arguments['model']}: {error}")
-        self._tell(faults, [*self._notes(), *map(stats.describe_look, self.looks)])
+                faults.append(f"{label(arguments['model'])}: {error}")
+        found = (f"{look.title}: {look.layer}. {explore.describe(look.view)}" for look in self.looks)
+        self._report(faults, [*self._notes(), *found])
         self.canvas.layout.display = "flex" if self.looks else "none"
         if self.looks:
             self._fit_canvas()
@@ -272,21 +263,21 @@ class Explorer(ipywidgets.VBox):
             self.canvas.draw_idle()
 
     def _notes(self) -> list[str]:
-        """Whose weights are shown, and what of the image is not shown as it is."""
-        notes = [stats.whose({look.model: look.source for look in self.looks})] if self.looks else []
+        """Return sentences on the parts of the image that the maps leave out."""
+        notes = []
         height, width = self.scene.lr.shape[1:]
         if self.scene.cut:
-            notes.append(f"Shown is the middle of the image, {width}×{height} LR pixels.")
+            notes.append(f"The maps show the middle of the image, {width}×{height} LR pixels.")
         if (factor := plots.shrink_factor((height, width))) > 1:
             notes.append(f"Maps are drawn at 1/{factor}: each square is the mean of {factor}×{factor} tokens.")
         return notes
 
-    def _tell(self, faults: list[str], notes: list[str] = ()) -> None:
+    def _report(self, faults: list[str], notes: list[str] = ()) -> None:
         lines = [f"<b>{escape(fault)}</b>" for fault in faults] + [escape(note) for note in notes]
         self.status.value = "<br>".join(lines)
 
     def _fit_canvas(self) -> None:
-        """Give the figure the size that these maps need; the browser follows."""
+        """Set the size that these maps need; the browser follows."""
         columns = 3 + max(1, *(len(look.view.panels) for look in self.looks))
         size = (columns * INCHES, (1 + len(self.looks)) * (INCHES + plots.TITLE))
         if size != self._size:
@@ -296,15 +287,15 @@ class Explorer(ipywidgets.VBox):
     @in_turn
     def _export(self, _button: object = None) -> None:
         if not self.looks:
-            self._tell(["Nothing is shown yet, so there is nothing to export."])
+            self._report(["no network is shown, so there is no figure to export"])
             return
         first = self.looks[0]
         name = f"explored_{Path(first.image.replace(': ', '_')).stem}_{first.view.row}_{first.view.col}"
         try:
             plots.save(plots.attention(self.looks), self.study.folder, name)
         except InputError as error:
-            self._tell([str(error)])
+            self._report([str(error)])
             return
         call = explore.code(self.scene, self._arguments())
         files = self.study.folder / "figures" / name
-        self.code.value = f"Written: {escape(str(files))}.png and .svg. The same by a call:<pre>{escape(call)}</pre>"
+        self.code.value = f"Written: {escape(str(files))}.png and .svg. Code:<pre>{escape(call)}</pre>"

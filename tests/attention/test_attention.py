@@ -1,25 +1,26 @@
 """Every mechanism: equal to the released code, and its fast path equal to a dense masked softmax."""
 
 from collections.abc import Callable
-from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mechanisms import MECHANISMS
 from torch import Tensor
 
 from srlab.attention import (
+    FGCA,
     LSP,
     NLA,
+    NLSA,
+    SCC,
     Attention,
     CoA,
-    SortedWindows,
+    ConvAttn,
+    SharedGMSA,
+    WindowAttention,
     dense_attention,
-    fused,
-    sorted_windows,
 )
+from srlab.errors import InputError
 from srlab.measure.profiling import peak_memory
 from srlab.weights.checkpoints import from_released
 
@@ -74,6 +75,53 @@ def test_rows_of_weights_sum_to_one_and_can_be_asked_for_singly(name):
     torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
 
 
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_each_key_has_its_pixel(name):
+    """A key of a pixel, made by layers that read one pixel only, follows that pixel's input alone."""
+    layers = [layer.eval() for layer in MECHANISMS[name](8)]
+    for layer in layers:  # 3×3 convolutions read their middle only
+        for module in layer.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+                middle = module.weight.data[..., 1, 1].clone()
+                module.weight.data.zero_()[..., 1, 1] = middle
+    x = torch.randn(1, 8, 7, 9)
+    shared = None
+    for layer in layers:
+        pattern = layer.pattern(x, shared)
+        value, pixels = layer.value(x), pattern.pixels()
+        _, shared = layer(x, shared)
+    assert pixels.shape == (value.shape[2],) and set(pixels.tolist()) == set(range(63))
+    moved = x.clone()
+    moved[..., 3, 4] += 1
+    changed = (layer.value(moved) - value).abs().amax((0, 1, 3)) > 1e-6
+    assert set(pixels[changed].tolist()) == {3 * 9 + 4}
+    assert torch.equal(changed, pixels == 3 * 9 + 4) or "bra" in name  # padding by zeros follows no pixel
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "ways"),
+    [
+        ("nla", "sharing", ("recomputed", "stored")),
+        ("nlsa", "backend", ("fused", "reference")),
+        ("bra", "backend", ("fused", "reference")),
+        ("rib_window", "backend", ("sdpa", "reference")),
+        ("enla", "training", (False,)),
+    ],
+)
+def test_equals_the_released_code(golden, name, option, ways):
+    case = golden(f"{name}_module")
+    layer, x, expected = from_released(name, case.weights, **case.config), case.tensors["input"], case.tensors["output"]
+    if name == "bra":  # channels-last
+        x, expected = (tensor.permute(0, 3, 1, 2) for tensor in (x, expected))
+        assert torch.equal(layer.pattern(x).routes, case.tensors["routing_indices"])
+    given = {"rotations": case.tensors["rotations"]} if name == "nlsa" else {}
+    for way in ways:
+        setattr(layer, option, way)
+        with torch.no_grad():
+            y, _ = layer(x, **given)
+        torch.testing.assert_close(y, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["lsp_coa_module", "lsp_coa_one_window", "lsp_coa_two_windows", "lsp_coa_two_rounds"])
 def test_lsp_and_coa_equal_the_released_code(golden, name):
     case = golden(name)
@@ -98,117 +146,57 @@ def test_lsp_and_coa_equal_the_released_code(golden, name):
     torch.testing.assert_close(released_order, case.tensors["attention_weights"], rtol=0, atol=1e-5)
 
 
-def test_nla_equals_the_released_code(golden):
-    case = golden("nla_module")
-    for sharing in ("recomputed", "stored"):
-        layer = from_released("nla", case.weights, **case.config)
-        layer.sharing = sharing
-        with torch.no_grad():
-            y, _ = layer(case.tensors["input"])
-        torch.testing.assert_close(y, case.tensors["output"], rtol=0, atol=1e-5)
-
-
-@settings(deadline=None, max_examples=60)
-@given(length=st.integers(1, 40), window=st.integers(1, 50), rounds=st.integers(1, 3), seed=st.integers(0, 99))
-def test_each_query_sees_three_windows_a_round(length, window, rounds, seed):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.randint(0, 4, (1, rounds, length), generator=generator)
-    tokens = torch.randn(1, 1, length, 3, generator=generator)
-    seen = SortedWindows(tokens, tokens, codes, window).multiplicity()
-    assert (seen.sum(-1) == 3 * rounds * min(window, length)).all()
-    assert (seen.diagonal(dim1=-2, dim2=-1) >= rounds).all()  # its own window is among them
-
-
-def test_sorting_is_stable_and_undone():
-    codes = torch.tensor([[[2, 0, 1, 0, 2]]])
-    tokens = torch.arange(5.0).reshape(1, 1, 5, 1)
-    pattern = SortedWindows(tokens, tokens, codes, window=2)
-    assert pattern.slots.tolist() == [[[1, 3, 2, 0, 4, 4]]]  # the last one is repeated to fill the window
-    assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
-
-
-def test_auto_stores_weights_where_that_is_faster_and_small(monkeypatch):
-    tokens = torch.randn(1, 1, 40, 3)
-    codes = torch.randint(0, 4, (1, 1, 40))
-    bytes_stored = 4 * 40 * 3 * 8  # of float32, for 40 queries, three windows of 8
-
-    def taken() -> str:
-        return SortedWindows(tokens, tokens, codes, 8, "auto").sharing
-
-    assert taken() == "recomputed"  # with gradients
-    with torch.no_grad():
-        monkeypatch.setattr(sorted_windows, "STORED", bytes_stored)
-        assert taken() == "stored"
-        monkeypatch.setattr(sorted_windows, "STORED", bytes_stored - 1)
-        assert taken() == "recomputed"
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    length=st.integers(1, 40),
-    window=st.integers(1, 50),
-    block=st.integers(1, 4000),
-    depth=st.integers(1, 6),
-    images=st.integers(1, 2),
-)
-def test_products_in_blocks_are_softmax_attention_and_its_mass(length, window, block, depth, images):
-    query, key = torch.randn(2, images, 3, length, depth)
-    key, value = key[:, :, : min(window, length)], torch.randn(images, 3, min(window, length), depth + 2)
-    scores = (query @ key.mT).double()
-    with patch.object(fused, "BLOCK", block), torch.no_grad():
-        narrow = length * key.shape[2] <= block
-        assert fused.suits_blocks(query, key, value) == narrow
-        out, mass = fused.attend(query, key, value)
-    torch.testing.assert_close(out, (scores.softmax(-1) @ value.double()).float())
-    torch.testing.assert_close(mass.float(), scores.logsumexp(-1).float())
-
-
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize(
-    ("make", "keys"),
+    ("make", "option", "ways", "scores"),
     [
-        (lambda sharing: LSP(16, clusters=8, window=384, sharing=sharing), 3 * 384),
-        (lambda sharing: NLA(16, sharing=sharing), 2304),
+        (lambda: LSP(16, clusters=8, window=384), "sharing", ("recomputed", "stored"), 2304 * 3 * 384),
+        (lambda: NLA(16), "sharing", ("recomputed", "stored"), 2304**2),
+        (lambda: NLSA(16), "backend", ("fused", "reference"), 4 * 2304 * 3 * 144),
+        (lambda: WindowAttention(16, 4, 48), "backend", ("sdpa", "reference"), 4 * 2304**2),
     ],
-    ids=["lsp", "nla"],
+    ids=["lsp", "nla", "nlsa", "window"],
 )
-def test_the_fast_path_never_holds_the_scores(make, keys, layout):
-    x = torch.randn(1, 16, 48, 48).to(memory_format=layout)
-    held = {}
-    for sharing in ("recomputed", "stored"):
-        layer = make(sharing).eval()
+def test_the_fast_path_never_holds_the_scores(make, option, ways, scores, layout):
+    x, held = torch.randn(1, 16, 48, 48).to(memory_format=layout), []
+    for way in ways:
+        layer = make().eval()
+        setattr(layer, option, way)
         with torch.inference_mode():
             layer(x)
-            held[sharing] = peak_memory(lambda layer=layer: layer(x), "cpu")
-    scores = 2304 * keys * 4 / 2**20  # MiB
-    assert held["stored"] > scores
-    assert held["recomputed"] < scores / 2
+            held.append(peak_memory(lambda layer=layer: layer(x), "cpu"))
+    mib = scores * 4 / 2**20
+    assert held[0] < mib / 2 and held[1] > mib
 
 
-def test_coa_without_a_pattern_says_what_is_missing():
-    with pytest.raises(ValueError, match="put LSP or NLA before it"):
-        CoA(4)(torch.randn(1, 4, 3, 3))
+@pytest.mark.parametrize("make", [lambda: NLSA(16, window=16), lambda: FGCA(16, side=4, top=3)], ids=["nlsa", "fgca"])
+def test_the_fused_path_trains_in_mixed_precision(make):
+    layer, x, gradients = make().eval(), torch.randn(1, 16, 12, 12), []
+    for enabled in (True, False):
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            layer(x)[0].square().mean().backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in layer.parameters()]))
+    assert torch.nn.functional.cosine_similarity(*gradients, 0) > 0.9
 
 
-@pytest.mark.parametrize("name", MECHANISMS)
-def test_each_key_says_which_pixel_it_is(name):
-    """A key made at a pixel, by layers that look at one pixel only, follows that pixel's input alone."""
-    layers = [layer.eval() for layer in MECHANISMS[name](8)]
-    for layer in layers:  # 3×3 convolutions look at their middle only
-        for module in layer.modules():
-            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
-                middle = module.weight.data[..., 1, 1].clone()
-                module.weight.data.zero_()[..., 1, 1] = middle
-    x = torch.randn(1, 8, 7, 9)
-    shared = None
-    for layer in layers:
-        pattern = layer.pattern(x, shared)
-        value, pixels = layer.value(x), pattern.pixels()
-        _, shared = layer(x, shared)
-    assert pixels.shape == (value.shape[2],) and set(pixels.tolist()) == set(range(63))
-    moved = x.clone()
-    moved[..., 3, 4] += 1
-    changed = (layer.value(moved) - value).abs().amax((0, 1, 3)) > 1e-6
-    # What zeros fill the map with follows no pixel.
-    assert set(pixels[changed].tolist()) == {3 * 9 + 4}
-    assert torch.equal(changed, pixels == 3 * 9 + 4) or "bra" in name
+@pytest.mark.parametrize("layer", [CoA(4), SharedGMSA(4), ConvAttn(4, 2)], ids=lambda layer: type(layer).__name__)
+def test_a_layer_that_reuses_a_pattern_needs_one(layer):
+    with pytest.raises(ValueError, match="shared"):
+        layer(torch.randn(1, 4, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: WindowAttention(8, 3), "channels is 8.*heads, 3"),
+        (lambda: FGCA(10), "10 channels.*4 heads"),
+        (lambda: ConvAttn(8, 16), "attended is 16.*channels, 8"),
+        (lambda: SCC(60, 7), "channels is 60.*heads, 7"),
+        (lambda: SCC(window=(12, 12)), r"window \(12, 12\).*base \(8, 8\)"),
+        (lambda: SharedGMSA(2, (4, 8, 16)), "channels is 2.*3"),
+    ],
+)
+def test_bad_input_is_named(make, named):
+    with pytest.raises(InputError, match=named):
+        make()

@@ -1,10 +1,10 @@
-"""ENLA: equal to the released code and to its own plain formula; its loss, and how training adds it."""
+"""ENLA: its random features, its contrastive loss, and how training adds the loss."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
+from networks import small
 
 from srlab.attention import ENLA
 from srlab.attention.enla import contrastive_loss, orthogonal_gaussian
@@ -14,37 +14,6 @@ from srlab.measure.profiling import peak_memory
 from srlab.models import build
 from srlab.training import Budget, auxiliary_loss, train
 from srlab.weights.checkpoints import from_released
-
-
-def test_enla_equals_the_released_code(golden):
-    case = golden("enla_module")
-    layer = from_released("enla", case.weights, **case.config)
-    with torch.no_grad():
-        y, _ = layer(case.tensors["input"])
-    torch.testing.assert_close(y, case.tensors["output"], rtol=0, atol=1e-5)
-
-
-def test_the_contrastive_loss_equals_the_released_one(golden):
-    case = golden("enla_contrastive_loss")
-    layer = from_released("enla", case.weights, **case.config).train()
-    layer.contrastive_weight = 1.0
-    layer(case.tensors["input"])
-    torch.testing.assert_close(layer.auxiliary_loss, case.tensors["loss"][0], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(12, 15), (1, 3), (1, 1)])
-def test_enla_equals_its_plain_formula(size):
-    layer = ENLA(8, reduction=2).double().eval()
-    x = torch.randn(2, 8, *size, dtype=torch.float64)
-    q, k = (
-        6**0.5 * torch.nn.functional.normalize(match(x).flatten(2).mT, dim=-1, eps=5e-5)
-        for match in (layer.match_query, layer.match_key)
-    )
-    v, w = layer.assembly(x).flatten(2).mT, layer.projection
-    phi_q, phi_k = (128**-0.5 * (torch.exp(u @ w.mT - u.norm(dim=-1, keepdim=True) ** 2 / 2) + 1e-4) for u in (q, k))
-    weights = phi_q @ phi_k.mT
-    plain = x + 0.1 * (weights / weights.sum(-1, keepdim=True) @ v).mT.unflatten(2, size)
-    torch.testing.assert_close(layer(x)[0], plain, rtol=0, atol=1e-12)
 
 
 def test_the_features_estimate_the_softmax():
@@ -60,6 +29,14 @@ def test_projection_rows_are_orthogonal_in_blocks_with_chi_distributed_lengths()
     block = torch.nn.functional.normalize(rows[32:64])
     torch.testing.assert_close(block @ block.mT, torch.eye(32), rtol=0, atol=1e-5)
     assert abs(rows.norm(dim=1).square().mean() - 32) < 1
+
+
+def test_the_contrastive_loss_equals_the_released_one(golden):
+    case = golden("enla_contrastive_loss")
+    layer = from_released("enla", case.weights, **case.config).train()
+    layer.contrastive_weight = 1.0
+    layer(case.tensors["input"])
+    torch.testing.assert_close(layer.auxiliary_loss, case.tensors["loss"][0], rtol=0, atol=1e-5)
 
 
 def test_the_contrastive_loss_and_its_gradient_equal_the_plain_formula():
@@ -86,7 +63,7 @@ def test_the_contrastive_loss_holds_no_matrix_of_all_scores():
 def test_the_contrastive_loss_needs_65_tokens():
     layer = ENLA(8).train()
     layer(torch.randn(1, 8, 5, 13))
-    with pytest.raises(InputError, match="a training patch has 64"):
+    with pytest.raises(InputError, match="contrastive_weight"):
         layer(torch.randn(1, 8, 8, 8))
     layer.eval()(torch.randn(1, 8, 8, 8))
 
@@ -105,34 +82,22 @@ def test_training_takes_the_mean_over_layers_once():
     copy.deepcopy(network)
 
 
-def test_evaluation_and_other_networks_have_no_auxiliary_loss():
-    for name, training in (("enlcn", False), ("trunk_nla", True)):
-        network = build(name, 2, seed=0, channels=8, groups=1, blocks=1).train(training)
-        network(torch.rand(1, 3, 9, 9))
-        assert auxiliary_loss(network) == 0
+@pytest.mark.parametrize(("name", "training"), [("enlcn", False), ("trunk_nla", True)])
+def test_evaluation_and_other_networks_have_no_auxiliary_loss(name, training):
+    network = small(name).train(training)
+    network(torch.rand(1, 3, 9, 9))
+    assert auxiliary_loss(network) == 0
 
 
-def fit(folder: Path, weight: float, stop: int | None = None) -> dict[str, torch.Tensor]:
-    class Stopping(Patches):
-        def batch_at(self, step: int, rank: int = 0, world_size: int = 1):
-            if step == stop:
-                raise KeyboardInterrupt
-            return super().batch_at(step, rank, world_size)
+def test_training_follows_the_contrastive_loss_to_the_bit(tmp_path):
+    def trained(weight: float, folder: str) -> torch.Tensor:
+        image = torch.randint(0, 256, (3, 40, 40), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+        network = small("enlcn", channels=32, contrastive_weight=weight)
+        budget = Budget(steps=4, batch=2, patch=10, log_every=2, checkpoint_every=2)
+        validation = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)
+        patches = Patches([image], 2, budget.patch, budget.batch, seed=0)
+        network, *_ = train(network, patches, validation, budget, tmp_path / folder, 0, torch.device("cpu"))
+        return network.groups[0].attention.match_key.weight
 
-    generator = torch.Generator().manual_seed(1)
-    images = [torch.randint(0, 256, (3, 40, 40), generator=generator, dtype=torch.uint8)]
-    network = build("enlcn", 2, seed=0, channels=32, groups=2, blocks=1, contrastive_weight=weight)
-    budget = Budget(steps=4, batch=2, patch=10, log_every=2, checkpoint_every=2)
-    validation = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)
-    patches = Stopping(images, 2, budget.patch, budget.batch, seed=0)
-    return train(network, patches, validation, budget, folder, 0, torch.device("cpu"))[0].state_dict()
-
-
-def test_training_follows_the_contrastive_loss_and_resumes_to_the_bit(tmp_path):
-    whole, without = fit(tmp_path / "whole", 1e-3), fit(tmp_path / "without", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "parts", 1e-3, stop=3)
-    resumed = fit(tmp_path / "parts", 1e-3)
-    assert all(torch.equal(tensor, resumed[key]) for key, tensor in whole.items())
-    key = "groups.0.attention.match_key.weight"
-    assert not torch.equal(whole[key], without[key])
+    with_loss, again, without = trained(1e-3, "with"), trained(1e-3, "again"), trained(0.0, "without")
+    assert torch.equal(with_loss, again) and not torch.equal(with_loss, without)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from textwrap import dedent
 
 import pytest
 import torch
@@ -23,20 +22,12 @@ def test_lloyd_iterations_equal_the_released_code(golden, name):
             torch.testing.assert_close(means, case[f"centroids_after_{iteration}"], rtol=0, atol=1e-5)
 
 
-def test_an_empty_cluster_keeps_its_centroid(golden):
-    case = golden("kmeans_empty_cluster").tensors
-    moved = lloyd_step(case["points"][:, 0], case["centroids_start"])
-    assert torch.equal(moved[0, 3], case["centroids_start"][0, 3])
-    assert not torch.equal(moved[0, 5], case["centroids_start"][0, 5])
-
-
 @pytest.mark.parametrize("start", [draw, draw_apart])
 @settings(deadline=None, max_examples=40)
 @given(n=st.integers(1, 30), k=st.integers(1, 40), rounds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_drawn_centroids_are_distinct_unit_points(start, n, k, rounds, seed):
     points = torch.randn(2, n, 5, generator=torch.Generator().manual_seed(seed))
-    centroids = start(points, rounds, k, torch.Generator().manual_seed(seed))
-    again = start(points, rounds, k, torch.Generator().manual_seed(seed))
+    centroids, again = (start(points, rounds, k, torch.Generator().manual_seed(seed)) for _ in range(2))
     assert torch.equal(centroids, again)
     torch.testing.assert_close(centroids.norm(dim=-1), torch.ones(rounds, k))
     if k <= 2 * n:
@@ -49,8 +40,7 @@ def test_assignment_ignores_length():
 
 
 def test_the_first_training_batch_sets_the_centroids_and_already_uses_them():
-    kmeans = SphericalKMeans(4, 6)
-    points = torch.randn(2, 50, 6)
+    kmeans, points = SphericalKMeans(4, 6), torch.randn(2, 50, 6)
     before = kmeans.means.clone()
     kmeans.eval()(points)
     assert torch.equal(kmeans.means, before) and not kmeans.initialised
@@ -67,70 +57,45 @@ def test_loaded_centroids_are_followed_and_not_set_anew():
     assert torch.equal(first(points), loaded(points)) and torch.equal(first.means, loaded.means)
 
 
-def moved_by(update: str, decay: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Means before and after a second batch, that batch, and the codes it got."""
+@pytest.mark.parametrize(
+    ("update", "decay", "training"),
+    [("ema", 0.0, True), ("ema", 0.9, True), ("ema", 1.0, True), ("frozen", 0.9, True), ("ema", 0.5, False)],
+)
+def test_centroids_follow_by_moving_average_in_training_unless_frozen(update, decay, training):
     kmeans = SphericalKMeans(4, 6, centroid_update=update, ema_decay=decay).train()
     kmeans(torch.randn(2, 50, 6))
     before, points = kmeans.means.clone(), 3 * torch.randn(2, 50, 6)
-    codes = kmeans(points)
-    return before, kmeans.means, points, codes
-
-
-@pytest.mark.parametrize("decay", [0.0, 0.9, 1.0])
-def test_moving_average_is_as_the_paper_defines_it(decay):
-    before, after, points, codes = moved_by("ema", decay)
+    codes = kmeans.train(training)(points)
     assert torch.equal(codes, assign(points, before))  # codes come from the centroids before the update
+    if update == "frozen" or not training:
+        assert torch.equal(kmeans.means, before)
+        return
     unit = normalize(points, dim=-1).flatten(0, 1)
     for c in range(4):
         members = unit[codes.flatten() == c]
         expected = before[0, c]
         if len(members):
             expected = normalize(decay * before[0, c] + (1 - decay) * normalize(members.sum(0), dim=0), dim=0)
-        torch.testing.assert_close(after[0, c], expected)
-
-
-def test_frozen_centroids_stay_as_the_first_batch_left_them():
-    before, after, _, _ = moved_by("frozen", 0.9)
-    assert torch.equal(before, after)
-
-
-def test_centroids_follow_in_training_only():
-    kmeans = SphericalKMeans(4, 6, ema_decay=0.5).train()
-    kmeans(torch.randn(1, 50, 6))
-    before = kmeans.means.clone()
-    kmeans.eval()(torch.randn(1, 50, 6))
-    assert torch.equal(kmeans.means, before)
-    kmeans.train()(torch.randn(1, 50, 6))
-    assert not torch.equal(kmeans.means, before)
-
-
-def groups(few: int = 8, many: int = 600, seed: int = 0) -> torch.Tensor:
-    """Points in narrow groups along eight axes: many on the first, few on each other one."""
-    axes = torch.eye(8).repeat_interleave(torch.tensor([many] + [few] * 7), 0)
-    noise = 0.002 * torch.randn(axes.shape, generator=torch.Generator().manual_seed(seed))
-    return (axes + noise)[None]
+        torch.testing.assert_close(kmeans.means[0, c], expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_kmeans_plus_plus_finds_small_groups_that_uniform_draws_miss(seed):
-    points = groups()
-    found = {
-        start: assign(start(points, 1, 8, torch.Generator().manual_seed(seed)), torch.eye(8)[None])
+    """Narrow groups along eight axes: 600 points on the first, eight on each other one."""
+    axes = torch.eye(8).repeat_interleave(torch.tensor([600] + [8] * 7), 0)
+    points = (axes + 0.002 * torch.randn(axes.shape))[None]
+    uniform, apart = (
+        assign(start(points, 1, 8, torch.Generator().manual_seed(seed)), torch.eye(8)[None]).unique()
         for start in (draw, draw_apart)
-    }
-    assert len(found[draw_apart].unique()) == 8
-    assert len(found[draw].unique()) < 5
+    )
+    assert len(uniform) < 5 and len(apart) == 8
 
 
-def test_kmeans_plus_plus_goes_on_where_no_other_point_is_left():
+def test_kmeans_plus_plus_goes_on_after_all_distinct_points():
     points = torch.eye(3).repeat(4, 1)[None]
     centroids = draw_apart(points, 2, 20, torch.Generator().manual_seed(0))
     assert centroids.shape == (2, 20, 3)
     assert all(len(one[:3].unique(dim=0)) == 3 for one in centroids)
-
-
-def sizes_of(kmeans: SphericalKMeans, points: torch.Tensor) -> torch.Tensor:
-    return cluster_sums(points, assign(points, kmeans.means), kmeans.means.shape[1])[1]
 
 
 def test_empty_clusters_take_the_worst_represented_points_and_the_others_stay():
@@ -147,18 +112,17 @@ def test_empty_clusters_take_the_worst_represented_points_and_the_others_stay():
 
 @pytest.mark.parametrize("start", ["points", "kmeans++"])
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_reseeded_no_cluster_stays_empty(start, rounds):
-    """Features that leave where centroids began, as those of a network in training do."""
+def test_reseeded_clusters_do_not_stay_empty(start, rounds):
+    """Features leave the first centroids, as those of a network in training do."""
     generator = torch.Generator().manual_seed(0)
     before, after = (torch.randn(2, 60, 8, generator=generator) + shift for shift in (3, -3))
     empty = {}
     for policy in ("stay", "reseed"):
         torch.manual_seed(1)
         kmeans = SphericalKMeans(40, 8, rounds, centroid_start=start, empty_clusters=policy).train()
-        kmeans(before)
-        for _ in range(10):
-            kmeans(after)
-        empty[policy] = (sizes_of(kmeans, after) == 0).sum(1)
+        for points in (before, *10 * [after]):
+            kmeans(points)
+        empty[policy] = (cluster_sums(after, assign(after, kmeans.means), 40)[1] == 0).sum(1)
         torch.testing.assert_close(kmeans.means.norm(dim=-1), torch.ones(rounds, 40))
     assert (empty["stay"] > 20).all() and (empty["reseed"] == 0).all()
 
@@ -170,47 +134,38 @@ def test_k_means_follows_from_the_seed_and_options_are_the_papers_by_default(opt
     def learnt(**options):
         torch.manual_seed(7)
         kmeans = SphericalKMeans(20, 6, 2, ema_decay=0.5, **options).train()
-        return torch.stack([kmeans(batch) for batch in batches]), kmeans
+        return torch.stack([kmeans(batch) for batch in batches]), kmeans.state_dict()
 
-    codes, kmeans = learnt(**options)
-    again, same = learnt(**options)
-    assert torch.equal(kmeans.means, same.means) and torch.equal(codes, again)
-    assert set(kmeans.state_dict()) == {"means", "initialised"}
-    paper = learnt(centroid_start="points", empty_clusters="stay")[1]
-    assert torch.equal(kmeans.means, paper.means) == (not options)
+    (codes, state), (again, same) = learnt(**options), learnt(**options)
+    assert torch.equal(state["means"], same["means"]) and torch.equal(codes, again)
+    assert set(state) == {"means", "initialised"}
+    _, paper = learnt(centroid_start="points", empty_clusters="stay")
+    assert torch.equal(state["means"], paper["means"]) == (not options)
+
+
+LEARN = """
+import sys, torch, torch.distributed as dist
+from srlab.attention.kmeans import SphericalKMeans
+
+rank, processes, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if processes > 1:
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=processes)
+batches = torch.randn(6, 4, 50, 6, generator=torch.Generator().manual_seed(0)) + 1
+batches[3:] -= 2  # features move on, so that clusters become empty
+torch.manual_seed(7 + rank)
+kmeans = SphericalKMeans(30, 6, 2, "ema", 0.5, "kmeans++", "reseed").train()
+for batch in batches:
+    kmeans(batch[rank::processes])
+torch.save(kmeans.means, f"{folder}/{processes}-{rank}.pt")
+"""
 
 
 @pytest.mark.slow
 def test_two_processes_end_with_the_centroids_of_one(tmp_path):
-    """With gloo: what one process learns from a batch, two learn from its halves."""
-    script = tmp_path / "learn.py"
-    script.write_text(
-        dedent(
-            """
-            import sys
-
-            import torch
-            import torch.distributed as dist
-
-            from srlab.attention.kmeans import SphericalKMeans
-
-            rank, processes, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-            if processes > 1:
-                store = f"file://{folder}/store"
-                dist.init_process_group("gloo", store, rank=rank, world_size=processes)
-            batches = torch.randn(6, 4, 50, 6, generator=torch.Generator().manual_seed(0)) + 1
-            batches[3:] -= 2  # features move on, so that clusters become empty
-            torch.manual_seed(7 + rank)
-            kmeans = SphericalKMeans(30, 6, 2, "ema", 0.5, "kmeans++", "reseed").train()
-            for batch in batches:
-                kmeans(batch[rank::processes])
-            torch.save(kmeans.means, f"{folder}/{processes}-{rank}.pt")
-            """
-        )
-    )
+    """With gloo, two processes learn from halves of each batch the same as one from all."""
     for processes in (1, 2):
         started = [
-            subprocess.Popen([sys.executable, script, str(rank), str(processes), str(tmp_path)])
+            subprocess.Popen([sys.executable, "-c", LEARN, str(rank), str(processes), str(tmp_path)])
             for rank in range(processes)
         ]
         assert [process.wait(timeout=120) for process in started] == [0] * processes

@@ -1,4 +1,4 @@
-"""A browser, and a place for what it saw."""
+"""A browser, and a folder for its screenshots."""
 
 import os
 import re
@@ -9,10 +9,10 @@ import pytest
 from lab import ROOT, find_chromium, start_chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
-NO_CHROMIUM = "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to where it is"
+NO_CHROMIUM = "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to its path"
 
 
-@pytest.fixture(scope="module")  # no longer: asyncio, which papermill runs, cannot be used meanwhile
+@pytest.fixture(scope="module")  # no longer: papermill needs asyncio, which playwright blocks
 def chromium() -> Iterator[Browser]:
     if find_chromium() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
@@ -30,7 +30,7 @@ def page(chromium: Browser) -> Page:
 
 @pytest.fixture(scope="module")
 def complaints(page: Page) -> list[str]:
-    """What the browser's console called an error; ask for it before the window shows a page."""
+    """Errors in the browser's console from now on."""
     heard: list[str] = []
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("console", lambda said: heard.append(said.text) if said.type == "error" else None)
@@ -39,7 +39,7 @@ def complaints(page: Page) -> list[str]:
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """The folder where screenshots are kept: $SRLAB_ARTIFACTS, or build/screenshots."""
+    """The folder for screenshots: $SRLAB_ARTIFACTS, or build/screenshots."""
     folder = Path(os.environ.get("SRLAB_ARTIFACTS") or ROOT / "build" / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -47,6 +47,6 @@ def screenshots() -> Path:
 
 @pytest.fixture(autouse=True)
 def _last_sight(request: pytest.FixtureRequest, page: Page, screenshots: Path) -> Iterator[None]:
-    """Keep what the window shows when a test ends, however it ends."""
+    """Save what the window shows when a test ends."""
     yield
     page.screenshot(path=screenshots / f"{re.sub(r'[^a-z0-9]+', '_', request.node.name)}.png")

@@ -1,4 +1,4 @@
-"""JupyterLab as a person meets it: started, a notebook opened and run, widgets found by their labels."""
+"""JupyterLab in a browser: start it, open and run a notebook, and find widgets by their labels."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 ROOT = Path(__file__).parents[2]
-#: What JupyterLab would ask or fetch from the network at its first start.
+#: Settings without what JupyterLab fetches from the network at its first start.
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
         "checkForUpdates": False,
         "fetchNews": "false",
     }
 }
-#: Milliseconds for a step that computes; far more than it takes, since the machine may be busy.
+#: Milliseconds for a step that computes, on a busy machine.
 PATIENCE = 30_000
-#: JavaScript: a hash of a canvas's pixels, which is that of no pixels where all are alike.
+#: JavaScript: a hash of a canvas's pixels; `BLANK` for a single colour.
 PICTURE = """canvas => {
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width || 1, canvas.height || 1);
     const pixels = new Uint32Array(data.buffer).filter((pixel, i, all) => pixel !== all[0]);
@@ -37,32 +38,27 @@ TRACEBACK = "Traceback (most recent call last)"
 
 
 def find_chromium() -> str | None:
-    """Where Chromium is: as $CHROMIUM says, or on the PATH."""
+    """Find Chromium: $CHROMIUM, or on the PATH."""
     names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
     return next(filter(None, (shutil.which(name) for name in names if name)), None)
 
 
 def start_chromium(playwright: Playwright) -> Browser:
-    """Start it without a window, and without what it would ask of the network."""
-    return playwright.chromium.launch(
-        executable_path=find_chromium(), args=["--disable-gpu", "--disable-quic", "--disable-sync"]
-    )
+    """Start Chromium without a window and without requests of its own."""
+    arguments = ["--disable-gpu", "--disable-quic", "--disable-sync"]
+    return playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
 
 
 @contextmanager
-def serve(folder: Path, results: Path) -> Iterator[str]:
-    """A JupyterLab on loopback whose files are the study's notebooks and profiles, copied into `folder`.
+def serve(folder: Path, results: Path, cells: Sequence[str]) -> Iterator[str]:
+    """Serve a notebook of these cells, beside the study's profiles, by a JupyterLab on loopback; yield its address.
 
-    Nothing of the person's own Jupyter is read or written, and none of srlab's variables is heard. The server
-    and its kernels are gone afterwards.
-
-    Yields
-    ------
-    str
-        Address of a notebook, with `{}` in place of its name.
+    It reads and writes nothing of the person's own Jupyter and none of srlab's variables.
     """
-    for name in ("notebooks", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "notebook.ipynb")
     own = folder / "jupyter"
     for name, content in SETTINGS.items():
         path = own / "settings" / name
@@ -81,7 +77,7 @@ def serve(folder: Path, results: Path) -> Iterator[str]:
         "SRLAB_RESULTS": results,
     }
     options = ["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
-    options.append("--LabApp.extension_manager=readonly")  # which would ask the package index
+    options.append("--LabApp.extension_manager=readonly")  # without requests to the package index
     log = folder / "jupyterlab.log"
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -94,13 +90,13 @@ def serve(folder: Path, results: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        yield f"{_address(server, own / 'runtime', log)}lab/tree/notebooks/{{}}.ipynb?token={token}"
+        yield f"{_address(server, own / 'runtime', log)}lab/tree/notebook.ipynb?token={token}"
     finally:
         _stop(server)
 
 
 def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:
-    """The address that the server writes down once it answers."""
+    """Wait for the address that the server writes once it runs."""
     for _ in range(600):
         if server.poll() is not None:
             break
@@ -111,7 +107,7 @@ def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:
 
 
 def _stop(server: subprocess.Popen) -> None:
-    """Let the server end its kernels and itself; end whatever is left of it."""
+    """Let the server end its kernels and itself, or kill both."""
     server.terminate()
     try:
         server.wait(timeout=30)
@@ -126,11 +122,10 @@ class NotebookPage:
     def __init__(self, page: Page, address: str):
         self.page = page
         page.goto(address)
-        # Whoever runs cells before the kernel is there is asked to select one.
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)  # the kernel is there
 
     def run_all(self) -> None:
-        """Run all cells by the menu and wait for the last; a cell's error is the test's."""
+        """Run all cells by the menu and wait for the last; an error in a cell is an error here."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         self.page.wait_for_function(
@@ -146,7 +141,7 @@ class NotebookPage:
 
 
 class ExplorerPage:
-    """The explorer in an open notebook: its controls by their labels, its picture, what it says."""
+    """The explorer in an open notebook: its controls by their labels, and its picture."""
 
     def __init__(self, page: Page):
         self.page = page
@@ -156,13 +151,13 @@ class ExplorerPage:
         self.wait_for_another_picture(than=BLANK)
 
     def _row(self, network: int | None) -> Locator:
-        """The row of controls of a network by its number; without one, all rows."""
+        """Return the row of controls of a network by its number, or all rows."""
         if network is None:
             return self.widget
         return self.widget.locator(".widget-hbox", has=self.page.get_by_label(f"network {network}", exact=True))
 
     def control(self, label: str, network: int | None = None) -> Locator:
-        """A dropdown, a field or a box to tick by its label, in the row of a network if there are several."""
+        """Return a control by its label, in the row of a network."""
         return self._row(network).get_by_label(label, exact=True)
 
     def choose(self, label: str, option: str) -> None:
@@ -170,7 +165,7 @@ class ExplorerPage:
         self.control(label).select_option(label=option)
 
     def write(self, label: str, text: str, network: int | None = None) -> None:
-        """Write into a field, from the keyboard, in place of what is there."""
+        """Replace the text of a field, from the keyboard."""
         self.control(label, network).focus()
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.type(text)
@@ -194,23 +189,11 @@ class ExplorerPage:
         chooser.value.set_files(file)
 
     def click(self, x: int, y: int) -> None:
-        """Click on the picture, `x` pixels from its left and `y` from its top."""
+        """Click on the picture, x pixels from its left and y from its top."""
         self.canvas.locator("..").click(position={"x": x, "y": y})
 
-    def tab_to(self, label: str) -> None:
-        """Press Tab until the control with this label has the keyboard."""
-        for _ in range(50):
-            if self.control(label).evaluate("control => control === document.activeElement"):
-                return
-            self.page.keyboard.press("Tab")
-        raise AssertionError(f"Tab does not reach '{label}'")
-
-    def says(self) -> str:
-        """All that it says in sentences."""
-        return "\n".join(self.widget.locator(".widget-html-content").all_inner_texts())
-
     def picture(self) -> int:
-        """A number that is another one when the picture is, once that has come to rest."""
+        """Return a hash of the picture once it has come to rest."""
         self.wait_for_another_picture(than=BLANK)
         last, picture = None, self.canvas.evaluate(PICTURE)
         while picture != last:
@@ -219,7 +202,7 @@ class ExplorerPage:
         return picture
 
     def screenshot(self, path: Path) -> None:
-        """Keep what the explorer shows, once the picture has come to rest."""
+        """Save what the explorer shows once the picture has come to rest."""
         self.picture()
         self.widget.screenshot(path=path)
 
@@ -230,7 +213,7 @@ class ExplorerPage:
             self.page.wait_for_timeout(50)
 
     def seconds_to_another_picture(self, x: int, y: int) -> float:
-        """Click, and take the time from the browser hearing it to its next frame with another picture."""
+        """Click, and return the time from the click to the next frame with another picture."""
         self.canvas.evaluate(
             """(canvas, patience) => {
                 const pixels = () => new Uint32Array(

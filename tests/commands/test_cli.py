@@ -69,7 +69,8 @@ def test_evaluate_bicubic_writes_records(srlab, tmp_path):
 
 
 def test_several_models_and_data_sets_in_one_call_and_their_table(srlab, tmp_path):
-    from srlab.data.images import write_png
+    from images import write_png
+
     from srlab.data.sources import embedded
     from srlab.models import build
     from srlab.weights.checkpoints import save_network
@@ -181,51 +182,3 @@ def test_weights_are_listed_and_checked(srlab, tmp_path):
     (tmp_path / "hit_srf_x4.pth").write_bytes(b"cut off")
     bad = srlab("weights", "check", str(tmp_path))
     assert bad.returncode == 1 and "cannot be opened" in bad.stdout and "errors: 1" in bad.stdout
-
-
-def test_a_field_of_small_networks_is_tested_timed_shown_and_drawn(srlab, tmp_path):
-    from srlab.data.images import write_png
-    from srlab.data.sources import embedded
-    from srlab.models import build
-    from srlab.weights.checkpoints import save_network
-
-    folder, where = tmp_path / "weights", {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": str(tmp_path / "data")}
-    hr = embedded().benchmarks["held-out"][0].read()[:, :64, :48]
-    write_png(tmp_path / "data/benchmark/Set5/HR/a.png", hr)
-    for name, config in {
-        "no_attention": {"channels": 8, "groups": 1, "blocks": 1},
-        "elan_light": {"channels": 6},
-    }.items():
-        save_network(folder / f"{name}.safetensors", build(name, 4, 0, **config), name, 4, config)
-    early = srlab("field", "show", **where)
-    assert early.returncode == 2 and "no records; `srlab field quality` makes them" in early.stderr
-    made = srlab("field", "quality", str(folder), "--data", "Set5", **where)
-    assert made.returncode == 0, made.stderr
-    shown = srlab("field", "show", **where)
-    assert "| no_attention" in shown.stdout and "not measured yet" in shown.stdout
-    assert "`srlab field costs` measures it" in srlab("field", "draw", **where).stderr
-    timed = srlab("field", "costs", str(folder), "--only", "no_attention", "--repeats", "1", "--warmup", "0", **where)
-    assert timed.returncode == 0, timed.stderr
-    drawn = srlab("field", "draw", **where)
-    assert drawn.returncode == 0, drawn.stderr
-    for kind in ("png", "svg", "json"):
-        assert (tmp_path / "released-weights" / "figures" / f"field.{kind}").is_file()
-    assert "1280×720" in (tmp_path / "released-weights/tables/field.csv").read_text()
-
-
-def test_maps_of_a_small_elan_are_looked_at_and_drawn(srlab, tmp_path):
-    from srlab.models import build
-    from srlab.weights.checkpoints import save_network
-
-    where, config = {"SRLAB_RESULTS": str(tmp_path), "SRLAB_DATA": ""}, {"channels": 6, "layers": 4}
-    save_network(tmp_path / "x.safetensors", build("elan_light", 2, 0, **config), "elan_light", 2, config)
-    missing = srlab("field", "maps", str(tmp_path), **where)
-    assert missing.returncode == 2 and "network 'elan_light' is not in" in missing.stderr
-    save_network(tmp_path / "x.safetensors", build("elan_light", 4, 0, **config), "elan_light", 4, config)
-    done = srlab("field", "maps", str(tmp_path), **where)
-    assert done.returncode == 0, done.stderr
-    assert "512 queries on a grid, 8 photographs" in done.stdout and "PSNR of held-out, 8 images" in done.stdout
-    into = tmp_path / "released-weights"
-    assert (into / "answers/maps.md").read_text() == done.stdout
-    for figure in ("maps", "reused"):
-        assert (into / f"figures/{figure}.png").is_file() and (into / f"figures/{figure}.json").is_file()

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from images import write_png
 
 from srlab.data import cache
 from srlab.data.cache import load_pairs
-from srlab.data.images import write_png
 from srlab.data.layouts import ImageRef
 from srlab.data.resize import downscale, modcrop
 from srlab.errors import InputError
@@ -68,10 +68,10 @@ def test_what_differs_is_decoded_anew(refs, folder, change):
 
 def test_bad_files_are_told_with_and_without_a_cache(refs):
     load_pairs(refs, 2)
-    with pytest.raises(InputError, match="3 of 3 images cannot be used"):
+    with pytest.raises(InputError, match="3 of 3"):
         load_pairs(refs, 2, min_size=100)
     refs[1].path.write_bytes(b"no image")
-    with pytest.raises(InputError, match="1 of 3 images cannot be used"):
+    with pytest.raises(InputError, match=r"1 of 3.*\n.*1\.png"):
         load_pairs(refs, 2)
 
 

@@ -6,11 +6,10 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from images import write_png
 from PIL import Image
 
-from srlab.data.images import list_images, read_image, write_png
+from srlab.data.images import list_images, read_image
 from srlab.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -40,13 +39,14 @@ def png_16_bit(array):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+@pytest.mark.parametrize("shape", [(17, 23), (1, 1), (1, 40), (40, 1)])
 @pytest.mark.parametrize("kind", LOSSLESS)
-def test_lossless_formats_are_read_exactly_whatever_the_suffix(tmp_path, kind):
-    path = tmp_path / "photo.png"
-    path.write_bytes(encoded(RGB, kind, **LOSSLESS[kind]))
+def test_lossless_formats_are_read_exactly_whatever_the_suffix(tmp_path, kind, shape):
+    path, array = tmp_path / "photo.png", RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    path.write_bytes(encoded(array, kind, **LOSSLESS[kind]))
     image = read_image(path)
     assert image.dtype == torch.uint8 and image.is_contiguous()
-    assert torch.equal(image, chw(RGB))
+    assert torch.equal(image, chw(array))
 
 
 def test_jpeg_is_read(tmp_path):
@@ -57,16 +57,12 @@ def test_jpeg_is_read(tmp_path):
     assert (read_image(path).int() - chw(smooth).int()).abs().max() <= 4
 
 
-def test_grey_and_bilevel_are_repeated(tmp_path):
-    for name, array in {"grey": RGB[..., 0], "bilevel": RGB[..., 0] > 127}.items():
-        path = tmp_path / f"{name}.png"
+def test_grey_and_bilevel_are_repeated_and_palettes_expanded(tmp_path):
+    path = tmp_path / "photo.png"
+    for array in (RGB[..., 0], RGB[..., 0] > 127):
         path.write_bytes(encoded(array, "PNG"))
         expected = array * 255 if array.dtype == bool else array
         assert torch.equal(read_image(path), torch.from_numpy(expected.astype(np.uint8)).expand(3, -1, -1))
-
-
-def test_palette_is_expanded(tmp_path):
-    path = tmp_path / "palette.png"
     palette = RNG.integers(0, 256, (256, 3), dtype=np.uint8)
     image = Image.fromarray(RGB[..., 0]).convert("P")
     image.putpalette(palette.tobytes())
@@ -111,27 +107,17 @@ def test_16_bit_colour(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_32_bit_pixels_are_refused(tmp_path, dtype):
-    path = tmp_path / "float.tif"
-    Image.fromarray(RGB[..., 0].astype(dtype)).save(path)
-    with pytest.raises(InputError, match=r"float\.tif.*8 or 16 bits"):
-        read_image(path)
+    Image.fromarray(RGB[..., 0].astype(dtype)).save(tmp_path / "float.tif")
+    with pytest.raises(InputError, match=r"float\.tif"):
+        read_image(tmp_path / "float.tif")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_exif_orientation_is_not_applied(tmp_path, kind):
-    path = tmp_path / "turned"
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_orientation_is_applied_of_tiff_only(tmp_path, kind):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(RGB).save(path, kind, exif=exif)
-    with Image.open(path) as image:
-        assert image.getexif()[0x0112] == 6
-    assert read_image(path).shape == (3, 17, 23)
-
-
-def test_tiff_orientation_is_applied(tmp_path):
-    path = tmp_path / "turned.tif"
-    Image.fromarray(RGB).save(path, tiffinfo={0x0112: 3})
-    assert torch.equal(read_image(path), chw(RGB[::-1, ::-1]))
+    Image.fromarray(RGB).save(tmp_path / "turned", kind, exif=exif)
+    assert read_image(tmp_path / "turned").shape == ((3, 23, 17) if kind == "TIFF" else (3, 17, 23))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
@@ -139,7 +125,7 @@ def test_several_frames_or_pages_are_refused_with_their_number(tmp_path, kind):
     path = tmp_path / "frames"
     first, second, third = (Image.fromarray((RGB + shift).astype(np.uint8)) for shift in (0, 80, 160))
     first.save(path, kind, save_all=True, append_images=[second, third], **LOSSLESS[kind])
-    with pytest.raises(InputError, match=r"frames: animated or of several pages, 3 frames; one is expected$"):
+    with pytest.raises(InputError, match=r"frames: .* 3 frames"):
         read_image(path)
     first.save(path, kind, save_all=True, **LOSSLESS[kind])
     assert torch.equal(read_image(path), chw(RGB))
@@ -149,63 +135,34 @@ def test_the_photograph_of_a_jpeg_with_a_preview_is_read(tmp_path):
     path = tmp_path / "camera.jpg"
     photograph = Image.fromarray(RGB)
     photograph.save(path, "MPO", save_all=True, append_images=[photograph.resize((5, 4))])
-    with Image.open(path) as image:
-        assert image.format == "MPO" and image.n_frames == 2
     assert read_image(path).shape == (3, 17, 23)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
-@pytest.mark.parametrize("kind", LOSSLESS)
-def test_a_single_pixel_and_a_single_line_are_read(tmp_path, kind, shape):
-    path = tmp_path / "small"
-    array = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    path.write_bytes(encoded(array, kind, **LOSSLESS[kind]))
-    assert torch.equal(read_image(path), chw(array))
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)])
+@pytest.mark.parametrize("content", [None, b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)])
 def test_no_image(tmp_path, content):
     path = tmp_path / "bad.png"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.png") as caught:
-        read_image(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_missing_file_and_folder(tmp_path):
-    for path in (tmp_path / "absent.png", tmp_path):
-        with pytest.raises(InputError, match="no such file"):
-            read_image(path)
-
-
-@pytest.fixture
-def nobody():
-    """This process without the rights of root, for as long as a test takes."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    yield
-    if root:
-        os.seteuid(0)
+    path.mkdir() if content is None else path.write_bytes(content)
+    for bad in (path, tmp_path / "absent.png"):
+        with pytest.raises(InputError, match=bad.name) as caught:
+            read_image(bad)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
 def locked(tmp_path):
-    """A folder with an image, of which a user who is not root can do nothing."""
-    folder = tmp_path / "locked"
+    """A folder with an image that this process, without the rights of root for as long as a test takes, cannot open."""
+    folder, root = tmp_path / "locked", os.geteuid() == 0
     write_png(folder / "photo.png", chw(RGB))
     folder.chmod(0)
+    os.seteuid(65534 if root else os.geteuid())
     yield folder
+    os.seteuid(0 if root else os.geteuid())
     folder.chmod(0o700)
 
 
-def test_without_permission_nothing_is_read_or_written(locked, nobody):
-    for call in (
-        lambda: read_image(locked / "photo.png"),
-        lambda: list_images(locked),
-        lambda: write_png(locked / "photo.png", chw(RGB)),
-    ):
-        with pytest.raises(InputError, match=r"locked.*: cannot be (read|written) \(Permission denied\)$"):
+def test_without_permission_nothing_is_read(locked):
+    for call in (lambda: read_image(locked / "photo.png"), lambda: list_images(locked)):
+        with pytest.raises(InputError, match="locked"):
             call()
 
 
@@ -214,24 +171,8 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     path.write_bytes(encoded(RGB, "PNG"))  # 391 pixels
     for limit in (300, 100):  # Pillow only warns up to twice the limit
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(InputError, match=rf"bomb\.png: more than the {limit} pixels"):
+        with pytest.raises(InputError, match=rf"bomb\.png: .*{limit} pixels"):
             read_image(path)
-
-
-FILES = {
-    **{kind: encoded(RGB, kind, **options) for kind, options in LOSSLESS.items()},
-    "JPEG": encoded(RGB, "JPEG"),
-}
-PATH_IS_REUSED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@PATH_IS_REUSED
-@given(kind=st.sampled_from(sorted(FILES)), part=st.floats(0, 0.9))
-def test_truncated_files_are_refused_by_name(tmp_path, kind, part):
-    path = tmp_path / "cut.png"
-    path.write_bytes(FILES[kind][: int(part * len(FILES[kind]))])
-    with pytest.raises(InputError, match=r"cut\.png"):
-        read_image(path)
 
 
 def test_list_images_is_sorted_and_leaves_out_the_rest(tmp_path):
@@ -242,25 +183,3 @@ def test_list_images_is_sorted_and_leaves_out_the_rest(tmp_path):
     assert list_images(tmp_path / "folder.png") == []
     with pytest.raises(InputError, match="absent"):
         list_images(tmp_path / "absent")
-
-
-def test_write_png_is_read_back_and_leaves_nothing_beside(tmp_path):
-    path = tmp_path / "new" / "folder" / "photo.png"
-    write_png(path, chw(RGB))
-    assert torch.equal(read_image(path), chw(RGB))
-    assert os.listdir(path.parent) == ["photo.png"]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "photo.png"
-    write_png(path, chw(RGB))
-
-    def half_a_file(self, target, format):
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", half_a_file)
-    with pytest.raises(InputError, match=r"photo\.png: cannot be written \(No space left"):
-        write_png(path, chw(255 - RGB))
-    assert torch.equal(read_image(path), chw(RGB))
-    assert os.listdir(tmp_path) == ["photo.png"]

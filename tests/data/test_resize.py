@@ -62,38 +62,11 @@ def test_golden_vectors_of_matlab(scale):
 
 @quickly
 @given(scale=scales, data=st.data())
-def test_downscale_is_matlab_s_definition(scale, data):
+def test_both_are_matlab_s_definition(scale, data):
     image = data.draw(images(multiple_of=scale))
     assert_resized(downscale(image, scale), image, 1 / scale)
-
-
-@quickly
-@given(scale=scales, image=images())
-def test_upscale_is_matlab_s_definition(scale, image):
+    image = data.draw(images())
     assert_resized(upscale(image, scale), image, scale)
-
-
-@quickly
-@given(scale=scales, value=st.integers(0, 255), sides=st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_a_constant_image_stays_constant(scale, value, sides):
-    small = torch.full((3, *sides), value, dtype=torch.uint8)
-    large = torch.full((3, *(scale * side for side in sides)), value, dtype=torch.uint8)
-    assert torch.equal(downscale(large, scale), small)
-    assert torch.equal(upscale(small, scale), large)
-
-
-@pytest.mark.parametrize("resize", [downscale, upscale])
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_flips_and_transposition_commute(resize, scale):
-    image = GOLDEN["hr"][:, :48, :96]
-    for turn in (lambda x: x.flip(1), lambda x: x.flip(2), lambda x: x.mT):
-        difference = (turn(resize(image, scale)).int() - resize(turn(image), scale).int()).abs()
-        assert difference.max() <= 1 and difference.count_nonzero() <= 3
-
-
-def test_scale_1_changes_nothing():
-    assert torch.equal(downscale(GOLDEN["hr"], 1), GOLDEN["hr"])
-    assert torch.equal(upscale(GOLDEN["hr"], 1), GOLDEN["hr"])
 
 
 @given(sides=st.tuples(st.integers(1, 40), st.integers(1, 40)), scale=scales)
@@ -111,12 +84,10 @@ def test_modcrop_keeps_the_largest_multiple(sides, scale):
 
 
 @pytest.mark.parametrize("function", [modcrop, downscale, upscale])
-@pytest.mark.parametrize("scale", [0, -2])
-def test_a_bad_scale_is_refused(function, scale):
-    with pytest.raises(InputError, match=f"scale {scale}: a whole number of at least 1"):
-        function(GOLDEN["hr"], scale)
-
-
-def test_downscale_refuses_sides_that_are_no_multiple():
-    with pytest.raises(InputError, match="241×240 pixels: scale 2 must divide"):
-        downscale(torch.zeros(3, 240, 241, dtype=torch.uint8), 2)
+def test_bad_scales_are_refused(function):
+    for scale in (0, -2):
+        with pytest.raises(InputError, match=f"scale {scale}"):
+            function(GOLDEN["hr"], scale)
+    if function is downscale:
+        with pytest.raises(InputError, match="241×240"):
+            downscale(torch.zeros(3, 240, 241, dtype=torch.uint8), 2)

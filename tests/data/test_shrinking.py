@@ -39,16 +39,7 @@ def test_without_antialiasing_a_pattern_of_single_pixels_survives_as_it_falls():
     assert SHRINKING["opencv"].shrink(stripes, 4)[:, 2:-2, 2:-2].unique().tolist() == [round(0.59375 * 255)]
 
 
-def test_it_is_what_opencv_computes():
-    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    theirs = cv2.resize(PHOTO.permute(1, 2, 0).numpy(), (16, 24), interpolation=cv2.INTER_CUBIC)
-    difference = SHRINKING["opencv"].shrink(PHOTO, 4).permute(1, 2, 0).int() - torch.from_numpy(theirs).int()
-    assert difference.abs().max() <= 1
-
-
 @pytest.mark.parametrize("name", SHRINKING)
-def test_each_gives_the_size_and_says_so(name):
+def test_each_has_the_size_and_depth_that_it_reports(name):
     lr = SHRINKING[name].shrink(PHOTO, 2)
-    assert lr.shape == (3, 48, 32)
-    assert "×1/2 of HR" in SHRINKING[name].told(2)
-    assert f"{8 * lr.dtype.itemsize} bits" in SHRINKING[name].told(2)
+    assert lr.shape == (3, 48, 32) and 8 * lr.dtype.itemsize == SHRINKING[name].bits

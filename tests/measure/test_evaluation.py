@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 import torch
+from images import write_png
 from torch import nn
 
-from srlab.data.images import write_png
 from srlab.data.layouts import held_out, open_benchmark
 from srlab.data.resize import downscale, upscale
 from srlab.data.sources import ImageRef, embedded, open_data

@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
+from images import write_png
 from networks import small
 
 from srlab.attention.kmeans import SphericalKMeans, assign
 from srlab.attention.nlsa import hash_codes
 from srlab.attention.routed_windows import choose_routes
 from srlab.cli import app, main
-from srlab.data.images import write_png
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.measure.costs import profile_network
@@ -135,7 +135,6 @@ def test_commands_name_the_precision_and_say_where_it_is_slow(srlab, monkeypatch
             tmp_path / "out",
         ),
         ("upscale", photo, "--model", "no_attention", "--weights", weights, "-o", tmp_path / "large"),
-        ("compare", photo, "--models", "no_attention", "--weights", weights, "-o", tmp_path / "sheet.svg"),
         ("profile", "--model", "no_attention", "--size", 8, "--repeats", 1, "--set", "channels=8", "--set", "groups=1"),
     ):
         status, output, errors = srlab(*arguments, *of_network)
@@ -146,7 +145,6 @@ def test_commands_name_the_precision_and_say_where_it_is_slow(srlab, monkeypatch
             assert "bf16-mixed network (bfloat16 convolutions" in output
     [record] = json.loads((tmp_path / "out").read_text())
     assert record["convention"]["dtype"].startswith("bf16-mixed network")
-    assert "bf16-mixed network" in (tmp_path / "sheet.svg").read_text()
     assert (tmp_path / "large" / "photo.png").exists()
 
 
@@ -163,4 +161,4 @@ def test_every_command_that_calls_networks_has_the_option():
         for command in app.registered_commands
         if "precision" in command.callback.__annotations__
     }
-    assert having == {"evaluate", "upscale", "compare", "profile"}
+    assert having == {"evaluate", "upscale", "profile"}

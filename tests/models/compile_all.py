@@ -1,6 +1,6 @@
-"""Compile small networks as a user would, without the checks of shapes that tests turn on: a process of its own.
+"""Compile small networks in a process without the checks of shapes that tests turn on.
 
-`compile_all.py eval` or `compile_all.py train` prints, as JSON, what is wrong with each network; null if nothing is.
+`compile_all.py eval` or `compile_all.py train` prints the fault of each network as JSON; null for none.
 """
 
 import json
@@ -13,11 +13,11 @@ from srlab.models import REGISTRY
 
 
 def fault(name: str, training: bool) -> str | None:
-    """Why a network cannot be compiled as one graph, or does something else then."""
+    """Return why a network cannot be compiled as one graph or then does something else; None if it can."""
     torch.compiler.reset()
     network = small(name).train(training)
     lr = torch.rand(2, 3, 16, 17)
-    network(lr)  # the first batch in training is where k-means begins, which draws
+    network(lr)  # k-means draws centroids at the first batch in training
     compiled = torch.compile(network, fullgraph=True, backend="eager")
     try:
         with torch.set_grad_enabled(training):

@@ -1,7 +1,7 @@
-"""Devices that this machine lacks: nothing is left on the CPU, and nothing waits for a number.
+"""Other devices: no tensor stays on the CPU, and no step waits for a number.
 
-On torch's meta device tensors have shapes and no numbers. An operation on such a tensor and one of the CPU fails,
-and so does reading a number, for which a GPU would be waited for.
+On torch's meta device tensors have shapes without numbers. Operations that mix it with the CPU fail there, and so does
+reading a number, which would wait for a GPU.
 """
 
 import pytest
@@ -15,7 +15,7 @@ from srlab.models import REGISTRY
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_network_works_and_learns_on_any_device(name):
     network, lr = small(name).to("meta"), torch.rand(2, 3, 16, 16, device="meta")
-    for _ in range(2):  # k-means begins with the first step, and follows in the second
+    for _ in range(2):  # k-means begins in the first step and follows in the second
         network.zero_grad()
         network.train()(lr).square().mean().backward()
         assert all(parameter.grad.is_meta for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""The one step from features to an image does what convolutions and pixel shuffles do one after another."""
+"""The one step from features to an image equals convolutions and pixel shuffles one after another."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_image_and_gradients_are_those_of_the_layers(scale: int, height: int, wi
         torch.testing.assert_close(a, b)
 
 
-def test_inside_an_image_one_convolution_is_enough_and_at_its_edges_it_is_not() -> None:
+def test_one_convolution_is_enough_except_at_the_edges() -> None:
     layers, scale = made(4), 4
     features = torch.randn(1, CHANNELS, 9, 9, dtype=torch.double)
     weight, bias = folded(layers, scale)
@@ -48,7 +48,6 @@ def test_inside_an_image_one_convolution_is_enough_and_at_its_edges_it_is_not() 
 
 
 def test_small_maps_are_enlarged_layer_by_layer() -> None:
-    """Bit for bit: nothing of small training patches changes."""
     layers = made(2)
     features = torch.randn(1, CHANNELS, upsampler.FROM - 1, upsampler.FROM, dtype=torch.double)
     assert torch.equal(enlarge(layers, features, 2), one_by_one(layers, features))

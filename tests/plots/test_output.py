@@ -2,12 +2,11 @@
 
 import re
 from base64 import b64decode
-from functools import partial
 from io import BytesIO
 
 import numpy as np
 import pytest
-from kept import reference, results
+from kept import ROOT
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -45,18 +44,21 @@ def test_what_is_partly_transparent_keeps_its_colours():
 
 def photograph():
     figure = Figure(figsize=(7, 4))
-    with Image.open(results() / "released-weights" / "rocket.png") as picture:
+    with Image.open(ROOT / "docs" / "rocket.png") as picture:
         figure.subplots().imshow(picture.convert("RGB"), interpolation="nearest")
     return figure
 
 
-DRAWN = {name: partial(plots.redraw, name, reference("quick")) for name in ("comparison", "kinds", "limits")}
+def chart():
+    figure = Figure(figsize=(7, 4))
+    figure.subplots().plot(np.random.default_rng(0).normal(size=(50, 5)))
+    return figure
 
 
-@pytest.mark.parametrize("name", [*DRAWN, "photograph"])
-def test_figures_are_less_than_half_without_a_loss_to_see(name):
+@pytest.mark.parametrize("draw", [chart, photograph])
+def test_figures_are_less_than_half_without_a_visible_loss(draw):
     written = BytesIO()
-    DRAWN.get(name, photograph)().savefig(written, format="png", dpi=150)
+    draw().savefig(written, format="png", dpi=150)
     picture = written.getvalue()
     smaller = small(picture)
     assert len(smaller) < len(picture) / 2

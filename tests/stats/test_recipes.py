@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from kept import ROOT
 
-from srlab.stats import answers, pairing, recipes
+from srlab.stats import answers, recipes
 from srlab.study.records import Record
 from srlab.study.study import Study
 
@@ -55,32 +55,3 @@ def test_the_answer_names_what_costs_most_first_and_who_ends_lowest():
     assert "no skip -1.50 dB, half +0.05 dB" in told
     assert "The lowest of all, `esc` with “no skip”, ends -0.50 dB from bicubic" in told
     assert "may be chance" in told
-
-
-def quality() -> pd.DataFrame:
-    """Two seeds that differ by 1 dB in both networks, and in their difference by 0.2 dB."""
-    rows = [("no_attention", 0, 30.0), ("no_attention", 1, 31.0), ("lcoan", 0, 30.5), ("lcoan", 1, 31.7)]
-    frame = pd.DataFrame(rows, columns=["model", "seed", "psnr_y"])
-    return frame.assign(benchmark="Set5", name="a", run=frame["model"] + frame["seed"].astype(str))
-
-
-def test_pairing_takes_what_seeds_share_out_of_the_difference():
-    found = pairing.spreads(quality())
-    assert found["model"].tolist() == ["lcoan"] and found["run"].tolist() == ["lcoan0 lcoan1"]
-    assert found["spread_db"].item() == pytest.approx(1.2 / 2**0.5)
-    assert found["paired_spread_db"].item() == pytest.approx(0.2 / 2**0.5)
-    assert "differs by 0.849 dB" in answers.pairing(found) and "by 0.141 dB" in answers.pairing(found)
-
-
-def test_of_one_seed_no_spread_is_told():
-    found = pairing.spreads(quality().query("seed == 0"))
-    assert found["paired_spread_db"].isna().all()
-    assert answers.pairing(found) == "How results differ between seeds shows with more than one."
-
-
-def test_how_far_networks_end_above_bicubic():
-    frame = pd.concat([record("esc", 0, 31.0, 32.0).images.assign(model="esc"),
-                       record("lcoan", 0, 32.0, 34.0).images.assign(model="lcoan")])  # fmt: skip
-    assert answers.above_bicubic(frame, BICUBIC) == (
-        "Above bicubic enlargement (31.00 dB, 2 images) networks end by 0.50 to 2.00 dB: `lcoan` +2.00, `esc` +0.50."
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from srlab.analysis.images import TaskImage
-from srlab.chapters.recall import figures, tables as frames
+from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import RecallTask
 from srlab.chapters.recall.measure import settings_hash
 from srlab.chapters.recall.run import RecallRun
@@ -14,7 +16,6 @@ from srlab.chapters.recall.scenes import recall_images_to_show
 from srlab.models.registry import label, trunk_networks
 from srlab.stats.intervals import LEVEL, SEEDS
 from srlab.stats.words import between, count, listed, number, percent
-from srlab.study.chapter import Tables
 from srlab.study.profile import BudgetChange, Value, on_the_trunk
 from srlab.study.study import Study
 
@@ -46,7 +47,7 @@ class Settings(BaseModel):
     _models = field_validator("models")(on_the_trunk)
 
 
-def run(study: Study, settings: Settings, model: str, seed: int | None = None, **options: object) -> RecallRun:
+def recall_run(study: Study, settings: Settings, model: str, seed: int | None = None, **options: object) -> RecallRun:
     """Return the run that trains `model` on recall images; the first seed by default."""
     return RecallRun(
         network=study.network(model, **options),
@@ -63,12 +64,12 @@ def runs(study: Study, settings: Settings) -> list[RecallRun]:
     """Return every network from every seed, then the variants from the first seed."""
     models = settings.models or trunk_networks()
     variants = [
-        run(study, settings, model, **{option: value})
+        recall_run(study, settings, model, **{option: value})
         for model, options in settings.variants.items()
         for option, values in options.items()
         for value in values
     ]
-    return [run(study, settings, model, seed) for model in models for seed in study.profile.seeds] + variants
+    return [recall_run(study, settings, model, seed) for model in models for seed in study.profile.seeds] + variants
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -89,7 +90,7 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 
 def scenes(study: Study, settings: Settings) -> dict[str, TaskImage]:
     """Return an image for each distance, for the explorers."""
-    return recall_images_to_show(lambda study, model: run(study, settings, model))
+    return recall_images_to_show(lambda study, model: recall_run(study, settings, model))
 
 
 FIGURES = {
@@ -102,14 +103,14 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Summarise recall at the distance that was chosen before the runs, and what each network invents."""
     groups, recall = tables["recall_groups"], tables["recall"]
     seeds, images = int(groups["seeds"].min()), int(groups["images"].iloc[0])
     arms = [f"{label(row.arm)} {number(row.recall)}" for row in groups.itertuples()]
     found = (
-        f"Recall of one copy {frames.DISTANCE:g} LR pixels away ({count(seeds, 'seed')}, {count(images, 'image')} each; 0 is no "
-        f"help, 1 a perfect copy): {listed(arms)}."
+        f"Recall of one copy {frames.DISTANCE:g} LR pixels away ({count(seeds, 'seed')}, {count(images, 'image')} "
+        f"each; 0 is no help, 1 a perfect copy): {listed(arms)}."
     )
     near = recall[(recall["factor"] == "beside") & recall["arm"].isin(groups["arm"])]
     invented = groups.set_index("arm")["invented"]
@@ -119,8 +120,8 @@ def answer(tables: Tables) -> str:
         f"A copy in the next tile, without anything else in the image: recall {between(near['recall'])}.",
         "Tiles without a copy, where −1 is the score of a random tile's detail: "
         + (
-            f"{listed([f'{label(arm)} {number(score)}' for arm, score in worst.items()])} write detail that they cannot "
-            f"know; the others score {between(invented.drop(worst.index))}."
+            f"{listed([f'{label(arm)} {number(score)}' for arm, score in worst.items()])} write detail that they "
+            f"cannot know; the others score {between(invented.drop(worst.index))}."
             if len(worst)
             else f"every network scores {between(invented)}."
         ),
@@ -129,8 +130,8 @@ def answer(tables: Tables) -> str:
         apart = "; ".join(listed([label(arm) for arm in own["arm"]]) for _, own in groups.groupby("group"))
         lines.append(f"Groups with {percent(LEVEL)} intervals that do not overlap (not simultaneous): {apart}.")
     lines.append(
-        "One distance and aligned tiles decide this order: windows as wide as the distance cannot reach a copy, and networks "
-        "with two embeddings (dense, FGCA, windows) learn to match more slowly than those that compare a pixel with itself "
-        "(LSP, LCoA, NLSA). So it ranks these settings at this budget, not the mechanisms."
+        "One distance and aligned tiles decide this order. Windows as wide as the distance cannot reach a copy. "
+        "Networks with two embeddings (dense, FGCA, windows) learn to match later than those with one (LSP, LCoA, "
+        "NLSA). The order is one of these settings at this budget, not of the mechanisms."
     )
     return "\n\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 
 from srlab.analysis import explore
 from srlab.analysis.images import picture
-from srlab.chapters.recall.tables import DISTANCE, at_distance
+from srlab.chapters.recall.frames import DISTANCE, at_distance
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
 from srlab.plots.forest import forest, part
@@ -19,7 +21,6 @@ from srlab.plots.restored import pictures
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
 from srlab.stats.words import count, number
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
 #: The factors, as axes name them.
@@ -38,7 +39,7 @@ SHOWN = ("lcoan", "trunk_nla", "trunk_fgca", "trunk_window", "trunk_conv_attn")
 
 
 @rc_context(HOUSE)
-def recall(tables: Tables) -> Figure:
+def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of a copy far away, and what the damaged pixels reach of it."""
     groups, seeds = tables["recall_groups"], tables["recall_seeds"]
     names = {arm: label(arm) for arm in groups["arm"]}
@@ -75,12 +76,14 @@ def recall_images(study: Study, settings: object) -> Figure:
     """Draw a damaged tile and its copy: LR, HR, and the SR of some networks."""
     scene, models = _scene(study)
     made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
-    parts = [(name, picture(scene.image.around(each))) for name, each in made.items()]
+    parts = [(name, picture(scene.task.around(each))) for name, each in made.items()]
     note = (
-        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile without "
-        "an intact tile of its colour cannot be restored."
+        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile "
+        "without an intact tile of its colour cannot be restored."
     )
-    return pictures([parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note)
+    return pictures(
+        [parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note
+    )
 
 
 def recall_look(study: Study, settings: object) -> Figure:
@@ -90,7 +93,7 @@ def recall_look(study: Study, settings: object) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_factors(tables: Tables) -> Figure:
+def recall_factors(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of each network and variant at each value of each factor."""
     table = tables["recall"]
     there = at_distance(table).sort_values("recall", ascending=False, kind="stable")
@@ -116,7 +119,7 @@ def recall_factors(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_cost(tables: Tables) -> Figure:
+def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall against the number of keys of a query, networks and variants."""
     costs = tables["recall_costs"]
     figure = blank(DOUBLE, 3.2)
@@ -137,11 +140,11 @@ def recall_cost(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def recall_curves(tables: Tables) -> Figure:
+def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall in training, mean over seeds with the range."""
     curves = tables["recall_curves"]
-    seeds = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
-    found = seeds.assign(name=seeds["model"].map(label), x=seeds["step"], y=seeds["mean"])
+    found = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
+    found = found.assign(name=found["model"].map(label), x=found["step"], y=found["mean"])
     if curves["seed"].nunique() > 1:
         found = found.assign(y_low=found["min"], y_high=found["max"])
     figure = blank(DOUBLE, 3.6)
@@ -150,10 +153,14 @@ def recall_curves(tables: Tables) -> Figure:
     ax.set(xlim=(0, curves["step"].max()), ylim=(-0.15, 1.1), xlabel="step of training")
     ax.set_ylabel("recall on training images (1 − loss)")
     reached = curves[curves["recall"] >= 0.5].groupby("model")["step"].min()
-    title = f"{len(reached)} of {count(curves['model'].nunique(), 'network')} give back half of the lost detail in training"
+    title = (
+        f"{len(reached)} of {count(curves['model'].nunique(), 'network')} give back half of the lost detail in training"
+    )
     band = "band: lowest to highest seed" if curves["seed"].nunique() > 1 else "no band"
     every = np.diff(np.unique([0, *curves["step"]])).min()
-    caption(figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {number(every, 0)} steps.")
+    caption(
+        figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {number(every, 0)} steps."
+    )
     name_lines({ax: names})
     return figure
 

@@ -1,9 +1,9 @@
 """Recall images: tiles with detail that is lost in LR and intact once more, far away.
 
-A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or right, its
-detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of the same colour
-holds the lit side. All pairs of an image lie equally far apart in the same direction, at random places, so only content
-leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
+A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or
+right, its detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of
+the same colour holds the lit side. All pairs of an image lie equally far apart in the same direction, at random
+places, so only content leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class RecallImages(NamedTuple):
     damaged, without_copy : Bool[Tensor, "n h w"]
         LR pixels of damaged tiles with a copy, and without one.
     copy : Int[Tensor, "n h w"]
-        For each LR pixel of a damaged tile with a copy, the pixel (row by row) of the copy at the pair's distance; else −1.
+        The copy's pixel (row by row) for each LR pixel of a damaged tile with a copy; else −1.
     """
 
     lr: Float[Tensor, "n 3 h w"]
@@ -169,7 +169,7 @@ def recall_images(task: RecallTask, number: int, scale: int, seed: int | tuple[i
 
 
 def _arrange(task: RecallTask, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return state, key (tiles of one colour) and the copy's cell (0 except for damaged tiles), each [number, cells²]."""
+    """Return state, key (tiles of one colour) and the copy's cell (0 unless damaged), each [number, cells²]."""
 
     def some(least: int, most: int) -> np.ndarray:
         return np.exp(rng.uniform(np.log(least + 1), np.log(most + 2), number)).astype(int) - 1
@@ -231,7 +231,7 @@ class RecallBatches:
     def batch_at(
         self, step: int, rank: int = 0, world_size: int = 1
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], Float[Tensor, "b 1 sh sw"]]:
-        """Return LR, HR, and a mask of damage in HR, with a copy or without (1, else 0); each process gets its share."""
+        """Return LR, HR, and a mask of damage in HR (1, else 0); each process gets its share."""
         images = recall_images(self.task, self.batch, self.scale, (0, self.seed, step))
         damaged = enlarge((images.damaged | images.without_copy)[:, None].float(), self.scale)
         return tuple(part[rank::world_size] for part in (images.lr, images.hr, damaged))

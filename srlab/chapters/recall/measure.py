@@ -34,7 +34,7 @@ def _task(**other: object) -> RecallTask:
     return RecallTask(**usual | {"without_copy": 2, "colours": 81, "apart": (0.1, 0.1)} | other)
 
 
-#: One factor at a time. "beside": the copy is the next tile, within the convolutions' reach, and the image is empty else.
+#: One factor at a time. "beside": the copy is the next tile, in reach of the convolutions, and the image is empty.
 SETTINGS = (
     Setting("beside", 4, _task(side=24, distance=(4, 4), pairs=(1, 1), distractors=(0, 0), without_copy=0)),
     *(Setting("distance", d, _task(side=80, distance=(d, d))) for d in (4, 8, 16, 32, 64)),
@@ -109,10 +109,10 @@ def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...]
     Returns
     -------
     DataFrame
-        Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without a
-        copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their copy
-        among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen (keys
-        of a query, mean over layers). The last three are NaN for networks without non-local layers.
+        Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without
+        a copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their
+        copy among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen
+        (keys of a query, mean over layers). The last three are NaN for networks without non-local layers.
     """
     rows = []
     network = network.eval()

@@ -51,9 +51,7 @@ class RecallRun(Run):
     def slug(self) -> str:
         return f"recall-{self.network.model}-x{self.scale}-seed{self.seed}"
 
-    def make(
-        self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None
-    ) -> None:
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         batches = RecallBatches(self.task, self.scale, self.budget.batch, self.seed)
         # No step of training uses these images.
         validation = RecallBatches(self.task, self.scale, VALIDATION, self.seed).batch_at(self.budget.steps)

@@ -73,5 +73,7 @@ class RecallImage(TaskImage):
 
 def recall_images_to_show(learnt: Callable[[Study, str], Run]) -> dict[str, RecallImage]:
     """Return an image for each distance, by the name that explorers show."""
-    names = {i: f"recall: copies {each.value:g} px away" for i, each in enumerate(SETTINGS) if each.factor == "distance"}
+    names = {
+        i: f"recall: copies {each.value:g} px away" for i, each in enumerate(SETTINGS) if each.factor == "distance"
+    }
     return {name: RecallImage(name=name, number=number, learnt=learnt) for number, name in names.items()}

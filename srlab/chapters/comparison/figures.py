@@ -1,0 +1,175 @@
+"""Figures of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import nn
+
+from srlab.analysis.contrasts import contrast
+from srlab.chapters.comparison.frames import COSTS, summary
+from srlab.models.registry import label
+from srlab.plots.charts import lines, points
+from srlab.plots.forest import forest
+from srlab.plots.front import front
+from srlab.plots.marks import from_zero
+from srlab.plots.restored import crops
+from srlab.plots.style import DOUBLE, HOUSE, blank
+from srlab.plots.text import Name, caption, name_lines, name_points
+from srlab.stats.gains import MARGIN, late_gains, paired, pareto
+from srlab.stats.words import count, number
+from srlab.study.study import Study
+
+#: Side of the part in the crops, LR pixels.
+SIDE = 32
+
+
+@rc_context(HOUSE)
+def comparison(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw the gain over bicubic enlargement against latency, memory and parameters, with Pareto fronts."""
+    found = summary(tables).reset_index()
+    found = found.assign(name=found["model"].map(label), y=found["gain_db"])
+    seeds = tables["comparison_images"]["seed"].nunique()
+    if seeds > 1:
+        found = found.assign(y_low=found["lowest_db"], y_high=found["highest_db"])
+    figure = blank(DOUBLE, 3.9)
+    panels = figure.subplots(1, 3, sharey=True)
+    names = {}
+    for ax, (cost, words) in zip(panels, COSTS.items(), strict=True):
+        best = pareto(found, cost)
+        front(ax, best[cost], best["gain_db"])
+        own = found.assign(x=found[cost])
+        if cost == "median_ms":
+            own = own.assign(x_low=own["q25_ms"], x_high=own["q75_ms"])
+        names[ax] = points(ax, own)
+        from_zero(ax, "x")
+        ax.margins(y=0.12)
+        ax.set_xlabel(words)
+    panels[0].set_ylabel("Y-PSNR − bicubic (dB)")
+    upright = "upright bars: lowest to highest seed" if seeds > 1 else "no upright bars with one seed"
+    timed = found.iloc[0]
+    note = (
+        f"Mean of {_counted(tables)}; {upright}. Latency and memory: whole network, one LR image of "
+        f"{timed['width']:g}×{timed['height']:g} pixels, median of {count(int(timed['repeats']), 'call')}; level bars: "
+        "quartiles. Grey: Pareto front."
+    )
+    caption(figure, "Gain over bicubic enlargement against latency, memory and parameters", note)
+    name_points(names)
+    return figure
+
+
+@rc_context(HOUSE)
+def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw the gain of every network over the trunk without attention, a panel a benchmark."""
+    found, images = tables["comparison_gains"], tables["comparison_images"]
+    each = paired(images, "model", "no_attention").groupby(["benchmark", "model", "name"], sort=False)["gain_db"].mean()
+    each = each.reset_index().assign(value=lambda rows: rows["gain_db"])
+    order = found.groupby("model")["gain_db"].mean().sort_values(ascending=False).index
+    benchmarks = list(images["benchmark"].unique())
+    figure = blank(DOUBLE, 0.24 * len(order) + 1.4)
+    [panels] = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)
+    for ax, benchmark in zip(panels, benchmarks, strict=True):
+        own = found[found["benchmark"] == benchmark].set_index("model").loc[order].reset_index()
+        own = own.assign(value=own["gain_db"], low=own["low_db"], high=own["high_db"], name=own["model"].map(label))
+        dots = each[each["benchmark"] == benchmark]
+        forest(ax, own, dots.assign(name=dots["model"].map(label)), margin=MARGIN, clip=True)
+        ax.set(title=f"{benchmark} ({count(int(own['images'].iloc[0]), 'image')})", xlabel="gain in Y-PSNR (dB)")
+    seeds = int(found["seeds"].min())
+    bars = "bars: 95 % over seeds, simultaneous in a panel" if seeds > 1 else "no interval with one seed"
+    note = (
+        f"Large: mean; small: each image (mean of {count(seeds, 'seed')}), arrows beyond the axis; {bars}. Grey: gains "
+        f"within ±{MARGIN:g} dB count as no effect."
+    )
+    caption(figure, "Gain of each network over the trunk without attention", note)
+    return figure
+
+
+@rc_context(HOUSE)
+def convergence(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw PSNR on held-out patches in training, and its gain in the last quarter of the steps."""
+    curves = tables["comparison_curves"]
+    late = late_gains(curves)
+    late = late.assign(name=late["model"].map(label), value=late["late_db"])
+    figure = blank(DOUBLE, 3.6)
+    psnr, gained = figure.subplots(1, 2, width_ratios=[3, 2])
+    _validation(psnr, curves.assign(name=curves["model"].map(label)))
+    means = late.groupby(["name", "model"], sort=False)["value"].mean().reset_index()
+    forest(gained, means.assign(low=np.nan, high=np.nan), late)
+    gained.set_xlabel("gain of the last quarter (dB)")
+    seeds = curves["seed"].nunique()
+    band = f"Line: mean of {count(seeds, 'seed')}, band: lowest to highest" if seeds > 1 else "One seed, no band"
+    note = (
+        f"{band}; colours and markers as at the right. PSNR of RGB patches with their borders: its order can differ "
+        "from that of Y-PSNR on whole images."
+    )
+    caption(figure, "PSNR of held-out patches in training, and what the last quarter of the steps added", note)
+    return figure
+
+
+@rc_context(HOUSE)
+def training(curves: pd.DataFrame) -> Figure:
+    """Draw PSNR on held-out patches in training, a line a seed.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        As `srlab.study.frames.curves` returns it.
+    """
+    figure = blank(DOUBLE, 2.9)
+    ax = figure.subplots()
+    names = _validation(ax, curves.assign(name="seed " + curves["seed"].astype(str)))
+    models = ", ".join(label(model) for model in curves["model"].unique())
+    note = "A line a seed. PSNR of RGB patches by averaged weights, borders included."
+    caption(figure, f"PSNR of held-out patches in training: {models}", note)
+    name_lines({ax: names})
+    return figure
+
+
+def _validation(ax: Axes, curves: pd.DataFrame) -> list[Name]:
+    """Draw validation PSNR by step, a line with its range over seeds for each `name`; the first rise is cut off."""
+    steps = curves.groupby(["name", "model", "step"], sort=False)["validation_psnr"].agg(["mean", "min", "max"])
+    found = steps.reset_index().rename(columns={"step": "x", "mean": "y", "min": "y_low", "max": "y_high"})
+    if curves["seed"].nunique() == 1:
+        found = found.drop(columns=["y_low", "y_high"])
+    names = lines(ax, found)
+    ax.set_ylim(bottom=curves.groupby("name")["validation_psnr"].quantile(0.25).min())
+    ax.set(xlabel="step of training", ylabel="RGB-PSNR of held-out patches (dB)")
+    return names
+
+
+def where_most_differs(study: Study, networks: dict[str, nn.Module | None], side: int = SIDE) -> Figure:
+    """Draw the part of the study's photographs where networks differ most.
+
+    Parameters
+    ----------
+    study : Study
+    networks : dict of str to nn.Module or None
+        By the name to show; None is bicubic interpolation.
+    side : int
+        Side of the part in LR pixels.
+    """
+    part = contrast(networks, study.pictures, study.profile.scale, side)
+    note = (
+        f"×{study.profile.scale}, first seed. Box: {side}×{side} LR pixels with the largest standard deviation of Y "
+        f"over networks (mean {number(part.spread, 1)} of 255 levels). PSNR: Y of the part. Below: SR − HR of Y, red "
+        "too light, blue too dark."
+    )
+    return crops(part, "The part of the photographs where the networks differ most", note)
+
+
+def differing(study: Study, settings: object) -> Figure:
+    """Draw where the networks of the comparison differ most, beside bicubic enlargement."""
+    runs = [study.training(model) for model in study.profile.models]
+    networks = {label(run.network.model): study.obtain_weights(run).network() for run in runs}
+    return where_most_differs(study, {"bicubic": None} | networks)
+
+
+def _counted(tables: Mapping[str, pd.DataFrame]) -> str:
+    images = tables["comparison_images"]
+    benchmarks = images[["benchmark", "name"]].drop_duplicates()
+    return f"{count(len(benchmarks), 'image')} and {count(images['seed'].nunique(), 'seed')}"

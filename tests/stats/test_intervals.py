@@ -1,0 +1,234 @@
+"""Estimates and their intervals, against simulated studies whose truth is known, and against scipy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from kept import ROOT
+from scipy import stats
+
+from srlab.errors import InputError
+from srlab.stats.intervals import (
+    Estimate,
+    equivalent,
+    growth_exponent,
+    half_width,
+    matrix,
+    over_seeds,
+    rank_correlation,
+    ratio_of_medians,
+    seed_difference,
+    seeds_needed,
+)
+
+
+def simulated(seeds=5, images=20, truth=0.1, of_seeds=0.05, of_images=0.2, noise=0.05, study=0):
+    """Differences of two networks: what each seed, each image and both together add to the truth."""
+    draw = np.random.default_rng(study).normal
+    return (
+        truth
+        + of_seeds * draw(size=(seeds, 1))
+        + of_images * draw(size=(1, images))
+        + noise * draw(size=(seeds, images))
+    )
+
+
+def width(estimate):
+    return estimate.high - estimate.low
+
+
+class TestSeedDifference:
+    def test_it_is_students_interval_of_the_seeds_means(self):
+        differences = simulated()
+        means = differences.mean(1)
+        found = seed_difference(differences)
+        oracle = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+        assert found == pytest.approx((means.mean(), oracle.low, oracle.high))
+
+    @pytest.mark.parametrize("family", [2, 13])
+    def test_of_a_family_each_is_so_wide_that_independent_ones_hold_at_once(self, family):
+        differences = simulated()
+        oracle = stats.ttest_1samp(differences.mean(1), 0).confidence_interval(0.95 ** (1 / family))
+        assert seed_difference(differences, family)[1:] == pytest.approx(tuple(oracle))
+
+    @given(hnp.arrays(float, (4, 6), elements=st.floats(-1, 1)), st.floats(-9, 9))
+    def test_what_images_add_to_every_seed_only_moves_it(self, differences, shift):
+        """Images are not replicates: that they differ widens nothing, and another order of them changes nothing."""
+        found = seed_difference(differences)
+        images = np.linspace(-5, 5, 6)
+        moved = seed_difference(differences + images + shift)
+        assert moved == pytest.approx(tuple(np.array(found) + shift), abs=1e-9)
+        assert seed_difference(differences[:, ::-1].copy()) == pytest.approx(found)
+        assert seed_difference(differences[::-1].copy()) == pytest.approx(found)
+
+    def test_one_seed_tells_nothing(self):
+        one = simulated(seeds=1)
+        assert seed_difference(one) == (pytest.approx(one.mean()), -np.inf, np.inf)
+        assert not seed_difference(one).excludes_zero and not equivalent(seed_difference(one), 1e9)
+
+    def test_one_image_is_enough(self):
+        found = seed_difference(np.array([[0.5], [0.7]]))
+        assert found[1:] == pytest.approx(tuple(stats.ttest_1samp([0.5, 0.7], 0).confidence_interval()))
+
+    def test_equal_differences_leave_nothing_open(self):
+        assert seed_difference(np.full((3, 4), 0.5)) == (0.5, 0.5, 0.5)
+        assert seed_difference(np.full((3, 4), 0.5)).excludes_zero
+        assert not seed_difference(np.zeros((3, 4))).excludes_zero
+
+    @pytest.mark.parametrize("hole", [np.nan, np.inf])
+    def test_a_hole_is_told(self, hole):
+        differences = simulated()
+        differences[1, 2] = hole
+        with pytest.raises(InputError, match="finite"):
+            seed_difference(differences)
+
+
+class TestEquivalence:
+    @pytest.mark.parametrize(
+        ("low", "high", "is_equal"),
+        [
+            (-0.04, 0.03, True),
+            (0.01, 0.04, True),
+            (-0.05, 0.03, False),
+            (-0.04, 0.06, False),
+            (0.06, 0.07, False),
+        ],
+    )
+    def test_only_what_lies_wholly_within_the_margin(self, low, high, is_equal):
+        assert equivalent(Estimate((low + high) / 2, low, high), 0.05) is is_equal
+
+    @pytest.mark.parametrize("mean", [-0.06, -0.01, 0.0, 0.02])
+    def test_it_is_two_one_sided_tests_at_half_the_intervals_error(self, mean):
+        means = mean + np.array([-0.012, 0.001, 0.011, 0.0])
+        above, below = (
+            stats.ttest_1samp(means, side * 0.05, alternative=way).pvalue
+            for side, way in ((-1, "greater"), (1, "less"))
+        )
+        assert equivalent(over_seeds(means), 0.05) == (max(above, below) < 0.025)
+
+
+class TestPower:
+    def test_the_half_width_is_that_of_the_interval(self):
+        found = seed_difference(simulated(), family=7)
+        spread = float(simulated().mean(1).std(ddof=1))
+        assert half_width(spread, 5, 7) == pytest.approx(width(found) / 2)
+        assert half_width(spread, 1, 7) == np.inf
+
+    @given(st.floats(0.001, 0.5), st.floats(0.01, 0.2), st.integers(1, 20))
+    def test_one_seed_less_would_be_too_few(self, spread, wanted, family):
+        needed = seeds_needed(spread, wanted, family)
+        if needed is None:
+            assert half_width(spread, 100, family) > wanted
+        else:
+            assert half_width(spread, needed, family) <= wanted
+            assert needed == 3 or half_width(spread, needed - 1, family) > wanted
+
+    def test_no_spread_still_needs_as_many_as_give_a_verdict(self):
+        assert seeds_needed(0.0, 0.05, 13) == 3
+        assert seeds_needed(10.0, 0.05, 13) is None
+
+
+class TestRatioOfMedians:
+    def drifting(self):
+        """Two calls, one of them twice as long, on a machine that gets three times slower meanwhile."""
+        draw = np.random.default_rng(0).normal
+        machine, calls = np.linspace(1, 3, 30), 1 + 0.002 * draw(size=(2, 30))
+        return 20 * machine * calls[0], 10 * machine * calls[1]
+
+    def test_what_slows_both_calls_does_not_widen_it(self):
+        slow, fast = self.drifting()
+        found = ratio_of_medians(slow, fast)
+        assert found.value == pytest.approx(2, rel=0.01) and width(found) < 0.05
+        # The same times, but not those of one round beside each other.
+        assert width(ratio_of_medians(slow, np.random.default_rng(1).permutation(fast))) > 10 * width(found)
+
+    def test_the_ratio_is_of_medians(self):
+        found = ratio_of_medians([1.0, 2.0, 90.0], [1.0, 1.0, 1.0])
+        assert found == (2.0, 1.0, 90.0)
+        assert ratio_of_medians([3.0], [2.0]) == (1.5, -np.inf, np.inf)
+
+    def test_rounds_that_are_not_in_turn_are_told(self):
+        with pytest.raises(InputError, match="times"):
+            ratio_of_medians([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+class TestGrowthExponent:
+    PIXELS = (2.0 ** np.arange(8, 20, 2)).tolist()
+
+    @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
+    def test_known_powers_are_found(self, power):
+        found = growth_exponent(self.PIXELS, [3 * pixels**power for pixels in self.PIXELS])
+        assert found == pytest.approx((power, power, power), abs=1e-6)
+
+    def test_the_interval_is_students(self):
+        logs = np.log(self.PIXELS)
+        costs = np.exp(1.5 * logs + np.random.default_rng(0).normal(0, 0.3, len(logs)))
+        found = growth_exponent(self.PIXELS, costs.tolist())
+        assert found.low < 1.5 < found.high
+        slope, intercept = np.polyfit(logs, np.log(costs), 1)
+        rest = np.log(costs) - slope * logs - intercept
+        error = np.sqrt((rest**2).sum() / (len(logs) - 2) / ((logs - logs.mean()) ** 2).sum())
+        assert found.value == pytest.approx(slope)
+        assert found[1:] == pytest.approx(stats.t.interval(0.95, len(logs) - 2, slope, error))
+
+    def test_two_sizes_have_a_slope_but_no_interval(self):
+        assert growth_exponent([4, 16], [1.0, 4.0]) == (pytest.approx(1), -np.inf, np.inf)
+
+    def test_one_size_is_told(self):
+        with pytest.raises(InputError, match="pixels"):
+            growth_exponent([64, 64, 64], [1.0, 2.0, 3.0])
+
+
+class TestRankCorrelation:
+    X = np.arange(8.0)
+
+    def test_of_one_group_it_is_scipys(self):
+        y = np.random.default_rng(0).normal(size=8)
+        found = rank_correlation([np.column_stack([self.X, y])])
+        assert found == pytest.approx(stats.spearmanr(self.X, y).statistic)
+
+    def test_what_tells_groups_apart_is_not_in_it(self):
+        """All together rise, and within each group they fall."""
+        groups = [np.column_stack([self.X + 100 * i, 1000 * i - self.X]) for i in range(5)]
+        assert stats.spearmanr(np.concatenate(groups)).statistic > 0.9
+        assert rank_correlation(groups) == pytest.approx(-1)
+
+    def test_two_pairs_or_no_spread_have_none(self):
+        two, flat, rising = ([[1.0, 2], [2, 1]], [[1.0, 1], [1, 2], [1, 3]], [[1.0, 1], [2, 2], [3, 3]])
+        assert np.isnan(rank_correlation([np.array(two), np.array(flat), np.array(flat)[:, ::-1]]))
+        assert rank_correlation([np.array(two), np.array(rising)]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_simultaneous_intervals_cover_in_studies_with_the_spreads_of_our_records(seeds):
+    """Simulated without a true difference, from results/pilots/intervals_spreads.csv."""
+    spreads = pd.read_csv(ROOT / "results" / "pilots" / "intervals_spreads.csv")
+    arms, images, draw = len(spreads) - 1, int(spreads["images"].iloc[0]), np.random.default_rng(0).normal
+    covered = 0
+    for _ in range(studies := 400):
+        of_seeds = spreads["seed_db"].to_numpy()[:, None, None] * draw(size=(arms + 1, seeds, 1))
+        noise = spreads["interaction_db"].to_numpy()[:, None, None] * draw(size=(arms + 1, seeds, images))
+        psnr = of_seeds + noise
+        found = [seed_difference(arm - psnr[0], arms) for arm in psnr[1:]]
+        covered += all(each.low <= 0 <= each.high for each in found)
+    assert covered / studies >= 0.93
+
+
+def test_a_matrix_has_seeds_in_rows_and_images_in_columns():
+    """However the rows of the frame are ordered, and though benchmarks have images of one name."""
+    rows = [
+        {"seed": seed, "benchmark": benchmark, "name": name, "gain_db": 100 * seed + number}
+        for seed in (0, 1)
+        for number, (benchmark, name) in enumerate([("A", "x"), ("A", "y"), ("B", "x")])
+    ]
+    frame = pd.DataFrame(rows).sample(frac=1, random_state=1)
+    assert np.array_equal(matrix(frame), [[0, 1, 2], [100, 101, 102]])
+    with pytest.raises(InputError, match="finite"):  # an image that one seed has not met
+        seed_difference(matrix(frame.iloc[1:]))
+
+
+def test_an_estimate_in_words():
+    assert f"{Estimate(0.1234, -0.05, 0.3):+.2f}" == "+0.12 [-0.05, +0.30]"
+    assert f"{Estimate(0.1234, -np.inf, np.inf):+.2f}" == "+0.12"

@@ -1,0 +1,102 @@
+"""Profiles are checked as a whole, and notebooks' parameters change them."""
+
+import pytest
+import yaml
+from kept import ROOT
+
+from srlab.errors import InputError
+from srlab.stats.rules import rules
+from srlab.study.profile import changed, load_profile, read
+from srlab.study.study import Study
+
+PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_and_the_settings_of_its_chapters_are_valid(path, monkeypatch):
+    monkeypatch.setenv("SRLAB_DEVICE", "some-gpu")  # so that profiles for GPUs can be read without one
+    study = Study(path.stem, ROOT)
+    assert study.profile.name == path.stem and study.settings
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"stepz": 3}, ["stepz"]),
+        ({"scale": 5}, ["scale", "5"]),
+        ({"models": ["lcoan", "nosuch"]}, ["models", "nosuch"]),
+        ({"seeds": [-1]}, ["seeds", "-1"]),
+        ({"training": {"steps": "none"}}, ["training.steps", "none"]),
+        ({"training": {}}, ["training.steps"]),
+        ({"branch": {"trunk": {"stepz": 3}, "training": {}, "models": ["lcoan"]}}, ["branch.trunk", "stepz"]),
+        ({"branch": {"trunk": {}, "training": {}, "models": ["esc"]}}, ["esc"]),
+        ({"chapters": {"nosuch": {}}}, ["nosuch", "recall"]),
+        ({"chapters": {"recall": {"stepz": 3}}}, ["recall", "stepz"]),
+        ({"chapters": {"recall": {"models": ["esc"]}}}, ["recall", "esc"]),
+        ({"chapters": {"recall": {"task": {"side": 23}}}}, ["recall", "23"]),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_sentence(tmp_path, change, named):
+    (tmp_path / "profiles").mkdir()
+    content = yaml.safe_load((ROOT / "profiles" / "smoke.yaml").read_text()) | change
+    (tmp_path / "profiles" / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as caught:
+        Study("mine", tmp_path)
+    assert "\n" not in str(caught.value) and all(word in str(caught.value) for word in ["mine", *named][1:])
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a", ""])
+def test_a_file_without_a_mapping_is_named(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"mine\.yaml"):
+        load_profile(tmp_path / "mine.yaml")
+
+
+def test_an_unknown_profile_lists_the_others():
+    with pytest.raises(InputError, match=r"nosuch.*quick, recall, recall_quick, recipe, smoke"):
+        Study("nosuch", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("[16, 64]", [16, 64]), ("null", None), ("lcoan", "lcoan"), ("{a: 16}", {"a": 16}), ([8], [8]), ("1, [", None)],
+)
+def test_parameters_of_a_shell_are_read_as_yaml(text, value):
+    if text == "1, [":
+        with pytest.raises(InputError, match="1, "):
+            read(text)
+    else:
+        assert read(text) == value
+
+
+def test_unchanged_settings_stay_the_same_object():
+    profile = load_profile(ROOT / "profiles" / "quick.yaml")
+    assert changed(profile, "quick", seeds=None, timing="null") is profile
+    assert changed(profile, "quick", timing={"repeats": None}) is profile
+
+
+def test_a_single_value_stands_for_a_list_and_a_dict_for_fields_of_a_field():
+    profile = load_profile(ROOT / "profiles" / "quick.yaml")
+    assert changed(profile, "quick", seeds=1).seeds == (1,)
+    timing = changed(profile, "quick", timing={"repeats": "3"}).timing
+    assert (timing.repeats, timing.warmup) == (3, profile.timing.warmup)
+
+
+@pytest.mark.parametrize("parameters", [{"seedz": [1]}, {"seeds": [-1]}, {"models": "[nobody]"}])
+def test_a_parameter_that_is_not_allowed_is_named(parameters):
+    profile = load_profile(ROOT / "profiles" / "quick.yaml")
+    with pytest.raises(InputError, match=next(iter(parameters))):
+        changed(profile, "quick", **parameters)
+
+
+@pytest.mark.parametrize("name", ["verdicts_small", "verdicts"])
+def test_profiles_for_verdicts_train_every_contrast_of_the_rules(name):
+    profile, quality = load_profile(ROOT / "profiles" / f"{name}.yaml"), rules().quality
+    assert profile.committed and {quality.control, "trunk_conv7"} < set(profile.branch.models)
+    assert len(profile.seeds) >= quality.seeds
+    arms = {*profile.branch.models, *(f"trunk_window side={side}" for side in profile.branch.sides)}
+    for claim in quality.claims.values():
+        for contrast in claim.contrasts:
+            trained = arms if contrast.experiment == "branched" else profile.models
+            assert {contrast.arm, contrast.against} <= set(trained)
+            assert contrast.benchmark in ("all", *profile.benchmarks)

@@ -1,0 +1,31 @@
+"""README: its numbers are those of kept tables, and its links lead to files."""
+
+import re
+
+import pytest
+from kept import ROOT, reference
+
+from srlab.study.chapter import Tables
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_numbers_of_the_mechanisms_are_those_of_the_tables():
+    [block] = re.findall(r"<!-- numbers:.*?<!-- end of numbers -->", README, re.S)
+    rows = re.findall(r"`(\w+)` \|.*\| ([\d.]+) \| \+([\d.]+) \|$", block, re.M)
+    recall = Tables(reference("recall"))["recall_groups"].set_index("arm")["recall"]
+    gains = Tables(reference("verdicts"))["branched_gains"].set_index("arm")["gain_db"]
+    assert len(rows) >= 10
+    for model, found, gain in rows:
+        assert float(found) == pytest.approx(max(recall[model], 0), abs=0.005), model
+        assert float(gain) == pytest.approx(gains[model], abs=0.0005), model
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if not link.startswith("http")]
+    missing = [link for link in links if not ((ROOT / page).parent / link).exists()]
+    assert missing == []

@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import faked
 import numpy as np
@@ -9,9 +8,11 @@ from kept import ROOT
 from legible import faults, texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
+from srlab.plots.labels import signed
+from srlab.plots.latency import BACKENDS
+from srlab.stats.frames import pareto
 
 from srlab import plots, stats
 from srlab.analysis.explore import Look, Restored
@@ -21,11 +22,7 @@ from srlab.errors import InputError
 from srlab.measure.inside import STAGES
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
-from srlab.plots.labels import signed
-from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
-from srlab.stats.frames import pareto
-from srlab.study.records import Record
 from srlab.study.study import Study
 
 NAMES = [f"image{i}" for i in range(6)]

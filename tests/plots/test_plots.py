@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import faked
 import numpy as np
@@ -9,9 +8,11 @@ from kept import ROOT
 from legible import faults, texts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import stats
+from srlab.plots.labels import signed
+from srlab.plots.latency import BACKENDS
+from srlab.stats.frames import pareto
 
 from srlab import plots, stats
 from srlab.analysis.explore import Look, Restored
@@ -21,11 +22,7 @@ from srlab.errors import InputError
 from srlab.measure.inside import STAGES
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
-from srlab.plots.labels import signed
-from srlab.plots.latency import BACKENDS
 from srlab.plots.maps import _means, _samples
-from srlab.stats.frames import pareto
-from srlab.study.records import Record
 from srlab.study.study import Study
 
 NAMES = [f"image{i}" for i in range(6)]
@@ -494,66 +491,6 @@ def test_gains_over_the_smallest_value_have_the_intervals_of_the_paired_table():
     assert ends[:, 1] == pytest.approx(found[["low_db", "high_db"]].to_numpy()[0])
 
 
-def test_lines_of_limits_end_at_what_was_measured_and_say_why():
-    time, memory = plots.DRAWINGS["limits"].draw(limited()).axes
-    for ax in (time, memory):
-        words = {text.get_text() for text in ax.texts}
-        assert words == {"lcoan", "trunk_nla:\nout of memory next", "trunk_bra:\ntoo slow next"}
-        crosses = [line for line in ax.lines if line.get_marker() == "x"]
-        assert len(crosses) == 2
-        measured = limited().query("state == @MEASURED")
-        assert max(line.get_xdata().max() for line in ax.lines) == (measured["height"] * measured["width"]).max()
-    note = " ".join(time.figure.get_supxlabel().split())
-    assert "Failed at the first size: sscan." in note
-
-
-def test_sixteen_is_dashed_and_hollow_and_nothing_else_is():
-    rows = layer_costs(model=list(TRAINED), scale=[2, 4, 16])
-    for ax in plots.DRAWINGS["scales"].draw(rows).axes:
-        dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
-        assert [line.get_xdata().tolist() for line in dashed] == 3 * [[4, 16]]
-        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
-        assert [line.get_xdata().tolist() for line in hollow] == 3 * [[16]]
-    [note] = {ax.figure.get_supxlabel() for ax in plots.DRAWINGS["scales"].draw(rows[rows["scale"] < 16]).axes}
-    assert "put together" not in note
-
-
-def test_windows_that_do_not_tile_and_those_that_choose_nothing_are_hollow():
-    rows = layer_costs(side=[8, 16, 32], backend=["reference", "sdpa"]).assign(height=48, width=48)
-    ax = plots.DRAWINGS["backends"].draw(rows).axes[0]
-    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
-    assert hollow == [[32], [32]]
-    few = routes().query("top == 4").assign(top=64)  # 64 windows of M = 8 on 64 px
-    [ax, _] = plots.DRAWINGS["routing"].draw(few).axes
-    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
-    assert hollow == [[], [64], [64, 128], []]
-
-
-def test_two_ends_of_a_claim_that_the_same_measurements_judge_alike_stand_once():
-    rows = faked.claims()
-    gain = rows[rows["quantity"] == "psnr_gain_db"]
-    upper = gain.assign(id="sscan-psnr-high", claim=gain["claim"] + " (upper end)", claimed=0.3)
-    twice = pd.concat([rows.replace({gain["claim"].iloc[0]: gain["claim"].iloc[0] + " (lower end)"}), upper])
-    one, two = (plots.DRAWINGS["claims"].draw(each) for each in (rows, twice))
-    lines = [[len(ax.lines) for ax in figure.axes] for figure in (one, two)]
-    assert lines[0] == lines[1]
-    heads = [text.get_text() for text in two.axes[0].texts]
-    assert f"{gain['claim'].iloc[0]}: +0.14 dB to +0.30 dB" in heads
-    other = upper.assign(verdict="undecided")
-    three = plots.DRAWINGS["claims"].draw(pd.concat([rows, other]))
-    assert len(three.axes[0].lines) > lines[0][0]
-
-
-def test_what_is_smaller_than_claimed_is_the_bluer_the_nearer_to_the_claim():
-    rows = faked.claims().iloc[:1]
-    shades = []
-    for share in (0.05, 0.9):
-        drawn = plots.DRAWINGS["claims"].draw(rows.assign(share=share, share_low=share - 0.01, share_high=share + 0.01))
-        [marker] = [line for line in drawn.axes[0].lines if line.get_marker() == "s"]
-        shades.append(to_rgb(marker.get_color())[0])
-    assert shades[0] > shades[1] + 0.3  # less red, more blue
-
-
 def test_the_table_of_one_seed_shows_no_infinite_ends_and_keeps_them(tmp_path):
     rows = stats.differences(quality({"no_attention": [30.0], "lcoan": [35.0]}))
     assert "inf" not in stats.table(rows, tmp_path, "gains").to_html().split("</style>")[1]
@@ -572,22 +509,6 @@ def test_all_benchmarks_weigh_every_image_alike():
     assert stats.ALL not in set(stats.differences(frame[frame["benchmark"] == "Set5"])["benchmark"])
 
 
-def test_growth_of_known_powers():
-    measured = costs({"trunk_nla": 1.0, "lcoan": 2.0}, sizes=(16, 32, 64))
-    growth = stats.growth(measured[(measured["model"] == "trunk_nla") | (measured["size"] == 64)])
-    assert growth["model"].tolist() == ["trunk_nla", "trunk_nla"]  # of one size nothing is said
-    for end in ("exponent", "low", "high"):
-        assert growth[f"time_{end}"].tolist() == pytest.approx([1, 1])
-        assert growth[f"memory_{end}"].tolist() == pytest.approx([2, 2])
-    assert (growth["sizes"] == 3).all()
-    assert (growth["from_px"] == 16**2).all() and (growth["to_px"] == 64**2).all()
-
-
-def test_growth_counts_pixels_not_sides():
-    measured = costs({"trunk_nla": 1.0}, sizes=(16, 32, 64)).assign(height=7)
-    assert stats.growth(measured)["time_exponent"].tolist() == pytest.approx([2, 2])
-
-
 def test_late_gains_are_those_of_the_last_quarter():
     steps = pd.DataFrame({"step": [2, 4, 6, 8], "validation_psnr": [20.0, 21.0, 21.5, 21.6]})
     rising = steps.assign(run="a", model="lcoan", seed=0)
@@ -603,71 +524,6 @@ def test_the_pareto_front_is_what_nothing_beats():
 
 
 STUDY = Study("smoke", ROOT)
-
-
-def timed(run, sizes=(24,), **facts):
-    """A timing run's record, whose n-th network takes n ms and n MiB for each pixel of the input's side."""
-    rows = [
-        {"label": label, "part": part, "size": size, "height": size, "width": size}
-        | dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "moved_mib"), n * size)
-        for n, label in enumerate(run.networks, 1)
-        for part in ("network", "non-local layers")
-        for size in sizes
-    ]
-    record = Record(run, Path("nowhere"))
-    record.__dict__.update(profile=pd.DataFrame(rows), facts=facts)
-    return record
-
-
-def test_timed_windows_are_told_by_side_and_backend():
-    run = STUDY.windows_timing()
-    rows = stats.backends(timed(run))
-    assert (rows["side"].astype(str) + " " + rows["backend"]).tolist() == list(run.networks)
-    assert set(rows["part"]) == {"non-local layers"} and set(rows["run"]) == {run.hash}
-    assert set(rows["backend"]) <= set(BACKENDS)
-
-
-def test_timed_routing_is_told_by_mechanism_window_and_top():
-    run = STUDY.routing_timing()
-    rows = stats.routing(timed(run))
-    fgca, bra = (rows[rows["mechanism"] == name] for name in ("trunk_fgca", "trunk_bra"))
-    assert [f"trunk_fgca M={row.window:g} top={row.top}" for row in fgca.itertuples()] == list(fgca["label"])
-    assert [f"trunk_bra top={row.top}" for row in bra.itertuples()] == list(bra["label"])
-    assert len(fgca) + len(bra) == len(run.networks) and bra["window"].isna().all()
-
-
-def test_sixteen_is_four_of_what_four_makes():
-    records = [timed(run, run.sizes) for run in STUDY.scale_timing()]
-    rows = stats.scales(records).set_index(["model", "scale"])
-    [four] = [record.run for record in records if record.run.scale == 4]
-    first, second = four.sizes
-    for n, model in enumerate(four.networks, 1):
-        assert rows.loc[(model, 4), "median_ms"] == n * first
-        assert rows.loc[(model, 16), "median_ms"] == n * (first + second)
-        assert rows.loc[(model, 16), "peak_mib"] == n * second
-    assert set(rows.index.get_level_values("scale")) == {*(record.run.scale for record in records), 16}
-    assert rows.index.is_unique
-
-
-def test_the_floor_is_the_higher_of_arithmetic_and_bytes():
-    record = timed(STUDY.timing(), (16, 24), ceilings={"gflops_per_s": 100.0, "gib_per_s": 10.0})
-    layers = record.profile["part"] == "non-local layers"
-    record.profile.loc[layers, ["gflops", "moved_mib"]] = [1.0, 1024.0]
-    record.profile.loc[record.profile["label"] == "trunk_nla", "gflops"] = 50.0
-    rows = stats.roofline(record).set_index("model")
-    assert set(rows["size"]) == {24} and set(rows["part"]) == {"non-local layers"}
-    assert rows["floor_ms"].to_dict() == pytest.approx(dict.fromkeys(rows.index, 100) | {"trunk_nla": 500})
-    assert (rows["gflops_per_s"] == 100).all() and (rows["gib_per_s"] == 10).all()
-
-
-def test_limits_are_of_one_layer_of_each_model():
-    record = Record(STUDY.limits(), Path("nowhere"))
-    record.__dict__["limits"] = limited().drop(columns=["run"]).rename(columns={"model": "label"})
-    rows = stats.limits(record)
-    assert rows["model"].tolist() == limited()["model"].tolist() and set(rows["run"]) == {record.run.hash}
-    growth = stats.growth(rows[rows["state"] == MEASURED]).set_index("model")
-    assert growth["sizes"].to_dict() == {"lcoan": 4, "trunk_nla": 2, "trunk_bra": 3}
-    assert growth["time_exponent"].to_dict() == pytest.approx(dict.fromkeys(growth.index, 0.5))
 
 
 def test_table_names_runs_and_marks_the_best(tmp_path):

@@ -18,7 +18,8 @@ from srlab.data.resize import downscale
 from srlab.data.sources import DataSource
 from srlab.errors import InputError
 from srlab.files import checksum, write_text
-from srlab.measure.costs import look_inside, measure_networks
+from srlab.measure.breakdown import layer_breakdown
+from srlab.measure.costs import measure_networks
 from srlab.measure.devices import describe_device
 from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.limits import find_limits
@@ -202,7 +203,7 @@ def make_timing(record: Record, device: torch.device) -> None:
         roofs = ceilings(device)
         times, costs = measure_networks(networks, run.sizes, device, run.repeats, run.warmup)
         if run.inside:
-            stages = look_inside(networks, run.sizes[-1], device, run.repeats, run.warmup)
+            stages = layer_breakdown(networks, run.sizes[-1], device, run.repeats, run.warmup)
             _write_csv(record.folder / "inside.csv", stages)
     else:
         times, costs, roofs = measure_in_processes(

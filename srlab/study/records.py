@@ -113,7 +113,7 @@ class Record:
 
     @cached_property
     def inside(self) -> pd.DataFrame:
-        """Timing runs that look into layers: see :func:`srlab.measure.costs.look_inside`."""
+        """Timing runs that look into layers: see :func:`srlab.measure.breakdown.layer_breakdown`."""
         return pd.read_csv(self.folder / "inside.csv")
 
     @cached_property

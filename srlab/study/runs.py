@@ -131,7 +131,7 @@ class TimingRun(_Run):
     limit_s, limit_mib : float, int, optional
         Of fresh processes: what ends the series of a network.
     inside : bool
-        Whether to look into the layers too, at the largest size (:func:`srlab.measure.inside.inside`).
+        Whether to look into the layers too, at the largest size (:func:`srlab.measure.breakdown.layer_breakdown`).
     """
 
     kind: Literal["timing"] = "timing"

@@ -1,9 +1,20 @@
-"""Where the time inside non-local layers goes: projections, choosing, sorting, copies, attending."""
+"""Where the time inside non-local layers goes, by PyTorch's profiler.
+
+- projections: convolutions and linear maps of the layers.
+- choosing: the rest of what makes the pattern (k-means, hashes, routes, scaling of queries and keys; weights, where a
+  pattern stores them).
+- sorting: sort and top k, wherever they happen.
+- copies: gathering, padding, concatenation, wherever they happen.
+- attending: all other operations, above all scores, softmax and sums of values.
+
+Times are those of the GPU's kernels, or of the CPU's calling thread.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pandas as pd
 import torch
@@ -15,13 +26,8 @@ from torch.profiler import ProfilerActivity, profile
 from srlab.attention.contract import Attention
 from srlab.measure.costs import LAYERS, Size, calls_by_part, size_columns
 
-PROJECTIONS, CHOOSING, SORTING, COPIES, ATTENDING = STAGES = (
-    "projections",
-    "choosing",
-    "sorting",
-    "copies",
-    "attending",
-)
+STAGES = ("projections", "choosing", "sorting", "copies", "attending")
+PROJECTIONS, CHOOSING, SORTING, COPIES, ATTENDING = STAGES
 _OPERATIONS = {
     SORTING: ("argsort", "sort", "topk"),
     COPIES: (
@@ -64,22 +70,7 @@ def layer_breakdown(
 def stage_shares(
     layers: list[Attention], call: Callable[[], object], repeats: int, warmup: int, device: torch.device
 ) -> pd.DataFrame:
-    """Measure the share of each stage in the time of a call that goes through `layers`.
-
-    Returns
-    -------
-    DataFrame
-        stage, share (0 to 1, together 1), one of `STAGES` a row:
-
-        - projections: convolutions and linear maps of the layers.
-        - choosing: the rest of what makes the pattern (k-means, hashes, routes, scaling of queries and keys; weights,
-          where a pattern stores them).
-        - sorting: sort and top k, wherever they happen.
-        - copies: gathering, padding, concatenation, wherever they happen.
-        - attending: all other operations, above all scores, softmax and sums of values.
-
-        Times are of the GPU's kernels, or of the CPU's calling thread, by PyTorch's profiler.
-    """
+    """Return the stages and their shares, 0 to 1, in the time of a call that goes through `layers`."""
     column = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     for _ in range(warmup):
@@ -101,7 +92,7 @@ def _marked(layers: list[Attention]) -> Iterator[None]:
     projections = [m for layer in layers for m in layer.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     marks = [(layer, "pattern", CHOOSING) for layer in layers] + [(m, "forward", PROJECTIONS) for m in projections]
     for module, name, stage in marks:
-        setattr(module, name, _recorded(getattr(module, name), stage))
+        setattr(module, name, partial(_record, stage, getattr(module, name)))
     try:
         yield
     finally:
@@ -109,12 +100,9 @@ def _marked(layers: list[Attention]) -> Iterator[None]:
             vars(module).pop(name, None)
 
 
-def _recorded(call: Callable, stage: str) -> Callable:
-    def recorded(*arguments: object, **options: object) -> object:
-        with record_function(stage):
-            return call(*arguments, **options)
-
-    return recorded
+def _record(stage: str, call: Callable, *arguments: object, **options: object) -> object:
+    with record_function(stage):
+        return call(*arguments, **options)
 
 
 def _stage(event: FunctionEvent) -> str:

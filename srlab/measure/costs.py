@@ -57,12 +57,7 @@ def calls_by_part(
 
 
 def profile_network(
-    network: nn.Module,
-    device: torch.device,
-    size: Size,
-    repeats: int,
-    warmup: int,
-    precision: Precision = "32-true",
+    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int, precision: Precision = "32-true"
 ) -> pd.DataFrame:
     """Measure one network on one size of LR image: the costs of :func:`measure_networks` without a label."""
     return measure_networks({"": network}, [size], device, repeats, warmup, precision)[1].drop(columns="label")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pandas as pd
 import torch
@@ -54,7 +55,7 @@ def super_resolve(
     Returns
     -------
     UInt8[Tensor, "3 H W"] or UInt16[Tensor, "3 H W"]
-        The output, clamped and rounded, on the CPU; H = scale * h, W = scale * w.
+        The output, clamped and rounded, on the CPU.
 
     Raises
     ------
@@ -62,11 +63,8 @@ def super_resolve(
         If the model's output has another shape, or holds NaN or infinite values.
     """
     if tile is not None:
-
-        def enlarge(part: Pixels) -> Pixels:
-            return super_resolve(model, part, scale, device, ensemble, precision=precision, zeros=zeros)
-
-        return tiled(enlarge, image, scale, tile, overlap)
+        how = {"device": device, "ensemble": ensemble, "precision": precision, "zeros": zeros}
+        return tiled(lambda part: super_resolve(model, part, scale, **how), image, scale, tile, overlap)
     if model is None:
         return upscale(image, scale)
     largest, (_, height, width) = torch.iinfo(image.dtype).max, image.shape
@@ -166,9 +164,8 @@ def assess(
     Returns
     -------
     dict
-        psnr_y, ssim_y, psnr_rgb, ssim_rgb (`summarise`), convention, images (the rows of `evaluate`). With tiles also
-        tiling: their effect on the first image of more than one tile, or None; image, width and height of the part
-        compared, levels and psnr (`srlab.measure.tiling.deviation`; psnr None if nothing changed).
+        The means of `summarise`; convention; images, the rows of `evaluate`; with tiles also tiling: what they changed
+        (`srlab.measure.tiling.deviation`) on the first image of more than one tile, or None.
 
     Raises
     ------
@@ -177,11 +174,8 @@ def assess(
     """
     lr_refs = benchmark.lr(scale) if protocol.lr == FILES else None
     images = evaluate(model, benchmark.hr[:first], scale, protocol, device, lr_refs)
-    record = {
-        **summarise(images).to_dict(),
-        "convention": convention(scale, protocol, device),
-        "images": images.to_dict("records"),
-    }
+    how = convention(scale, protocol, device)
+    record = {**summarise(images).to_dict(), "convention": how, "images": images.to_dict("records")}
     if protocol.tile is not None:
         record["tiling"] = _tiling(model, benchmark.hr[:first], scale, protocol, device)
     return record
@@ -215,11 +209,9 @@ def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.devi
 
 
 def quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, protocol: Protocol) -> dict[str, float]:
-    """Compute the metrics of one SR image; an error names its file."""
-    try:
+    """Compute the metrics of one SR image."""
+    with _naming(ref):
         return image_quality(sr, hr, protocol.left_out(scale), protocol.y_rounding)
-    except InputError as error:
-        raise InputError(f"{ref.path}: {error}") from None
 
 
 def _enlarge(
@@ -237,13 +229,8 @@ def _tiling(
     for ref in refs:
         lr = shrink(_hr(ref, scale), scale)
         if max(lr.shape[1:]) > protocol.tile:
-            (height, width), levels, psnr = deviation(
-                lambda part: _enlarge(model, part, scale, protocol, device, None),
-                lr,
-                scale,
-                protocol.tile,
-                protocol.overlap,
-            )
+            whole = partial(_enlarge, model, scale=scale, protocol=protocol, device=device, tile=None)
+            (height, width), levels, psnr = deviation(whole, lr, scale, protocol.tile, protocol.overlap)
             where = {"image": ref.name, "width": width, "height": height}
             return {**where, "levels": levels, "psnr": psnr if levels else None}
     return None
@@ -251,8 +238,15 @@ def _tiling(
 
 def _hr(ref: ImageRef, scale: int) -> Pixels:
     image = ref.read()
-    try:
+    with _naming(ref):
         return modcrop(image, scale)
+
+
+@contextmanager
+def _naming(ref: ImageRef) -> Iterator[None]:
+    """Let errors name the image's file."""
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{ref.path}: {error}") from None
 

@@ -26,8 +26,6 @@ from srlab.measure.profiling import MIB, ceilings, peak_memory
 
 #: States of a network on an input.
 MEASURED, MEMORY, TIME = "measured", "out of memory", "too slow"
-#: Messages of libraries below PyTorch that found no memory.
-NO_MEMORY = ("bad_alloc", "could not create a primitive", "can't start new thread")
 #: Side of the input on which a process loads what it needs for any input, before its memory is bounded.
 FIRST = 16
 #: On so many of the smallest inputs a call is first made untimed, however long it takes: a compiler compiles for the
@@ -57,15 +55,13 @@ class Task(NamedTuple):
 
 
 class End(NamedTuple):
-    """The number of the first size on which a network failed, and its state there."""
+    """The first size, by number, on which a network failed, and its state there."""
 
     number: int
     state: str
 
 
 class ProcessResult(NamedTuple):
-    """Timed calls, roofs, and the ends of series by network."""
-
     times: list[dict]
     roofs: dict[str, float]
     ends: dict[str, End]
@@ -84,8 +80,8 @@ def measure_in_processes(
     """Measure networks in several fresh processes: of a network on the trunk, its non-local layers alone.
 
     A call is made once to warm up and once to watch its memory. If that takes less than `QUICK_S`, it is timed in
-    `repeats` rounds, interleaved with other quick calls; otherwise the watched call is timed. A call that will be slow is
-    not warmed up once smaller inputs have been.
+    `repeats` rounds, interleaved with other quick calls. A slow call is not warmed up again once smaller inputs have
+    been, and its watched call is the timed one.
 
     Parameters
     ----------
@@ -197,12 +193,11 @@ def _work(answers: Connection, task: Task, ends: dict[str, End]) -> None:
     tqdm.set_lock(threading.RLock())
     torch.set_num_threads(task.threads)
     sizes, device = task.sizes, task.device
-    networks = {
-        label: network.to(device, memory_format=torch.channels_last) for label, network in task.networks.items()
-    }
+    networks = {label: each for label, each in task.networks.items() if label not in ends or ends[label].number > 0}
     result = ProcessResult([], ceilings(device, ROOF_ROUNDS) if task.roofs else {}, {})
     for label, network in networks.items():
         answers.send((label, 0))
+        network.to(device, memory_format=torch.channels_last)
         _watch(network, FIRST, device)
     bound_memory(task.limit_mib, device)
 
@@ -211,7 +206,7 @@ def _work(answers: Connection, task: Task, ends: dict[str, End]) -> None:
         try:
             return function()
         except (RuntimeError, MemoryError) as error:
-            if not found_no_memory(error):
+            if not out_of_memory(error):
                 raise
             result.ends[label] = End(number, MEMORY)
 
@@ -261,11 +256,6 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - began
-
-
-def found_no_memory(error: Exception) -> bool:
-    """Return whether a call failed for want of memory, in PyTorch or in a library below it."""
-    return out_of_memory(error) or any(words in str(error) for words in NO_MEMORY)
 
 
 def bound_memory(limit_mib: int, device: torch.device) -> None:

@@ -96,14 +96,8 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
 def summarise_times(times: pd.DataFrame) -> pd.DataFrame:
     """Summarise times of `measure` by name, in their order: median_ms, quartiles q25_ms and q75_ms, repeats."""
     ms = times.groupby("name", sort=False)["ms"]
-    return pd.DataFrame(
-        {
-            "median_ms": ms.median(),
-            "q25_ms": ms.quantile(0.25),
-            "q75_ms": ms.quantile(0.75),
-            "repeats": ms.size(),
-        }
-    )
+    quartiles = {"median_ms": ms.median(), "q25_ms": ms.quantile(0.25), "q75_ms": ms.quantile(0.75)}
+    return pd.DataFrame({**quartiles, "repeats": ms.size()})
 
 
 def peak_memory(call: Callable[[], object], device: torch.device | str) -> float:

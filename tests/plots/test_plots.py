@@ -19,7 +19,7 @@ from srlab.analysis.explore import Look, Restored
 from srlab.analysis.images import Made, Part
 from srlab.analysis.views import Boxes, Groups, Values, View, Windows
 from srlab.errors import InputError
-from srlab.measure.inside import STAGES
+from srlab.measure.breakdown import STAGES
 from srlab.measure.limits import COLUMNS, MEASURED, MEMORY, TIME
 from srlab.models import REGISTRY
 from srlab.plots.maps import _means, _samples

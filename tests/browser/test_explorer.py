@@ -14,8 +14,8 @@ from srlab.models.registry import label
 pytestmark = [pytest.mark.slow, pytest.mark.alone]  # a busy machine breaks pictures on their way to the browser
 
 CELLS = (
-    "from srlab import widgets\nfrom srlab.study import Study\n\nstudy = Study('smoke')\nfor model in ('lcoan', 'trunk_lsp'):\n    study.obtain(study.training(model))",
-    "widgets.Explorer(study)",
+    "from srlab import widgets\nfrom srlab.study import Study\nstudy = Study('smoke')",
+    "[study.obtain(study.training(model)) for model in ('lcoan', 'trunk_lsp')]; widgets.Explorer(study)",
 )
 #: A place in the first map, the LR image; pixels of the picture.
 IMAGE = (60, 70)

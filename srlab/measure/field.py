@@ -22,7 +22,7 @@ from srlab.measure.profiling import count_parameters
 from srlab.measure.protocol import Protocol
 from srlab.measure.published import read_records
 from srlab.weights.checkpoints import open_network
-from srlab.weights.identify import Found, find_weights
+from srlab.weights.identify import WeightsFile, find_weights
 
 SCALE = 4
 #: The data sets that every paper has, in its order.
@@ -44,12 +44,12 @@ class Contender:
     ----------
     name : str
         How tables call it, and its record with `_x4.json` after it.
-    weights : Found or None
+    weights : WeightsFile or None
         None of bicubic interpolation.
     """
 
     name: str
-    weights: Found | None
+    weights: WeightsFile | None
 
     def open(self) -> nn.Module | None:
         """Its network with these weights; None of bicubic interpolation.

@@ -41,9 +41,8 @@ def comparison(tables: Mapping[str, pd.DataFrame]) -> Figure:
     panels = figure.subplots(1, 3, sharey=True)
     names = {}
     for ax, (cost, words) in zip(panels, COSTS.items(), strict=True):
-        best = pareto(found, cost)
-        front(ax, best[cost], best["gain_db"])
         own = found.assign(x=found[cost])
+        front(ax, pareto(own, "x", "y"))
         if cost == "median_ms":
             own = own.assign(x_low=own["q25_ms"], x_high=own["q75_ms"])
         names[ax] = points(ax, own)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from srlab.commands import data, field, measure, study, upscale, weights
+from srlab.commands import data, measure, study, upscale, weights
 
 app = typer.Typer(
     name="srlab",
@@ -37,7 +37,6 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
-app.add_typer(field.app, name="field")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"at_work", "attribution", "centroids", "explore", "kinds", "similarity"},
+    submodules={"attribution", "explore"},
     submod_attrs={
         "explore": ["look", "open_scene"],
         "contrasts": ["Part", "contrast"],
@@ -15,12 +15,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "OWN",
             "PREVIOUS",
             "UNSEEN",
-            "cluster_sizes",
             "clusters",
-            "effective",
-            "evenness",
             "gini",
-            "pure_windows",
             "windows",
         ],
         "views": ["Boxes", "Groups", "Values", "View", "Windows", "panels", "view"],

@@ -107,7 +107,7 @@ def evaluate(
 
 def table(
     files: Annotated[list[Path], typer.Argument(help="What `srlab evaluate --json` wrote.")],
-    form: Annotated[str, typer.Option("--format", help="markdown, csv or latex.")] = "markdown",
+    form: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of here.")] = None,
 ) -> None:
     """Print PSNR and SSIM on Y of evaluation records beside the published numbers."""

@@ -18,7 +18,7 @@ PUBLISHED_AS = {
     "esc_fp": "ESC-FP",
 }
 DECIMALS = {"psnr_y": 2, "ssim_y": 4}
-FORMATS = ("markdown", "csv", "latex")
+FORMATS = ("markdown", "csv")
 KEYS = ("model", "dataset", "scale", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "convention", "images")
 HEADINGS = {
     "model": "Model",
@@ -35,12 +35,12 @@ HEADINGS = {
 
 
 def published() -> pd.DataFrame:
-    """The published PSNR (dB) and SSIM on Y, as Table 2 of arXiv 2503.06671 collects them.
+    """Return the published PSNR (dB) and SSIM on Y, collected in Table 2 of arXiv 2503.06671.
 
     Returns
     -------
     pandas.DataFrame
-        Columns method, dataset (lower case), scale, psnr_y, ssim_y; a row for each number that is reported.
+        method, dataset (lower case), scale, psnr_y, ssim_y; a row for each reported number.
     """
     wide = _table()
     rows = [
@@ -53,12 +53,12 @@ def published() -> pd.DataFrame:
 
 
 def published_costs(dataset: str, scale: int) -> pd.DataFrame:
-    """What the same table has of costs, for 1280×720 pixels on its authors' GPU, float32, batch 1.
+    """Return the published costs for 1280×720 pixels on the authors' GPU, float32, batch 1.
 
     Returns
     -------
     pandas.DataFrame
-        A row a method: method, psnr_y (dB, on the data set), latency_ms, memory_mb, parameters.
+        method, psnr_y (dB, on the data set), latency_ms, memory_mb, parameters.
     """
     rows = _table().query("scale == @scale").rename(columns={f"{dataset.lower()}_psnr": "psnr_y"})
     rows = rows.assign(parameters=1000 * rows["params_k"]).dropna(subset="psnr_y").reset_index(drop=True)
@@ -70,12 +70,12 @@ def _table() -> pd.DataFrame:
 
 
 def read_records(paths: Sequence[Path]) -> list[dict]:
-    """Read what `srlab evaluate --json` wrote.
+    """Read the records that `srlab evaluate --json` writes.
 
     Raises
     ------
     InputError
-        If a file is not there or holds anything else.
+        If a file is missing or holds anything else.
     """
     records = []
     for path in paths:
@@ -94,7 +94,7 @@ def read_records(paths: Sequence[Path]) -> list[dict]:
 
 
 def compare(records: Sequence[dict]) -> pd.DataFrame:
-    """Measured PSNR and SSIM on Y beside the published ones.
+    """Compare measured PSNR and SSIM on Y with the published values.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def compare(records: Sequence[dict]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each record, with the columns of `HEADINGS`; n counts images. What is not published is NaN.
-        A difference is the measured number less the published one, both rounded as published.
+        A row a record, with the columns of `HEADINGS`; n counts images, unpublished values are NaN. A difference is the
+        measured less the published value, both rounded as published.
     """
     measured = pd.DataFrame(
         [{**{key: record[key] for key in KEYS[:5]}, "n": len(record["images"])} for record in records]
@@ -121,24 +121,18 @@ def compare(records: Sequence[dict]) -> pd.DataFrame:
 
 
 def render(records: Sequence[dict], form: str = "markdown") -> str:
-    """A table for a page, a spreadsheet or a paper.
+    """Return the comparison as Markdown, with the convention below, or as CSV.
 
     Parameters
     ----------
     records : sequence of dict
         As `srlab evaluate --json` writes them.
-    form : {"markdown", "csv", "latex"}
-        The first and the last show the best of several models on a data set in bold, and the convention
-        below; CSV has plain numbers, NaN as nothing.
-
-    Returns
-    -------
-    str
+    form : {"markdown", "csv"}
 
     Raises
     ------
     InputError
-        If there are no records, or `form` is none of the three.
+        If there are no records, or for another form.
     """
     if form not in FORMATS:
         raise InputError(f"format '{form}' is unknown; there are: {', '.join(FORMATS)}")
@@ -147,26 +141,17 @@ def render(records: Sequence[dict], form: str = "markdown") -> str:
     table = compare(records)
     if form == "csv":
         return table.to_csv(index=False)
-    if form == "markdown":
-        bold, times, minus, nothing = "**{}**", "×", "−", "–"
-    else:
-        bold, times, minus, nothing = r"\textbf{{{}}}", r"$\times$", "$-$", "--"
-    shown = table.assign(scale=times + table["scale"].astype(str)).astype(object)
+    shown = table.astype(object)
     for quality, digits in DECIMALS.items():
-        best = _best(table, quality)
         for column, sign in ((quality, ""), (f"{quality}_published", ""), (f"{quality}_difference", "+")):
-            shown[column] = [_figure(value, digits, sign, minus, nothing) for value in table[column]]
-        shown[quality] = [bold.format(text) if mark else text for text, mark in zip(shown[quality], best, strict=True)]
-    shown = shown.rename(columns=HEADINGS)
+            numbers = [f"{value:{sign}.{digits}f}".replace("-", "−") for value in table[column]]
+            shown[column] = ["–" if text.endswith("nan") else text for text in numbers]
     note = " ".join([*conventions(records), *_origins(records), f"Published: {SOURCE}."])
-    if form == "latex":
-        return shown.to_latex(index=False, escape=False).replace("_", r"\_") + f"% {note}\n"
-    align = ("left", "left", *["right"] * (len(HEADINGS) - 2))
-    return f"{shown.to_markdown(index=False, colalign=align, disable_numparse=True)}\n\n{note}\n"
+    return f"{shown.rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)}\n\n{note}\n"
 
 
 def _origins(records: Sequence[dict]) -> list[str]:
-    """Who trained the catalogued weights that were tested, in one sentence; nothing where there are none."""
+    """Name the trainers of catalogued weights in one sentence, if there are any."""
     trained = {}
     for record in records:
         if known := by_checksum(record.get("weights", {}).get("sha256", "")):
@@ -174,25 +159,14 @@ def _origins(records: Sequence[dict]) -> list[str]:
     return [f"Trained: {'; '.join(f'{model} {by}' for model, by in trained.items())}."] if trained else []
 
 
-def _figure(value: float, digits: int, sign: str, minus: str, nothing: str) -> str:
-    return nothing if pd.isna(value) else f"{value:{sign}.{digits}f}".replace("-", minus)
-
-
-def _best(table: pd.DataFrame, quality: str) -> pd.Series:
-    """Whether a row is the best of several models on its data set at its scale."""
-    groups = table.groupby(["dataset", "scale"])
-    several = groups["model"].transform("nunique") > 1
-    return several & (table[quality] == groups[quality].transform("max"))
-
-
 def conventions(records: Sequence[dict]) -> list[str]:
-    """How the records' numbers were computed, and what tiling changed in them: sentences, each once."""
-    told = []
+    """List the conventions of the records and the changes by tiling as sentences, each once."""
+    sentences = []
     for record in records:
         how = record["convention"]
-        told.append(
+        sentences.append(
             f"Measured at ×{record['scale']}: {how['channel']}; rounding of Y: {how['y_rounding']}; "
-            f"border left out: {how['border']} px; SSIM: {how['ssim']}; LR: {how['lr']}; SR: {how['sr']}; "
+            f"border: {how['border']} px; SSIM: {how['ssim']}; LR: {how['lr']}; SR: {how['sr']}; "
             f"tiling: {how['tiling']}; ensemble: {how['ensemble']}; {how['dtype']}; {how['device']}."
         )
     for record in records:
@@ -200,8 +174,8 @@ def conventions(records: Sequence[dict]) -> list[str]:
             much = "0 levels"
             if cut["levels"]:
                 much = f"at most {cut['levels']:.0f} of 255 levels (PSNR {cut['psnr']:.1f} dB)"
-            told.append(
+            sentences.append(
                 f"Tiling changed {record['model']} by {much} on the middle "
                 f"{cut['width']}×{cut['height']} LR pixels of {cut['image']} of {record['dataset']}."
             )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(sentences))

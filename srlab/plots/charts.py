@@ -94,7 +94,7 @@ def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True, faint: Sequence[
     Parameters
     ----------
     found : DataFrame
-        name, model (gives colour and marker), x, y; optionally y_low, y_high (a band).
+        name, model (gives colour and marker), x, y; optionally y_low, y_high (a band), colour (instead of the model's).
     marks : bool
         Mark every point.
     faint : sequence of str
@@ -108,6 +108,8 @@ def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True, faint: Sequence[
     names = []
     for name, own in found.groupby("name", sort=False):
         style = look(own["model"].iloc[0]) | {"markersize": 3.5, "alpha": 0.25 if name in faint else 1.0}
+        if "colour" in own:
+            style |= dict.fromkeys(("color", "markerfacecolor"), own["colour"].iloc[0])
         if not marks:
             style |= {"marker": "none"}
         ax.plot(own["x"], own["y"], **style)

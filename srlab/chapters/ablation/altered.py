@@ -1,0 +1,212 @@
+"""Attention with altered weights at test time, through the contract of :mod:`srlab.attention.contract`.
+
+- "uniform weights": the weights of a query become equal over the keys in its view, each as often as it occurs.
+- "shuffled keys": the values of all keys are permuted, so that a weight meets the content of another place.
+- "own 7×7 only": keys outside the query's 7×7 neighbourhood are dropped, and the rest is scaled to sum to one. A query
+  without a neighbour in view, as windows that choose others may have, attends to nothing.
+
+Two mechanisms have no softmax. *A kernel* (ConvAttn, a local convolution): the weights are its taps, large and dynamic
+kernel added up. For each pair of channels they become their mean, or are permuted alike for all pairs, or are zero
+outside 7×7. *Correlations* (SCC): both halves are sums over the pixels j of a window with signed weights,
+(q_i·r_g/d + bias) for j's share of the token r_g of its group, and v_i·v_j/p for q_j. The weights become their mean
+over the window; the other two changes are as above, without scaling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from functools import singledispatch
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import one_hot, pad
+
+from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
+from srlab.attention.contract import to_map
+from srlab.attention.conv_attn import KernelPattern, depthwise
+from srlab.attention.routed_windows import by_head
+from srlab.attention.scc import CorrelationPattern
+from srlab.errors import InputError
+
+UNIFORM, SHUFFLED, OWN = CHANGES = ("uniform weights", "shuffled keys", "own 7×7 only")
+#: Weights as they are, by the plain formula in place of the fast path: what tests compare with.
+NOTHING = "nothing"
+#: The neighbourhood's reach in pixels: 7×7.
+REACH = 3
+#: Queries with weights in memory at a time.
+QUERIES = 256
+
+Map = Float[Tensor, "b c h w"]
+
+
+class Altered(Pattern):
+    """A pattern with altered weights, on a map of this width; by the plain formula, unless only values move."""
+
+    def __init__(self, pattern: Pattern, change: str, width: int):
+        self.pattern, self.change, self.width = pattern, change, width
+        self.query, self.key, self.pixels = pattern.query, pattern.key, pattern.pixels
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        if self.change == SHUFFLED:
+            return self.pattern.attend(value[:, :, shuffled(value.shape[2])])
+        return plain(self, value)
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
+        seen = self.pattern.multiplicity(queries)
+        return seen * self._near(queries) if self.change == OWN else seen
+
+    def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
+        signed = isinstance(self.pattern, Correlations)
+        if self.change == UNIFORM:
+            seen = self.multiplicity(queries).to(self.key.dtype)
+            even = seen / seen.sum(-1, keepdim=True)
+            return self.pattern.weights(queries).sum(-1, keepdim=True) * even if signed else even
+        weights = self.pattern.weights(queries)
+        if self.change == OWN:
+            weights = weights * self._near(queries)
+            return weights if signed else (weights / weights.sum(-1, keepdim=True)).nan_to_num(0)
+        return weights
+
+    def _near(self, queries: Int[Tensor, " q"] | None) -> Bool[Tensor, "q m"]:
+        """Mark the keys in each query's neighbourhood."""
+        keys = self.pixels()
+        queries = torch.arange(self.query.shape[2], device=keys.device) if queries is None else queries
+        rows = queries[:, None] // self.width - keys // self.width
+        columns = queries[:, None] % self.width - keys % self.width
+        return (rows.abs() <= REACH) & (columns.abs() <= REACH)
+
+
+class Correlations(Pattern):
+    """The pixels of a query's window with signed weights, query·key + position; keys stand window by window."""
+
+    def __init__(
+        self,
+        pattern: CorrelationPattern,
+        query: Float[Tensor, "b heads l d"],
+        key: Float[Tensor, "b heads m d"],
+        position: Float[Tensor, "heads p p"] | None = None,
+    ):
+        self.query, self.key, self.position = query, key, position
+        self.grid, self.device = pattern.grid, pattern.device
+        self.multiplicity, self.pixels = pattern.multiplicity, pattern.pixels
+
+    def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+        return plain(self, value)
+
+    def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
+        windows = math.prod(self.grid.shape)
+        place = self.grid.place(queries, self.device)[1]
+        return 0.0 if self.position is None else self.position[:, place].repeat(1, 1, windows)
+
+    def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
+        query = self.query if queries is None else self.query[:, :, queries]
+        return (query @ self.key.mT + self.bias(queries)) * self.multiplicity(queries)
+
+
+def plain(pattern: Pattern, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+    """Attend by the plain formula, with the weights of `QUERIES` queries in memory at a time."""
+    queries = torch.arange(pattern.query.shape[2], device=value.device)
+    return torch.cat([pattern.weights(some) @ value for some in queries.split(QUERIES)], 2)
+
+
+@singledispatch
+def output(pattern: Pattern, layer: Attention, x: Map, change: str) -> Map:
+    """Return a layer's output with altered weights of its pattern."""
+    return layer.output(x, Altered(pattern, change, x.shape[3]).attend(layer.value(x)))
+
+
+@output.register
+def _(pattern: KernelPattern, layer: ConvAttn | LocalConvolution, x: Map, change: str) -> Map:
+    """Run the layer with another kernel; ConvAttn takes one image, since each image has a dynamic kernel."""
+    kernel = pattern.weight
+    if isinstance(layer, LocalConvolution):
+        taps = _with_taps(kernel, change)[:, 0]
+        return x + layer.residual_scale * layer.merge(depthwise(x, taps.expand(len(x), *taps.shape)))
+    [dynamic] = layer.small_kernels(x)
+    placed = pad(dynamic, [kernel.shape[-1] // 2 - 1] * 4)
+    across = torch.diag_embed(placed.permute(1, 2, 0)).permute(2, 3, 0, 1)
+    altered = replace(pattern, weight=_with_taps(kernel + (across if pattern.mix is None else placed[:, None]), change))
+    twin = copy(layer)
+    twin.pattern = lambda x, shared=None: altered
+    twin.small_kernels = lambda x: torch.zeros_like(dynamic)[None]
+    return twin.forward(x)[0]
+
+
+def _with_taps(kernel: Float[Tensor, "p in k k"], change: str) -> Float[Tensor, "p in k k"]:
+    if change == UNIFORM:
+        return kernel.mean((2, 3), keepdim=True).expand_as(kernel)
+    if change == SHUFFLED:
+        taps = kernel.flatten(2)
+        return taps[:, :, shuffled(taps.shape[2])].reshape(kernel.shape)
+    offsets = torch.arange(kernel.shape[-1], device=kernel.device) - kernel.shape[-1] // 2
+    near = (offsets.abs() <= REACH) | (change == NOTHING)
+    return kernel * (near[:, None] & near)
+
+
+@output.register
+def _(pattern: CorrelationPattern, layer: SCC, x: Map, change: str) -> Map:
+    grid, height, width = pattern.grid, *x.shape[2:]
+    filled = grid.pad(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    q, v = grid.cut((layer.bottleneck(filled) * layer.straight(filled)).permute(0, 2, 3, 1)).chunk(2, -1)
+    (_, down), (tall, wide) = layer.groups, layer.position.members
+    place = torch.arange(q.shape[2], device=x.device)
+    row, column = place // grid.window[1], place % grid.window[1]
+    group = row // tall * down + column // wide
+    # A pixel's share of its group's token, and that token for each pixel.
+    share = layer.reduce.weight[0, row % tall * wide + column % wide][:, None] * v
+    share = share + layer.reduce.bias / (tall * wide)
+    token = (one_hot(group).to(v.dtype).mT @ share)[:, :, group]
+
+    def of_map(windows: Float[Tensor, "b n p c"]) -> Float[Tensor, "b h w c"]:
+        return grid.crop(grid.join(windows))
+
+    heads, depth = layer.heads, q.shape[3] // layer.heads
+    position = layer.position.plain()[:, :, group]
+    spatial = Correlations(pattern, by_head(of_map(q) / depth, heads), by_head(token, heads), position)
+    channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1))
+    halves = (
+        Altered(weights, change, width).attend(by_head(value, count))
+        for weights, value, count in ((spatial, share, heads), (channel, q, 1))
+    )
+    return to_map(layer.out(torch.cat([half.transpose(1, 2).flatten(2) for half in halves], -1)), height, width)
+
+
+def shuffled(count: int) -> Int[Tensor, " count"]:
+    """Return the order of that many shuffled keys, always the same."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+
+def attention_layers(network: nn.Module) -> list[Attention]:
+    """List a network's attention layers."""
+    return [module for module in network.modules() if isinstance(module, Attention)]
+
+
+@contextmanager
+def altered(network: nn.Module, change: str) -> Iterator[None]:
+    """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then.
+
+    Raises
+    ------
+    InputError
+        If the change is unknown, or the network has no attention layer.
+    """
+    if change not in (*CHANGES, NOTHING):
+        raise InputError(f"change is '{change}'; allowed are {', '.join((*CHANGES, NOTHING))}")
+    if not (layers := attention_layers(network)):
+        raise InputError("network has no attention layer: no weights to alter")
+
+    def hook(layer: Attention, inputs: tuple, outputs: tuple) -> tuple[Map, Pattern | None]:
+        pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
+        return output(pattern, layer, inputs[0], change), outputs[1]
+
+    hooks = [layer.register_forward_hook(hook) for layer in layers]
+    try:
+        yield
+    finally:
+        for each in hooks:
+            each.remove()

@@ -1,0 +1,133 @@
+"""Released: how good are networks that others trained, at what price, and where do they look?
+
+With a folder of released weights (SRLAB_WEIGHTS) and the papers' benchmarks (SRLAB_DATA) everything is measured here;
+without weights the chapter shows the records that are kept in results/reference/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from srlab.chapters.released import figures, frames
+from srlab.chapters.released.run import ReleasedRun, weights_folder, weights_in
+from srlab.chapters.released.texts import TEXTS
+from srlab.errors import InputError
+from srlab.study.chapter import Tables
+from srlab.study.records import Record, records_in
+from srlab.study.study import Study
+
+QUESTION = "How good are released networks, at what price, and where do they look?"
+#: The network with layers that reuse weights.
+REUSING = "elan_light"
+
+
+class Settings(BaseModel):
+    """Settings of the chapter.
+
+    Attributes
+    ----------
+    weights : str, optional
+        A folder of weights; SRLAB_WEIGHTS has precedence. Without either nothing is measured.
+    networks : tuple of str
+        Networks to measure; all of the folder by default.
+    places : int
+        Places of reach, one an image of the last benchmark.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: str | None = None
+    networks: tuple[str, ...] = ()
+    places: PositiveInt = 32
+
+
+def runs(study: Study, settings: Settings) -> list[ReleasedRun]:
+    """Return every measurement of the networks in the folder of weights; none without a folder.
+
+    Raises
+    ------
+    InputError
+        If a network of the settings is not in the folder.
+    """
+    folder = weights_folder(study)
+    if folder is None:
+        return []
+    found = weights_in(folder, study.profile.scale)
+    for name in settings.networks:
+        if name not in found:
+            raise InputError(f"networks: '{name}' is not in {folder}; there are: {', '.join(found)}")
+    sums = {name: each.sha256 for name, each in found.items() if name in (settings.networks or found)}
+    data, timing = replace(study.data, train=()), study.profile.timing
+    facts = {"scale": study.profile.scale, "device": study.device, "data": data.fingerprint}
+    facts |= {"benchmarks": tuple(data.benchmarks)}
+    each = [{name: sha256} for name, sha256 in sums.items()]
+    wanted = [("quality", weights, {}) for weights in ({}, *each)]
+    wanted += [("costs", sums, timing.model_dump())] if timing else []
+    wanted += [("reach", weights, {"places": settings.places}) for weights in each]
+    wanted += [("maps", weights, {}) for weights in each if REUSING in weights]
+    return [ReleasedRun(measured=kind, weights=own, settings=numbers, **facts) for kind, own, numbers in wanted]
+
+
+def records(study: Study, settings: Settings) -> dict[str, list[Record]]:
+    """Return the records by kind of measurement: of the folder's weights, made if missing, or else the kept ones.
+
+    Raises
+    ------
+    InputError
+        If there are neither weights nor kept records.
+    """
+    found = [study.obtain(run) for run in runs(study, settings)]
+    kept = (study.runs_folder.parent, *sorted((study.root / "results" / "reference").glob("released-*")))
+    found = found or next((there for folder in kept if (there := records_in(folder, "released-*"))), [])
+    if not found:
+        raise InputError(
+            f"{study.runs_folder}: no records of released networks; set SRLAB_WEIGHTS to a folder of weights"
+        )
+    latest = {record.run.slug: record for record in reversed(found)}
+    groups: dict[str, list[Record]] = {}
+    for _, record in sorted(latest.items()):
+        if set(record.run.weights) <= set(settings.networks or record.run.weights):
+            groups.setdefault(record.run.measured, []).append(record)
+    return groups
+
+
+def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Compute quality and costs (`field`), reach by place, gains against self-similarity, and maps."""
+    groups = records(study, settings)
+    images, kinds = (frames.rows_of(groups["quality"], table) for table in ("images", "kinds"))
+    run = groups["quality"][0].run
+    quality = frames.quality(images, run.scale)
+    similar = frames.gains(images, "dataset")
+    found = {
+        "released_quality": quality,
+        "similarity_images": similar,
+        "similarity_correlations": frames.correlations(similar),
+        "similarity_kinds": frames.gains(kinds, "kind"),
+    }
+    for costs in groups.get("costs", []):
+        found["field"] = frames.field(quality, costs)
+        found["field_published"] = frames.elsewhere(run.benchmarks[-1], run.scale)
+    if reach := groups.get("reach"):
+        places = frames.places(frames.rows_of(reach, "reach"), quality, run.benchmarks[-1])
+        found |= {"reach_places": places, "reach_pairs": frames.pairs(places)}
+    for maps in groups.get("maps", []):
+        found |= {table: maps.table(table) for table in maps.run.tables}
+        found |= {table: found[table].assign(run=maps.run.hash) for table in ("maps", "reused", "reused_psnr")}
+    return found
+
+
+FIGURES = {
+    "field": figures.field,
+    "reach": figures.reach,
+    "similarity": figures.similarity,
+    "maps": figures.maps,
+    "reused": figures.reused,
+}
+
+
+def answer(tables: Tables) -> str:
+    """Summarise quality and costs, reach, self-similarity and reused weights, as far as they were measured."""
+    return "\n\n".join(text(tables) for table, text in TEXTS.items() if table in tables)

@@ -1,0 +1,164 @@
+"""Released runs: networks with released weights, measured one way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+import torch
+
+from srlab.chapters.released import sharing
+from srlab.chapters.released.kinds import kinds, self_similarity
+from srlab.chapters.released.reach import hardest_places, measure_reach
+from srlab.data.layouts import held_out
+from srlab.errors import InputError
+from srlab.measure.costs import measure_networks
+from srlab.measure.evaluation import convention, evaluate
+from srlab.measure.profiling import count_parameters
+from srlab.measure.protocol import Protocol
+from srlab.study.runs import Run
+from srlab.weights.checkpoints import open_network
+from srlab.weights.identify import Found, find_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from srlab.study.records import Record
+    from srlab.study.study import Study
+
+#: Y is not rounded, as in most of the networks' own papers.
+PROTOCOL = Protocol("none")
+#: Height and width of the LR images that are timed; ×4 they become 1280×720 and 512×512 pixels.
+SIZES = ((180, 320), (128, 128))
+#: The tables of each kind of measurement.
+TABLES = {
+    "quality": ("images", "kinds"),
+    "costs": ("profile",),
+    "reach": ("reach",),
+    "maps": ("maps", "maps_example", "maps_around", "reused", "reused_psnr"),
+}
+
+
+def weights_folder(study: Study) -> Path | None:
+    """Return the folder of weights: SRLAB_WEIGHTS, or the chapter's setting; None without either."""
+    folder = os.environ.get("SRLAB_WEIGHTS") or study.settings["released"].weights
+    return study.root / Path(folder).expanduser() if folder else None
+
+
+def weights_in(folder: Path, scale: int) -> dict[str, Found]:
+    """Find the files of weights for a scale, by network.
+
+    Raises
+    ------
+    InputError
+        If the folder has no weights, or two files of one network.
+    """
+    found: dict[str, Found] = {}
+    for each in find_weights(folder):
+        if each.model and each.scale == scale:
+            if each.model in found:
+                both = f"{found[each.model].path.name} and {each.path.name}"
+                raise InputError(f"{folder}: {both} are both of {each.model} ×{scale}; one is expected")
+            found[each.model] = each
+    return found
+
+
+class ReleasedRun(Run):
+    """Measure networks with released weights.
+
+    Attributes
+    ----------
+    measured : {"quality", "costs", "reach", "maps"}
+        "quality" is of benchmarks and of generated images; "reach" of the last benchmark, a place an image; "maps" of
+        layers that reuse weights, on the held-out photographs and the first benchmark.
+    weights : dict of str to str
+        SHA-256 of the weights by network; empty for bicubic enlargement, its record also has the images'
+        self-similarity.
+    data : str
+        Fingerprint of the benchmarks.
+    settings : dict of str to int
+        Numbers of the measurement: repeats and warmup, or places.
+    """
+
+    kind: Literal["released"] = "released"
+    measured: Literal["quality", "costs", "reach", "maps"]
+    weights: dict[str, str]
+    data: str
+    benchmarks: tuple[str, ...]
+    settings: dict[str, int]
+
+    @property
+    def slug(self) -> str:
+        """The measurement, and the network if there is only one."""
+        names = "bicubic" if not self.weights else "all" if self.measured == "costs" else "-".join(self.weights)
+        return f"released-{self.measured}-{names}-x{self.scale}"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return TABLES[self.measured]
+
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
+        files = weights_in(weights_folder(study), self.scale)
+        place = torch.device("cpu") if self.measured == "maps" else device
+        networks = {name: open_network(name, files[name].path, self.scale).to(place).eval() for name in self.weights}
+        network, benchmarks = next(iter(networks.values()), None), study.data.benchmarks
+        if self.measured == "quality":
+            found = quality(network, benchmarks, self.scale, device)
+        elif self.measured == "costs":
+            found = {"profile": costs(networks, device, **self.settings)}
+        elif self.measured == "reach":
+            places = hardest_places(benchmarks[self.benchmarks[-1]], self.settings["places"], self.scale)
+            found = {"reach": measure_reach(network, places, self.scale, device)}
+        else:
+            found = maps(network, self.benchmarks[0], benchmarks[self.benchmarks[0]], self.scale)
+        for table, rows in found.items():
+            record.write(table, rows)
+        parameters = {name: count_parameters(each) for name, each in networks.items()}
+        record.finish(
+            device, parameters=parameters, data=study.data.name, convention=convention(self.scale, PROTOCOL, device)
+        )
+
+
+def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: torch.device) -> dict[str, pd.DataFrame]:
+    """Evaluate a network, or bicubic enlargement, on benchmarks (`images`) and on generated images (`kinds`).
+
+    Returns
+    -------
+    dict of str to DataFrame
+        dataset or kind, and the columns of `srlab.measure.evaluation.evaluate`; for bicubic enlargement also
+        self_similarity (0 to 1).
+    """
+    found = {}
+    for table, column, images in (("images", "dataset", benchmarks), ("kinds", "kind", kinds())):
+        rows = [
+            evaluate(network, refs, scale, PROTOCOL, device).assign(**{column: name}) for name, refs in images.items()
+        ]
+        found[table] = pd.concat(rows, ignore_index=True)[[column, *rows[0].columns[:-1]]]
+        if network is None:
+            similar = [self_similarity(ref.read()) for refs in images.values() for ref in refs]
+            found[table] = found[table].assign(self_similarity=similar)
+    return found
+
+
+def costs(networks: dict[str, nn.Module], device: torch.device, repeats: int, warmup: int) -> pd.DataFrame:
+    """Measure time, memory and operations of whole networks, interleaved.
+
+    Returns
+    -------
+    DataFrame
+        label, height, width (of LR, px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
+    """
+    _, found = measure_networks(networks, SIZES, device, repeats, warmup)
+    return found[found["part"] == "network"].drop(columns=["part", "size", "moved_mib", "energy_j"])
+
+
+def maps(network: nn.Module, benchmark: str, refs: tuple, scale: int) -> dict[str, pd.DataFrame]:
+    """Look at layers that reuse weights: maps on the held-out photographs, PSNR with stand-ins on a benchmark."""
+    photographs = held_out().hr
+    looked, alike = sharing.look(network, photographs, scale)
+    shown, around = sharing.example(network, photographs[0], scale)
+    measured = sharing.quality(network, benchmark, refs, scale, PROTOCOL)
+    found = {"maps": looked, "maps_example": shown, "maps_around": around, "reused": alike, "reused_psnr": measured}
+    return {name: rows.round(6) for name, rows in found.items()}

@@ -1,0 +1,110 @@
+"""Generated kinds of image, and self-similarity against its definition."""
+
+import numpy as np
+import pytest
+import torch
+
+from srlab.chapters.released.kinds import PERIODS, SIDE, Generated, kinds, self_similarity
+from srlab.data import photographs
+from srlab.data.resize import downscale
+from srlab.errors import InputError
+from srlab.measure.metrics import luma
+
+FOUND = kinds()
+REPEATED = {period: ref.read() for period, ref in zip(PERIODS, FOUND["repeated"], strict=True)}
+
+
+def noise(seed=0):
+    random = np.random.default_rng(seed)
+    return torch.from_numpy(random.integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8))
+
+
+def test_each_kind_has_images_of_its_own_that_no_network_was_trained_on():
+    assert list(FOUND) == ["text", "texture", "repeated"]
+    for refs in FOUND.values():
+        assert len({ref.name for ref in refs}) == len({ref.read().numpy().tobytes() for ref in refs}) == len(refs)
+        made = [ref for ref in refs if isinstance(ref, Generated)]
+        assert len(made) >= 8 and all(ref.read().shape == (3, SIDE, SIDE) for ref in made)
+        assert not {ref.path.name for ref in refs} & set(photographs.TRAIN)
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_generated_images_are_the_same_each_time_and_have_contrast(kind):
+    for one, other in zip(FOUND[kind], kinds()[kind], strict=True):
+        assert torch.equal(one.read(), other.read())
+        assert one.read().float().std() > 5
+
+
+def test_a_part_of_a_generated_image_is_its_middle():
+    ref = FOUND["text"][-1]
+    assert torch.equal(ref.middle(100).middle(50).read(), ref.read()[:, 71:121, 71:121])
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_tiles_repeat_exactly_but_their_lr_pixels_do_not(period):
+    hr = REPEATED[period]
+    assert torch.equal(hr[:, period:], hr[:, :-period]) and torch.equal(hr[..., period:], hr[..., :-period])
+    shorter = [p for p in range(1, period) if torch.equal(hr[..., p:], hr[..., :-p])]
+    assert not shorter
+    assert not any(period % divisor == 0 for divisor in (2, 3))  # of the scales 2, 3, 4 and 8
+    for scale in (2, 3, 4):
+        lr = downscale(hr, scale)
+        inner = lr[:, 4:-4, 4:-4]  # where mirrored edges do not reach
+        if scale * period < 100:  # repeats of the same phase lie `period` LR pixels apart
+            assert torch.equal(inner[..., period:], inner[..., :-period])
+        near = round(period / scale)
+        assert not torch.equal(inner[..., near:], inner[..., :-near])
+
+
+def test_exact_repeats_are_wholly_self_similar_and_noise_is_hardly():
+    assert all(self_similarity(hr) == pytest.approx(1, abs=1e-9) for hr in REPEATED.values())
+    assert 0 <= self_similarity(noise()) < 0.3
+    assert self_similarity(torch.full((3, 64, 64), 9, dtype=torch.uint8)) == 1
+
+
+def test_repeats_must_be_far():
+    """A patch's repeat nearer than 12 pixels does not count, its repeat at 12 does."""
+    random = np.random.default_rng(1)
+
+    def doubled(shift):
+        """Noise in which rows come in runs of `2 * shift`, the second half of a run as the first."""
+        runs = random.integers(0, 256, (3, SIDE // (2 * shift) + 1, shift, SIDE), dtype=np.uint8)
+        return torch.from_numpy(np.concatenate([runs, runs], 2).reshape(3, -1, SIDE)[:, :SIDE].copy())
+
+    near, far = self_similarity(doubled(11)), self_similarity(doubled(24))
+    assert near < 0.3 < 0.6 < far
+
+
+def test_self_similarity_by_its_definition():
+    """Oracle: the definition, patch by patch, on a small image."""
+    hr = noise(3)[:, :40, :35]
+    hr[:, 20:38, 17:34] = hr[:, :18, :17]
+    y = luma(hr.double()).numpy()
+    every = {
+        (row, col): y[row : row + 7, col : col + 7] - y[row : row + 7, col : col + 7].mean()
+        for row in range(34)
+        for col in range(29)
+    }
+    residual = variance = 0
+    for row in range(0, 34, 6):
+        for col in range(0, 29, 6):
+            own = every[row, col]
+            far = [p for (r, c), p in every.items() if max(abs(r - row), abs(c - col)) >= 12]
+            residual += min(((own - patch) ** 2).sum() for patch in far)
+            variance += (own**2).sum()
+    assert self_similarity(hr) == pytest.approx(1 - residual / variance, rel=1e-6)
+
+
+def test_brightness_does_not_matter():
+    dark = (noise(5) // 2).clone()
+    dark[:, 100:150, 100:150] = dark[:, 10:60, 20:70]
+    assert self_similarity(dark + 60) == pytest.approx(self_similarity(dark), abs=1e-6)
+
+
+def test_the_middle_is_measured_and_small_images_are_refused():
+    hr = noise()
+    larger = torch.zeros(3, SIDE + 100, SIDE + 60, dtype=torch.uint8)
+    larger[:, 50 : 50 + SIDE, 30 : 30 + SIDE] = hr
+    assert self_similarity(larger) == self_similarity(hr)
+    with pytest.raises(InputError, match="40×30"):
+        self_similarity(hr[:, :30, :40])

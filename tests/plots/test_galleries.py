@@ -49,7 +49,7 @@ GREY = example().picture
 WORDS = "A plain title", "A note. " * 20
 FIGURES = {
     "pictures": (lambda: pictures([[("a", GREY)], [("b: LR", GREY), ("c", GREY)]], *WORDS), 3),
-    "crops": (lambda: crops(part(("bicubic", *MODELS[:9])), *WORDS), 1 + 11 + 10),
+    "crops": (lambda: crops(part(("bicubic", *MODELS[:11])), *WORDS), 1 + 13 + 12),
     "crops of one": (lambda: crops(part(("bicubic", "lcoan")), *WORDS), 1 + 3 + 2),
     "gallery": (
         lambda: gallery([example_look(model, weights=model != "hit_srf") for model in MODELS[:9]], *WORDS),

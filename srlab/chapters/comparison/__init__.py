@@ -88,7 +88,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         f"{count(len(baseline), 'image')}). The Pareto front of mean Y-PSNR holds, against latency, "
         f"{fronts['latency']}; against memory, {fronts['peak memory']}; against parameters, {fronts['parameters']}."
         + ("" if seeds >= SEEDS else f" Fewer than {SEEDS} seeds give no verdict."),
-        f"Above bicubic, in dB: {listed([f'{label(model)} {signed(gain)}' for model, gain in order.items()])}.",
+        f"Above bicubic, in dB: {'; '.join(f'{label(model)} {signed(gain)}' for model, gain in order.items())}.",
         f"Against the trunk without attention{design}:",
         say(gains.assign(name=gains["model"].map(label)), MARGIN),
         f"Standard deviation between seeds, median over networks: {number(own, 3)} dB for the mean Y-PSNR, "

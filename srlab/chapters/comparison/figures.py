@@ -21,7 +21,7 @@ from srlab.plots.marks import from_zero
 from srlab.plots.restored import crops
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
-from srlab.stats.gains import MARGIN, late_gains, paired, pareto
+from srlab.stats.gains import MARGIN, late_gains, paired, pareto, pooled
 from srlab.stats.words import count, number
 from srlab.study.study import Study
 
@@ -68,7 +68,7 @@ def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
     found, images = tables["comparison_gains"], tables["comparison_images"]
     each = paired(images, "model", "no_attention").groupby(["benchmark", "model", "name"], sort=False)["gain_db"].mean()
     each = each.reset_index().assign(value=lambda rows: rows["gain_db"])
-    order = found.groupby("model")["gain_db"].mean().sort_values(ascending=False).index
+    order = pooled(found).sort_values("gain_db", ascending=False)["model"]
     benchmarks = list(images["benchmark"].unique())
     figure = blank(DOUBLE, 0.24 * len(order) + 1.4)
     [panels] = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)

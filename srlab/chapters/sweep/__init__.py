@@ -15,7 +15,7 @@ from srlab.models.skip import First, Skip
 from srlab.stats.gains import MARGIN, differences, means, pooled
 from srlab.stats.intervals import SEEDS
 from srlab.stats.words import between, count, say
-from srlab.study.frames import costs, quality
+from srlab.study.frames import bicubic, costs, quality
 from srlab.study.profile import BudgetChange, Value, changed, known
 from srlab.study.records import Record
 from srlab.study.study import Study
@@ -136,7 +136,7 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     for name, sweep in settings.sweeps.items():
         made = [(value, study.obtain(run)) for value, run in arms(study, sweep)]
         if sweep.recipes:
-            found["recipes"] = recipes.by_recipe(made, recipes.bicubic(study))
+            found["recipes"] = recipes.by_recipe(made, bicubic(study))
             found["recipe_changes"] = recipes.changes(found["recipes"])
         else:
             found |= {name + part: frame for part, frame in _tables(sweep, made, timed).items()}

@@ -158,17 +158,12 @@ def _tables(sweep: Sweep, made: Sequence[tuple[Value, Record]], timed: Record | 
     return found | {"": shown}
 
 
-FIGURES = {
-    "sweep_quality": figures.sweep_quality,
-    "sweep_cost": figures.sweep_cost,
-    "recipes": figures.recipes,
-}
+FIGURES = {"sweep_quality": figures.sweep_quality, "sweep_cost": figures.sweep_cost, "recipes": figures.recipes}
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Report the range of all gains, then the verdicts sweep by sweep, then the changes of the recipe."""
-    only = "recipes" in tables and "sweeps" not in tables
-    paragraphs, every = [], []
+    paragraphs, every, only = [], [], "recipes" in tables and "sweeps" not in tables
     for name, by in () if only else tables["sweeps"].itertuples(index=False, name=None):
         found, _ = figures.gains_of(tables, name, by)
         every.append(found.dropna(subset="seeds"))

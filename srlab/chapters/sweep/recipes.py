@@ -16,8 +16,7 @@ from srlab.study.records import Record
 def by_recipe(made: Sequence[tuple[str, Record]], bicubic: pd.DataFrame) -> pd.DataFrame:
     """Compute the gain of each run over bicubic, and its change against the first recipe.
 
-    Columns: recipe, model, seed, run, gain_db (Y-PSNR, mean over images), change_db (same model and seed), steps,
-    batch, patch (LR pixels), seconds, images.
+    Columns: recipe, model, seed, run, gain_db (mean over images), change_db, steps, batch, patch, seconds, images.
     """
     rows = []
     for recipe, record in made:

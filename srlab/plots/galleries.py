@@ -8,14 +8,13 @@ from textwrap import fill
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import NullLocator
+from matplotlib.figure import Figure
 
 from srlab.analysis.explore import Look
 from srlab.analysis.sorting import OWN, UNSEEN
 from srlab.analysis.views import Groups, View, Windows
-from srlab.plots.maps import OWN_GROUP, WEIGHTS, WINDOWS, draw_image, draw_panel, draw_weights
+from srlab.plots.images import QUERY, key, show
+from srlab.plots.maps import OWN_GROUP, WINDOWS, draw_image, draw_panel, draw_weights
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 from srlab.plots.text import SMALL, caption
 
@@ -43,19 +42,9 @@ def weight_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Fi
             draw_weights(ax, view)
     for ax, name in zip(grid[0], ("LR, query", *rows[0]), strict=True):
         ax.set_title(fill(name, LETTERS), fontsize=SMALL)
-    _key(figure, grid)
+    key(figure, grid, SCALE)
     caption(figure, title, note)
     return figure
-
-
-def _key(figure: FigureBase, grid: np.ndarray) -> None:
-    bar = figure.colorbar(
-        ScalarMappable(WEIGHTS, "viridis"), ax=grid, orientation="horizontal", extend="both", aspect=50, shrink=0.7
-    )
-    bar.set_ticks([0.1, 1, 10, 100, 1000], labels=["0.1", "1", "10", "100", "1,000"])
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.set_label(SCALE)
-    bar.ax.grid(visible=False)
 
 
 @rc_context(HOUSE)
@@ -74,20 +63,15 @@ def gallery(looks: Sequence[Look], title: str, note: str) -> Figure:
         bare(ax)
     draw_image(grid[0, 0], looks[0].view)
     grid[0, 0].set_title(fill(f"LR, {looks[0].image}", LETTERS), fontsize=SMALL)
-    _crop(grid[1, 0], looks[0].restored.hr, "HR around the query")
+    show(grid[1, 0], looks[0].restored.hr, title="HR around the query")
     for number, look in enumerate(looks, 1):
         above, below = (grid[2 * (number // COLUMNS) + row, number % COLUMNS] for row in (0, 1))
         draw_weights(above, look.view)
         above.set_title(f"{fill(look.title, LETTERS)}\n{fill(look.layer, LETTERS)}", fontsize=SMALL)
-        _crop(below, look.restored.sr, f"SR, {look.restored.psnr_here:.2f} dB")
-    _key(figure, grid)
+        show(below, look.restored.sr, title=f"SR, {look.restored.psnr_here:.2f} dB")
+    key(figure, grid, SCALE)
     caption(figure, title, note)
     return figure
-
-
-def _crop(ax: Axes, image: np.ndarray, words: str) -> None:
-    ax.imshow(image, interpolation="nearest")
-    ax.set_title(words, fontsize=SMALL)
 
 
 @rc_context(HOUSE)
@@ -137,7 +121,7 @@ def _strip(whole: Axes, near: Axes, view: View) -> None:
     long = len(own)
     for ax in (whole, near):
         ax.imshow(colours[None], aspect="auto", interpolation="nearest", extent=(0, len(order), 0, 1))
-        ax.axvline(query + 0.5, color="#D50000", linewidth=1.2)
+        ax.axvline(query + 0.5, color=QUERY, linewidth=1.2)
         ax.plot((own_group[0], own_group[-1] + 1), (1.12, 1.12), color=OWN_GROUP, linewidth=2.5, clip_on=True)
         ax.set(yticks=[], ylim=(0, 1.25))
         ax.grid(visible=False)

@@ -32,7 +32,8 @@ from srlab.files import write_text
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.models.registry import label
-from srlab.plots.maps import OWN_GROUP, QUERY, WINDOWS
+from srlab.plots.images import QUERY
+from srlab.plots.maps import OWN_GROUP, WINDOWS
 from srlab.report.packing import LEVELS, pack
 from srlab.report.templates import fill
 from srlab.study.study import Study

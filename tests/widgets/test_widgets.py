@@ -9,7 +9,7 @@ from matplotlib.backend_bases import KeyEvent, MouseEvent
 from srlab.analysis import explore
 from srlab.errors import InputError
 from srlab.models import build
-from srlab.plots.maps import LR_PIXELS
+from srlab.plots.images import LR_PIXELS
 from srlab.weights.checkpoints import save_network
 from srlab.widgets.explorer import Explorer
 from srlab.widgets.network_choice import NONE

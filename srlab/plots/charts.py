@@ -46,12 +46,8 @@ def bars(ax: Axes, found: pd.DataFrame) -> None:
 def stacked(ax: Axes, parts: pd.DataFrame, looks: Mapping[str, tuple[str, str]], unit: str) -> None:
     """Draw a horizontal bar per row from the top down, with its total at the end and a legend of the parts above.
 
-    Parameters
-    ----------
-    parts : DataFrame
-        Sizes in `unit`; the index stands at the left, columns are parts from left to right.
-    looks : mapping
-        Colour and hatch of each part.
+    `parts` contains sizes in `unit`: rows are bars, columns their parts from left to right. `looks` gives the colour
+    and the hatch of each part.
     """
     begin = pd.Series(0.0, parts.index)
     for part, (colour, hatch) in looks.items():

@@ -90,7 +90,7 @@ def forest(
 def sweep(
     ax: Axes, found: pd.DataFrame, dots: pd.DataFrame | None = None, *, model: str = "lcoan", zero: float | None = 0.0
 ) -> None:
-    """Draw a line over the numeric values of an option, on a logarithmic axis.
+    """Draw a line over the numeric values of an option, on a logarithmic axis, in the look of a model.
 
     Parameters
     ----------
@@ -98,8 +98,6 @@ def sweep(
         x, value, low, high; infinite ends draw no bar.
     dots : DataFrame, optional
         x, value: e.g. an image a row.
-    model : str
-        Gives colour and marker.
     zero : float, optional
         Where a horizontal line stands; None for no line.
     """
@@ -129,11 +127,11 @@ def part(axes: Iterable[Axes], groups: Iterable[int]) -> None:
 
 
 def _ends(found: pd.DataFrame, dots: pd.DataFrame, zero: float | None) -> tuple[float, float]:
-    inside = np.percentile(dots["value"], INSIDE)
-    values = [*inside, *found[["value", "low", "high"]].to_numpy().ravel(), *([] if zero is None else [zero])]
-    values = [value for value in values if np.isfinite(value)]
-    room = 0.15 * (max(values) - min(values)) + 0.02
-    return float(min(values) - room), float(max(values) + room)
+    drawn = found[["value", "low", "high"]].to_numpy().ravel()
+    values = np.array([*np.percentile(dots["value"], INSIDE), *drawn, *([] if zero is None else [zero])])
+    values = values[np.isfinite(values)]
+    room = 0.15 * np.ptp(values) + 0.02
+    return float(values.min() - room), float(values.max() + room)
 
 
 def _dots(ax: Axes, values: np.ndarray, places: np.ndarray, ends: tuple[float, float], colour: str) -> None:

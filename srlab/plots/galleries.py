@@ -26,13 +26,7 @@ LETTERS = 19
 
 @rc_context(HOUSE)
 def weight_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Figure:
-    """Draw the weights of queries in several layers: a row a query, the LR image first.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        The views of each query by the name of the layer; the names are the same in every row.
-    """
+    """Draw weights: a row a query, its LR image and its views by layer; all rows have the same layers."""
     columns = 1 + len(rows[0])
     figure = blank(DOUBLE, DOUBLE / columns * len(rows) + 1.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -49,13 +43,7 @@ def weight_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Fi
 
 @rc_context(HOUSE)
 def gallery(looks: Sequence[Look], title: str, note: str) -> Figure:
-    """Draw one pixel in several networks or layers: its weights, and below them the SR around it.
-
-    Parameters
-    ----------
-    looks : sequence of Look
-        `srlab.analysis.explore.look` at one pixel of one scene.
-    """
+    """Draw looks at one pixel of one scene, in several networks or layers: weights, and below them the SR around it."""
     bands = -(-(1 + len(looks)) // COLUMNS)
     figure = blank(DOUBLE, bands * (2 * DOUBLE / COLUMNS + 0.75) + 1.1)
     grid = figure.subplots(2 * bands, COLUMNS, squeeze=False)
@@ -76,21 +64,14 @@ def gallery(looks: Sequence[Look], title: str, note: str) -> Figure:
 
 @rc_context(HOUSE)
 def sorted_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Figure:
-    """Draw the clusters and windows of layers that sort their tokens, and the sorted sequence as strips.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        The views of each query by the name of the layer; the names are the same in every row.
-    """
+    """Draw clusters and windows of layers that sort tokens, in rows as `weight_maps`; below, the sorted sequence."""
     columns = 1 + sum(len(view.panels) for view in rows[0].values())
     strips = [(number, name, view) for number, views in enumerate(rows, 1) for name, view in views.items()]
     height, below = DOUBLE / columns * len(rows) + 0.4, 0.42 * len(strips) + 0.4
     figure = blank(DOUBLE, height + below + 0.8)
     upper, lower = figure.subfigures(2, 1, height_ratios=[height, below])
-    for number, (axes, views) in enumerate(
-        zip(upper.subplots(len(rows), columns, squeeze=False), rows, strict=True), 1
-    ):
+    grid = upper.subplots(len(rows), columns, squeeze=False)
+    for number, (axes, views) in enumerate(zip(grid, rows, strict=True), 1):
         draw_image(axes[0], next(iter(views.values())))
         axes[0].set_title(f"LR, query {number}")
         drawn = [(name, view, panel) for name, view in views.items() for panel in view.panels]

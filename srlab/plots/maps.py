@@ -107,9 +107,9 @@ def _(panel: Windows, ax: Axes, view: View) -> None:
 def _(panel: Boxes, ax: Axes, view: View) -> None:
     """Draw the query's window in red and the chosen windows in white, as in the papers' figures."""
     _show(ax, view.picture * 0.6 / 255, view, mark=False)
-    framed = [*((box, "white", 1.0) for box in panel.keys), (panel.query, QUERY, 1.8)]
-    for box, colour, line in framed:
-        frame(ax, box, colour, line)
+    for box in panel.keys:
+        frame(ax, box, "white", 1.0)
+    frame(ax, panel.query, QUERY, 1.8)
     ax.plot(view.col, view.row, ".", ms=4, color=QUERY)
 
 
@@ -149,18 +149,16 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
         ax.text(0.5, 1.03, words, transform=ax.transAxes, ha="center", va="bottom", fontsize=SMALL)
         return ax
 
-    def crop(row: int, column: int, words: str, image: np.ndarray, **style: object) -> None:
-        show(axes[row, column], image, title=words, **style)
-
     draw_image(place(0, 0, fill(f"LR, {first.image}", letters)), first.view)
-    crop(0, columns - 2, "HR around the query", first.restored.hr)
+    show(axes[0, columns - 2], first.restored.hr, title="HR around the query")
     for row, look in enumerate(looks, 1):
         draw_weights(place(row, 0, fill(f"{look.title}: {look.layer}", letters)), look.view)
         for column, panel in enumerate(look.view.panels, 1):
             draw_panel(panel, place(row, column, fill(panel.title, letters)), look.view)
         made = look.restored
-        crop(row, columns - 2, f"SR, {made.psnr:.2f} dB\n({made.psnr_here:.2f} dB here)", made.sr)
-        crop(row, columns - 1, "SR − HR", made.difference, cmap="RdBu_r", norm=DIFFERENCE)
+        words = f"SR, {made.psnr:.2f} dB\n({made.psnr_here:.2f} dB here)"
+        show(axes[row, columns - 2], made.sr, title=words)
+        show(axes[row, columns - 1], made.difference, title="SR − HR", cmap="RdBu_r", norm=DIFFERENCE)
     return figure
 
 
@@ -170,11 +168,10 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     if figure.get_label() == layout:
         axes = dict(zip(np.ndindex(rows, columns), figure.axes, strict=False))
         for ax in axes.values():
+            ax.set_label("")
             for artist in (*ax.images, *ax.lines, *ax.patches, *ax.texts):
                 artist.remove()
-            ax.set_label("")
         return axes
-
     figure.clear()
     figure.set_label(layout)
     title = TITLE / figure.get_figheight()
@@ -200,7 +197,8 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     key(columns - 1, 0.3, 0.8, "RdBu_r", "difference of Y\n(levels of 255)", ends, xticks=[ends[0], 0, ends[1]])
     if sorts:
         names = ("query's cluster or bucket", "previous window", "query's own window", "next window")
-        colours = zip((OWN_GROUP, *WINDOWS[1:]), names, strict=True)
-        handles = [Patch(color=colour, label=name) for colour, name in colours]
+        handles = [
+            Patch(color=colour, label=name) for colour, name in zip((OWN_GROUP, *WINDOWS[1:]), names, strict=True)
+        ]
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=SMALL)
     return axes

@@ -85,13 +85,8 @@ def look(model: str) -> dict[str, str]:
     if name not in STYLE:
         raise InputError(f"model '{name}' has no colour and marker; give it some in srlab.plots.STYLE")
     colour, marker = STYLE[name]
-    stored = model.endswith(STORED)
-    return {
-        "color": colour,
-        "marker": marker,
-        "markerfacecolor": "white" if stored else colour,
-        "linestyle": "--" if stored else "-",
-    }
+    face, line = ("white", "--") if model.endswith(STORED) else (colour, "-")
+    return {"color": colour, "marker": marker, "markerfacecolor": face, "linestyle": line}
 
 
 def look_of(row: pd.Series | tuple) -> dict[str, str]:

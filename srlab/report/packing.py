@@ -42,11 +42,8 @@ class Planes:
 def pack(layers: Sequence[LayerTrace], lr: UInt8[Tensor, "3 h w"], places: Sequence[tuple[int, int]]) -> bytes:
     """Pack the views of queries (row, column) in every layer and round of one pass over `lr`.
 
-    Returns
-    -------
-    bytes
-        Deflated: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it names by
-        number, row by row.
+    Return, deflated: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it names by
+    number, row by row.
     """
     planes, packed = Planes(), []
     for layer in layers:
@@ -104,11 +101,5 @@ def _(panel: Values, planes: Planes, size: Sequence[int]) -> dict:
     largest = float(np.abs(values[there]).max(initial=0)) or 1.0
     least = -largest if panel.signed else 0.0
     levels = _levels((values - least) / (largest - least), there)
-    return {
-        "kind": "values",
-        "title": panel.title,
-        "planes": [planes.keep(levels)],
-        "onImage": panel.on_image,
-        "signed": panel.signed,
-        "largest": float(f"{largest:.3g}"),
-    }
+    kept = {"kind": "values", "title": panel.title, "planes": [planes.keep(levels)], "onImage": panel.on_image}
+    return kept | {"signed": panel.signed, "largest": float(f"{largest:.3g}")}

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-from compared import write_comparison
-from faked import new_study, teach
+from faked import new_study, teach, write_comparison
 from lab import BLANK, PICTURE
 from playwright.sync_api import expect
 

@@ -1,8 +1,11 @@
 """Index and report of a study, opened from the folder as a person does."""
 
 import pytest
-from faked import finish, new_study, pages_left
+from faked import new_study
+from matplotlib.figure import Figure
 
+from srlab.measure.evaluation import convention
+from srlab.plots import save
 from srlab.report import write_index, write_report
 
 pytestmark = pytest.mark.slow
@@ -19,16 +22,29 @@ BRIGHTNESS = """([where, property]) => {
 }"""
 
 
+def finished(folder, patch, processor):
+    """A study as if one of its runs were all, with an answer and a figure of each chapter."""
+    study = new_study(folder, patch)
+    record = study.record(study.training("lcoan"))
+    environment = {"name": processor, "threads": 2, "torch": "2.0", "commit": "0123456789"}
+    record.__dict__["facts"] = {"environment": environment, "convention": convention(2), "finished": "2026-01-01"}
+    patch.setattr(study, "finished_records", lambda: [record])
+    figure = Figure((7, 2))
+    figure.subplots().plot([0, 1])
+    (study.folder / "answers").mkdir(parents=True)
+    for chapter in study.chapters:
+        answer = f"The **answer** of `{chapter.name}`, on {processor}.\n"
+        (study.folder / "answers" / f"{chapter.name}.md").write_text(answer)
+        save(figure, study.folder, next(iter(chapter.module.FIGURES)))
+    return study
+
+
 @pytest.fixture(scope="module", params=[write_index, write_report], ids=["index", "report"])
 def written(request, tmp_path_factory):
     """The page by the name of the processor that it was made on."""
-    paths = {}
     with pytest.MonkeyPatch.context() as patch:
-        for key, name in NAMES.items():
-            study = new_study(tmp_path_factory.mktemp("results"), patch)
-            pages_left(study, name[:80])
-            paths[key] = request.param(finish(study, patch, name[:80]))
-        yield paths
+        folders = {key: tmp_path_factory.mktemp("results") for key in NAMES}
+        yield {key: request.param(finished(folders[key], patch, name[:80])) for key, name in NAMES.items()}
 
 
 def open_page(page, path, width=1200, scheme="light"):

@@ -8,8 +8,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from compared import write_comparison
-from faked import new_study, teach
+from faked import new_study, teach, write_comparison
 from kept import ROOT
 from networks import small
 from PIL import Image

@@ -14,8 +14,8 @@ from matplotlib.backend_bases import MouseEvent
 
 from srlab.analysis.images import pair
 from srlab.chapters.clusters.figures import cluster_view
+from srlab.chapters.clusters.frames import turned
 from srlab.chapters.clusters.maps import ClusterMap, kept_centroids, largest_first, over_training
-from srlab.chapters.clusters.tables import turned
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
 from srlab.models.registry import label
@@ -41,12 +41,8 @@ class ClusterExplorer(ipywidgets.VBox):
 
     Attributes
     ----------
-    image, network, layer : ipywidgets.Dropdown
-    step : ipywidgets.SelectionSlider
-        Steps with kept centroids; only the last step of a run that kept none.
-    cluster : ipywidgets.BoundedIntText
-    canvas : WholeCanvas
-    status : ipywidgets.HTML
+    image, network, layer, step, cluster, canvas, status : ipywidgets.Widget
+        Steps are those with kept centroids; only the last step of a run that kept none.
     map : ClusterMap or None
         The map that is drawn.
     """

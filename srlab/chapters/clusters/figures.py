@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from srlab.chapters.clusters.frames import effective
 from srlab.chapters.clusters.maps import (
     SIDE,
     ClusterMap,
@@ -20,7 +21,6 @@ from srlab.chapters.clusters.maps import (
     total_sizes,
     typical_patches,
 )
-from srlab.chapters.clusters.tables import effective
 from srlab.plots.charts import lines
 from srlab.plots.forest import forest, sweep
 from srlab.plots.rasters import raster
@@ -29,7 +29,6 @@ from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import caption, name_lines
 from srlab.stats.tables import NAMES
 from srlab.stats.words import count, percent
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
 Colours = Float[np.ndarray, "k 3"]
@@ -43,12 +42,12 @@ ROWS, COLUMNS, ZOOM = 6, 8, 8
 
 
 @rc_context(HOUSE)
-def cluster_evenness(tables: Tables) -> Figure:
+def cluster_evenness(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw evenness of clusters and the share of windows with one cluster, a row a group of networks."""
     groups = {"clusters": tables["clusters_evenness"]}
     groups |= {name: tables[f"{name}_evenness"] for name in ("window", "centroids") if f"{name}_evenness" in tables}
-    words = {"gini": "Gini coefficient of sizes", "pure_windows": "windows of one cluster (share)"}
-    figure = blank(DOUBLE, 1.9 * len(groups) + 0.7)
+    words = {"gini": "Gini coefficient of sizes", "pure_windows": "windows of 1 cluster (share)"}
+    figure = blank(DOUBLE, 2.1 * len(groups) + 0.7)
     for axes, (group, table) in zip(figure.subplots(len(groups), 2, squeeze=False), groups.items(), strict=True):
         by = "arm" if group == "centroids" else group
         for ax, (column, name) in zip(axes, words.items(), strict=True):
@@ -77,7 +76,7 @@ def ways_together(sizes: pd.DataFrame) -> pd.DataFrame:
 
 
 @rc_context(HOUSE)
-def cluster_ways(tables: Tables) -> Figure:
+def cluster_ways(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw how evenly each way of k-means divides the same tokens."""
     sizes, images = tables["cluster_ways_sizes"], tables["cluster_ways_evenness"]
     together = ways_together(sizes).groupby("way", sort=False)[["empty", "largest", "effective"]].median()
@@ -100,12 +99,12 @@ def cluster_ways(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def cluster_drift(tables: Tables) -> Figure:
-    """Draw how far centroids turned in training, and how many tokens had yet to change their cluster."""
+def cluster_drift(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw how far centroids turned in training, and how many tokens were in another cluster than at the end."""
     training = tables["clusters_training"].groupby(["arm", "step"], sort=False)["elsewhere"]
     found = {
         ("by k", "turn since the first step (°)"): _turn(tables["clusters_drift"]),
-        ("by k", "tokens not yet in their cluster (share)"): training.quantile([0.5, 0.25, 0.75]).unstack(),
+        ("by k", "tokens elsewhere (share)"): training.quantile([0.5, 0.25, 0.75]).unstack(),
     }
     if "centroids_drift" in tables:
         found["by update", "turn since the first step (°)"] = _turn(tables["centroids_drift"])

@@ -73,7 +73,7 @@ def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -
     if seeds < SEEDS:
         return (
             f"Gains range from {between(gains['value'], digits, sign=True)} {unit}. "
-            f"{count(seeds, 'seed')} give no verdict; {SEEDS} are needed."
+            f"A verdict needs {SEEDS} seeds; there {'is 1' if seeds == 1 else f'are {seeds}'}."
         )
     above, below = gains["low"] > 0, gains["high"] < 0
     small = (gains["low"] > -margin) & (gains["high"] < margin)

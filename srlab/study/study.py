@@ -211,9 +211,10 @@ class Study:
 
     def label(self, run: Run) -> str:
         """Return a run's model, and its options other than the profile's, e.g. "trunk_window side=8"."""
-        default = self.network(run.network.model).options | {"gates": "closed"}
-        own = [f"{key}={value}" for key, value in run.network.options.items() if value != default[key]]
-        return " ".join([run.network.model, *own])
+        start = {"skip": "published", "first": "published"}
+        usual = start | self.network(run.network.model).options | {"gates": "closed"}
+        own = start | run.network.options
+        return " ".join([run.network.model, *(f"{key}={value}" for key, value in own.items() if value != usual[key])])
 
     def costs(self) -> TimingRun | None:
         """Return the measurement of all networks trained by the profile's budget; None if nothing is timed."""

@@ -67,7 +67,9 @@ def _rib_window(channels: int, heads: int, window: int, **position: int) -> nn.M
     return WindowAttention(channels, heads, window, partial(ImplicitPosition, **position), gate=True)
 
 
-def _hit_srf(heads: Sequence[int], depths: Sequence[int], ratios: Sequence[float | int], **options: object) -> nn.Module:
+def _hit_srf(
+    heads: Sequence[int], depths: Sequence[int], ratios: Sequence[float | int], **options: object
+) -> nn.Module:
     if {*depths} != {len(ratios)} or len({*heads}) != 1:
         raise InputError("released 'hit_srf': a stage must have a block for each ratio, and all the same heads")
     return build("hit_srf", heads=heads[0], stages=len(depths), ratios=ratios, **options)

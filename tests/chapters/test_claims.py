@@ -102,7 +102,7 @@ def study(tmp_path_factory):
     """A study with made records of every run, and images of two benchmarks."""
     root = tmp_path_factory.mktemp("claims")
     (root / "results").mkdir()
-    (root / "results" / "released-weights").symlink_to(ROOT / "results" / "released-weights")
+    (root / "results" / "reference").symlink_to(ROOT / "results" / "reference")
     noise = np.random.default_rng(0)
     for folder in ("train", "benchmark/Set5/HR", "benchmark/Urban100/HR"):
         (root / "data" / folder).mkdir(parents=True)

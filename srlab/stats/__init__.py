@@ -7,7 +7,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"words"},
     submod_attrs={
         "gains": ["ALL", "MARGIN", "NO_RUN", "differences", "means", "paired", "pareto", "pooled"],
-        "intervals": ["LEVEL", "SEEDS", "Estimate", "growth_exponent", "over_seeds", "ratio_of_medians", "seed_difference"],
+        "intervals": [
+            "LEVEL",
+            "SEEDS",
+            "Estimate",
+            "growth_exponent",
+            "over_seeds",
+            "ratio_of_medians",
+            "seed_difference",
+        ],
         "rules": ["rules"],
         "tables": ["NAMES", "styled"],
         "words": ["say"],

@@ -1,27 +1,30 @@
-"""What a user can mend: wrong input, told in a sentence, and too little memory."""
+"""Errors that a user can correct: bad input, and too little memory."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
+#: Messages of PyTorch, and of libraries below it, that found no memory.
+NO_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "could not create a primitive", "can't start new thread")
+
 
 class InputError(ValueError):
-    """Bad input, told in one sentence that names the file or parameter, its value and what is allowed.
+    """Bad input: one sentence names the file or parameter, its value and what is allowed.
 
-    The command line prints the sentence and exits with status 2; no traceback is shown.
+    The command line prints it without a traceback and exits with status 2.
     """
 
 
 class NonFiniteLoss(RuntimeError):
-    """Training diverged; the message says at which step, and where the last good checkpoint is."""
+    """Training diverged; the message names the step and the last good checkpoint."""
 
 
 class OutOfTime(Exception):
-    """The deadline has come; what is done is kept, and the same call goes on from there."""
+    """The deadline has passed; finished work is saved, and the same call resumes it."""
 
 
 def explain(error: ValidationError, source: str) -> str:
-    """One sentence for everything that pydantic found wrong in `source`."""
+    """Join everything that pydantic found wrong in `source` in one sentence."""
     faults = []
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"])
@@ -36,12 +39,13 @@ def explain(error: ValidationError, source: str) -> str:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: Python's own, a GPU's, or what torch asks of the system."""
-    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or on_cpu
+    """Return whether memory ran out: in Python, on a GPU, in PyTorch or in a library below it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def one_line(error: Exception) -> str:
-    """What an exception of another library says, to be told within a sentence: 200 characters at most."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    return told if len(told) <= 200 else f"{told[:200]}…"
+    """Return the message of another library's exception on one line, cut after 200 characters."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if len(message) <= 200 else f"{message[:200]}…"

@@ -14,15 +14,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
@@ -35,40 +27,30 @@ from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 #: LR, HR, and more where an objective asks for it.
 Batch = tuple[Float[Tensor, "b _ _ _"], ...]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-#: Centroids by the name of the attention layer that learns them, e.g. "groups.0.attention".
+#: Centroids by attention layer, e.g. "groups.0.attention"; and the same by step of training.
 Centroids = dict[str, Float[Tensor, "rounds k d"]]
-#: The same at some steps of training, by step.
 Snapshots = dict[int, Centroids]
-#: What is told of the time that training took: see :func:`train`.
-SECONDS = ("seconds", "data_wait_seconds", "log_seconds", "startup_seconds")
+Rows = list[dict[str, int | float]]
 
 
 class Budget(BaseModel):
-    """What training a network may cost, and how it is done.
+    """What the training of a network may cost, and how it is done.
 
     Attributes
     ----------
     steps, batch, patch : int
         Optimiser steps; patches in a batch, over all processes; side of an LR patch in pixels.
-    learning_rate : float
-        Of Adam, after warm-up.
-    betas : tuple of float
+    learning_rate, betas : float, tuple of float
+        Adam's; the learning rate is that after warm-up.
     last_rate : float
-        Learning rate of the convolution that makes the image, as a share of the others': its inputs are
-        larger than theirs, so that one step of it changes the image more.
-    warmup : int
-        Steps over which the learning rate rises linearly.
-    decay : {"halve", "cosine", "linear"}
-        How it falls after that: by half at each of `halve_at`, as papers do, or to zero at the last step.
-    halve_at : tuple of float
-        Fractions of the steps at which the learning rate halves.
+        The last convolution's share of the learning rate: its inputs are larger, so that a step changes the image more.
+    warmup, decay, halve_at : int, {"halve", "cosine", "linear"}, tuple of float
+        The learning rate rises linearly over `warmup` steps, then falls by half at each of `halve_at` (fractions of the
+        steps), or to zero at the last step.
     ema_decay : float
-        Of the moving average of the weights that is evaluated; rises to this value from (1 + t) / (10 + t).
+        Decay of the moving average of the weights, which is evaluated; it rises to this value from (1 + t) / (10 + t).
     gradient_clip : float
         Largest norm of the gradient.
-    precision : {"32-true", "bf16-mixed"}
-    log_every, checkpoint_every : int
-        Steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,14 +70,8 @@ class Budget(BaseModel):
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 100
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: Callable) -> dict[str, object]:
-        """Without what earlier versions did not know, where it is as it was then: hashes of their runs stand."""
-        before = (("decay", "halve"), ("last_rate", 1.0))
-        return {key: value for key, value in dump(self).items() if (key, value) not in before}
-
     def learning_rate_at(self, step: int) -> float:
-        """A pure function of the step, so a resumed run needs no scheduler state."""
+        """Return the learning rate: a pure function of the step, so a resumed run needs no scheduler state."""
         if step + 1 < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         left = 1 - max(0, step + 1 - self.warmup) / (self.steps + 1 - self.warmup)
@@ -104,21 +80,15 @@ class Budget(BaseModel):
         return self.learning_rate * falling[self.decay]
 
     def keeps_centroids_at(self, step: int) -> bool:
-        """Whether centroids are kept after so many steps: twelve times at most.
-
-        After the first, which initialises them, after the last, and at up to ten evenly spaced steps of the
-        log.
-        """
+        """Return whether centroids are kept after this many steps: the first, the last, and ten evenly between."""
         every = self.log_every * math.ceil(self.steps / (10 * self.log_every))
         return step in (1, self.steps) or step % every == 0
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """What a network is trained on: :class:`~srlab.data.patches.Patches`, for example."""
-
     def batch_at(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """LR, HR and whatever else the objective takes, a function of the step alone; of N processes each its share."""
+        """Return a process's share of LR, HR and what else the objective takes, a function of the step alone."""
         ...
 
 
@@ -134,30 +104,27 @@ def train(
     deadline: float | None = None,
     objective: Callable[..., Float[Tensor, ""]] = nn.functional.l1_loss,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
-    """Train a network with Adam, by L1 loss unless told otherwise; go on from `folder`'s checkpoint if there is one.
+    """Train a network with Adam, or resume from `folder`'s checkpoint.
 
-    Interrupted or killed at any step, the same call goes on from the last checkpoint and, on a CPU, ends
-    with bit-identical weights.
+    After an interruption at any step the same call resumes and, on a CPU, ends with the same bits.
 
     Parameters
     ----------
     network : nn.Module
         Maps LR [b, 3, h, w] on [0, 1] to SR.
     batches : Batches
-        Gives the batch of any step.
     validation : tuple of Tensor
-        LR and HR, a batch that is never trained on; its PSNR (RGB, dB) of the averaged weights is logged.
+        LR and HR that are never trained on; the PSNR (RGB, dB) of the averaged weights on it is logged.
     budget : Budget
     folder : Path
-        Receives `checkpoint.safetensors` (removed by the caller when all is recorded) and `logs/`.
+        Receives `checkpoint.safetensors` (the caller removes it once all is recorded) and `logs/`.
     seed : int
-        Of everything random in training, but for the patches, which have their own.
+        Seed of everything random in training but the patches, which have their own.
     device : torch.device
     processes : int
         Devices that train together, with gloo on CPUs and nccl on GPUs; the batch is divided among them.
     deadline : float, optional
-        Of `time.monotonic`, s. At the first step of the log after it a checkpoint is written, and training
-        stops.
+        By `time.monotonic`, s. At the first step of the log after it, a checkpoint is written and training stops.
     objective : callable
         The loss of SR, HR and what else a batch holds.
 
@@ -166,38 +133,29 @@ def train(
     averaged : nn.Module
         The network with its averaged weights, in evaluation mode.
     curve : DataFrame
-        step, loss (the objective's mean since the last row), psnr (dB, of the training batches), validation_psnr (dB),
-        learning_rate, images_per_s.
+        step, loss and psnr (dB) of training since the last row, validation_psnr (dB), learning_rate, images_per_s.
     facts : dict
-        seconds (training), data_wait_seconds (of those, spent waiting for patches), log_seconds (validation,
-        logs and checkpoints) and startup_seconds (what it takes to the first step), over all times the run
-        was resumed.
+        seconds (training), data_wait_seconds (of those, waiting for patches), log_seconds (validation, logs,
+        checkpoints), startup_seconds (until the first step), summed over interruptions.
     snapshots : dict
-        Of networks with :class:`~srlab.attention.SphericalKMeans`: by step (`Budget.keeps_centroids_at`) and
-        layer, the centroids as they were then.
+        Centroids by step (`Budget.keeps_centroids_at`) and layer, of networks with k-means.
 
     Raises
     ------
-    NonFiniteLoss
-        The last good checkpoint stays.
-    OutOfTime
-        If steps remain at the deadline.
+    NonFiniteLoss, OutOfTime
+        If training diverges, or if steps remain at the deadline; the last checkpoint stays.
     InputError
-        If the checkpoint there is of another network, or `srun` started another number of processes, or not by its
-        `--ntasks-per-node`.
+        If the checkpoint is another network's, or `srun` started another number of processes.
     """
     entered = time.perf_counter()
-    # These take seconds to import, which whoever only reads records need not wait for.
+    # Imported here, for they take seconds, and readers of records need none of them.
     from lightning.fabric import Fabric
     from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
     from torch.utils.tensorboard import SummaryWriter
 
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     if tasks > 1 and not str(tasks) == str(processes) == os.environ.get("SLURM_NTASKS_PER_NODE"):
-        raise InputError(
-            f"srun started {tasks} processes, and {processes} are to train together: on one machine, give srun's "
-            f"--ntasks-per-node and --devices one number"
-        )
+        raise InputError(f"srun started {tasks} processes, and --devices is {processes}: it must be --ntasks-per-node")
     fabric = Fabric(
         accelerator=device.type,
         devices=processes,
@@ -214,12 +172,13 @@ def train(
         {"params": [p for p in network.parameters() if p not in last], "share": 1.0},
         {"params": list(network.last.parameters()), "share": budget.last_rate},
     ]
-    averaged = AveragedModel(network, multi_avg_fn=_moving_average(budget.ema_decay)).to(fabric.device).eval()
+    averaged = AveragedModel(network, multi_avg_fn=partial(_average, decay=budget.ema_decay)).to(fabric.device).eval()
     adam = torch.optim.Adam(groups, budget.learning_rate, budget.betas)
     model, optimizer = fabric.setup(network, adam)
 
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", network, averaged, adam)
     step, rows, facts, snapshots = checkpoint.load()
+    saved = step
     validation = tuple(fabric.to_device(images) for images in validation)
     main = fabric.is_global_zero
     writer = SummaryWriter(folder / "logs", purge_step=step + 1) if main else None
@@ -246,9 +205,7 @@ def train(
         step += 1
         bar.update()
         if budget.keeps_centroids_at(step) and (centroids := centroids_of(network)):
-            # The trained network's. Those of the averaged one, which is evaluated, are the same: weights are
-            # averaged, buffers copied.
-            snapshots[step] = centroids
+            snapshots[step] = centroids  # the averaged network's too: weights are averaged, buffers copied
 
         saving = step % budget.checkpoint_every == 0 or step == budget.steps
         if saving or step % budget.log_every == 0:
@@ -257,8 +214,8 @@ def train(
             if not finite.all():
                 bad = step - len(seen) + int(finite.int().argmin()) + 1
                 raise NonFiniteLoss(
-                    f"loss or gradient became non-finite at step {bad} of {folder.name}; {checkpoint.kept}; "
-                    f"try a learning_rate below {budget.learning_rate:g}"
+                    f"loss or gradient became non-finite at step {bad} of {folder.name}, after the checkpoint of step "
+                    f"{saved}; try a learning_rate below {budget.learning_rate:g}"
                 )
             seconds = time.perf_counter() - since
             facts["seconds"] += seconds
@@ -271,25 +228,20 @@ def train(
                 "images_per_s": len(seen) * budget.batch / seconds,
             }
             rows.append(row)
-            bar.set_postfix(
-                loss=f"{row['loss']:.4f}",
-                psnr=f"{row['psnr']:.2f} dB",
-                images=f"{row['images_per_s']:.0f}/s",
-                waiting=f"{facts['data_wait_seconds'] / facts['seconds']:.0%}",
-            )
-            if writer:
-                for name, number in row.items():
-                    writer.add_scalar(name, number, step)
+            bar.set_postfix_str(f"loss {row['loss']:.4f}, {row['psnr']:.2f} dB")
+            for name, number in row.items() if main else ():
+                writer.add_scalar(name, number, step)
             stopping = time_is_up(deadline)
             facts["log_seconds"] += time.perf_counter() - since - seconds
             if main and (saving or stopping):
                 checkpoint.save(step, rows, facts, snapshots)
+            saved = step if saving else saved
             if stopping:
                 break
             seen = []
             since = time.perf_counter()
     bar.close()
-    if writer:
+    if main:
         writer.close()
     if step < budget.steps:
         raise OutOfTime(f"{folder.name} stopped after {step} of {budget.steps} steps")
@@ -297,12 +249,12 @@ def train(
 
 
 def first_process() -> bool:
-    """Whether this is the one of the processes that train together which records and tells."""
+    """Return whether this process records for those that train together."""
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 def time_is_up(deadline: float | None) -> bool:
-    """Whether the deadline (of `time.monotonic`, s) has come; the first process decides for all."""
+    """Return whether the deadline (of `time.monotonic`, s) has passed; the first process decides for all."""
     if deadline is None:
         return False
     decision = [first_process() and time.monotonic() >= deadline]
@@ -312,10 +264,7 @@ def time_is_up(deadline: float | None) -> bool:
 
 
 def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:
-    """The mean of the losses that layers left, in `auxiliary_loss`, in the last training pass, for backward.
-
-    They are taken out: none counts twice, and no graph outlives its step. 0.0 if there are none.
-    """
+    """Take the losses out of the layers' `auxiliary_loss`, so that none counts twice; return their mean, or 0.0."""
     losses = []
     for module in network.modules():
         if getattr(module, "auxiliary_loss", None) is not None:
@@ -325,7 +274,7 @@ def auxiliary_loss(network: nn.Module) -> Float[Tensor, ""] | float:
 
 
 def centroids_of(network: nn.Module) -> Centroids:
-    """A copy of the centroids that a network has now; empty if it has no spherical k-means."""
+    """Copy a network's centroids, by layer; empty without spherical k-means."""
     return {
         name.rpartition(".")[0]: module.means.detach().clone().cpu()
         for name, module in network.named_modules()
@@ -333,13 +282,10 @@ def centroids_of(network: nn.Module) -> Centroids:
     }
 
 
-def _moving_average(decay: float):
-    """Update of an exponential moving average whose decay rises to `decay` as updates are counted."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
-
-    return torch.no_grad()(update)
+@torch.no_grad()
+def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor, decay: float) -> None:
+    """Update an exponential moving average; its decay rises to `decay` with the updates."""
+    torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
 
 
 @torch.inference_mode()
@@ -348,7 +294,7 @@ def _psnr(network: nn.Module, lr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b
 
 
 def _prefetch(cut: Callable[[int], Batch], steps: range) -> Iterator[tuple[Batch, float]]:
-    """The batch of each step, the next one cut while this one trains; and the seconds waited for it."""
+    """Yield the batch of each step and the seconds waited for it; the next is cut while this one trains."""
     with ThreadPoolExecutor(1) as executor:
         coming = executor.submit(cut, steps.start) if steps else None
         for step in steps:
@@ -367,17 +313,7 @@ class Checkpoint:
         self.path = path
         self.network, self.averaged, self.adam = network, averaged, adam
 
-    @property
-    def kept(self) -> str:
-        """What there is to go on from, in words."""
-        if not self.path.exists():
-            return "no checkpoint had been written"
-        return f"the checkpoint of step {load_tensors(self.path)[1]['step']} is kept in {self.path}"
-
-    def save(
-        self, step: int, rows: list[dict[str, int | float]], facts: dict[str, float], snapshots: Snapshots
-    ) -> None:
-        """Write beside, then rename."""
+    def save(self, step: int, rows: Rows, facts: dict[str, float], snapshots: Snapshots) -> None:
         state = self.adam.state_dict()["state"]
         tensors = {
             **{f"network.{key}": tensor for key, tensor in self.network.state_dict().items()},
@@ -388,28 +324,27 @@ class Checkpoint:
         }
         save_tensors(self.path, tensors, {"step": step, "rows": rows, "facts": facts})
 
-    def load(self) -> tuple[int, list[dict[str, int | float]], dict[str, float], Snapshots]:
-        """Restore what the file holds, if it is there; the step, curve rows, facts and snapshots so far."""
-        nothing = dict.fromkeys(SECONDS, 0.0)
+    def load(self) -> tuple[int, Rows, dict[str, float], Snapshots]:
+        """Restore what the file holds, if it exists; return the step, curve rows, facts and snapshots so far."""
         if not self.path.exists():
-            return 0, [], nothing, {}
+            parts = ("seconds", "data_wait_seconds", "log_seconds", "startup_seconds")
+            return 0, [], dict.fromkeys(parts, 0.0), {}
         tensors, metadata = load_tensors(self.path)
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "adam": {}, "centroids": {}}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition(".")
-            if name:
-                parts[part][name] = tensor
+        parts = _grouped(tensors)
         fit(self.network, parts["network"], f"checkpoint {self.path}")
         fit(self.averaged, parts["averaged"], f"checkpoint {self.path}")
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in parts["adam"].items():
-            i, _, name = key.partition(".")
-            state.setdefault(int(i), {})[name] = tensor
+        state = {int(i): group for i, group in _grouped(parts["adam"]).items()}
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
-        torch.set_rng_state(tensors["rng"])
-        snapshots: Snapshots = {}
-        for key, means in parts["centroids"].items():
-            at, _, layer = key.partition(".")
-            snapshots.setdefault(int(at), {})[layer] = means
+        torch.set_rng_state(parts["rng"][""])
+        snapshots = {int(at): layers for at, layers in _grouped(parts.get("centroids", {})).items()}
         snapshots = dict(sorted(snapshots.items()))  # a safetensors file has an order of its own
-        return metadata["step"], metadata["rows"], nothing | metadata["facts"], snapshots
+        return metadata["step"], metadata["rows"], metadata["facts"], snapshots
+
+
+def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Group tensors by their names' part before the first point."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition(".")
+        groups.setdefault(group, {})[name] = tensor
+    return groups

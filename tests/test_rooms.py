@@ -24,8 +24,27 @@ REASONS = {
 }
 #: Methods of matplotlib's axes that draw data; only srlab/plots calls them.
 DRAWING = set(
-    "axhline axhspan axvline axvspan bar barh boxplot errorbar fill_between fill_betweenx hist hlines imshow pcolormesh "
-    "plot scatter stem step vlines".split()
+    [
+        "axhline",
+        "axhspan",
+        "axvline",
+        "axvspan",
+        "bar",
+        "barh",
+        "boxplot",
+        "errorbar",
+        "fill_between",
+        "fill_betweenx",
+        "hist",
+        "hlines",
+        "imshow",
+        "pcolormesh",
+        "plot",
+        "scatter",
+        "stem",
+        "step",
+        "vlines",
+    ]
 )
 
 

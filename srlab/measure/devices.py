@@ -1,4 +1,4 @@
-"""Which device there is, what it is called, and by what code a record was made."""
+"""Devices, their names, and the commit of the code."""
 
 import platform
 import re
@@ -13,17 +13,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn "auto", "cpu" or "cuda" into a device; "auto" is the GPU where there is one, else the CPU.
+    """Return the device "auto", "cpu" or "cuda"; "auto" is the GPU where there is one, else the CPU.
 
-    Raises
-    ------
-    InputError
-        For any other name, and for "cuda" where PyTorch finds no GPU.
+    Another name, or "cuda" where PyTorch finds no GPU, is an InputError.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"device '{name}' is not known: choose auto, cpu or cuda.")
+        raise InputError(f"device '{name}' is not known: choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but PyTorch finds no GPU here: choose auto or cpu.")
+        raise InputError("device 'cuda' was asked for, but PyTorch finds no GPU here: choose auto or cpu")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -38,7 +35,7 @@ def device_slug(device: torch.device | str) -> str:
 
 
 def _family(model: str) -> str:
-    """Maker and family of a CPU, two words at most, from the name of its model; "cpu" where it says neither."""
+    """Return maker and family of a CPU, two words at most, from the name of its model; "cpu" if it has neither."""
     words = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm|c)\)", "", model.lower()))
     makers = [number for number, word in enumerate(words) if word in ("amd", "apple", "intel")]
     words = [word for word in words[makers[0] if makers else 0 :] if word not in ("cpu", "processor")]
@@ -49,13 +46,13 @@ def _family(model: str) -> str:
 
 
 def describe_device(device: torch.device | str) -> dict[str, str | int]:
-    """Say what measurements on a device are measurements of.
+    """Describe what was measured on.
 
     Returns
     -------
     dict
-        `name` (the model of the CPU or GPU), `kind` ("cpu" or "cuda"), `threads` (PyTorch's on the CPU), the
-        versions `torch`, `python` and `platform`, and `commit`, that of srlab's code (see `code_commit`).
+        name (model of the CPU or GPU), kind ("cpu" or "cuda"), threads (PyTorch's on the CPU), versions torch, python
+        and platform, and srlab's commit (`code_commit`).
     """
     device = torch.device(device)
     return {
@@ -78,10 +75,7 @@ def _cpu_name() -> str:
 
 
 def code_commit(root: Path = CHECKOUT) -> str:
-    """Name the commit checked out at `root`: its short hash, with "-dirty" when tracked files differ from it.
-
-    It is "unknown" where `root` is no Git checkout with a commit, or Git is not installed.
-    """
+    """Return the short hash of the commit at `root`, with "-dirty" if tracked files differ; else "unknown"."""
     if not (root / ".git").exists():  # an installed copy must not take the commit of a checkout around it
         return "unknown"
     # Without optional locks, jobs that run side by side do not stand in each other's way.
@@ -90,7 +84,7 @@ def code_commit(root: Path = CHECKOUT) -> str:
 
 
 def _output(*command: str, cwd: Path | None = None) -> str:
-    """What a program prints; nothing where there is no such program, or it fails."""
+    """Return what a program prints; "" if it is missing or fails."""
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

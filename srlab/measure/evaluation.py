@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pandas as pd
 import torch
@@ -19,7 +20,7 @@ from srlab.measure.precision import TOLD, Precision, computing_in
 from srlab.measure.protocol import FILES, Protocol
 from srlab.measure.tiling import OVERLAP, deviation, tiled
 
-#: What most papers do.
+#: The protocol of most papers.
 PAPERS = Protocol()
 
 Pixels = UInt8[Tensor, "3 _h _w"] | UInt16[Tensor, "3 _h _w"]
@@ -41,27 +42,20 @@ def super_resolve(
     Parameters
     ----------
     model : nn.Module or None
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; put in evaluation mode meanwhile.
-        None means bicubic interpolation.
+        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"], in evaluation mode; None is bicubic
+        interpolation.
     image : UInt8[Tensor, "3 h w"] or UInt16[Tensor, "3 h w"]
         The LR image, 0 to 255 or 0 to 65535.
     scale : int
     device : str or torch.device
-        Where the model is.
-    ensemble : bool
-        Whether to average the model's outputs for the eight flips and rotations of the image.
-    tile : int, optional
-        Work on tiles of this side, in LR pixels, with `overlap` pixels around each.
-    precision : {"32-true", "bf16-mixed"}
-        Of the model.
-    overlap : int
-    zeros : int, optional
-        Fill the image with zeros at the bottom and right to multiples of so many pixels, and crop the output.
+        The model's.
+    ensemble, tile, precision, overlap, zeros
+        As in :class:`~srlab.measure.protocol.Protocol`.
 
     Returns
     -------
     UInt8[Tensor, "3 H W"] or UInt16[Tensor, "3 H W"]
-        The model's output clamped to the range and rounded, on the CPU; H = scale * h, W = scale * w.
+        The output, clamped and rounded, on the CPU.
 
     Raises
     ------
@@ -69,13 +63,8 @@ def super_resolve(
         If the model's output has another shape, or holds NaN or infinite values.
     """
     if tile is not None:
-        return tiled(
-            lambda part: super_resolve(model, part, scale, device, ensemble, precision=precision, zeros=zeros),
-            image,
-            scale,
-            tile,
-            overlap,
-        )
+        how = {"device": device, "ensemble": ensemble, "precision": precision, "zeros": zeros}
+        return tiled(lambda part: super_resolve(model, part, scale, **how), image, scale, tile, overlap)
     if model is None:
         return upscale(image, scale)
     largest, (_, height, width) = torch.iinfo(image.dtype).max, image.shape
@@ -83,7 +72,7 @@ def super_resolve(
         lr = image[None].to(device).float() / largest
         if zeros:
             lr = pad(lr, (0, -width % zeros, 0, -height % zeros))
-        output = (_over_flips_and_rotations(model, lr) if ensemble else model(lr)).float()
+        output = (_self_ensemble(model, lr) if ensemble else model(lr)).float()
         if zeros:
             output = output[..., : scale * height, : scale * width]
     expected = (1, 3, scale * height, scale * width)
@@ -106,21 +95,18 @@ def evaluate(
 
     Parameters
     ----------
-    model : nn.Module or None
+    model, scale, device
         As in `super_resolve`.
     refs : sequence of ImageRef
         HR images, for instance one of `DataSource.benchmarks`.
-    scale : int
     protocol : Protocol
-    device : str or torch.device
-        Where the model is.
     lr_refs : sequence of ImageRef, optional
-        LR images in the order of `refs`, to take instead of shrunk HR images.
+        LR images in the order of `refs`, instead of shrunk HR images.
 
     Returns
     -------
     pandas.DataFrame
-        One row an image: name, psnr_y, ssim_y, psnr_rgb, ssim_rgb. `convention` says how they are computed.
+        One row an image: name, psnr_y, psnr_rgb (dB), ssim_y, ssim_rgb; computed as `convention` states.
 
     Raises
     ------
@@ -128,13 +114,13 @@ def evaluate(
         If there is no image, one is unreadable or too small, an LR image has not the size of its HR image
         divided by `scale`, or the model's output is wrong.
     """
-    rows = []
-    for ref, sr, hr in restored(model, refs, scale, protocol, device, lr_refs):
-        rows.append({"name": ref.name, **quality(ref, sr, hr, scale, protocol)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {"name": ref.name, **quality(ref, sr, hr, scale, protocol)}
+        for ref, sr, hr in restore(model, refs, scale, protocol, device, lr_refs)
+    )
 
 
-def restored(
+def restore(
     model: nn.Module | None,
     refs: Sequence[ImageRef],
     scale: int,
@@ -142,7 +128,7 @@ def restored(
     device: str | torch.device = "cpu",
     lr_refs: Sequence[ImageRef] | None = None,
 ) -> Iterator[tuple[ImageRef, Pixels, Pixels]]:
-    """Each image with its SR and HR, both of 8 bits; arguments and errors as of `evaluate`."""
+    """Yield each image with its SR and HR in 8 bits; arguments and errors as in `evaluate`."""
     if not refs:
         raise InputError("evaluation: no images; at least one is expected")
     for number, ref in enumerate(tqdm(refs, desc=f"evaluating ×{scale}", unit="image", leave=False)):
@@ -153,7 +139,8 @@ def restored(
                 f"{lr_refs[number].path}: {lr.shape[2]}×{lr.shape[1]} pixels; "
                 f"{hr.shape[2] // scale}×{hr.shape[1] // scale}, HR at 1/{scale}, is expected"
             )
-        yield ref, _in_8_bits(_enlarged(model, lr, scale, protocol, device)), hr
+        sr = _enlarge(model, lr, scale, protocol, device, protocol.tile)
+        yield ref, sr if sr.dtype == torch.uint8 else (sr.double() / 257).round().to(torch.uint8), hr
 
 
 def assess(
@@ -164,7 +151,7 @@ def assess(
     device: str | torch.device = "cpu",
     first: int | None = None,
 ) -> dict[str, object]:
-    """Everything that a reader needs to believe a model's numbers on a benchmark.
+    """Evaluate a model on a benchmark, and record how.
 
     Parameters
     ----------
@@ -172,61 +159,35 @@ def assess(
         As in `evaluate`.
     benchmark : Benchmark
     first : int, optional
-        Only so many of its images, the first by name.
+        Take only this many of its images, the first by name.
 
     Returns
     -------
     dict
-        The means psnr_y, ssim_y, psnr_rgb, ssim_rgb (`summarise`); convention; images, the rows of
-        `evaluate`. With tiles also tiling: what they changed on the first image of more than one tile (None
-        if there is none), as image, width and height of the part compared, levels and psnr
-        (`srlab.measure.tiling.deviation`; None if nothing changed).
+        The means of `summarise`; convention; images, the rows of `evaluate`; with tiles also tiling: what they changed
+        (`srlab.measure.tiling.deviation`) on the first image of more than one tile, or None.
 
     Raises
     ------
     InputError
-        As `evaluate` does, and if LR files are asked for and missing.
+        As in `evaluate`; also if LR files are asked for and missing.
     """
     lr_refs = benchmark.lr(scale) if protocol.lr == FILES else None
     images = evaluate(model, benchmark.hr[:first], scale, protocol, device, lr_refs)
-    record = {
-        **summarise(images).to_dict(),
-        "convention": convention(scale, protocol, device),
-        "images": images.to_dict("records"),
-    }
+    how = convention(scale, protocol, device)
+    record = {**summarise(images).to_dict(), "convention": how, "images": images.to_dict("records")}
     if protocol.tile is not None:
         record["tiling"] = _tiling(model, benchmark.hr[:first], scale, protocol, device)
     return record
 
 
 def summarise(frame: pd.DataFrame) -> pd.Series:
-    """Mean of each metric over the images of `evaluate`; `inf` if an image was restored exactly.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-
-    Returns
-    -------
-    pandas.Series
-        psnr_y, psnr_rgb (dB), ssim_y, ssim_rgb.
-    """
+    """Average each metric of `evaluate` over the images; `inf` if an image was restored exactly."""
     return frame.drop(columns="name").mean()
 
 
 def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.device = "cpu") -> dict[str, str | int]:
-    """State how `evaluate` computes its numbers, to be kept beside them.
-
-    Parameters
-    ----------
-    scale, protocol, device
-        As in `evaluate`.
-
-    Returns
-    -------
-    dict
-        Each value in words a table can print; border in pixels.
-    """
+    """State how `evaluate` computes its numbers, in words that a table can print; border in pixels."""
     lr = "the data set's own files" if protocol.lr == FILES else SHRINKING[protocol.lr].told(scale)
     if protocol.zeros:
         lr += f"; filled with zeros to multiples of {protocol.zeros} px before the network"
@@ -248,64 +209,50 @@ def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.devi
 
 
 def quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, protocol: Protocol) -> dict[str, float]:
-    """The four numbers of one SR image; an error names its file."""
-    try:
+    """Compute the metrics of one SR image."""
+    with _naming(ref):
         return image_quality(sr, hr, protocol.left_out(scale), protocol.y_rounding)
-    except InputError as error:
-        raise InputError(f"{ref.path}: {error}") from None
 
 
-def _enlarged(
-    model: nn.Module | None, lr: Pixels, scale: int, protocol: Protocol, device: str | torch.device, tiles: bool = True
+def _enlarge(
+    model: nn.Module | None, lr: Pixels, scale: int, protocol: Protocol, device: str | torch.device, tile: int | None
 ) -> Pixels:
-    """As a protocol says; without its tiles if those are what is judged."""
-    return super_resolve(
-        model,
-        lr,
-        scale,
-        device,
-        protocol.ensemble,
-        protocol.tile if tiles else None,
-        protocol.precision,
-        protocol.overlap,
-        protocol.zeros,
-    )
-
-
-def _in_8_bits(image: Pixels) -> UInt8[Tensor, "3 _h _w"]:
-    return image if image.dtype == torch.uint8 else (image.double() / 257).round().to(torch.uint8)
+    how = (protocol.ensemble, tile, protocol.precision, protocol.overlap, protocol.zeros)
+    return super_resolve(model, lr, scale, device, *how)
 
 
 def _tiling(
     model: nn.Module | None, refs: Sequence[ImageRef], scale: int, protocol: Protocol, device: str | torch.device
 ) -> dict[str, str | int | float | None] | None:
+    """Measure what tiles change on the first image of more than one tile."""
     shrink = SHRINKING["matlab" if protocol.lr == FILES else protocol.lr].shrink
     for ref in refs:
         lr = shrink(_hr(ref, scale), scale)
         if max(lr.shape[1:]) > protocol.tile:
-            (height, width), levels, psnr = deviation(
-                lambda part: _enlarged(model, part, scale, protocol, device, tiles=False),
-                lr,
-                scale,
-                protocol.tile,
-                protocol.overlap,
-            )
+            whole = partial(_enlarge, model, scale=scale, protocol=protocol, device=device, tile=None)
+            (height, width), levels, psnr = deviation(whole, lr, scale, protocol.tile, protocol.overlap)
             where = {"image": ref.name, "width": width, "height": height}
             return {**where, "levels": levels, "psnr": psnr if levels else None}
     return None
 
 
 def _hr(ref: ImageRef, scale: int) -> Pixels:
-    """An HR image, cropped to a multiple of the scale."""
     image = ref.read()
-    try:
+    with _naming(ref):
         return modcrop(image, scale)
+
+
+@contextmanager
+def _naming(ref: ImageRef) -> Iterator[None]:
+    """Let errors name the image's file."""
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{ref.path}: {error}") from None
 
 
-def _over_flips_and_rotations(model: nn.Module, lr: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _H _W"]:
-    """Mean of the outputs for all eight, each turned back (self-ensemble: EDSR, arXiv 1707.02921, 3.4)."""
+def _self_ensemble(model: nn.Module, lr: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 _H _W"]:
+    """Average the outputs for all eight flips and rotations, each turned back (EDSR, arXiv 1707.02921, 3.4)."""
     outputs = []  # of float32: a mean of bfloat16 would round once more
     for quarters in range(4):
         turned = lr.rot90(quarters, (-2, -1))

@@ -1,4 +1,4 @@
-"""How close an SR image is to its HR image: PSNR (dB) and SSIM, as the SR papers compute them."""
+"""PSNR (dB) and SSIM of an SR image against its HR image, as the SR papers compute them."""
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
@@ -11,60 +11,29 @@ SSIM_WINDOW = 11  # pixels a side: 3.5 σ of 1.5 to either side of the centre
 
 
 def luma(rgb: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch h w"]:
-    """Y of ITU-R BT.601 in studio swing, as MATLAB's `rgb2ycbcr` has it, without its rounding.
-
-    Parameters
-    ----------
-    rgb : Float[Tensor, "*batch 3 h w"]
-        0 to 255.
-
-    Returns
-    -------
-    Float[Tensor, "*batch h w"]
-        16 to 235.
-    """
+    """Return Y of ITU-R BT.601 in studio swing (16 to 235) of RGB (0 to 255): MATLAB's `rgb2ycbcr` without rounding."""
     red, green, blue = rgb.unbind(-3)
     return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
 
 
 def psnr(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"], border: int) -> float:
-    """Peak signal-to-noise ratio.
+    """Return the peak signal-to-noise ratio, dB, over all channels; `inf` for identical images.
 
-    Parameters
-    ----------
-    a, b : Shaped[Tensor, "*channels h w"]
-        0 to 255.
-    border : int
-        Pixels left out at each side.
-
-    Returns
-    -------
-    float
-        dB, over all channels together; `inf` if the images are identical.
+    Images range from 0 to 255; `border` pixels are ignored at each side.
     """
     error = _inside(a, border) - _inside(b, border)
     return float(10 * torch.log10(255**2 / error.square().mean()))
 
 
 def ssim(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"], border: int) -> float:
-    """Structural similarity: 11×11 Gaussian window of σ 1.5, where it lies wholly inside the image.
+    """Return the structural similarity, at most 1: 11×11 Gaussian window of σ 1.5, wholly inside the image.
 
-    Parameters
-    ----------
-    a, b : Shaped[Tensor, "*channels h w"]
-        0 to 255; one plane, or planes whose SSIM is averaged.
-    border : int
-        Pixels left out at each side.
-
-    Returns
-    -------
-    float
-        At most 1, for identical images.
+    Images range from 0 to 255; `border` pixels are ignored at each side; the SSIM of several planes is averaged.
 
     Raises
     ------
     InputError
-        If fewer than 11 pixels a side are left inside the border.
+        If fewer than 11 pixels a side remain inside the border.
 
     References
     ----------
@@ -93,17 +62,17 @@ def ssim(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"],
 def image_quality(
     sr: UInt8[Tensor, "3 sh sw"], hr: UInt8[Tensor, "3 h w"], border: int, y_rounding: str = "matlab"
 ) -> dict[str, float]:
-    """All four numbers of an SR image.
+    """Compute the four metrics of an SR image.
 
     Parameters
     ----------
     sr, hr : UInt8[Tensor, "3 h w"]
         RGB, 0 to 255.
     border : int
-        Pixels left out at each side; papers leave out as many as the scale.
+        Pixels ignored at each side; papers ignore as many as the scale.
     y_rounding : {"matlab", "none"}
-        Whether Y is rounded to whole numbers before it is compared, as MATLAB does with uint8 images. Papers
-        differ in this. It adds about 1/6 to the mean squared error: 0.01 dB at 28 dB, 0.2 dB at 43 dB.
+        Whether Y is rounded to whole numbers first, as MATLAB does with uint8 images. Papers differ in this. Rounding
+        adds about 1/6 to the mean squared error: 0.01 dB at 28 dB, 0.2 dB at 43 dB.
 
     Returns
     -------
@@ -113,7 +82,7 @@ def image_quality(
     Raises
     ------
     InputError
-        If the sizes differ, the image is too small for SSIM, or `y_rounding` is neither of the two.
+        If the sizes differ, the image is too small for SSIM, or `y_rounding` is unknown.
     """
     if sr.shape != hr.shape:
         raise InputError(

@@ -1,47 +1,70 @@
-"""Time and memory over several fresh processes: of one process, numbers are those of its luck with memory and caches.
+"""Time and memory in fresh processes: a single process's numbers depend on its memory layout and caches.
 
-In each process all networks are measured in turn on ever larger inputs. One that runs out of memory or of time has no
-larger ones, in this process or the next; one that takes the process with it is left out when that begins anew.
+Each process measures all networks interleaved, on ever larger inputs. A network that runs out of memory or of time gets
+no larger inputs, in this process or the next. If a network kills its process, the process begins anew without it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from srlab.measure.costs import Size, alone, height_and_width, place
-from srlab.measure.limits import MEASURED, MEMORY, QUICK_S, START_S, TIME, bound_memory, found_no_memory
-from srlab.measure.profiling import ceilings, peak_memory
+from srlab.errors import out_of_memory
+from srlab.measure.costs import Size, calls_by_part, height_and_width, size_columns
+from srlab.measure.profiling import MIB, ceilings, peak_memory
 
-#: On so many of the smallest inputs a call is made once untimed, however long it takes: what is compiled is compiled
-#: for the first shape, and again for any when a second comes.
-FIRST = 2
-#: Rounds of each roof: the best of all processes' is not asked for, but their median.
+#: States of a network on an input.
+MEASURED, MEMORY, TIME = "measured", "out of memory", "too slow"
+#: Side of the input on which a process loads what it needs for any input, before its memory is bounded.
+FIRST = 16
+#: On so many of the smallest inputs a call is first made untimed, however long it takes: a compiler compiles for the
+#: first shape, and again for any shape when a second comes.
+WARMED = 2
+#: A call that takes less is timed several times, s; noise matters less for slower ones.
+QUICK_S = 0.5
+#: How long a process may take to start, or to compile, s.
+START_S = 60.0
+#: A process is killed when a network is silent for this many times the limit of a call.
+PATIENCE = 12
+#: Rounds of each roof in a process.
 ROOF_ROUNDS = 2
 
+T = TypeVar("T")
 
-class Ended(NamedTuple):
-    """Why a network was measured on no input from this one on, by its number."""
+
+class Task(NamedTuple):
+    networks: dict[str, nn.Module]
+    sizes: list[Size]
+    device: torch.device
+    repeats: int
+    limit_s: float
+    limit_mib: int
+    roofs: bool
+    threads: int
+
+
+class End(NamedTuple):
+    """The first size, by number, on which a network failed, and its state there."""
 
     number: int
     state: str
 
 
-class Told(NamedTuple):
-    """What one process measured: a row for each timed call, roofs, and where series ended."""
-
+class ProcessResult(NamedTuple):
     times: list[dict]
     roofs: dict[str, float]
-    ended: dict[str, Ended]
+    ends: dict[str, End]
 
 
 def measure_in_processes(
@@ -52,35 +75,37 @@ def measure_in_processes(
     repeats: int,
     limit_s: float,
     limit_mib: int,
+    roofs: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
-    """Time and peak memory of several networks, of those on the trunk of their non-local layers alone.
+    """Measure networks in several fresh processes: of a network on the trunk, its non-local layers alone.
 
-    A call is made once to warm up, once to see what it holds, and if that takes less than `QUICK_S` then in `repeats`
-    rounds in turn with the other quick ones; of a slower one the second call is the one that is timed. It is not warmed
-    up if it will be slow and smaller inputs have done so.
+    A call is made once to warm up and once to watch its memory. If that takes less than `QUICK_S`, it is timed in
+    `repeats` rounds, interleaved with other quick calls. A slow call is not warmed up again once smaller inputs have
+    been, and its watched call is the timed one.
 
     Parameters
     ----------
     networks : dict
         By label.
     sizes : sequence of int or pair of int
-        From small to large.
     device : torch.device
     processes, repeats : int
     limit_s : float
-        A call that takes longer ends that network's series, s.
+        A call that takes longer ends its network's series, s.
     limit_mib : int
-        Memory of a process beyond what it holds before the first input, MiB.
+        Memory of a process beyond what it holds after a small first input, MiB; on a GPU, all its memory.
+    roofs : bool
+        Whether to measure the device's roofs too.
 
     Returns
     -------
     times : DataFrame
-        process, label, part, size, repeat, ms, peak_mib (what a call held in that process), a timed call a row.
+        process, label, part, size, repeat, ms, peak_mib, a timed call a row.
     costs : DataFrame
-        label, part, size, height, width (px), state ("measured", "out of memory", "too slow": the last row of a series
-        that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median of processes).
+        label, part, size, height, width (px), state ("measured"; "out of memory" or "too slow" in the last row of a
+        series that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median).
     roofs : dict
-        As of :func:`srlab.measure.profiling.ceilings`, medians over processes.
+        Medians of :func:`srlab.measure.profiling.ceilings`.
 
     Raises
     ------
@@ -88,18 +113,18 @@ def measure_in_processes(
         If a network fails for another reason; its own traceback is on stderr.
     """
     networks = {label: network.cpu().eval() for label, network in networks.items()}
-    sizes = sorted(sizes, key=_pixels)
-    ended: dict[str, Ended] = {}
-    told: list[Told] = []
-    with tqdm(total=processes, desc="fresh processes", unit="process") as progress:
-        while len(told) < processes:
-            answer = _begin(networks, sizes, ended, device, repeats, limit_s, limit_mib)
-            if isinstance(answer, Told):
-                told.append(answer)
+    sizes, threads = sorted(sizes, key=_pixels), torch.get_num_threads()
+    task = Task(networks, sizes, device, repeats, limit_s, limit_mib, roofs, threads)
+    ends: dict[str, End] = {}
+    results: list[ProcessResult] = []
+    with tqdm(total=processes, desc="fresh processes", unit="process", leave=False) as progress:
+        while len(results) < processes:
+            result, found = _run(task, ends)
+            ends |= found
+            if result is not None:
+                results.append(result)
                 progress.update()
-                answer = answer.ended
-            ended |= answer
-    return *_tables(told, sizes, ended), pd.DataFrame([each.roofs for each in told]).median().to_dict()
+    return *_tables(results, sizes, ends), pd.DataFrame([result.roofs for result in results]).median().to_dict()
 
 
 def _pixels(size: Size) -> int:
@@ -107,12 +132,15 @@ def _pixels(size: Size) -> int:
     return height * width
 
 
-def _tables(told: list[Told], sizes: Sequence[Size], ended: dict[str, Ended]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables, of what was measured in every process."""
-    times = pd.concat(pd.DataFrame(each.times).assign(process=number) for number, each in enumerate(told))
+def _tables(results: list[ProcessResult], sizes: list[Size], ends: dict[str, End]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the times and costs of the inputs that every process measured, and the ends of series."""
     keys = ["label", "part", "size", "height", "width"]
+    rows = [{"process": number, **row} for number, result in enumerate(results) for row in result.times]
+    times = pd.DataFrame(rows, columns=["process", *keys, "repeat", "ms", "peak_mib"])
+    end = times["label"].map({label: _pixels(sizes[end.number]) for label, end in ends.items()})
+    times = times[times["height"] * times["width"] < end.fillna(float("inf"))].astype({"ms": float, "peak_mib": float})
     each = times.groupby([*keys, "process"], sort=False)[["ms", "peak_mib"]].median().groupby(keys, sort=False)
-    rows = pd.DataFrame(
+    costs = pd.DataFrame(
         {
             "state": MEASURED,
             "median_ms": each["ms"].median(),
@@ -122,116 +150,102 @@ def _tables(told: list[Told], sizes: Sequence[Size], ended: dict[str, Ended]) ->
             "peak_mib": each["peak_mib"].median(),
         }
     ).reset_index()
-    last = {label: _pixels(sizes[end.number]) for label, end in ended.items()}
-    rows = rows[rows["height"] * rows["width"] < rows["label"].map(last).fillna(float("inf"))]
-    parts = rows.drop_duplicates("label").set_index("label")["part"]
+    parts = dict(zip(costs["label"], costs["part"], strict=True))
     failed = [
-        {"label": label, "part": parts.get(label, ""), **place(sizes[end.number]), "state": end.state}
-        for label, end in ended.items()
+        {"label": label, "part": parts.get(label, ""), **size_columns(sizes[end.number]), "state": end.state}
+        for label, end in ends.items()
     ]
-    rows = pd.concat([rows, pd.DataFrame(failed)], ignore_index=True)
-    kept = times.merge(rows[rows["state"] == MEASURED][["label", "size"]], on=["label", "size"])
-    return kept[["process", "label", "part", "size", "repeat", "ms", "peak_mib"]], rows
+    costs = pd.DataFrame([*costs.to_dict("records"), *failed], columns=costs.columns)
+    return times.drop(columns=["height", "width"]), costs
 
 
-def _begin(
-    networks: dict[str, nn.Module],
-    sizes: Sequence[Size],
-    ended: dict[str, Ended],
-    device: torch.device,
-    repeats: int,
-    limit_s: float,
-    limit_mib: int,
-) -> Told | dict[str, Ended]:
-    """What a fresh process measured, or which series it did not survive."""
+def _run(task: Task, ends: dict[str, End]) -> tuple[ProcessResult | None, dict[str, End]]:
+    """Return the result of a fresh process, or None, and the ends of series that it met."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    asked = (networks, sizes, ended, device, repeats, limit_s, limit_mib, torch.get_num_threads())
-    process = context.Process(target=_work, args=(theirs, *asked))
+    process = context.Process(target=_work, args=(theirs, task, ends))
     process.start()
     theirs.close()
     label, number = "", 0
+    silence_s = PATIENCE * task.limit_s + task.repeats * len(task.networks) * QUICK_S
     try:
-        # Before each first call of a network on an input it says so; last it says all.
-        while ours.poll(START_S + 3 * limit_s):
+        # The process names each network and input before the first call, and sends its result last.
+        while ours.poll(silence_s + START_S * (number < WARMED)):
             answer = ours.recv()
-            if isinstance(answer, Told):
+            if isinstance(answer, ProcessResult):
                 process.join(START_S)  # it stops what compiled for it
-                return answer
+                return answer, answer.ends
             label, number = answer
-        return {label: Ended(number, TIME)}
+        return None, {label: End(number, TIME)}
     except EOFError:
         process.join()
         if process.exitcode >= 0 or not label:
             raise RuntimeError(f"measuring '{label}' ended with status {process.exitcode}") from None
-        # Killed by a signal: it is how Linux, and libraries that give up, say that memory is short.
-        return {label: Ended(number, MEMORY)}
+        # Killed by a signal: Linux, and libraries that give up, do so when memory is short.
+        return None, {label: End(number, MEMORY)}
     finally:
         process.kill()
         process.join()
 
 
-def _work(
-    answers: Connection,
-    networks: dict[str, nn.Module],
-    sizes: Sequence[Size],
-    ended: dict[str, Ended],
-    device: torch.device,
-    repeats: int,
-    limit_s: float,
-    limit_mib: int,
-    threads: int,
-) -> None:
+def _work(answers: Connection, task: Task, ends: dict[str, End]) -> None:
     # tqdm's own lock is a semaphore of the system, which would outlive this process when it is killed.
     tqdm.set_lock(threading.RLock())
-    torch.set_num_threads(threads)
-    networks = {label: network.to(device, memory_format=torch.channels_last) for label, network in networks.items()}
-    told = Told([], ceilings(device, ROOF_ROUNDS), {})
-    bound_memory(limit_mib, device)
-    expected = dict.fromkeys(networks, 0.0)
+    torch.set_num_threads(task.threads)
+    sizes, device = task.sizes, task.device
+    networks = {label: each for label, each in task.networks.items() if label not in ends or ends[label].number > 0}
+    result = ProcessResult([], ceilings(device, ROOF_ROUNDS) if task.roofs else {}, {})
+    for label, network in networks.items():
+        answers.send((label, 0))
+        network.to(device, memory_format=torch.channels_last)
+        _watch(network, FIRST, device)
+    bound_memory(task.limit_mib, device)
+
+    def attempt(label: str, number: int, function: Callable[[], T]) -> T | None:
+        """Call `function`; if memory runs out, end the network's series and return None."""
+        try:
+            return function()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            result.ends[label] = End(number, MEMORY)
+
+    expected_s = dict.fromkeys(networks, 0.0)
     for number, size in enumerate(sizes):
-        left = {label: network for label, network in networks.items() if label not in told.ended}
-        left = {label: network for label, network in left.items() if _may(label, number, ended)}
         quick = {}
-        for label, network in left.items():
+        for label, network in networks.items():
+            if label in result.ends or (label in ends and number >= ends[label].number):
+                continue
             answers.send((label, number))
-            part, call = alone(network, size, device)
-            facts = {"label": label, "part": part, **place(size)}
-            try:
-                if number < FIRST or expected[label] < QUICK_S:
-                    call()
-                seconds, peak = _watch(call, device)
-            except (RuntimeError, MemoryError) as error:
-                if not found_no_memory(error):
-                    raise
-                told.ended[label] = Ended(number, MEMORY)
+            warm = number < WARMED or expected_s[label] < QUICK_S
+            if not (watched := attempt(label, number, partial(_watch, network, size, device, warm))):
                 continue
-            if seconds > limit_s:
-                told.ended[label] = Ended(number, TIME)
-                continue
-            facts["peak_mib"] = peak
-            if seconds < QUICK_S:
-                quick[label] = facts, call
+            seconds, row, call = watched
+            row = {"label": label, **row}
+            if seconds > task.limit_s:
+                result.ends[label] = End(number, TIME)
+            elif seconds < QUICK_S:
+                quick[label] = row, call
             else:
-                told.times.append({**facts, "repeat": 0, "ms": 1e3 * seconds})
-            if number + 1 < len(sizes):
-                expected[label] = seconds * _pixels(sizes[number + 1]) / _pixels(size)
-        for repeat in range(repeats):
-            for facts, call in quick.values():
-                told.times.append({**facts, "repeat": repeat, "ms": 1e3 * _seconds(call, device)})
-    answers.send(told)
+                result.times.append({**row, "repeat": 0, "ms": 1e3 * seconds})
+            expected_s[label] = seconds * _pixels(sizes[min(number + 1, len(sizes) - 1)]) / _pixels(size)
+        for repeat in range(task.repeats):
+            for label, (row, call) in quick.items():
+                if seconds := attempt(label, number, partial(_seconds, call, device)):
+                    result.times.append({**row, "repeat": repeat, "ms": 1e3 * seconds})
+    answers.send(result)
 
 
-def _may(label: str, number: int, ended: dict[str, Ended]) -> bool:
-    """Whether no earlier process ended the network's series at or before that input."""
-    return label not in ended or number < ended[label].number
-
-
-def _watch(call: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """How long a call takes, s, and how much it holds, MiB."""
+def _watch(
+    network: nn.Module, size: Size, device: torch.device, warm: bool = True
+) -> tuple[float, dict[str, object], Callable[[], object]]:
+    """Return how long the network's last part takes, s, its part, size and peak memory, and its call."""
+    *_, (part, call) = calls_by_part(network, size, device).items()
+    if warm:
+        call()
     took = []
-    peak = peak_memory(lambda: took.append(_seconds(call, device)), device)
-    return took[0], peak
+    peak_mib = peak_memory(lambda: took.append(_seconds(call, device)), device)
+    return took[0], {"part": part, **size_columns(size), "peak_mib": peak_mib}, call
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
@@ -242,3 +256,14 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - began
+
+
+def bound_memory(limit_mib: int, device: torch.device) -> None:
+    """Let this process hold `limit_mib` MiB more than it holds now; on a GPU, `limit_mib` MiB altogether."""
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit_mib * MIB / whole), device)
+        return
+    with open("/proc/self/status") as status:
+        held = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    resource.setrlimit(resource.RLIMIT_DATA, (held + limit_mib * MIB, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""What a call costs: time (ms), peak memory (MiB), floating-point operations; and what it was measured on."""
+"""What a call costs: time (ms), peak memory (MiB), floating-point operations, energy (J)."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from srlab.errors import InputError
 
 MIB = 2**20
 
-# PyTorch's counter knows the GPU's fused attention kernels but not the CPU's, and would count it as 0.
+# PyTorch's counter has formulas for the GPU's fused attention kernels; it would count the CPU's as 0.
 CPU_ATTENTION_FLOPS = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
         lambda query, key, value, *_, **__: sdpa_flop_count(query, key, value)
@@ -34,36 +34,34 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 def measure(
     calls: dict[str, Callable[[], object]], repeats: int, warmup: int, device: torch.device | str
 ) -> pd.DataFrame:
-    """Time calls in turn (A B C, A B C, ...), so that a drift of the machine's speed meets all alike.
+    """Time calls interleaved (A B C, A B C, ...), so that a drift of the machine's speed affects all equally.
 
-    The GPU is timed by CUDA events, the CPU by `torch.utils.benchmark`. The latter itself makes a call twice
-    before each timing: on the CPU a call is made `warmup + 3 * repeats` times.
+    A GPU is timed by CUDA events, a CPU by `torch.utils.benchmark`, which makes two more calls before each timing.
 
     Parameters
     ----------
     calls : dict
-        What to time, by name. Whether gradients are recorded is up to the call.
+        By name.
     repeats, warmup : int
         Timed rounds, and untimed rounds before them.
     device : torch.device or str
-        Where the calls do their work.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each timing: `name`, `repeat` (from 0) and `ms` (milliseconds).
+        name, repeat (from 0), ms, a timing a row.
 
     Raises
     ------
     InputError
-        If there is nothing to time, `repeats` is below 1 or `warmup` below 0.
+        If `calls` is empty, `repeats` below 1 or `warmup` below 0.
     """
     if not calls:
-        raise InputError("calls is empty: give at least one call to time.")
+        raise InputError("calls is empty: at least one call is expected")
     if repeats < 1:
-        raise InputError(f"repeats is {repeats}: it must be at least 1.")
+        raise InputError(f"repeats is {repeats}: at least 1 is expected")
     if warmup < 0:
-        raise InputError(f"warmup is {warmup}: it must be at least 0.")
+        raise InputError(f"warmup is {warmup}: at least 0 is expected")
     device = torch.device(device)
     rows = []
     with tqdm(total=(warmup + repeats) * len(calls), desc="timing", leave=False) as progress:
@@ -79,9 +77,8 @@ def measure(
 
 
 def _time(call: Callable[[], object], device: torch.device) -> float:
-    """Time one call, in ms."""
     if device.type != "cuda":
-        # Imported here, for it brings setuptools, which whoever times nothing need not wait for.
+        # Imported here, for it imports setuptools, which is slow.
         from torch.utils.benchmark import Timer
 
         timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
@@ -97,37 +94,17 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
 
 
 def summarise_times(times: pd.DataFrame) -> pd.DataFrame:
-    """Summarise what `measure` returns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        By `name`, in the order of `times`: `median_ms`, the quartiles `q25_ms` and `q75_ms`, and `repeats`.
-    """
+    """Summarise times of `measure` by name, in their order: median_ms, quartiles q25_ms and q75_ms, repeats."""
     ms = times.groupby("name", sort=False)["ms"]
-    return pd.DataFrame(
-        {
-            "median_ms": ms.median(),
-            "q25_ms": ms.quantile(0.25),
-            "q75_ms": ms.quantile(0.75),
-            "repeats": ms.size(),
-        }
-    )
+    quartiles = {"median_ms": ms.median(), "q25_ms": ms.quantile(0.25), "q75_ms": ms.quantile(0.75)}
+    return pd.DataFrame({**quartiles, "repeats": ms.size()})
 
 
 def peak_memory(call: Callable[[], object], device: torch.device | str) -> float:
-    """Make a call and say how much memory it held at its peak, in MiB, above what was held before it.
+    """Make a call once and return its peak memory above what was held before, MiB.
 
-    Counted is what goes through PyTorch's allocator: tensors, and the workspaces of most kernels. Workspaces
-    that a library keeps from its first use on count only in the call that is the first. When a call frees
-    memory older than itself, this is set off against what the call allocates on a GPU, but not on the CPU.
-
-    Parameters
-    ----------
-    call : callable
-        What to make, once.
-    device : torch.device or str
-        Whose memory to watch.
+    PyTorch's allocator is counted: tensors, and the workspaces of most kernels. A workspace that a library keeps counts
+    only in the first call. Memory that is older than the call and freed by it is subtracted on a GPU, not on the CPU.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -158,8 +135,8 @@ def peak_memory(call: Callable[[], object], device: torch.device | str) -> float
 def count_flops(call: Callable[[], object]) -> int:
     """Make a call and count its floating-point operations; a multiplication with its addition counts as two.
 
-    Counted are matrix products, convolutions and fused attention, forward and backward. All else counts as 0:
-    elementwise operations, sums, softmax, sorting, gathering, `torch.cdist`, and kernels of one's own.
+    Matrix products, convolutions and fused attention count, forward and backward. Elementwise operations, sums,
+    softmax, sorting, gathering, `torch.cdist` and custom kernels count as 0.
     """
     with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION_FLOPS) as counter:
         call()
@@ -171,51 +148,14 @@ def count_parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def profile_call(
-    call: Callable[[], object], device: torch.device | str, repeats: int, warmup: int, flops: bool = True
-) -> dict[str, float | int | None]:
-    """Measure all that one call costs.
-
-    Parameters
-    ----------
-    call, device, repeats, warmup
-        As in `measure`.
-    flops : bool
-        Whether to count operations too, which makes the call once more.
-
-    Returns
-    -------
-    dict
-        `median_ms`, `q25_ms`, `q75_ms`, `repeats`, `warmup`, `peak_mib`, and `gflops` (10⁹ operations a call;
-        None without `flops`).
-
-    Raises
-    ------
-    InputError
-        If `repeats` is below 1 or `warmup` below 0.
-    """
-    [times] = summarise_times(measure({"call": call}, repeats, warmup, device)).to_dict("records")
-    return {
-        **times,
-        "warmup": warmup,
-        "peak_mib": peak_memory(call, device),  # after the timing, so that kept workspaces exist by now
-        "gflops": count_flops(call) / 1e9 if flops else None,
-    }
-
-
 def ceilings(device: torch.device | str, repeats: int = 7) -> dict[str, float]:
-    """What the device reaches at best, in float32: the two roofs of a roofline.
-
-    Parameters
-    ----------
-    device, repeats
-        As in `measure`.
+    """Measure the two roofs of a roofline, in float32.
 
     Returns
     -------
     dict
-        `gflops_per_s`, of the best of several products of 2048×2048 matrices; `gib_per_s`, moved (read and
-        written) by the best of several copies of 256 MiB.
+        gflops_per_s of the fastest of several products of 2048×2048 matrices; gib_per_s, read and written, of the
+        fastest of several copies of 256 MiB.
     """
     device = torch.device(device)
     side, words = 2048, 2**26
@@ -230,19 +170,9 @@ def ceilings(device: torch.device | str, repeats: int = 7) -> dict[str, float]:
 
 
 def energy(call: Callable[[], object], device: torch.device | str, seconds: float = 0.5) -> float | None:
-    """The energy of one call, in J: what the GPU's own counter rises by while it is made again and again.
+    """Measure the energy of one call, J, by the GPU's own counter, over at least `seconds` of repeated calls.
 
-    Parameters
-    ----------
-    call, device
-        As in `measure`.
-    seconds : float
-        How long at least to go on, since the counter moves in steps of some ms.
-
-    Returns
-    -------
-    float or None
-        None on a CPU, and where the NVIDIA management library or its counter is not to be had.
+    Returns None on a CPU, and without the NVIDIA management library or its counter, which moves in steps of some ms.
     """
     device = torch.device(device)
     if device.type != "cuda":

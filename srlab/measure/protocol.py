@@ -9,31 +9,31 @@ from srlab.errors import InputError
 from srlab.measure.precision import Precision
 from srlab.measure.tiling import OVERLAP
 
-#: What `lr` is called where the data set's own LR files are taken.
+#: The value of `lr` for the data set's own LR files.
 FILES = "files"
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to test; without arguments, that of most papers.
+    """One way to test; the default is that of most papers.
 
     Attributes
     ----------
     y_rounding : {"matlab", "none"}
         Whether Y is rounded to whole numbers before it is compared.
     border : int or None
-        Pixels left out at each side; None: as many as the scale.
+        Pixels ignored at each side; None: as many as the scale.
     lr : str
-        How LR images are made of HR, a key of `srlab.data.shrinking.SHRINKING`, or "files": those of the data set.
+        How LR images are made from HR, a key of `srlab.data.shrinking.SHRINKING`; or "files", the data set's own.
     zeros : int or None
-        Fill LR images with zeros at the bottom and right to multiples of so many pixels, and crop what comes out;
-        None: leave it to the network, whose windows mostly are filled by reflection.
+        Fill LR images with zeros at the bottom and right to multiples of this many pixels, and crop the output;
+        None: leave it to the network, which mostly fills its windows by reflection.
     ensemble : bool
         Average over the eight flips and rotations.
     tile, overlap : int or None, int
-        Work on tiles of this side, in LR pixels, with so many around each; None: on the whole image.
+        Side of tiles in LR pixels, and the pixels around each; None: the whole image.
     precision : {"32-true", "bf16-mixed"}
-        Of the model.
+        The model's.
 
     Raises
     ------
@@ -59,5 +59,5 @@ class Protocol:
             raise InputError(f"zeros {self.zeros}: at least 1 is expected")
 
     def left_out(self, scale: int) -> int:
-        """Pixels at each side of an SR image that do not count."""
+        """Return the pixels at each side of an SR image that do not count."""
         return scale if self.border is None else self.border

@@ -17,28 +17,23 @@ Enlarge = Callable[[Shaped[Tensor, "c h w"]], Shaped[Tensor, "c H W"]]
 def tiled(
     enlarge: Enlarge, image: Shaped[Tensor, "c h w"], scale: int, tile: int, overlap: int = OVERLAP
 ) -> Shaped[Tensor, "c H W"]:
-    """Enlarge each tile of an image with its surroundings, and keep of each result the tile alone.
+    """Enlarge each tile of an image with its surroundings, and keep the tile alone.
 
-    For a network that is convolutional this is what `enlarge(image)` gives, if `overlap` is at least as far
-    as an output pixel sees, and `tile` and `overlap` are multiples of whatever grid the network has.
-    Attention that sees farther sees only the tile and its surroundings; `deviation` measures what that does.
+    A convolutional network gives the same as on the whole image, if `overlap` covers its receptive field and `tile`
+    and `overlap` are multiples of its grid. Attention that reaches farther is cut off; `deviation` measures the effect.
 
     Parameters
     ----------
     enlarge : callable
-        Maps [c, h, w] to [c, scale * h, scale * w]. It is given (tile + 2 * overlap)² pixels at most.
+        Maps [c, h, w] to [c, scale * h, scale * w]; called with (tile + 2 * overlap)² pixels at most.
     image : Shaped[Tensor, "c h w"]
-        Of any dtype.
     scale : int
-    tile : int
-        Side of a tile, in pixels of `image`.
-    overlap : int
-        Pixels around the tile that are given with it, fewer at the edges of the image.
+    tile, overlap : int
+        Side of a tile, and pixels around it, in pixels of `image`.
 
     Returns
     -------
     Shaped[Tensor, "c H W"]
-        Of the dtype that `enlarge` returns.
 
     Raises
     ------
@@ -65,22 +60,21 @@ def tiled(
 def deviation(
     enlarge: Enlarge, image: Shaped[Tensor, "c h w"], scale: int, tile: int, overlap: int = OVERLAP
 ) -> tuple[tuple[int, int], float, float]:
-    """Measure what tiling changes, on the middle of an image, twice as wide and high as what a tile sees.
+    """Measure what tiling changes, on the middle of an image of 8 or 16 bits, twice a tile with its surroundings.
 
     Parameters
     ----------
     enlarge, image, scale, tile, overlap
-        As in `tiled`; 8 or 16 bits a channel. `enlarge` is given up to four times the pixels that a tile
-        has with its surroundings.
+        As in `tiled`; `enlarge` is called with four times as many pixels.
 
     Returns
     -------
     (height, width) : tuple of int
-        Of the part of `image` that was enlarged both ways, in its pixels.
+        Size of the middle, in pixels of `image`.
     levels : float
         The largest difference, in levels of 255.
     psnr : float
-        Of the tiled result against the whole one, dB over all channels; `inf` if they are equal.
+        PSNR of the tiled result against the whole one, dB; `inf` if they are equal.
     """
     _, height, width = image.shape
     seen = tile + 2 * overlap

@@ -176,4 +176,3 @@ def build(
     if gates == "closed":
         close_gates(network)
     return add_to_bicubic(network) if skip == "bicubic" else network
-

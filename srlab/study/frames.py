@@ -9,6 +9,7 @@ import pandas as pd
 
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate
+from srlab.stats.words import count
 from srlab.study.records import Record
 
 if TYPE_CHECKING:
@@ -64,3 +65,9 @@ def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFra
 def timings(record: Record) -> pd.DataFrame:
     """Return the costs of a timing run, labels called model, and run."""
     return record.table("profile").rename(columns={"label": "model"}).assign(run=record.run.hash)
+
+
+def machine(record: Record) -> str:
+    """Return the machine of a record, e.g. "CPU AMD EPYC, 2 threads"; a GPU is named without "CPU"."""
+    on = record.facts["environment"]
+    return f"CPU {on['name']}, {count(on['threads'], 'thread')}" if on["kind"] == "cpu" else on["name"]

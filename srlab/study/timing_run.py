@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from srlab.measure.costs import look_inside, measure_networks
+from srlab.measure.breakdown import layer_breakdown
+from srlab.measure.costs import measure_networks
 from srlab.measure.processes import measure_in_processes
 from srlab.measure.profiling import ceilings, count_parameters
 from srlab.study.profile import Size
@@ -51,7 +52,7 @@ class TimingRun(Run):
             roofs = ceilings(device)
             times, costs = measure_networks(networks, self.sizes, device, self.repeats, self.warmup)
             if self.inside:
-                record.write("inside", look_inside(networks, self.sizes[-1], device, self.repeats, self.warmup))
+                record.write("inside", layer_breakdown(networks, self.sizes[-1], device, self.repeats, self.warmup))
         else:
             times, costs, roofs = measure_in_processes(
                 networks, self.sizes, device, self.processes, self.repeats, self.limit_s, self.limit_mib

@@ -63,10 +63,8 @@ def test_tracing_leaves_no_hook_and_needs_a_layer():
 def test_windows_and_clusters_of_a_known_order():
     layer = sorted_layer([0, 1, 0, 1, 0, 1, 0, 1], 3, 4)  # sorted: 0 2 4, 6 1 3, 5 7 and 7 again
     assert analysis.clusters(layer).tolist() == [[0, 1, 0, 1], [0, 1, 0, 1]]
-    assert analysis.cluster_sizes(layer, 3).tolist() == [4, 4, 0]
     assert analysis.windows(layer, 0, 0).tolist() == [[2, 3, 2, 3], [2, 1, 3, 1]]
     assert seen(layer, 0, 0).tolist() == [[1, 1, 1, 1], [1, 1, 1, 2]]
-    assert analysis.pure_windows(layer) == pytest.approx(2 / 3)
 
 
 def test_unseen_tokens_are_in_no_window_and_a_single_window_is_the_own():
@@ -74,7 +72,6 @@ def test_unseen_tokens_are_in_no_window_and_a_single_window_is_the_own():
     labels = analysis.windows(layer, 0, 0)
     assert labels.ravel().tolist() == [2] * 4 + [3] * 4 + [0] * 8 + [1] * 4
     assert ((labels > 0) == (seen(layer, 0, 0) > 0)).all()
-    assert analysis.pure_windows(layer) == 1
     single = sorted_layer([0, 1, 0, 1, 0, 1], 6, 3)
     assert (analysis.windows(single, 0, 0) == analysis.OWN).all() and (seen(single, 0, 0) == 3).all()
 

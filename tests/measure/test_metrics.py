@@ -1,3 +1,5 @@
+"""PSNR and SSIM against the formulas of their papers and against known errors."""
+
 import math
 
 import numpy as np
@@ -21,7 +23,7 @@ def noisy(image, sigma=12):
 
 
 def ssim_of_the_paper(a, b):
-    """SSIM of one plane, window by window."""
+    """Compute the SSIM of one plane, window by window."""
     offsets = np.arange(11) - 5
     window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
     window /= window.sum()
@@ -61,13 +63,9 @@ def test_ssim_is_the_paper_s():
     assert ssim(a, b, 0) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
-def test_identical_images():
-    quality = image_quality(PHOTO, PHOTO.clone(), 4)
-    assert quality == {"psnr_y": math.inf, "ssim_y": 1, "psnr_rgb": math.inf, "ssim_rgb": 1}
-
-
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_border_does_not_count_and_the_rest_does(scale):
+    assert set(image_quality(PHOTO, PHOTO.clone(), scale).values()) == {1, math.inf}
     sr = noisy(PHOTO, 60)
     sr[:, scale:-scale, scale:-scale] = PHOTO[:, scale:-scale, scale:-scale]
     assert image_quality(sr, PHOTO, scale)["psnr_rgb"] == math.inf
@@ -78,18 +76,12 @@ def test_the_border_does_not_count_and_the_rest_does(scale):
 
 @settings(max_examples=20, deadline=None)
 @given(sigma=st.floats(0.5, 60), border=st.integers(0, 8))
-def test_metrics_are_symmetric_and_bounded(sigma, border):
-    other = noisy(PHOTO, sigma)
+def test_metrics_are_symmetric_bounded_and_fall_with_noise(sigma, border):
+    other, worse = noisy(PHOTO, sigma), image_quality(noisy(PHOTO, 4 * sigma), PHOTO, border)
     assert psnr(PHOTO, other, border) == psnr(other, PHOTO, border) > 0
     assert ssim(PHOTO, other, border) == pytest.approx(ssim(other, PHOTO, border), abs=1e-12)
     assert -1 <= ssim(PHOTO, other, border) < 1
-
-
-def test_more_noise_is_worse():
-    qualities = [image_quality(noisy(PHOTO, sigma), PHOTO, 2) for sigma in (2, 8, 32)]
-    for name in qualities[0]:
-        values = [quality[name] for quality in qualities]
-        assert values == sorted(values, reverse=True) and len(set(values)) == 3
+    assert all(value > worse[name] for name, value in image_quality(other, PHOTO, border).items())
 
 
 def test_y_rounding_is_the_only_difference_between_conventions():
@@ -105,10 +97,10 @@ def test_y_rounding_is_the_only_difference_between_conventions():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InputError, match="SR image of 100×79 pixels: the HR image has 100×80"):
+    with pytest.raises(InputError, match=r"100×79 .*100×80"):
         image_quality(PHOTO[:, :79], PHOTO, 2)
-    with pytest.raises(InputError, match="y_rounding 'up': 'matlab' or 'none'"):
+    with pytest.raises(InputError, match="y_rounding 'up'"):
         image_quality(PHOTO, PHOTO, 2, "up")
-    with pytest.raises(InputError, match="100×18 pixels: SSIM with a border of 4 needs at least 19×19"):
+    with pytest.raises(InputError, match=r"100×18 .*19×19"):
         image_quality(PHOTO[:, :18], PHOTO[:, :18], 4)
     assert image_quality(PHOTO[:, :19], PHOTO[:, :19], 4)["ssim_y"] == 1

@@ -1,13 +1,17 @@
-"""Measuring in fresh processes: what is told of each, what ends a series, and what does not end the study."""
+"""Measuring in fresh processes: the columns, the ends of a series, and what does not end the study."""
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from srlab.measure.limits import COLUMNS, find_limits
 from srlab.measure.processes import measure_in_processes
 from srlab.models import build
 
@@ -16,15 +20,15 @@ LIMITS = {"limit_s": 20.0, "limit_mib": 256}
 
 
 class Picky(nn.Module):
-    """Does something to what is wider than 16 pixels; holds four copies of the others."""
+    """Acts on wide inputs; holds four copies of all."""
 
-    def __init__(self, does):
+    def __init__(self, act, above=16):
         super().__init__()
-        self.does = does
+        self.act, self.above = act, above
 
     def forward(self, x):
-        if x.shape[3] > 16:
-            self.does(x)
+        if x.shape[3] > self.above:
+            self.act(x)
         return torch.cat([x, x, x, x])
 
 
@@ -44,14 +48,18 @@ def fail(x):
     raise ValueError("of its own")
 
 
-def test_each_process_times_all_networks_in_turn_on_every_size():
-    networks = {"plain": build("trunk_nla", 2, 0, channels=8, groups=1, blocks=1), "whole": Picky(sleep)}
+def layer(model: str) -> nn.Module:
+    return build(model, 2, seed=0, channels=8, groups=1, blocks=1)
+
+
+def test_each_process_times_all_networks_interleaved_on_every_size():
+    networks = {"plain": layer("trunk_nla"), "whole": Picky(sleep)}
     times, costs, roofs = measure_in_processes(networks, [16, (8, 18), 8], CPU, 2, 3, **LIMITS)
     assert list(times) == ["process", "label", "part", "size", "repeat", "ms", "peak_mib"]
     assert costs[["height", "width"]].drop_duplicates().values.tolist() == [[8, 8], [8, 18], [16, 16]]
     assert dict(zip(costs["label"], costs["part"], strict=True)) == {"plain": "non-local layers", "whole": "network"}
     assert set(costs["state"]) == {"measured"} and set(costs["processes"]) == {2}
-    # What takes longer than half a second is timed once in each process.
+    # A call of more than half a second is timed once in each process.
     counts = times.groupby(["process", "label", "size"]).size()
     assert counts[0, "plain", 8.0] == 3 and counts[1, "whole", 8.0] == 3 and counts[1, "whole", 12.0] == 1
     slow = costs[(costs["label"] == "whole") & (costs["width"] == 18)].iloc[0]
@@ -65,19 +73,63 @@ def test_each_process_times_all_networks_in_turn_on_every_size():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("does", "limits", "state"),
-    [(fill, {}, "out of memory"), (die, {}, "out of memory"), (sleep, {"limit_s": 0.5}, "too slow")],
+    ("act", "above", "limits", "state"),
+    [
+        (fill, 16, {}, "out of memory"),
+        (die, 16, {}, "out of memory"),
+        (die, 0, {}, "out of memory"),
+        (sleep, 16, {"limit_s": 0.5}, "too slow"),
+    ],
 )
-def test_a_series_ends_where_its_network_fails_and_the_others_go_on(does, limits, state):
-    networks = {"picky": Picky(does), "other": Picky(torch.sum)}
+def test_a_series_ends_where_its_network_fails_and_the_others_go_on(act, above, limits, state):
+    networks = {"picky": Picky(act, above), "other": Picky(torch.sum)}
     times, costs, _ = measure_in_processes(networks, [8, 24, 32], CPU, 1, 1, **LIMITS | limits)
     found = costs.set_index("label")[["height", "state"]]
     assert found.loc["other"].values.tolist() == [[side, "measured"] for side in (8, 24, 32)]
-    assert found.loc["picky"].values.tolist() == [[8, "measured"], [24, state]]
-    assert set(times[times["label"] == "picky"]["size"]) == {8}
+    assert found.loc[["picky"]].values.tolist() == ([[8, "measured"], [24, state]] if above else [[8, state]])
+    assert set(times[times["label"] == "picky"]["size"]) == ({8} if above else set())
 
 
 @pytest.mark.slow
-def test_a_fault_of_a_network_is_no_end_of_a_series():
-    with pytest.raises(RuntimeError, match="measuring 'picky' ended with status 1"):
-        measure_in_processes({"picky": Picky(fail)}, [8, 24], CPU, 1, 1, **LIMITS)
+def test_a_fault_of_a_network_is_no_end_of_a_series(capfd):
+    with pytest.raises(RuntimeError, match="'picky'"):
+        find_limits({"picky": Picky(fail)}, [(8, 8), (24, 24)], 20.0, 256, CPU)
+    assert "of its own" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_times_and_memory_grow_until_a_layer_fails():
+    """At 96×96, enlcn needs 18 MiB and more; conv7 less."""
+    networks = {"enlcn": layer("enlcn"), "trunk_conv7": layer("trunk_conv7")}
+    found = find_limits(networks, [(16, 16), (96, 96), (97, 97)], 60.0, 12, CPU)
+    assert tuple(found) == COLUMNS
+    enlcn, conv = (found[found.label == label] for label in networks)
+    assert enlcn.state.tolist() == ["measured", "out of memory"] and conv.state.tolist() == ["measured"] * 3
+    assert enlcn.iloc[1][["median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib"]].isna().all()
+    assert conv[["height", "width"]].values.tolist() == [[16, 16], [96, 96], [97, 97]]
+    assert (conv.q25_ms <= conv.median_ms).all() and (conv.median_ms <= conv.q75_ms).all()
+    small, large, _ = conv.to_dict("records")
+    assert 0 < small["q25_ms"] < large["q25_ms"] and 0 < 4 * small["peak_mib"] < large["peak_mib"]
+
+
+@pytest.mark.slow
+def test_a_slow_layer_ends_its_series_and_nothing_outlives_the_process(tmp_path):
+    """Python's tracker of resources would report on stderr what a killed process left behind."""
+    code = """
+import sys, torch
+from srlab.measure.limits import find_limits
+from srlab.models import build
+if __name__ == "__main__":
+    networks = {"trunk_nla": build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1)}
+    for name, limit_s in zip(sys.argv[1:], (1e-9, 60.0)):
+        found = find_limits(networks, [(16, 16), (24, 24)], limit_s, 2048, torch.device("cpu"))
+        found.to_csv(name, index=False)
+"""
+    (tmp_path / "limits.py").write_text(code)
+    command = [sys.executable, "limits.py", "slow.csv", "enough.csv"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "leaked" not in done.stderr
+    slow, enough = (pd.read_csv(tmp_path / name) for name in command[2:])
+    assert slow.state.tolist() == ["too slow"] and enough.state.tolist() == ["measured", "measured"]
+    assert list(slow) == list(enough) and slow.median_ms.isna().all()

@@ -7,8 +7,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from srlab.plots.text import CONTRAST, Name, _luminance, caption, name_lines, name_points, readable, spread
 from srlab.plots.style import STYLE, blank
+from srlab.plots.text import CONTRAST, Name, _luminance, caption, name_lines, name_points, readable, spread
 
 
 def test_boxes_move_as_little_as_may_be_and_never_lie_on_each_other():

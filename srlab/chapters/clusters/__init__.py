@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from srlab.chapters.clusters import figures
-from srlab.chapters.clusters import tables as frames
+from srlab.chapters.clusters import figures, frames
 from srlab.models.on_trunk import UnitInterval
 from srlab.stats.words import count, listed, number, percent
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
@@ -87,7 +85,7 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Report evenness by k, the cause of empty clusters, and the movement of centroids."""
     paragraphs = [_evenness(tables["clusters_evenness"]), _ways(tables["cluster_ways_sizes"])]
     if "window_evenness" in tables:

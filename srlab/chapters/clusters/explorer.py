@@ -14,8 +14,8 @@ from matplotlib.backend_bases import MouseEvent
 
 from srlab.analysis.images import pair
 from srlab.chapters.clusters.figures import cluster_view
+from srlab.chapters.clusters.frames import turned
 from srlab.chapters.clusters.maps import ClusterMap, kept_centroids, largest_first, over_training
-from srlab.chapters.clusters.tables import turned
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
 from srlab.models.registry import label

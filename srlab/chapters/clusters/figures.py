@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from srlab.chapters.clusters.frames import effective
 from srlab.chapters.clusters.maps import (
     SIDE,
     ClusterMap,
@@ -20,7 +21,6 @@ from srlab.chapters.clusters.maps import (
     total_sizes,
     typical_patches,
 )
-from srlab.chapters.clusters.tables import effective
 from srlab.plots.charts import lines
 from srlab.plots.forest import forest, sweep
 from srlab.plots.rasters import raster
@@ -29,7 +29,6 @@ from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import caption, name_lines
 from srlab.stats.tables import NAMES
 from srlab.stats.words import count, percent
-from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
 Colours = Float[np.ndarray, "k 3"]
@@ -43,7 +42,7 @@ ROWS, COLUMNS, ZOOM = 6, 8, 8
 
 
 @rc_context(HOUSE)
-def cluster_evenness(tables: Tables) -> Figure:
+def cluster_evenness(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw evenness of clusters and the share of windows with one cluster, a row a group of networks."""
     groups = {"clusters": tables["clusters_evenness"]}
     groups |= {name: tables[f"{name}_evenness"] for name in ("window", "centroids") if f"{name}_evenness" in tables}
@@ -77,7 +76,7 @@ def ways_together(sizes: pd.DataFrame) -> pd.DataFrame:
 
 
 @rc_context(HOUSE)
-def cluster_ways(tables: Tables) -> Figure:
+def cluster_ways(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw how evenly each way of k-means divides the same tokens."""
     sizes, images = tables["cluster_ways_sizes"], tables["cluster_ways_evenness"]
     together = ways_together(sizes).groupby("way", sort=False)[["empty", "largest", "effective"]].median()
@@ -100,7 +99,7 @@ def cluster_ways(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def cluster_drift(tables: Tables) -> Figure:
+def cluster_drift(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw how far centroids turned in training, and how many tokens had yet to change their cluster."""
     training = tables["clusters_training"].groupby(["arm", "step"], sort=False)["elsewhere"]
     found = {

@@ -114,7 +114,8 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
         places = frames.places(frames.rows_of(reach, "reach"), quality, run.benchmarks[-1])
         found |= {"reach_places": places, "reach_pairs": frames.pairs(places)}
     for maps in groups.get("maps", []):
-        found |= {table: maps.table(table).assign(run=maps.run.hash) for table in maps.run.tables}
+        found |= {table: maps.table(table) for table in maps.run.tables}
+        found |= {table: found[table].assign(run=maps.run.hash) for table in ("maps", "reused", "reused_psnr")}
     return found
 
 

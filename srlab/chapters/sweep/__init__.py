@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 import pandas as pd
@@ -15,7 +15,6 @@ from srlab.models.skip import First, Skip
 from srlab.stats.gains import MARGIN, differences, means, pooled
 from srlab.stats.intervals import SEEDS
 from srlab.stats.words import between, count, say
-from srlab.study.chapter import Tables
 from srlab.study.frames import costs, quality
 from srlab.study.profile import BudgetChange, Value, changed, known
 from srlab.study.records import Record
@@ -166,7 +165,7 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Report the range of all gains, then the verdicts sweep by sweep, then the changes of the recipe."""
     only = "recipes" in tables and "sweeps" not in tables
     paragraphs, every = [], []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -16,7 +18,6 @@ from srlab.stats.gains import paired, pooled
 from srlab.stats.intervals import over_seeds
 from srlab.stats.tables import NAMES
 from srlab.stats.words import count, listed, signed
-from srlab.study.chapter import Tables
 
 #: What varies, on axes and in answers.
 AXES = NAMES | {"groups": "number of units", "photographs": "training photographs", "side": "side of windows (LR px)"}
@@ -24,7 +25,7 @@ AXES = NAMES | {"groups": "number of units", "photographs": "training photograph
 GAINS = {"gain_db": "value", "low_db": "low", "high_db": "high"}
 
 
-def gains_of(tables: Tables, name: str, by: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def gains_of(tables: Mapping[str, pd.DataFrame], name: str, by: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return gains over the first value, which has 0 dB: model, x, value, low, high, seeds; and those of each seed."""
     images, gains = tables[f"{name}_images"], pooled(tables[f"{name}_gains"])
     keys = [key for key in ("model", by) if key in gains]
@@ -45,7 +46,7 @@ def _panel(ax: Axes, found: pd.DataFrame, by: str, words: str, dots: pd.DataFram
     """Draw a line a network over numbers above 0, or else a row a value; return the names of several lines."""
     zero, names = (None if words in NAMES.values() else 0.0), []
     if not pd.api.types.is_numeric_dtype(found["x"]) or found["x"].min() <= 0:
-        several = found["x"].duplicated().any()
+        several = bool(found["x"].duplicated().any())
         forest(ax, *(_named(each, several) for each in (found, dots) if each is not None), zero=zero)
         ax.set_xlabel(words)
         return []
@@ -69,7 +70,7 @@ def _finish(figure: Figure, title: str, note: str, names: dict[Axes, list[Name]]
 
 
 @rc_context(HOUSE)
-def sweep_quality(tables: Tables) -> Figure:
+def sweep_quality(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the gain of each value over the first, a panel a sweep."""
     varied, names = list(tables["sweeps"].itertuples(index=False, name=None)), {}
     rows = -(-len(varied) // 3)
@@ -90,7 +91,7 @@ def sweep_quality(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def sweep_cost(tables: Tables) -> Figure:
+def sweep_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and peak memory by value, a row a sweep."""
     every, names = list(tables["sweeps"].itertuples(index=False, name=None)), {}
     varied = [(name, by) for name, by in every if f"{name}_costs" in tables] or every
@@ -108,7 +109,7 @@ def sweep_cost(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def recipes(tables: Tables) -> Figure:
+def recipes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the change by each recipe, the one that costs most first, a panel a network."""
     table = tables["recipes"]
     chosen, models, several = table["recipe"].iloc[0], table["model"].unique(), table["seed"].nunique() > 1

@@ -1,0 +1,85 @@
+"""Claims: the papers' headline claims against measurements, by rules that are older than the runs.
+
+Claims and rules: srlab/stats/claims.yaml. Verdicts: srlab/chapters/claims/verdicts.py.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from srlab.chapters.claims import costs, figures
+from srlab.chapters.claims.judged import examine, trained
+from srlab.chapters.claims.timed import timing_runs
+from srlab.chapters.claims.verdicts import CONFIRMED, GAIN
+from srlab.chapters.claims.words import contrasts, markdown
+from srlab.stats.words import count
+from srlab.study.chapter import Tables
+from srlab.study.profile import Size, Value
+from srlab.study.runs import Run
+from srlab.study.study import Study
+
+QUESTION = "Do the papers' claims hold here?"
+
+
+class Settings(BaseModel):
+    """Settings of the chapter: what is measured otherwise than claims.yaml states.
+
+    Attributes
+    ----------
+    sides, growth_sides : tuple of int
+        Sides of the maps in pixels; the rules' by default.
+    networks : tuple of int or pair of int
+        LR inputs of the published networks, sides or (height, width).
+    processes : int, optional
+        Fresh processes; as many as the rules state by default. Fewer give no verdict.
+    compiled : bool
+        Compile the fused windows of ESC, as published; on a CPU it needs a C++ compiler.
+    options : dict of str to dict
+        Options of networks, by name, instead of the published ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sides: tuple[PositiveInt, ...] = ()
+    growth_sides: tuple[PositiveInt, ...] = ()
+    networks: tuple[Size, ...] = (64, 128, (180, 320))
+    processes: PositiveInt | None = None
+    compiled: bool = True
+    options: dict[str, dict[str, Value]] = {}
+
+
+def runs(study: Study, settings: Settings) -> list[Run]:
+    """Return the measurements of time and memory, and the training runs that contrasts compare."""
+    return [*timing_runs(study, settings), *(run for own in trained(study).values() for run in own)]
+
+
+def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Compute costs over size (`cost_claims`), local slopes (`cost_slopes`), and every claim's verdict (`claims`)."""
+    timed = [study.obtain(run) for run in timing_runs(study, settings)]
+    records = {record.run.about.removeprefix("claims-"): record for record in timed}
+    curves, slopes = costs.curves(records), costs.slopes(records, settings.growth_sides)
+    return {"claims": examine(study, timed, curves, slopes), "cost_claims": curves, "cost_slopes": slopes}
+
+
+FIGURES = {"claims": figures.claims, "cost_claims": figures.cost_claims}
+
+
+def answer(tables: Tables) -> str:
+    """Count verdicts, each contrast once, and print the table of claims."""
+    once = contrasts(tables["claims"], tables["cost_slopes"])
+    gains, confirmed = once["quantity"] == GAIN, int((once["verdict"] == CONFIRMED).sum())
+    compared = f"{count(len(once), 'comparison')} for {count(once['claim'].nunique(), 'claim')}"
+    paragraphs = [
+        f"Of {compared}, {confirmed} confirm the claim. Quality, of small networks after a small budget: "
+        f"{_counted(once[gains])}. Time, memory and growth: {_counted(once[~gains])}.",
+        "Networks of this size contradict no claim about quality at full size, and claims for ×4 are judged at this "
+        "study's scale. Claims about time and memory on GPUs are judged on this machine.",
+        "\n".join(f"- {claim}: {_counted(own)}." for claim, own in once.groupby("claim", sort=False)),
+        markdown(once),
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{number} {words}" for words, number in rows["shown"].value_counts().items())

@@ -1,0 +1,200 @@
+"""Cost: time and memory over the size of the image, inside a layer, up to where it fails, and under the roofline."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+from srlab.chapters.cost import figures, timed
+from srlab.chapters.cost import tables as frames
+from srlab.errors import InputError
+from srlab.measure.limits import MEASURED
+from srlab.models.registry import label
+from srlab.stats.gains import MARGIN, differences, pooled
+from srlab.stats.intervals import Estimate
+from srlab.stats.words import between, listed, number, say
+from srlab.study.chapter import Tables
+from srlab.study.frames import quality, timings
+from srlab.study.profile import Size, known
+from srlab.study.runs import Run
+from srlab.study.study import Study
+
+QUESTION = "What does each mechanism cost, and up to which size?"
+
+Some = Field(min_length=1)
+Sides = Annotated[tuple[PositiveInt, ...], Some]
+
+
+class Settings(BaseModel):
+    """Settings of the chapter; repeats and warm-up are the profile's.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Networks to time; those of the comparison by default.
+    network : dict
+        Sizes of the timed trunk, instead of the profile's.
+    sizes : tuple of int
+        Sides of the square LR inputs in pixels.
+    sides, backends : tuple
+        Windows of one window attention layer, each by each back-end, on a map as large as the largest input.
+    tops : tuple of int
+        Numbers of windows that a window of FGCA and BRA chooses.
+    scales : tuple of int
+        Each on the smallest input, ×4 also on its own output.
+    limits : tuple of int or pair of int
+        Ever larger inputs of one layer alone, until a call takes more than `limit_s` seconds or `limit_mib` MiB.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: tuple[str, ...] = ()
+    network: dict[str, PositiveInt] = {}
+    sizes: Sides = (16, 24)
+    sides: Sides = (8, 16)
+    backends: Annotated[tuple[Literal["reference", "sdpa", "flex", "rib"], ...], Some] = ("reference", "sdpa", "rib")
+    tops: Sides = (4,)
+    scales: Annotated[tuple[Literal[2, 3, 4, 8], ...], Some] = (2, 4)
+    limits: Annotated[tuple[Size, ...], Some] = (16, 32)
+    limit_s: PositiveFloat = 1.0
+    limit_mib: PositiveInt = 1024
+
+    _models = field_validator("models")(known)
+
+
+def runs(study: Study, settings: Settings) -> list[Run]:
+    """Return the measurements, and the comparison's networks with dense or sparse, own or shared weights."""
+    if study.profile.timing is None:
+        raise InputError(f"profile '{study.profile.name}' has no 'timing', which the chapter 'cost' needs")
+    return [
+        timed.growth(study, settings),
+        timed.windows(study, settings),
+        timed.routing(study, settings),
+        *timed.scales(study, settings),
+        timed.limits(study, settings),
+        *timed.sharing(study),
+    ]
+
+
+def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Compute costs of each measurement, the columns to look at (`*_costs`), ratios, exponents, gains of sharing."""
+    measured = (timed.growth, timed.windows, timed.routing)
+    growth, windows, routing = (study.obtain(run(study, settings)) for run in measured)
+    timing, kernels, routed = timings(growth), frames.backends(windows), frames.routing(routing)
+    scales = frames.scales([study.obtain(run) for run in timed.scales(study, settings)])
+    limits, roofline = frames.limits(study.obtain(timed.limits(study, settings))), frames.roofline(growth)
+    large = limits[limits["height"] * limits["width"] >= frames.FITTED]
+    images = quality([study.obtain(run) for run in timed.sharing(study)])
+    sharing = timing[timing["model"].isin(images["model"]) & (timing["size"] == timing["size"].max())]
+    costs = frames.COSTS
+    return {
+        "timing": timing,
+        "timing_by_size": timing.sort_values(["size", "part"], kind="stable")[["size", "part", "model", *costs]],
+        "growth": frames.growth(timing),
+        "cost_ratios": frames.ratios(growth, windows, routing),
+        "inside": frames.inside(growth),
+        "backends": kernels,
+        "backends_costs": kernels[["side", "backend", *costs]],
+        "routing": routed,
+        "routing_costs": routed[["mechanism", "window", "top", "size", *costs]],
+        "scales": scales,
+        "scales_costs": scales.sort_values("scale", kind="stable")[["scale", "model", *costs]],
+        "limits": limits,
+        "limits_costs": limits[["model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"]],
+        "limits_growth": frames.growth(large[large["state"] == MEASURED]),
+        "roofline": roofline,
+        "roofline_costs": roofline[
+            ["model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"]
+        ],
+        "sharing_images": images,
+        "sharing_costs": sharing,
+        "sharing_gains": differences(images),
+        "sharing_layers": sharing[sharing["part"] == frames.LAYERS][["model", "size", *costs]],
+    }
+
+
+FIGURES = {
+    "scaling": figures.scaling,
+    "inside": figures.inside,
+    "sharing": figures.sharing,
+    "backends": figures.backends,
+    "routing": figures.routing,
+    "scales": figures.scales,
+    "limits": figures.limits,
+    "roofline": figures.roofline,
+}
+
+
+def answer(tables: Tables) -> str:
+    """Summarise ratios of times and memory, gains of sharing, the largest maps, and the distance from the roofline."""
+    ratios, timing, roofline = tables["cost_ratios"], tables["timing"], tables["roofline"]
+    growth = ratios[ratios["about"] == "growth"]
+    dense, size, device = frames.reference(timing), growth["size"].iloc[0], growth["device"].iloc[0]
+    against = growth[growth["second"] == dense]
+    gains = pooled(tables["sharing_gains"]).rename(columns={"gain_db": "value", "low_db": "low", "high_db": "high"})
+    over = (roofline["median_ms"] / roofline["floor_ms"]).set_axis(roofline["model"].map(label))
+    paragraphs = [
+        f"Time of the non-local layers at {size:g}×{size:g} px on {device}, {label(dense)} = 1 ({_groups(against)}). "
+        f"Their peak memory is {between(against['memory_ratio'])} times that of {label(dense)}.",
+        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, brackets are 95 % "
+        "intervals; an interval that contains 1 shows no difference.",
+        f"Gain in Y-PSNR over no attention:\n\n{say(gains.assign(name=gains['model'].map(label)), MARGIN)}",
+        _windows(ratios[ratios["second"].str.endswith(" sdpa")]),
+        _routing(ratios[ratios["about"] == "routing"]),
+        _limits(tables["limits"], tables["limits_growth"]),
+        f"Layers take {number(over.min(), 1)} ({over.idxmin()}) to {number(over.max(), 1)} times ({over.idxmax()}) as "
+        "long as arithmetic and memory traffic need on this device.",
+    ]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def _ratio(row: object) -> str:
+    return f"{Estimate(row.ratio, row.low, row.high):.2f}"
+
+
+def _groups(rows: pd.DataFrame) -> str:
+    """List ratios by verdict; without intervals there is none."""
+    rows = rows.sort_values("ratio")
+    verdicts = (rows["high"] < 1, "faster"), (rows["low"] > 1, "slower"), (rows["high"] < np.inf, "not significant")
+    words = np.select(*zip(*verdicts, strict=True), default="without an interval")
+    named = pd.Series([f"{label(row.first)} {_ratio(row)}" for row in rows.itertuples()])
+    return "; ".join(f"{verdict}: {listed(own)}" for verdict, own in named.groupby(words, sort=False).agg(list).items())
+
+
+def _pairs(rows: pd.DataFrame) -> str:
+    return " ".join(
+        f"{label(row.first)} takes {_ratio(row)} times the time and {number(row.memory_ratio)} times the memory of "
+        f"{label(row.second)}."
+        for row in rows.itertuples()
+        if (row.first, row.second) in frames.PAIRS
+    )
+
+
+def _windows(rows: pd.DataFrame) -> str:
+    """Compare the plain formula of window attention with the fused kernel."""
+    sides = [f"{_ratio(row)} with {side}×{side} windows" for row in rows.itertuples() for side in row.first.split()[:1]]
+    memory = f"{between(rows['memory_ratio'], 1)} times the memory"
+    return f"Window attention by the plain formula, fused kernel = 1: time {listed(sides)}; {memory}." if sides else ""
+
+
+def _routing(rows: pd.DataFrame) -> str:
+    windows = [f"{_ratio(row)} at {row.second.partition(' ')[2].replace(' ', ', ')}" for row in rows.itertuples()]
+    return f"Time of BRA, FGCA with M×M windows and as many chosen (top) = 1: {listed(windows)}."
+
+
+def _limits(found: pd.DataFrame, growth: pd.DataFrame) -> str:
+    """State the largest map of each layer, and exponents of growth that enough sizes measure."""
+    largest = []
+    for model, own in found.groupby("model", sort=False):
+        done, failed = own[own["state"] == MEASURED], own.loc[own["state"] != MEASURED, "state"]
+        side = f"{done['width'].iloc[-1]}×{done['height'].iloc[-1]} px" if len(done) else "none"
+        largest.append(f"{label(model)} {side}" + (f" (then {failed.iloc[0]})" if len(failed) else ""))
+    fitted = growth[growth["sizes"] >= frames.SIZES]
+    ends = fitted[["time_exponent", "time_low", "time_high"]].itertuples(index=False)
+    exponents = [f"{label(model)} {Estimate(*found):.2f}" for model, found in zip(fitted["model"], ends, strict=True)]
+    grown = f" Time grows as the number of pixels to the power of {listed(exponents)}." if exponents else ""
+    few = f" Fewer than {frames.SIZES} maps measure no exponent of growth." * (len(fitted) < len(growth))
+    return f"Largest maps of one layer: {listed(largest)}.{grown}{few}"

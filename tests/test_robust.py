@@ -65,12 +65,6 @@ def test_a_bad_image_is_named_and_no_numbers_are_written(srlab, tmp_path, kind):
     assert sorted(tmp_path.iterdir()) == [tmp_path / "photos"]
 
 
-def test_a_folder_without_images_is_named(srlab, tmp_path):
-    (tmp_path / "notes.txt").write_text("no images here")
-    for path in (tmp_path, tmp_path / "notes.txt"):
-        assert_one_sentence(srlab("evaluate", "--data", path), path)
-
-
 class RunsCode:
     """A pickle of this object makes a file named "ran" when it is read as pickles usually are."""
 

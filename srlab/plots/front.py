@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import pandas as pd
 from matplotlib.axes import Axes
 
 
-def front(ax: Axes, costs: Sequence[float], qualities: Sequence[float]) -> None:
-    """Draw a grey step behind the points: the best quality that each cost reaches; costs rise."""
-    ax.plot(costs, qualities, color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)
+def front(ax: Axes, found: pd.DataFrame) -> None:
+    """Draw a grey step behind the points of a Pareto front: the best quality (y) that each cost (x, rising) reaches."""
+    ax.plot(found["x"], found["y"], color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,6 +22,7 @@ MANY = 7  # parts that have room beside each other
 LARGEST = 1.8  # inches a side of a part
 CONTEXT = 1.45  # inches across, for the whole image
 TITLE = 0.33  # inches: two lines above each part
+LETTERS = 18  # in an inch of a title
 #: Errors at which the colours of an error map may end, in levels of 255.
 LEVELS = (4, 8, 16, 32, 64, 128)
 
@@ -56,11 +58,12 @@ def crops(part: Part, title: str, note: str) -> Figure:
 
     Red errors are too light, blue ones too dark.
     """
-    shown = [("HR\n", part.hr, None)]
-    shown += [(f"{name}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items()]
-    lines = -(-len(shown) // MANY)
-    columns = -(-len(shown) // lines)
+    lines = -(-(1 + len(part.made)) // MANY)
+    columns = -(-(1 + len(part.made)) // lines)
     side = min((DOUBLE - CONTEXT) / columns, LARGEST)
+    letters = int(LETTERS * side)
+    shown = [("HR\n", part.hr, None)]
+    shown += [(f"{fill(name, letters)}\n{made.psnr:.2f} dB", made.sr, made) for name, made in part.made.items()]
     figure = blank(DOUBLE, lines * (2 * side + TITLE) + 0.8)
     figure.get_layout_engine().set(h_pad=0.015, w_pad=0.015, hspace=0, wspace=0)
     left, right = figure.subfigures(1, 2, width_ratios=[CONTEXT, DOUBLE - CONTEXT])

@@ -21,6 +21,7 @@ from srlab.stats.intervals import (
     ratio_of_medians,
     seed_difference,
     seeds_needed,
+    spearman,
 )
 
 
@@ -159,6 +160,26 @@ class TestRankCorrelation:
         two, flat, rising = ([[1.0, 2], [2, 1]], [[1.0, 1], [1, 2], [1, 3]], [[1.0, 1], [2, 2], [3, 3]])
         assert np.isnan(rank_correlation([np.array(two), np.array(flat), np.array(flat)[:, ::-1]]))
         assert rank_correlation([np.array(two), np.array(rising)]) == pytest.approx(1)
+
+    def test_its_interval_covers_as_often_as_it_should(self):
+        random, covered = np.random.default_rng(0), 0
+        for _ in range(400):
+            first = random.normal(size=40)
+            second = 0.6 * first + 0.8 * random.normal(size=40)
+            found = spearman(first, second)
+            covered += found.low < 6 / np.pi * np.arcsin(0.3) < found.high  # Spearman's ρ of such a pair
+        assert 0.92 < covered / 400 < 0.98
+        assert spearman([1, 2, 3], [1, 3, 2]).high == np.inf
+        assert spearman(first, second, 6).low < found.low < found.high < spearman(first, second, 6).high
+
+    def test_a_control_is_held_equal(self):
+        random = np.random.default_rng(1)
+        third = random.normal(size=300)
+        first, second = (third + 0.5 * random.normal(size=300) for _ in range(2))
+        assert spearman(first, second).low > 0.6
+        ranks = [stats.rankdata(side) for side in (first, second, third)]
+        left = [side - np.polyval(np.polyfit(ranks[2], side, 1), ranks[2]) for side in ranks[:2]]
+        assert spearman(first, second, given=third).value == pytest.approx(np.corrcoef(*left)[0, 1])
 
 
 @pytest.mark.parametrize("seeds", [3, 6])

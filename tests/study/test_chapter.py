@@ -1,7 +1,7 @@
 """Chapters: the contract that each keeps, and the tables, figures and answers that follow from it."""
 
 import inspect
-from types import SimpleNamespace
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -51,7 +51,8 @@ def test_redraw_makes_figures_and_answers_from_the_tables_that_are_there(tmp_pat
         "two": lambda tables: tables["two"],  # no such table
         "networks": lambda study, settings: study,
     }
-    fake = SimpleNamespace(FIGURES=figures, answer=lambda tables: f"{len(tables['one'])} row")
+    fake = ModuleType("fake")
+    fake.FIGURES, fake.answer = figures, lambda tables: f"{len(tables['one'])} row"
     monkeypatch.setattr("srlab.study.chapter.chapter_names", lambda: ("fake",))
     monkeypatch.setattr("srlab.study.chapter.module_of", lambda name: fake)
     write_table(tmp_path / "tables" / "one.csv", pd.DataFrame({"value": [1.5]}))

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from srlab.chapters.comparison import figures
-from srlab.chapters.comparison.frames import COSTS, overview, spent, spreads, summary
+from srlab.chapters.comparison import figures, frames
 from srlab.errors import InputError
 from srlab.models.registry import label, trunk_networks
 from srlab.stats.gains import MARGIN, differences, late_gains, pareto, pooled
 from srlab.stats.intervals import SEEDS
 from srlab.stats.words import between, count, listed, number, say, signed
-from srlab.study import frames
+from srlab.study import frames as tidy
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
@@ -46,18 +45,18 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     if CONTROL not in study.profile.models:
         raise InputError(f"models: {listed(study.profile.models)}; '{CONTROL}' is needed to compare them with")
     records = [study.obtain(run) for run in runs(study, settings)]
-    quality = frames.quality(records)
-    costs = frames.costs(records, study.obtain(study.costs()))
-    bicubic = frames.bicubic(study)
+    quality = tidy.quality(records)
+    costs = tidy.costs(records, study.obtain(study.costs()))
+    bicubic = tidy.bicubic(study)
     return {
-        "comparison": overview(quality, costs, bicubic),
+        "comparison": frames.overview(quality, costs, bicubic),
         "comparison_images": quality,
         "comparison_costs": costs,
-        "comparison_curves": frames.curves(records),
+        "comparison_curves": tidy.curves(records),
         "comparison_gains": differences(quality, reference=CONTROL),
-        "comparison_pairing": spreads(quality, CONTROL),
+        "comparison_pairing": frames.spreads(quality, CONTROL),
         "bicubic_images": bicubic,
-        "spent": spent(records),
+        "spent": frames.spent(records),
     }
 
 
@@ -71,11 +70,11 @@ FIGURES = {
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Summarise quality beside costs, gains over the control, and the limits of both."""
-    found, baseline, curves = summary(tables), tables["bicubic_images"], tables["comparison_curves"]
+    found, baseline, curves = frames.summary(tables), tables["bicubic_images"], tables["comparison_curves"]
     order = found["gain_db"].sort_values(ascending=False)
     fronts = {
         words.partition(" (")[0]: listed([label(model) for model in pareto(found, cost).index])
-        for cost, words in COSTS.items()
+        for cost, words in frames.COSTS.items()
     }
     gains = pooled(tables["comparison_gains"]).rename(columns={"gain_db": "value", "low_db": "low", "high_db": "high"})
     seeds = int(gains["seeds"].min())
@@ -89,7 +88,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         f"{count(len(baseline), 'image')}). The Pareto front of mean Y-PSNR holds, against latency, "
         f"{fronts['latency']}; against memory, {fronts['peak memory']}; against parameters, {fronts['parameters']}."
         + ("" if seeds >= SEEDS else f" Fewer than {SEEDS} seeds give no verdict."),
-        f"Above bicubic, in dB: {listed([f'{label(model)} {signed(gain)}' for model, gain in order.items()])}.",
+        f"Above bicubic, in dB: {'; '.join(f'{label(model)} {signed(gain)}' for model, gain in order.items())}.",
         f"Against the trunk without attention{design}:",
         say(gains.assign(name=gains["model"].map(label)), MARGIN),
         f"Standard deviation between seeds, median over networks: {number(own, 3)} dB for the mean Y-PSNR, "

@@ -21,7 +21,7 @@ from srlab.plots.marks import from_zero
 from srlab.plots.restored import crops
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
-from srlab.stats.gains import MARGIN, late_gains, paired, pareto
+from srlab.stats.gains import MARGIN, late_gains, paired, pareto, pooled
 from srlab.stats.words import count, number
 from srlab.study.study import Study
 
@@ -41,9 +41,8 @@ def comparison(tables: Mapping[str, pd.DataFrame]) -> Figure:
     panels = figure.subplots(1, 3, sharey=True)
     names = {}
     for ax, (cost, words) in zip(panels, COSTS.items(), strict=True):
-        best = pareto(found, cost)
-        front(ax, best[cost], best["gain_db"])
         own = found.assign(x=found[cost])
+        front(ax, pareto(own, "x", "y"))
         if cost == "median_ms":
             own = own.assign(x_low=own["q25_ms"], x_high=own["q75_ms"])
         names[ax] = points(ax, own)
@@ -69,7 +68,7 @@ def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
     found, images = tables["comparison_gains"], tables["comparison_images"]
     each = paired(images, "model", "no_attention").groupby(["benchmark", "model", "name"], sort=False)["gain_db"].mean()
     each = each.reset_index().assign(value=lambda rows: rows["gain_db"])
-    order = found.groupby("model")["gain_db"].mean().sort_values(ascending=False).index
+    order = pooled(found).sort_values("gain_db", ascending=False)["model"]
     benchmarks = list(images["benchmark"].unique())
     figure = blank(DOUBLE, 0.24 * len(order) + 1.4)
     [panels] = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)

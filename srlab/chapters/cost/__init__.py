@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,7 +17,6 @@ from srlab.models.registry import label
 from srlab.stats.gains import MARGIN, differences, pooled
 from srlab.stats.intervals import Estimate
 from srlab.stats.words import between, listed, number, say
-from srlab.study.chapter import Tables
 from srlab.study.frames import quality, timings
 from srlab.study.profile import Size, known
 from srlab.study.runs import Run
@@ -128,7 +128,7 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Summarise ratios of times and memory, gains of sharing, the largest maps, and the distance from the roofline."""
     ratios, timing, roofline = tables["cost_ratios"], tables["timing"], tables["roofline"]
     growth = ratios[ratios["about"] == "growth"]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from srlab.chapters.maps import figures, frames
 from srlab.models.registry import label
-from srlab.stats.words import between, count, listed, number, percent, signed
+from srlab.stats.words import between, count, number, percent, signed
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
@@ -70,9 +70,9 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         ),
     ]
     if len(wider):
-        named = [f"{label(row.Index)} ({signed(row.mean)})" for row in wider.itertuples()]
+        named = "; ".join(f"{label(row.Index)} {signed(row.mean)}" for row in wider.itertuples())
         lines.append(
-            f"Contributions spread wider than in the trunk without attention at each of {count(places, 'place')} in "
-            f"{listed(named)}. The difference is of the diffusion index, 100 for equal contributions of all pixels."
+            f"At each of {count(places, 'place')}, contributions spread wider than in the trunk without attention. "
+            f"Mean difference of the diffusion index (100 for equal contributions of all pixels): {named}."
         )
     return "\n\n".join(lines)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import scipy  # and not its `stats`, which takes half a second and is loaded when first used
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from srlab.errors import InputError
 
+Numbers = Sequence[float] | np.ndarray | pd.Series
 LEVEL = 0.95
 RESAMPLES = 4000
 #: Fewer seeds than this give no verdict: their spread is not known.
@@ -85,7 +85,7 @@ def seeds_needed(spread: float, half_width: float, family: int, most: int = 100)
     return next(enough, None)
 
 
-def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
+def ratio_of_medians(times: Numbers, reference: Numbers) -> Estimate:
     """Estimate the ratio of two calls' median times (ms, round by round), measured interleaved.
 
     Rounds are resampled in pairs (percentile bootstrap), since both calls of a round met the same machine state.
@@ -114,7 +114,7 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     return Estimate(value, float(found.low), float(found.high))
 
 
-def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
+def growth_exponent(pixels: Numbers, costs: Numbers) -> Estimate:
     """Estimate the exponent e of cost ∝ pixels^e: least squares on logarithms, interval by Student's t.
 
     All numbers are positive. InputError for fewer than two different numbers of pixels; an interval needs three.
@@ -138,7 +138,7 @@ def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
     return float(np.mean(found)) if found else float("nan")
 
 
-def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayLike | None = None) -> Estimate:
+def spearman(first: Numbers, second: Numbers, family: int = 1, given: Numbers | None = None) -> Estimate:
     """Estimate Spearman's ρ, by Fisher's z with the variance (1 + ρ²/2) / (n − 3).
 
     `family` is the number of simultaneous correlations (Šidák). With a control `given`, ρ is the partial correlation of

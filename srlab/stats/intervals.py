@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from srlab.errors import InputError
 
-Numbers = Sequence[float] | np.ndarray | pd.Series
+Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 LEVEL = 0.95
 RESAMPLES = 4000
 #: Fewer seeds than this give no verdict: their spread is not known.

@@ -59,18 +59,15 @@ class PageNetwork:
 
 @dataclass(frozen=True)
 class PageImage:
-    """The middle of a photograph, or a task image; SR by network, also "bicubic", and layers by network.
-
-    `start` is the query to show first; `queries` are a task image's own rows and columns.
-    """
+    """The middle of a photograph, or a task image."""
 
     name: str
     lr: UInt8[Tensor, "3 h w"]
     hr: UInt8[Tensor, "3 sh sw"]
-    sr: dict[str, UInt8[Tensor, "3 sh sw"]]
-    layers: dict[str, list[LayerTrace]]
-    start: tuple[int, int]
-    queries: tuple[list[int], list[int]] | None
+    sr: dict[str, UInt8[Tensor, "3 sh sw"]]  # by network, also "bicubic"
+    layers: dict[str, list[LayerTrace]]  # by network
+    start: tuple[int, int]  # the query to show first
+    queries: tuple[list[int], list[int]] | None  # a task image's own rows and columns
 
     def grid(self, side: int) -> tuple[list[int], list[int]]:
         """Return rows and columns of queries: a task image's own, or the middles of side×side equal parts."""
@@ -81,7 +78,7 @@ class PageImage:
 
 
 def write_explorer(study: Study) -> Path:
-    """Write the page on which a reader chooses an image, a network and a pixel.
+    """Write `explorer.html`, the page on which a reader chooses an image, a network and a pixel.
 
     Images are one part of each photograph with a free licence or, in a study that trains on none, the images of its
     chapters' own tasks. Networks are those of the first seed with weights here or in the reference. If there are none,
@@ -89,8 +86,7 @@ def write_explorer(study: Study) -> Path:
     folder.
     """
     refs = page_images(study)
-    networks = page_networks(study, refs[0])
-    scale = study.profile.scale
+    networks, scale = page_networks(study, refs[0]), study.profile.scale
     images = [_open(ref, networks, scale) for ref in refs]
     scales = {name: colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tolist() for name in COLOURS}
     facts = {"levels": LEVELS, "task": isinstance(refs[0], TaskImage), "untrained": networks[0].source == UNTRAINED}

@@ -139,8 +139,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     paragraphs = [
         f"Time of the non-local layers at {size:g}×{size:g} px on {device}, {label(dense)} = 1 ({_groups(against)}). "
         f"Their peak memory is {between(against['memory_ratio'])} times that of {label(dense)}.",
-        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, brackets are 95 % "
-        "intervals; an interval that contains 1 shows no difference.",
+        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, with 95 % intervals "
+        "in brackets, if known (1 inside: no difference).",
         f"Gain in Y-PSNR over no attention:\n\n{say(gains.assign(name=gains['model'].map(label)), MARGIN)}",
         _windows(ratios[ratios["second"].str.endswith(" sdpa")]),
         _routing(ratios[ratios["about"] == "routing"]),

@@ -253,7 +253,8 @@ def test_curves_have_a_line_a_name_bars_and_marks():
     found = pd.DataFrame(
         {"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4], "colour": "#0072B2", "marker": "o"}
     )
-    names = charts.lines(ax, found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False))
+    found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
+    names = charts.lines(ax, found)
     assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
     assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
     hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]

@@ -145,7 +145,7 @@ def test_a_study_of_a_task_shows_its_images_and_their_queries(tmp_path, monkeypa
     name, task = next(iter(study.scenes().items()))
     monkeypatch.setattr(study, "scenes", lambda: {name: task})
     facts, _ = read(write_explorer(study))
-    assert facts["task"] and len(facts["networks"]) == len(study.profile.recall.models)
+    assert facts["task"] and len(facts["networks"]) == len(study.chapter("recall").settings.models)
     [shown] = facts["images"]
     assert (shown["rows"], shown["cols"]) == task.queries()
     assert (shown["rows"][shown["start"][0]], shown["cols"][shown["start"][1]]) == task.start()

@@ -8,13 +8,17 @@ import pytest
 from kept import ROOT
 from torch import nn
 
+from srlab.data.layouts import held_out
 from srlab.study.study import Study
 from srlab.weights.checkpoints import save_network
 
 
-def new_study(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """Return the smoke study with its results in `folder`."""
+def new_study(folder: Path, monkeypatch: pytest.MonkeyPatch, *pictures: str) -> Study:
+    """Return the smoke study with its results in `folder`, and perhaps with these photographs of the held-out ones."""
     monkeypatch.setenv("SRLAB_RESULTS", str(folder))
+    if pictures:
+        refs = {ref.name: ref for ref in held_out().hr}
+        monkeypatch.setattr(Study, "pictures", tuple(refs[name] for name in pictures))
     return Study("smoke", ROOT)
 
 

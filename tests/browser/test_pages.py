@@ -2,6 +2,7 @@
 
 import pytest
 from faked import new_study
+from lab import brightness
 from matplotlib.figure import Figure
 
 from srlab.measure.evaluation import convention
@@ -15,11 +16,6 @@ NAMES = {"short": "a CPU", "word": "x" * 80, "words": "Processor of 80 character
 SMALL_LETTERS = """least => [...document.querySelectorAll('body *')].filter(element =>
     [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
     && parseFloat(getComputedStyle(element).fontSize) < least).map(element => element.textContent)"""
-#: JavaScript: how bright a colour of the page is, from 0 to 1.
-BRIGHTNESS = """([where, property]) => {
-    const channels = getComputedStyle(document.querySelector(where))[property].match(/\\d+/g).slice(0, 3);
-    return channels.reduce((sum, channel) => sum + channel / 3 / 255, 0);
-}"""
 
 
 def finished(folder, patch, processor):
@@ -67,7 +63,7 @@ def test_everything_on_it_is_there_and_comes_from_the_folder(written, page, comp
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_as_dark_as_the_reader_asks(written, page, scheme):
     open_page(page, written["short"], scheme=scheme)
-    paper, ink = (page.evaluate(BRIGHTNESS, ["body", name]) for name in ("backgroundColor", "color"))
+    paper, ink = (brightness(page, "body", name) for name in ("backgroundColor", "color"))
     assert (paper < 0.2 and ink > 0.8) if scheme == "dark" else (paper > 0.9 and ink < 0.2)
 
 

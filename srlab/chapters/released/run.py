@@ -21,7 +21,7 @@ from srlab.measure.profiling import count_parameters
 from srlab.measure.protocol import Protocol
 from srlab.study.runs import Run
 from srlab.weights.checkpoints import open_network
-from srlab.weights.identify import Found, find_weights
+from srlab.weights.identify import WeightsFile, find_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +49,7 @@ def weights_folder(study: Study) -> Path | None:
 
 
 @cache
-def weights_in(folder: Path, scale: int) -> dict[str, Found]:
+def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
     """Find the files of weights for a scale, by network.
 
     Raises
@@ -57,7 +57,7 @@ def weights_in(folder: Path, scale: int) -> dict[str, Found]:
     InputError
         If the folder has no weights for the scale, or two files of one network.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, WeightsFile] = {}
     for each in find_weights(folder):
         if each.model and each.scale == scale:
             if each.model in found:

@@ -1,11 +1,10 @@
-"""Each mechanism's fast path against the plain path of the same file, in one process, in turn.
+"""Compare each mechanism's fast path with the plain path of the same file, interleaved in one process.
 
     python benchmarks/mechanisms.py [--device cuda] [--only window ESC] [--repeats 7] [--before CHECKOUT] [--compile]
 
-writes `benchmarks/latest-<device>.md` and `.csv`: time (ms: median and quartiles), peak memory above what the
-call is given (MiB), and how many times faster than the plain path. float32, evaluation mode but for the training step.
-On CUDA also FlexAttention. With `--before`, another checkout of this project, each case is measured by the code there
-too, a case here, the same there, twice over. With `--compile` the fast path of networks is compiled as well.
+writes `benchmarks/latest-<device>.md` and `.csv`: time (ms: median and quartiles), peak memory above the input (MiB),
+and the speed-up over the plain path; float32, evaluation mode except for the training step. CUDA adds FlexAttention.
+`--before` measures each case by another checkout too, alternating, twice. `--compile` adds compiled networks.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ class Case:
     ----------
     name : str
     shape : tuple of int
-        Of the input.
+        The input's.
     paths : dict
-        Makes each path's module; "plain" is as the paper writes it, "fast" ours.
+        Functions that build each path's module; "plain" is the paper's formula, "fast" ours.
     least : float or None
-        How many times faster the fast path has to be on a CPU.
+        Required speed-up of the fast path on a CPU.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Case:
 
 
 class Collaborating(nn.Module):
-    """CoA alone, with a pattern that LSP made before the clock ran."""
+    """CoA alone; LSP makes its pattern in the first call, which is not timed."""
 
     def __init__(self, channels: int, sharing: str):
         super().__init__()
@@ -77,7 +76,7 @@ class Step(nn.Module):
         self.adam = torch.optim.Adam(self.network.parameters(), 1e-4)
 
     def eval(self) -> Step:
-        """No: a step trains."""
+        """Stay in training mode."""
         return self
 
     def forward(self, lr: Tensor) -> None:
@@ -88,7 +87,7 @@ class Step(nn.Module):
 
 
 class GatheringFGCA(FGCA):
-    """FGCA that copies the keys and values of all windows at once, and then attends by the same kernel."""
+    """FGCA that copies the keys and values of all windows at once."""
 
     def __init__(self):
         super().__init__(64)
@@ -99,7 +98,7 @@ class GatheringFGCA(FGCA):
 
 
 def paths(make: Callable[..., nn.Module], option: str = "backend", **values: str) -> dict[str, Callable]:
-    """The same module by each value of one of its options."""
+    """Return the same module with each value of one of its options."""
     return {path: partial(make, **{option: value}) for path, value in values.items()}
 
 
@@ -144,7 +143,7 @@ CASES = [
 
 
 def modules(case: Case, device: torch.device, compile: bool) -> Iterator[tuple[str, Callable[[Tensor], object]]]:
-    """The case's paths, all with the same weights."""
+    """Yield the case's paths, all with the same weights."""
     for path, make in case.paths.items():
         if path == "flex" and device.type != "cuda":
             continue
@@ -156,10 +155,10 @@ def modules(case: Case, device: torch.device, compile: bool) -> Iterator[tuple[s
 
 
 def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
-    """A row for each path of a case."""
+    """Measure a row for each path of a case."""
     torch.manual_seed(0)
     x = torch.rand(case.shape, device=device)
-    if case.shape[1] > 3:  # networks run channels-last by themselves, so their layers are measured so
+    if case.shape[1] > 3:  # as layers get their input inside networks
         x = x.to(memory_format=torch.channels_last)
     calls = {path: partial(infer, module, x) for path, module in modules(case, device, compile)}
     rows = summarise_times(measure(calls, repeats, warmup=2, device=device)).reset_index(names="path")
@@ -171,7 +170,7 @@ def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.Dat
 
 
 def run_there(case: Case, checkout: Path, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
-    """The same rows by the code of a checkout, in a process of its own."""
+    """Measure the same rows by the code of a checkout, in a process of its own."""
     words = [sys.executable, "-P", __file__, "--only", case.name, "--csv", "--device", str(device)]
     words += ["--compile"] if compile else []
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
@@ -182,7 +181,7 @@ def run_there(case: Case, checkout: Path, device: torch.device, repeats: int, co
 
 
 def run_both(case: Case, before: Path, device: torch.device, repeats: int, compile: bool) -> pd.DataFrame:
-    """This code's rows, with `before_ms` and `before_mib` of another checkout's: in turn, each twice."""
+    """Measure this code and another checkout's, alternating, each twice; add before_ms and before_mib."""
     key = ["case", "input", "path"]
     then, now = [], []
     for turn in range(2):
@@ -193,7 +192,7 @@ def run_both(case: Case, before: Path, device: torch.device, repeats: int, compi
 
 
 def compared(rows: pd.DataFrame) -> pd.DataFrame:
-    """With how many times faster each path is than its case's plain one."""
+    """Add the speed-up of each path over its case's plain one."""
     plain = rows[rows["path"] == "plain"].set_index("case")["median_ms"]
     return rows.assign(times_faster=rows["case"].map(plain) / rows["median_ms"])
 
@@ -204,31 +203,29 @@ def infer(module: Callable[[Tensor], object], x: Tensor) -> None:
 
 
 def as_markdown(rows: pd.DataFrame, device: torch.device, before: Path | None) -> str:
-    """The table, under a line that says what was measured on."""
+    """Format the table under a line that names the device."""
     facts = describe_device(device)
     head = f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, float32; commit {facts['commit']}"
     shown = pd.DataFrame({"mechanism": rows["case"], "input": rows["input"], "path": rows["path"]})
     if before:
-        head += f"; before: {commit_of(before)}, in turn, medians of two processes each"
-        shown["before: ms"], shown["before: MiB"] = told(rows["before_ms"], 1), told(rows["before_mib"], 0)
+        head += f"; before: {commit_of(before)}, alternating, medians of two processes each"
+        shown["before: ms"], shown["before: MiB"] = rounded(rows["before_ms"], 1), rounded(rows["before_mib"], 0)
     shown["ms: median (quartiles)"] = [
         f"{row.median_ms:.1f} ({row.q25_ms:.1f}–{row.q75_ms:.1f})" for row in rows.itertuples()
     ]
-    shown["peak MiB"] = told(rows["peak_mib"], 0)
+    shown["peak MiB"] = rounded(rows["peak_mib"], 0)
     if before:
-        shown["times before"] = told(rows["before_ms"] / rows["median_ms"], 2)
-    shown["times plain"], shown["at least"] = told(rows["times_faster"], 2), told(rows["at_least"], 1)
+        shown["times before"] = rounded(rows["before_ms"] / rows["median_ms"], 2)
+    shown["times plain"], shown["at least"] = rounded(rows["times_faster"], 2), rounded(rows["at_least"], 1)
     align = ["left"] * 3 + ["right"] * (shown.shape[1] - 3)
     return f"{head}.\n\n{shown.to_markdown(index=False, colalign=align, disable_numparse=True)}\n"
 
 
-def told(numbers: pd.Series, digits: int) -> list[str]:
-    """Numbers with so many digits, nothing where there is none."""
+def rounded(numbers: pd.Series, digits: int) -> list[str]:
     return ["" if pd.isna(number) else f"{number:.{digits}f}" for number in numbers]
 
 
 def commit_of(checkout: Path) -> str:
-    """Its first seven digits."""
     words = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 

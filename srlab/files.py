@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written remains: beside, then renamed; and whether two are the same."""
+"""Write files beside their place, then rename them, so that nothing half-written remains; read tables; checksums."""
 
 from __future__ import annotations
 
@@ -19,23 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` if the block ends well.
+    """Yield a path beside `path` to write to; it takes the place of `path` if the block ends well.
 
-    The folder is made if it does not exist. However the block ends, nothing half-written remains.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    Path
-
-    Raises
-    ------
-    InputError
-        If `path` cannot be written: it is a folder or a device, its parent is a file, the disk is full, there
-        is no permission. Any OSError of the block is taken for such a failure.
+    The folder is made if it does not exist. However the block ends, nothing half-written remains. InputError if `path`
+    cannot be written: it is a folder or a device, its parent is a file, the disk is full, there is no permission. Any
+    OSError of the block counts as such a failure.
     """
     beside = path.parent / f".part.{os.getpid()}.{path.name}"
     try:
@@ -54,25 +42,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole.
-
-    Raises
-    ------
-    InputError
-        As :func:`replacing` does.
-    """
+    """Write a UTF-8 text file as a whole; InputError as of :func:`replacing`."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def check_writable(folder: Path) -> None:
-    """Tell now, not after hours of work, if files cannot be made in a folder; it is made if there is none.
-
-    Raises
-    ------
-    InputError
-        If it cannot be made or written to.
-    """
+    """Raise an InputError now, not after hours of work, if a folder cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -84,13 +60,7 @@ def check_writable(folder: Path) -> None:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
+    """Return SHA-256 of a file's content, in hexadecimal digits; InputError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()

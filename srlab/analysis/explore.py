@@ -303,7 +303,7 @@ def describe(view: View) -> str:
         return f"{found}; this mechanism has no softmax, so it has no weights."
     ranked = np.sort(view.weights, axis=None)[::-1]
     half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
-    return f"{found}; half of its weight lies on {half:,}, and the largest weight is {100 * ranked[0]:.3g} %."
+    return f"{found}; half of its weight lies on {half:,} of them, and the largest weight is {100 * ranked[0]:.3g} %."
 
 
 def whose(sources: Mapping[str, str]) -> str:

@@ -1,27 +1,26 @@
-"""Released weights that this project has opened: where each file is to be had, under which licence, its checksum."""
+"""Released weights that this project has opened: origin, licence and checksum of each file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class ReleasedFile:
     """A file of released weights.
 
     Attributes
     ----------
     file : str
-        How it is called here, MODEL_xSCALE and its suffix, whatever it is called there.
+        Its name here, MODEL_xSCALE and its suffix.
     model : str
-        A key of the registry, or an architecture by spandrel's id for it, in small letters.
+        A key of the registry, or spandrel's id of an architecture in small letters.
     scale : int
     page : str
-        Where it is to be had, or where its authors describe it.
+        Where to get it, or where its authors describe it.
     licence : str
-        As its page states it; "none stated" where it states none, "none known" for pages not read.
+        As its page states it; "none stated" where it states none.
     trained : str
-        By whom and on what: whether these are the weights of which the paper's numbers are.
+        By whom and on what; whether these weights produced the paper's numbers.
     sha256 : str
-        Of the file, in hexadecimal digits.
     """
 
     file: str
@@ -33,49 +32,47 @@ class Checkpoint:
     sha256: str
 
 
-CATALOGUE = {
-    checkpoint.file: checkpoint
-    for checkpoint in (
-        Checkpoint(
-            "hit_srf_x4.pth",
-            "hit_srf",
-            4,
-            "https://github.com/XiangZ-0/HiT-SR",
-            "none stated",
-            "the authors', on DIV2K",
-            "dffb47c5a7e1e28755cde32d9fa4c19f14e965d6c63491da39419bf3699ec456",
-        ),
-        Checkpoint(
-            "elan_light_x4.pth",
-            "elan_light",
-            4,
-            "https://github.com/Fried-Rice-Lab/FriedRiceLab (d03aff7, modelzoo/ELAN/ELAN-light_LSR_x4_unofficial.pth)",
-            "MIT",
-            "again by Fried Rice Lab, on DF2K (the authors': on DIV2K)",
-            "433400f0b3182d1c0e363edd122a070d04215283621b968367d2caac2de10493",
-        ),
-        Checkpoint(
-            "dctlsa_x4.pth",
-            "dctlsa",
-            4,
-            "https://github.com/zengkun301/DCTLSA (0756bc8, pretrained/X4.pt)",
-            "Apache-2.0",
-            "the authors'",
-            "58d822beb3a1bf1d3e5dc91371a5686debda6bdbf246a4484805bda37cb18c06",
-        ),
-        Checkpoint(
-            "craft_x4.pth",
-            "craft",
-            4,
-            "https://github.com/AVC2-UESTC/CRAFT-SR (the paper's own; this file came with a challenge entry)",
-            "none stated",
-            "for a challenge, not the paper's",
-            "a3d57001df7e856be6b4e3553d77be3b038609f34db5d41b43c3e6c67756a381",
-        ),
-    )
-}
+FILES = (
+    ReleasedFile(
+        "hit_srf_x4.pth",
+        "hit_srf",
+        4,
+        "https://github.com/XiangZ-0/HiT-SR",
+        "none stated",
+        "the authors', on DIV2K",
+        "dffb47c5a7e1e28755cde32d9fa4c19f14e965d6c63491da39419bf3699ec456",
+    ),
+    ReleasedFile(
+        "elan_light_x4.pth",
+        "elan_light",
+        4,
+        "https://github.com/Fried-Rice-Lab/FriedRiceLab (d03aff7, modelzoo/ELAN/ELAN-light_LSR_x4_unofficial.pth)",
+        "MIT",
+        "again by Fried Rice Lab, on DF2K (the authors': on DIV2K)",
+        "433400f0b3182d1c0e363edd122a070d04215283621b968367d2caac2de10493",
+    ),
+    ReleasedFile(
+        "dctlsa_x4.pth",
+        "dctlsa",
+        4,
+        "https://github.com/zengkun301/DCTLSA (0756bc8, pretrained/X4.pt)",
+        "Apache-2.0",
+        "the authors'",
+        "58d822beb3a1bf1d3e5dc91371a5686debda6bdbf246a4484805bda37cb18c06",
+    ),
+    ReleasedFile(
+        "craft_x4.pth",
+        "craft",
+        4,
+        "https://github.com/AVC2-UESTC/CRAFT-SR (the paper's own; this file came with a challenge entry)",
+        "none stated",
+        "for a challenge, not the paper's",
+        "a3d57001df7e856be6b4e3553d77be3b038609f34db5d41b43c3e6c67756a381",
+    ),
+)
+CATALOGUE = {each.file: each for each in FILES}
 
 
-def by_checksum(sha256: str) -> Checkpoint | None:
-    """The catalogued file of that checksum, whatever it is called; None if there is none."""
+def by_checksum(sha256: str) -> ReleasedFile | None:
+    """Return the catalogued file of that checksum, whatever its name here; None if there is none."""
     return next((each for each in CATALOGUE.values() if each.sha256 == sha256), None)

@@ -16,28 +16,22 @@ from srlab.attention import LSP, NLSA
 from srlab.errors import InputError
 from srlab.files import replacing
 
-#: Largest difference, of values of 0 to 1, between what the file and the network make of an image. Rounding alone makes
-#: far less, unless it decides otherwise between centroids or windows that are near equal.
+#: Largest difference between outputs of the file and the network, of values of 0 to 1. Rounding alone makes far less,
+#: unless it decides between centroids or windows that are nearly equal.
 TOLERANCE = 1e-4
-#: Heights and widths of LR images on which they are compared: a multiple of most windows, and two that are none.
+#: Heights and widths of the LR images that are compared: one multiple of most windows, and two that are not.
 CHECKED = ((64, 64), (67, 75), (48, 90))
 #: Shortest and longest side of an LR image.
 SIDES = (16, 8192)
-#: The size that the exporter sees: no multiple of a window, and several of the largest, so that it takes neither
-#: "no filling" nor "one window" for the rule.
+#: The exporter's example: no multiple of a window, and larger than several, so that it generalises from neither "no
+#: filling" nor "one window".
 SEEN = (197, 229)
-#: Ways to compute that ONNX has not, and the papers' formulas, which it has.
+#: Fused kernels, which ONNX lacks.
 FUSED = {"sdpa", "fused", "flex"}
 
 
 def check_export(path: Path) -> None:
-    """Tell before any work what would stop :func:`export_network`.
-
-    Raises
-    ------
-    InputError
-        If `path` does not end in .onnx, or what writes such files is not installed.
-    """
+    """Raise an InputError if `path` does not end in .onnx, or srlab[onnx] is not installed."""
     if path.suffix.lower() != ".onnx":
         raise InputError(f"{path}: a suffix of .onnx is expected, not '{path.suffix}'")
     try:
@@ -45,24 +39,22 @@ def check_export(path: Path) -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as missing:
-        raise InputError(
-            f"{path}: writing it needs {missing.name}, which is not installed; pip install 'srlab[onnx]' brings it"
-        ) from None
+        raise InputError(f"{path}: {missing.name} is not installed; `pip install 'srlab[onnx]'` brings it") from None
 
 
 def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> float:
-    """Write a network as an ONNX file, and run it beside the network.
+    """Write a network as an ONNX file, and compare its output with the network's.
 
     Parameters
     ----------
     network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; on the CPU, in evaluation mode.
-        From here on it computes by the papers' formulas where it did by fused kernels.
+        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; on the CPU, in evaluation mode. From here
+        on it computes by the papers' formulas instead of fused kernels.
     path : Path
-        Its input is called `lr`, its output `sr`; of any height and width from 16 to 8192. LCoA's networks need as many
-        pixels as their window has tokens.
+        Its input is `lr`, its output `sr`, of any height and width from 16 to 8192; LCoA's networks need as many pixels
+        as their window has tokens.
     metadata : dict of str to str
-        What the file shall say of itself.
+        Properties of the file.
 
     Returns
     -------
@@ -72,11 +64,11 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
     Raises
     ------
     InputError
-        If the network cannot be an ONNX file, or the file cannot be written, or it makes something else.
+        If ONNX cannot express the network, the file cannot be written, or its output differs.
     """
     check_export(path)
     if any(isinstance(module, NLSA) for module in network.modules()):
-        raise InputError(f"{path}: NLSA draws as many directions to hash by as an image has tokens for; ONNX cannot")
+        raise InputError(f"{path}: NLSA samples its hash directions by the size of the image; ONNX cannot")
     program = _program(take_formulas(network))
     program.model.metadata_props.update(metadata)
     with replacing(path) as beside:
@@ -84,14 +76,14 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
         difference = _difference(network, beside)
         if not difference <= TOLERANCE:
             raise InputError(
-                f"{path}: not written, for its images differ by {difference:.1g} from the network's; "
+                f"{path}: not written, for its output differs by {difference:.1g} from the network's; "
                 f"at most {TOLERANCE:.1g} is allowed"
             )
     return difference
 
 
 def take_formulas(network: nn.Module) -> nn.Module:
-    """The same network, its layers by the papers' formulas from now on, as a file has them."""
+    """Let a network's layers compute by the papers' formulas, as an ONNX file does."""
     for module in network.modules():
         if getattr(module, "backend", None) in FUSED:
             module.backend = "reference"
@@ -101,11 +93,11 @@ def take_formulas(network: nn.Module) -> nn.Module:
 
 
 def _program(network: nn.Module) -> torch.onnx.ONNXProgram:
-    # That images have as many pixels as LSP's window has tokens the exporter must know, or it fails on shorter sequences.
+    # Images must have as many pixels as LSP's window has tokens: the exporter fails on shorter sequences.
     windows = [module.window for module in network.modules() if isinstance(module, LSP)]
     least = max(SIDES[0], math.isqrt(max(windows, default=1) - 1) + 1)
     height, width = (torch.export.Dim(name, min=least, max=SIDES[1]) for name in ("height", "width"))
-    # The cache of what operations make of shapes costs more than it saves where shapes are unknown: minutes for ELAN.
+    # With unknown shapes the cache of fake tensors costs more than it saves: minutes for ELAN.
     with _quiet(), torch.no_grad(), torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
         return torch.onnx.export(
             network,
@@ -121,7 +113,7 @@ def _program(network: nn.Module) -> torch.onnx.ONNXProgram:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of itself: torchvision is not there, a constant is not folded."""
+    """Hide the exporter's warnings: torchvision is missing, a constant is not folded."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -131,23 +123,21 @@ def _quiet() -> Iterator[None]:
 
 
 def _translations() -> dict[Callable, Callable]:
-    """What torch's exporter does not know."""
+    """Translate operations that torch's exporter lacks."""
     from onnxscript import opset18 as op
 
     def stable_sort(values: Tensor, stable: bool = True, dim: int = -1, descending: bool = False) -> tuple:
-        """ONNX puts the first of equal values first."""
         length = op.Gather(op.Shape(values), op.Constant(value_ints=[dim]))
-        return op.TopK(values, length, axis=dim, largest=descending)
+        return op.TopK(values, length, axis=dim, largest=descending)  # the first of equal values first
 
     def remainder(values: Tensor, divisor: Tensor | int) -> Tensor:
-        """By a divisor that depends on the size of the image."""
         return op.Mod(values, op.CastLike(divisor, values))
 
     return {torch.ops.aten.sort.stable: stable_sort, torch.ops.aten.remainder.Scalar: remainder}
 
 
 def _difference(network: nn.Module, path: Path) -> float:
-    """The largest between the images that the file and the network make, of values of 0 to 1."""
+    """Return the largest difference between outputs of the file and the network."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

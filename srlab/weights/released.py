@@ -1,10 +1,10 @@
-"""Released implementations: how their configurations and weights are named, and what they are here."""
+"""Released implementations: the names of their options and weights, and ours."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from srlab.attention.window import ImplicitPosition, WindowAttention
 from srlab.errors import InputError
 from srlab.models import build
 
+Keys = list[tuple[str, str | None]]
+
 
 @dataclass(frozen=True)
 class Released:
@@ -22,20 +24,31 @@ class Released:
     Attributes
     ----------
     make : callable
-        Builds our module from the released configuration.
+        Builds our module.
+    options : str
+        Our names of its options, "ours=theirs" where the released name differs.
     keys : list of (pattern, replacement)
-        Regular expressions on released key names, each applied in turn; a key that matches a pattern whose
-        replacement is None holds nothing we need and is dropped.
+        Regular expressions on released key names, applied in order; None drops the key.
+    defaults : dict
+        Released options that a configuration may lack.
     pointwise : str or None
-        Our names of 1×1 convolutions whose weights are released as those of linear layers, as a pattern.
+        Pattern of our names of 1×1 convolutions that are released as linear layers.
     """
 
-    make: Callable[[Mapping[str, object]], nn.Module]
-    keys: list[tuple[str, str | None]]
+    make: Callable[..., nn.Module]
+    options: str
+    keys: Keys
+    defaults: Mapping[str, object] = field(default_factory=dict)
     pointwise: str | None = None
 
+    def build(self, config: Mapping[str, object]) -> nn.Module:
+        """Build our module from the released configuration; a missing option is a KeyError."""
+        config = {**self.defaults, **config}
+        names = (pair.partition("=") for pair in self.options.split())
+        return self.make(**{ours: config[theirs or ours] for ours, _, theirs in names})
+
     def rename(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Released weights under our names."""
+        """Return released weights under our names."""
         renamed = {}
         for key, tensor in weights.items():
             name: str | None = key
@@ -50,119 +63,23 @@ class Released:
         return renamed
 
 
-def _lcoan(config: Mapping[str, object]) -> nn.Module:
-    return build(
-        "lcoan",
-        config["scale"],
-        channels=config["n_feats"],
-        groups=config["n_resgroups"],
-        blocks=config["n_resblocks"],
-        clusters=config["n_clusters"],
-        window=config["window_size"],
-        reduction=config.get("reduction", 1),
-        rounds=config.get("n_rounds", 1),
-        ema_decay=config.get("ema_decay", 0.999),
-    )
+def _rib_window(channels: int, heads: int, window: int, **position: int) -> nn.Module:
+    return WindowAttention(channels, heads, window, partial(ImplicitPosition, **position), gate=True)
 
 
-def _lsp(config: Mapping[str, object]) -> nn.Module:
-    return LSP(
-        config["channels"],
-        config["n_clusters"],
-        config["window_size"],
-        config.get("reduction", 1),
-        config.get("n_rounds", 1),
-        config["res_scale"],
-    )
-
-
-def _coa(config: Mapping[str, object]) -> nn.Module:
-    return CoA(config["channels"], config["res_scale"])
-
-
-def _nla(config: Mapping[str, object]) -> nn.Module:
-    return NLA(config["channels"], config["reduction"], residual_scale=1.0, input_scale=config["res_scale"])
-
-
-def _nlsa(config: Mapping[str, object]) -> nn.Module:
-    return NLSA(
-        config["channels"],
-        config["chunk_size"],
-        config["reduction"],
-        config["n_hashes"],
-        config["res_scale"],
-    )
-
-
-def _enla(config: Mapping[str, object]) -> nn.Module:
-    return ENLA(
-        config["channels"],
-        config["reduction"],
-        config.get("nb_features", 128),
-        config.get("amplification", 6**0.5),
-        config.get("res_scale", 0.1),
-    )
-
-
-def _bra(config: Mapping[str, object]) -> nn.Module:
-    return BRA(config["dim"], config["num_heads"], config["n_win"], config["topk"])
-
-
-def _rib_window(config: Mapping[str, object]) -> nn.Module:
-    position = partial(
-        ImplicitPosition,
-        rank=config["rank"],
-        hidden=config["rib_hidden_dim"],
-        frequencies=config["rib_n_freqs"],
-    )
-    return WindowAttention(config["dim"], config["num_heads"], config["window_size"], position, gate=True)
-
-
-def _esc(config: Mapping[str, object], name: str = "esc") -> nn.Module:
-    return build(
-        name,
-        config["upscaling_factor"],
-        channels=config["dim"],
-        heads=config["num_heads"],
-        blocks=config["n_blocks"],
-        pairs=config["conv_blocks"],
-        side=config["window_size"],
-        attended=config["pdim"],
-        kernel_size=config["kernel_size"],
-        ratio=config["exp_ratio"],
-    )
-
-
-def _hit_srf(config: Mapping[str, object]) -> nn.Module:
-    ratios = config["hier_win_ratios"]
-    if {*config["depths"]} != {len(ratios)} or len({*config["num_heads"]}) != 1:
+def _hit_srf(
+    heads: Sequence[int], depths: Sequence[int], ratios: Sequence[float | int], **options: object
+) -> nn.Module:
+    if {*depths} != {len(ratios)} or len({*heads}) != 1:
         raise InputError("released 'hit_srf': a stage must have a block for each ratio, and all the same heads")
-    return build(
-        "hit_srf",
-        config["upscale"],
-        channels=config["embed_dim"],
-        heads=config["num_heads"][0],
-        stages=len(config["depths"]),
-        base=config["base_win_size"],
-        ratios=ratios,
-        expansion=config["expansion_factor"],
-    )
+    return build("hit_srf", heads=heads[0], stages=len(depths), ratios=ratios, **options)
 
 
-def _elan_light(config: Mapping[str, object]) -> nn.Module:
-    return build(
-        "elan_light",
-        config["scale"],
-        channels=config["c_elan"],
-        layers=config["m_elan"],
-        reuses=config["n_share"],
-        expansion=config["r_expand"],
-        sides=config["window_sizes"],
-        colours=config["rgb_range"],
-    )
-
-
-_ESC_KEYS: list[tuple[str, str | None]] = [
+_ESC_OPTIONS = (
+    "scale=upscaling_factor channels=dim heads=num_heads blocks=n_blocks pairs=conv_blocks side=window_size "
+    "attended=pdim kernel_size ratio=exp_ratio"
+)
+_ESC_KEYS: Keys = [
     (r"^proj\.", "head."),
     (r"^last\.", "body_end."),
     (r"^ln_last\.", "body_norm."),
@@ -189,7 +106,9 @@ _ESC_KEYS: list[tuple[str, str | None]] = [
 
 RELEASED: dict[str, Released] = {
     "lcoan": Released(
-        _lcoan,
+        partial(build, "lcoan"),
+        "scale channels=n_feats groups=n_resgroups blocks=n_resblocks clusters=n_clusters "
+        "window=window_size reduction rounds=n_rounds ema_decay",
         [
             (r"^(a$|sub_mean\.|add_mean\.)", None),
             # The released network creates match convolutions and k-means in every layer; CoA needs neither.
@@ -206,33 +125,52 @@ RELEASED: dict[str, Released] = {
             (r"^tail\.0\.", "upsampler."),
             (r"^tail\.1\.", "tail."),
         ],
+        defaults={"reduction": 1, "n_rounds": 1, "ema_decay": 0.999},
     ),
     "lsp": Released(
-        _lsp,
+        LSP,
+        "channels clusters=n_clusters window=window_size reduction rounds=n_rounds residual_scale=res_scale",
         [
             (r"^kmeans\.initted$", "kmeans.initialised"),
             (r"^conv_assembly\.0\.", "assembly."),
             (r"^conv_match\.0\.", "match."),
         ],
+        defaults={"reduction": 1, "n_rounds": 1},
     ),
-    "coa": Released(_coa, [(r"^(kmeans|conv_match)\.", None), (r"^conv_assembly\.0\.", "assembly.")]),
+    "coa": Released(
+        CoA,
+        "channels residual_scale=res_scale",
+        [(r"^(kmeans|conv_match)\.", None), (r"^conv_assembly\.0\.", "assembly.")],
+    ),
     "nla": Released(
-        _nla,
+        partial(NLA, residual_scale=1.0),
+        "channels reduction input_scale=res_scale",
         [(r"^conv_match1\.", "theta."), (r"^conv_match2\.", "phi."), (r"^conv_assembly\.", "g.")],
     ),
-    "nlsa": Released(_nlsa, [(r"^conv_assembly\.0\.", "assembly."), (r"^conv_match\.0\.", "match.")]),
+    "nlsa": Released(
+        NLSA,
+        "channels window=chunk_size reduction rounds=n_hashes residual_scale=res_scale",
+        [(r"^conv_assembly\.0\.", "assembly."), (r"^conv_match\.0\.", "match.")],
+    ),
     "enla": Released(
-        _enla,
+        ENLA,
+        "channels reduction features=nb_features amplification residual_scale=res_scale",
         [
             (r"^attn_fn\.projection_matrix$", "projection"),
             (r"^conv_assembly\.0\.", "assembly."),
             (r"^conv_match1\.0\.", "match_query."),
             (r"^conv_match2\.0\.", "match_key."),
         ],
+        defaults={"nb_features": 128, "amplification": 6**0.5, "res_scale": 0.1},
     ),
-    "bra": Released(_bra, [(r"^qkv\.qkv\.", "qkv."), (r"^lepe\.", "local."), (r"^wo\.", "merge.")]),
+    "bra": Released(
+        BRA,
+        "channels=dim heads=num_heads windows=n_win top=topk",
+        [(r"^qkv\.qkv\.", "qkv."), (r"^lepe\.", "local."), (r"^wo\.", "merge.")],
+    ),
     "rib_window": Released(
         _rib_window,
+        "channels=dim heads=num_heads window=window_size rank hidden=rib_hidden_dim frequencies=rib_n_freqs",
         [
             (r"^to_hidden$", "position.to_hidden"),
             (r"^hidden_b$", "position.hidden_bias"),
@@ -240,11 +178,11 @@ RELEASED: dict[str, Released] = {
             (r"^to_k$", "position.to_key"),
         ],
     ),
-    "esc": Released(_esc, _ESC_KEYS),
-    "esc_light": Released(partial(_esc, name="esc_light"), _ESC_KEYS),
-    "esc_fp": Released(partial(_esc, name="esc_fp"), _ESC_KEYS),
+    **{name: Released(partial(build, name), _ESC_OPTIONS, _ESC_KEYS) for name in ("esc", "esc_light", "esc_fp")},
     "hit_srf": Released(
         _hit_srf,
+        "scale=upscale channels=embed_dim heads=num_heads depths base=base_win_size "
+        "ratios=hier_win_ratios expansion=expansion_factor",
         [
             (r"^conv_first\.", "head."),
             (r"^patch_embed\.norm\.", "first_norm."),
@@ -273,7 +211,8 @@ RELEASED: dict[str, Released] = {
         pointwise=r"\.ffn\.(widen|narrow)\.weight$",
     ),
     "elan_light": Released(
-        _elan_light,
+        partial(build, "elan_light"),
+        "scale channels=c_elan layers=m_elan reuses=n_share expansion=r_expand sides=window_sizes colours=rgb_range",
         [
             # The authors' names, and after `|` or as an optional part those of Fried Rice Lab's code.
             (r"^module\.", ""),

@@ -1,4 +1,4 @@
-"""Networks of others, through spandrel, which tells an architecture from its weights (`srlab[zoo]`)."""
+"""Networks of other projects, through spandrel, which recognises an architecture by its weights (`srlab[zoo]`)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,10 @@ from srlab.errors import InputError, one_line
 
 
 class FromSpandrel(nn.Module):
-    """A network that spandrel loaded, called as srlab's are.
+    """A network that spandrel loaded.
 
-    Parameters
-    ----------
-    descriptor : spandrel.ImageModelDescriptor
-        Pads images to the sizes that its network can take, crops what comes out and clamps it, without gradients.
-
-    Notes
-    -----
-    Of an image that asks for gradients the network itself is called, which neither pads nor clamps.
+    Its descriptor pads images to sizes that the network takes, crops the output and clamps it, without gradients. An
+    image that requires gradients goes to the network itself, which neither pads nor clamps.
     """
 
     def __init__(self, descriptor):
@@ -34,31 +28,27 @@ class FromSpandrel(nn.Module):
 
 
 def load(weights: Mapping[str, Tensor], source: str, why: str):
-    """What spandrel makes of weights of a network from RGB to RGB.
+    """Return spandrel's descriptor of a network from RGB to RGB.
 
     Parameters
     ----------
-    weights, source
-        As in `open_with_spandrel`.
-    why : str
-        Why spandrel is asked, for messages.
-
-    Returns
-    -------
-    spandrel.ImageModelDescriptor
+    weights : mapping of str to Tensor
+        As released.
+    source, why : str
+        The name of the weights, and the reason to use spandrel, in messages.
 
     Raises
     ------
     InputError
-        If spandrel is not installed, does not know the weights, or they map other channels.
+        If spandrel is not installed, does not recognise the weights, or they map other channels.
     """
     try:
         import spandrel
     except ModuleNotFoundError:
-        raise InputError(f"{source}: {why}; networks of others are read after `pip install 'srlab[zoo]'`") from None
+        raise InputError(f"{source}: {why}; `pip install 'srlab[zoo]'` brings networks of other projects") from None
     except Exception as error:  # torchvision of another build than torch fails with a RuntimeError
         raise InputError(
-            f"{source}: {why}; spandrel, which reads those of others, cannot be imported ({one_line(error)}); "
+            f"{source}: {why}; spandrel cannot be imported ({one_line(error)}); "
             "torchvision must be the build that belongs to torch"
         ) from error
     try:
@@ -66,8 +56,8 @@ def load(weights: Mapping[str, Tensor], source: str, why: str):
             warnings.simplefilter("ignore")  # torch's, about how networks are written
             descriptor = spandrel.ModelLoader().load_from_state_dict(dict(weights))
     except spandrel.UnsupportedModelError:
-        raise InputError(f"{source} are of no network that spandrel knows, and {why}") from None
-    except Exception as error:  # names as in a network it knows, and shapes that are not
+        raise InputError(f"{source}: {why}, and spandrel does not recognise them") from None
+    except Exception as error:  # known names, and shapes that do not fit
         raise InputError(f"{source}: spandrel cannot load them ({one_line(error)})") from error
     channels = (descriptor.input_channels, descriptor.output_channels)
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or channels != (3, 3):
@@ -79,30 +69,22 @@ def load(weights: Mapping[str, Tensor], source: str, why: str):
 
 
 def open_with_spandrel(model: str, weights: Mapping[str, Tensor], scale: int, source: str) -> FromSpandrel:
-    """Build the network that weights belong to.
+    """Build the network of released weights, in evaluation mode; its output is clamped to 0 to 1.
 
     Parameters
     ----------
     model : str
-        The architecture that the weights must be of, by spandrel's name or id for it, in any case.
-    weights : mapping of str to Tensor
-        As released.
+        Spandrel's name or id of the architecture, in any case.
+    weights, source
+        As in `load`.
     scale : int
-        The scale that they must be for.
-    source : str
-        How messages call the weights.
-
-    Returns
-    -------
-    FromSpandrel
-        On the CPU, in evaluation mode; its output is clamped to 0 to 1.
 
     Raises
     ------
     InputError
-        As `load` does, and if the weights are of another architecture or scale.
+        As in `load`; also if the weights are of another architecture or scale.
     """
-    descriptor = load(weights, source, f"'{model}' is none of `srlab models`")
+    descriptor = load(weights, source, f"srlab has no network '{model}'")
     architecture = descriptor.architecture
     same = model.casefold() in (architecture.name.casefold(), architecture.id.casefold())
     if not same or descriptor.scale != scale:

@@ -56,7 +56,6 @@ class Explorer(ipywidgets.VBox):
         The query's pixel.
     field, attribution : ipywidgets.Checkbox
         Whether to show effective receptive fields, and local attribution maps.
-    export : ipywidgets.Button
     status, code : ipywidgets.HTML
     canvas : ipympl.backend_nbagg.Canvas
     scene : Scene or None

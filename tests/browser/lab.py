@@ -77,7 +77,7 @@ def serve(folder: Path, results: Path, cells: Sequence[str]) -> Iterator[str]:
         "SRLAB_RESULTS": results,
     }
     options = ["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
-    options.append("--LabApp.extension_manager=readonly")  # without requests to the package index
+    options += ["--LabApp.extension_manager=readonly"]  # without requests to the package index
     log = folder / "jupyterlab.log"
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -92,7 +92,12 @@ def serve(folder: Path, results: Path, cells: Sequence[str]) -> Iterator[str]:
     try:
         yield f"{_address(server, own / 'runtime', log)}lab/tree/notebook.ipynb?token={token}"
     finally:
-        _stop(server)
+        server.terminate()  # the server ends its kernels
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:
@@ -106,38 +111,22 @@ def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:
     raise RuntimeError(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
 
 
-def _stop(server: subprocess.Popen) -> None:
-    """Let the server end its kernels and itself, or kill both."""
-    server.terminate()
-    try:
-        server.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-class NotebookPage:
-    """A notebook, opened in JupyterLab by its address."""
-
-    def __init__(self, page: Page, address: str):
-        self.page = page
-        page.goto(address)
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)  # the kernel is there
-
-    def run_all(self) -> None:
-        """Run all cells by the menu and wait for the last; an error in a cell is an error here."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        self.page.wait_for_function(
-            """traceback => [...document.querySelectorAll('.jp-OutputArea-output pre')].some(
-                    output => output.textContent.includes(traceback))
-                || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(
-                    prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
-            arg=TRACEBACK,
-            timeout=5 * PATIENCE,
-        )
-        errors = self.page.locator(".jp-OutputArea-output pre", has_text=TRACEBACK).all_inner_texts()
-        assert not errors, "\n".join(errors)
+def run_notebook(page: Page, address: str) -> None:
+    """Open a notebook, run all cells by the menu and wait for the last; an error in a cell is an error here."""
+    page.goto(address)
+    expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)  # the kernel is there
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """traceback => [...document.querySelectorAll('.jp-OutputArea-output pre')].some(
+                output => output.textContent.includes(traceback))
+            || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(
+                prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
+        arg=TRACEBACK,
+        timeout=5 * PATIENCE,
+    )
+    errors = page.locator(".jp-OutputArea-output pre", has_text=TRACEBACK).all_inner_texts()
+    assert not errors, "\n".join(errors)
 
 
 class ExplorerPage:
@@ -178,14 +167,10 @@ class ExplorerPage:
             handle.press("ArrowRight" if at < to else "ArrowLeft")
             expect(handle).not_to_have_attribute("aria-valuenow", str(at))
 
-    def press(self, text: str) -> None:
-        """Press a button by its text."""
-        self.widget.get_by_role("button", name=text).click()
-
     def upload(self, text: str, file: Path) -> None:
         """Give a file to the upload button with this text."""
         with self.page.expect_file_chooser() as chooser:
-            self.press(text)
+            self.widget.get_by_role("button", name=text).click()
         chooser.value.set_files(file)
 
     def click(self, x: int, y: int) -> None:
@@ -201,35 +186,9 @@ class ExplorerPage:
             last, picture = picture, self.canvas.evaluate(PICTURE)
         return picture
 
-    def screenshot(self, path: Path) -> None:
-        """Save what the explorer shows once the picture has come to rest."""
-        self.picture()
-        self.widget.screenshot(path=path)
-
     def wait_for_another_picture(self, than: int) -> None:
+        """Wait until the picture differs from the one with this hash."""
         end = time.monotonic() + PATIENCE / 1000
         while self.canvas.evaluate(PICTURE) == than:  # whichever canvas is there by then
             assert time.monotonic() < end, "the picture stays as it is"
             self.page.wait_for_timeout(50)
-
-    def seconds_to_another_picture(self, x: int, y: int) -> float:
-        """Click, and return the time from the click to the next frame with another picture."""
-        self.canvas.evaluate(
-            """(canvas, patience) => {
-                const pixels = () => new Uint32Array(
-                    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
-                const before = pixels();
-                window.changed = new Promise((resolve, reject) => {
-                    setTimeout(() => reject('the picture stays as it is'), patience);
-                    document.addEventListener('pointerdown', () => {
-                        const start = performance.now();
-                        const look = () => pixels().every((pixel, i) => pixel === before[i])
-                            ? requestAnimationFrame(look) : resolve((performance.now() - start) / 1000);
-                        requestAnimationFrame(look);
-                    }, {capture: true, once: true});
-                });
-            }""",
-            PATIENCE,
-        )
-        self.click(x, y)
-        return self.page.evaluate("window.changed")

@@ -1,9 +1,10 @@
 """The explorer in JupyterLab, with Chromium."""
 
 import statistics
+import time
 
 import pytest
-from lab import PATIENCE, ExplorerPage, NotebookPage, serve
+from lab import PATIENCE, ExplorerPage, run_notebook, serve
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -13,9 +14,8 @@ from srlab.models.registry import label
 pytestmark = [pytest.mark.slow, pytest.mark.alone]  # a busy machine breaks pictures on their way to the browser
 
 CELLS = (
-    "from srlab import widgets\nfrom srlab.study import Study\n\nstudy = Study('smoke')",
-    "for model in ('lcoan', 'trunk_lsp'):\n    study.obtain(study.training(model))",
-    "widgets.Explorer(study)",
+    "from srlab import widgets\nfrom srlab.study import Study\nstudy = Study('smoke')",
+    "[study.obtain(study.training(model)) for model in ('lcoan', 'trunk_lsp')]; widgets.Explorer(study)",
 )
 #: A place in the first map, the LR image; pixels of the picture.
 IMAGE = (60, 70)
@@ -31,15 +31,14 @@ def results(tmp_path_factory):
 def notebook(page, complaints, results, tmp_path_factory):
     """A notebook with the explorer, opened in JupyterLab and run on the smoke study."""
     with serve(tmp_path_factory.mktemp("lab"), results.parent, CELLS) as address:
-        notebook = NotebookPage(page, address)
-        notebook.run_all()
-        yield notebook
+        run_notebook(page, address)
+        yield page
 
 
 @pytest.fixture
 def explorer(notebook):
     """The explorer with two networks, and otherwise as the test before left it."""
-    explorer = ExplorerPage(notebook.page)
+    explorer = ExplorerPage(notebook)
     for number, model in enumerate(("lcoan", "trunk_lsp", "–", "–"), start=1):
         explorer.choose(f"network {number}", label(model))
     explorer.picture()
@@ -63,8 +62,10 @@ def test_a_click_on_the_image_asks_that_pixel(explorer, screenshots):
     explorer.wait_for_another_picture(before)
     clicked, seconds = place(explorer), []
     for step in range(1, 6):
-        explorer.picture()
-        seconds.append(explorer.seconds_to_another_picture(IMAGE[0] + 10 * step, IMAGE[1]))
+        before, start = explorer.picture(), time.monotonic()
+        explorer.click(IMAGE[0] + 10 * step, IMAGE[1])
+        explorer.wait_for_another_picture(before)
+        seconds.append(time.monotonic() - start)
     assert place(explorer)[0] == clicked[0] and place(explorer)[1] > clicked[1]
     median = statistics.median(seconds)
     (screenshots / "click_to_picture.txt").write_text(f"{median:.3f} s, median of 5\n")
@@ -95,7 +96,6 @@ def test_four_networks_side_by_side(explorer, screenshots):
     before = explorer.picture()
     explorer.slide("round", 2, network=3)
     explorer.wait_for_another_picture(before)
-    explorer.screenshot(screenshots / "four_networks.png")
     explorer.canvas.screenshot(path=screenshots / "four_networks_picture.png")
     with Image.open(screenshots / "four_networks_picture.png") as picture:
         grey = picture.convert("L")
@@ -120,16 +120,15 @@ def test_the_keyboard_sets_and_moves_the_query_and_leaves_the_maps(explorer):
     expect(explorer.canvas.locator("..")).not_to_be_focused()
 
 
-def test_export_writes_the_view_and_shows_the_call(explorer, results, screenshots):
-    explorer.press("export")
+def test_export_writes_the_view_and_shows_the_call(explorer, results):
+    explorer.widget.get_by_role("button", name="export").click()
     expect(explorer.widget.locator("pre")).to_be_visible(timeout=PATIENCE)
     [written] = (results / "figures").glob("explored*.png")
     with Image.open(written) as png:
         assert png.width > 1000 and png.convert("L").getextrema()[0] < 200  # something is drawn
-    explorer.screenshot(screenshots / "exported.png")
 
 
-def test_an_image_of_the_readers_own_and_one_that_is_broken(explorer, tmp_path, screenshots):
+def test_an_image_of_the_readers_own_and_one_that_is_broken(explorer, tmp_path):
     before = explorer.picture()
     Image.radial_gradient("L").convert("RGB").save(tmp_path / "rings.png")
     explorer.upload("own image", tmp_path / "rings.png")
@@ -140,6 +139,5 @@ def test_an_image_of_the_readers_own_and_one_that_is_broken(explorer, tmp_path, 
     expect(explorer.widget.locator("b")).to_contain_text("broken.png")
     explorer.write("weights", "/nosuch.pth", network=1)
     expect(explorer.widget.locator("b")).to_contain_text("/nosuch.pth")
-    explorer.screenshot(screenshots / "no_such_weights.png")
     explorer.write("weights", "trained", network=1)
     expect(explorer.widget.locator("b")).to_have_count(0)

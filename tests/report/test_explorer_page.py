@@ -7,8 +7,8 @@ import zlib
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
 import pytest
+from compared import write_comparison
 from faked import new_study, teach
 from kept import ROOT
 from networks import small
@@ -153,22 +153,13 @@ def test_a_study_of_a_task_shows_its_images_and_their_queries(tmp_path, monkeypa
     assert np.array_equal(pixels(shown["lr"]), picture(task.pair(2)[0]))  # the whole image
 
 
-def test_the_comparison_is_the_study_s_table_or_else_the_reference_s(study, tmp_path, monkeypatch):
-    means = pd.DataFrame({"model": ["bicubic", "lcoan"], "psnr_y": [29.0, 31.0], "median_ms": [np.nan, 5.126]})
-    means = means.assign(benchmark="Set5", images=2, seeds=3, peak_mib=4.0, Mparameters=0.06)
-    means = means.assign(lowest_db=28.0, highest_db=33.0)
-    images = pd.DataFrame({"model": "lcoan", "benchmark": "Set5", "name": ["a", "b"], "psnr_y": [30.0, 32.0]})
-    tables = {"comparison": means, "comparison_images": images, "bicubic_images": images.drop(columns="model")}
-    tables["comparison_costs"] = pd.DataFrame({"model": ["lcoan"], "size": [64]})
-    for folder, shift in ((tmp_path / "smoke-other", 0.0), (study.folder, 1.0)):
-        (folder / "tables").mkdir(parents=True)
-        for name, table in tables.items():
-            table = table.assign(psnr_y=table["psnr_y"] + shift) if name == "comparison" else table
-            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
-        monkeypatch.setattr(Study, "reference", tmp_path / "smoke-other")
+def test_the_comparison_is_the_table_of_the_study_or_else_of_the_reference(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(Study, "reference", tmp_path / "smoke-other")
+    for folder, psnr in ((study.reference, 31.0), (study.folder, 32.0)):
+        write_comparison(folder, ("lcoan",), psnr)
         found = comparison(study)
         assert found["on"] == folder.name.removeprefix("smoke-") and found["side"] == 64
-        assert [each["psnr"]["lcoan"] for each in found["sets"]] == [31.0 + shift, 30.0, 32.0]
+        assert [each["psnr"]["lcoan"] for each in found["sets"]] == [psnr, 30.0, 32.0]
         assert [(each["name"], each["ms"], each["seeds"]) for each in found["networks"]] == [("lcoan", 5.13, 3)]
 
 

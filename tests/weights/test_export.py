@@ -14,8 +14,8 @@ from srlab.models import REGISTRY, build
 from srlab.weights.checkpoints import save_network
 from srlab.weights.export import check_export, export_network
 
-#: What cannot be exported, and why.
-REFUSED = {"nlsn": "NLSA draws as many directions to hash by as an image has tokens for"}
+#: Networks that ONNX cannot express.
+REFUSED = ("nlsn",)
 #: Fewer layers than published, for time; and ELAN-light's first weights with colours of 255 magnify any rounding.
 SHORT = {"hit_srf": {"stages": 1, "ratios": (0.5, 2.0)}}
 SHORT |= {"elan_light": {"layers": 2, "reuses": 0, "sides": (4, 8), "colours": 1.0}}
@@ -59,75 +59,44 @@ def test_onnxruntime_makes_what_torch_makes(onnxruntime, tmp_path, name):
 
 @pytest.mark.slow
 def test_lcoa_can_be_exported_with_its_published_window(onnxruntime, tmp_path):
-    """The exporter must know that no image has fewer pixels than the window tokens."""
+    """No image has fewer pixels than the window tokens; the exporter must learn that."""
     network = build("lcoan", 2, seed=0, channels=4, groups=1, blocks=1, clusters=4, window=384)
     assert export_network(network.eval(), tmp_path / "net.onnx", {}) < 1e-4
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_exported_is_refused(onnxruntime, tmp_path, name):
-    with pytest.raises(InputError, match=REFUSED[name]):
-        export_network(small(name).eval(), tmp_path / "net.onnx", {})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_makes_other_images_is_not_kept(onnxruntime, tmp_path, monkeypatch):
+def test_what_cannot_be_exported_leaves_no_file(onnxruntime, tmp_path, monkeypatch):
     path = tmp_path / "net.onnx"
+    for name in REFUSED:
+        with pytest.raises(InputError, match=r"net\.onnx"):
+            export_network(small(name).eval(), path, {})
+    assert list(tmp_path.iterdir()) == []
     path.write_text("old")
     monkeypatch.setattr("srlab.weights.export._difference", lambda network, path: 0.5)
-    with pytest.raises(InputError, match="not written, for its images differ by 0.5 from the network's"):
+    with pytest.raises(InputError, match=r"net\.onnx.* 0\.5 "):
         export_network(small("no_attention").eval(), path, {})
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_without_the_packages_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+def test_a_wrong_suffix_and_a_missing_package_are_named(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"'\.pt'"):
+        check_export(tmp_path / "net.pt")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setitem(sys.modules, "onnx", sys)
-    with pytest.raises(InputError, match=r"needs onnxruntime, which is not installed; pip install 'srlab\[onnx\]'"):
+    with pytest.raises(InputError, match="onnxruntime"):
         check_export(tmp_path / "net.onnx")
 
 
-@pytest.fixture
-def srlab(monkeypatch, capsys):
-    """`srlab(…)`: status, output, errors."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["srlab", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code or 0, *capsys.readouterr()
-
-    return call
-
-
-def test_the_command_writes_a_file_that_says_what_it_is(onnxruntime, srlab, tmp_path):
+def test_the_command_writes_a_file_that_names_its_network(onnxruntime, tmp_path, monkeypatch, capsys):
     options = {"channels": 8, "groups": 1, "blocks": 1, "skip": "bicubic"}
     weights, path = tmp_path / "weights.safetensors", tmp_path / "folder" / "net.onnx"
     save_network(weights, build("no_attention", 2, seed=0, **options), "no_attention", 2, options)
-    status, output, errors = srlab("export", "--model", "no_attention", "--weights", weights, "--scale", 2, "-o", path)
-    assert status == 0 and errors == "" and output.startswith(f"{path}: by onnxruntime at most "), errors
+    command = f"srlab export --model no_attention --weights {weights} --scale 2 -o {path}"
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code and capsys.readouterr().err == ""
     session = onnxruntime.InferenceSession(path)
-    assert session.get_modelmeta().custom_metadata_map | {"model": "no_attention", "scale": "2"} == (
-        session.get_modelmeta().custom_metadata_map
-    )
+    assert {"model": "no_attention", "scale": "2"}.items() <= session.get_modelmeta().custom_metadata_map.items()
     [lr], [sr] = session.get_inputs(), session.get_outputs()
     assert (lr.name, lr.shape, sr.name) == ("lr", [1, 3, "height", "width"], "sr")
     assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--model", "nosuch", "-o", "net.onnx"], "model 'nosuch' is unknown; there are: "),
-        (["--model", "no_attention", "-o", "net.pt"], "net.pt: a suffix of .onnx is expected, not '.pt'"),
-        (["--model", "no_attention", "-o", "net.onnx"], "weights absent.safetensors: there is no such file"),
-        (["--model", "no_attention", "--scale", "5", "-o", "net.onnx"], "scale is 5; allowed are 2, 3, 4, 8"),
-    ],
-)
-def test_a_wrong_command_is_one_sentence(srlab, tmp_path, monkeypatch, arguments, told):
-    monkeypatch.chdir(tmp_path)
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, name, sys)
-    status, _, errors = srlab("export", "--weights", "absent.safetensors", *arguments)
-    assert status == 2 and errors.startswith(f"srlab: {told}") and errors.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []

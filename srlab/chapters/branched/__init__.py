@@ -77,9 +77,9 @@ def answer(tables: Tables) -> str:
         + _said(gains, "gain_db"),
     ]
     if len(over := gains.dropna(subset="over_local_db")):
-        lines.append(f"Over {label(LOCAL)} in attention's place:\n\n{_said(over, 'over_local_db')}")
+        lines.append(f"Over the second control, a {label(LOCAL)}:\n\n{_said(over, 'over_local_db')}")
     local = gains.set_index("arm")["gain_db"].get(LOCAL)
-    conv = "" if local is None else f"; {label(LOCAL)} in attention's place gains {signed(local, 3)} dB"
+    conv = "" if local is None else f"; the second control gains {signed(local, 3)} dB"
     crops = "" if np.isnan(side := start["lr_side"].iloc[0]) else f" the middle {side:.0f}×{side:.0f} LR pixels of"
     lines.append(
         f"There is no positive control, an addition known to help{conv}. Test images are{crops} {images}: little room "

@@ -5,6 +5,8 @@ Claims and rules: srlab/stats/claims.yaml. Verdicts: srlab/chapters/claims/verdi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
@@ -14,7 +16,6 @@ from srlab.chapters.claims.timed import timing_runs
 from srlab.chapters.claims.verdicts import CONFIRMED, GAIN
 from srlab.chapters.claims.words import contrasts, markdown
 from srlab.stats.words import count
-from srlab.study.chapter import Tables
 from srlab.study.profile import Size, Value
 from srlab.study.runs import Run
 from srlab.study.study import Study
@@ -65,7 +66,7 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 FIGURES = {"claims": figures.claims, "cost_claims": figures.cost_claims}
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Count verdicts, each contrast once, and print the table of claims."""
     once = contrasts(tables["claims"], tables["cost_slopes"])
     gains, confirmed = once["quantity"] == GAIN, int((once["verdict"] == CONFIRMED).sum())

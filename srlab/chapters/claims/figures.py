@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from textwrap import fill
 
 import numpy as np
@@ -21,7 +22,6 @@ from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import SMALL, Name, caption, name_points
 from srlab.stats.rules import rules
 from srlab.stats.words import count
-from srlab.study.chapter import Tables
 
 #: Colour (of Okabe and Ito) and marker of each verdict.
 LOOKS = {
@@ -42,7 +42,7 @@ MANY = 6
 
 
 @rc_context(HOUSE)
-def claims(tables: Tables) -> Figure:
+def claims(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw each contrast once, a panel a claim: shares of the claim, then growth, then claims without a number."""
     once = contrasts(tables["claims"], tables["cost_slopes"]).rename(columns={"compared": "name"})
     looks = once["shown"].where(once["shown"].isin(LOOKS), once["verdict"]).map(LOOKS)
@@ -73,18 +73,18 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     first = rows.iloc[0]
     if first["part"] == 0:
         found = rows.assign(value=rows["share"], low=rows["share_low"], high=rows["share_high"])
-        estimates(ax, found, ends=SHARES, lines=(0, 1))
+        estimates(ax, found, ends=SHARES, lines=(0.0, 1.0))
     elif first["part"] == 1:
         margin = (first["claimed"] - first["margin"], first["claimed"] + first["margin"])
         estimates(ax, rows.assign(value=rows["measured"]), lines=(first["claimed"],), band=margin)
         ax.set_xlabel("exponent of growth with the pixels")
     else:
-        estimates(ax, rows.assign(value=rows["measured"]), lines=(1,))
+        estimates(ax, rows.assign(value=rows["measured"]), lines=(1.0,))
         ax.set_xlabel("rival ÷ own (1: no effect)")
 
 
 @rc_context(HOUSE)
-def cost_claims(tables: Tables) -> Figure:
+def cost_claims(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw costs of each rival as multiples of the arm's, over the size of the map; a panel a claim and rival."""
     table, names = tables["cost_claims"], {}
     panels = list(table.groupby(["id", "against"], sort=False))

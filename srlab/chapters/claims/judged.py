@@ -12,12 +12,13 @@ from jaxtyping import Float
 from srlab.chapters.claims import verdicts
 from srlab.chapters.claims.verdicts import GROWTH, NOTHING, REDUCTION, UNDECIDED, Verdict
 from srlab.chapters.claims.words import in_words
-from srlab.measure.published import PUBLISHED_AS, published, read_records
+from srlab.measure.published import PUBLISHED_AS, published
 from srlab.models.registry import label
 from srlab.stats.gains import ALL, NO_RUN, paired
 from srlab.stats.intervals import Estimate, matrix, seed_difference, seeds_needed
 from srlab.stats.rules import Claim, Contrast, CostClaim, rules
 from srlab.stats.words import count
+from srlab.study.chapter import Tables
 from srlab.study.frames import machine, quality
 from srlab.study.records import Record, check_rules
 from srlab.study.study import Study
@@ -156,14 +157,16 @@ def full_size(root: Path, contrast: Contrast) -> str:
     if not {contrast.arm, contrast.against} <= set(PUBLISHED_AS):
         return ""
     own, rival, found = PUBLISHED_AS[contrast.arm], PUBLISHED_AS[contrast.against], []
-    for record in read_records(sorted(root.glob("results/released-weights/*.json"))):
-        if (record["model"], record["dataset"]) == (contrast.against, contrast.benchmark):
-            known = published().set_index(["dataset", "scale", "method"])["psnr_y"].sort_index()
-            known, here = known[record["dataset"].lower(), record["scale"]], record["psnr_y"]
-            found.append(
-                f"of full size, ×{record['scale']}: {rival} as released reaches {here:.2f} dB here ({known[rival]:.2f} "
-                f"published), {own} {known[own]:.2f} dB as published, {known[own] - here:+.2f} dB"
-            )
+    known = published().set_index(["dataset", "scale", "method"])["psnr_y"].sort_index()
+    for folder in sorted(root.glob("results/reference/released-*")):
+        for row in Tables(folder)["released_quality"].itertuples():
+            if (row.model, row.dataset) == (contrast.against, contrast.benchmark):
+                printed = known[row.dataset.lower(), row.scale]
+                found.append(
+                    f"of full size, ×{row.scale}: {rival} as released reaches {row.psnr_y:.2f} dB here "
+                    f"({printed[rival]:.2f} published), {own} {printed[own]:.2f} dB as published, "
+                    f"{printed[own] - row.psnr_y:+.2f} dB"
+                )
     return "; ".join(found)
 
 

@@ -41,12 +41,8 @@ class ClusterExplorer(ipywidgets.VBox):
 
     Attributes
     ----------
-    image, network, layer : ipywidgets.Dropdown
-    step : ipywidgets.SelectionSlider
-        Steps with kept centroids; only the last step of a run that kept none.
-    cluster : ipywidgets.BoundedIntText
-    canvas : WholeCanvas
-    status : ipywidgets.HTML
+    image, network, layer, step, cluster, canvas, status : ipywidgets.Widget
+        Steps are those with kept centroids; only the last step of a run that kept none.
     map : ClusterMap or None
         The map that is drawn.
     """

@@ -46,8 +46,8 @@ def cluster_evenness(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw evenness of clusters and the share of windows with one cluster, a row a group of networks."""
     groups = {"clusters": tables["clusters_evenness"]}
     groups |= {name: tables[f"{name}_evenness"] for name in ("window", "centroids") if f"{name}_evenness" in tables}
-    words = {"gini": "Gini coefficient of sizes", "pure_windows": "windows of one cluster (share)"}
-    figure = blank(DOUBLE, 1.9 * len(groups) + 0.7)
+    words = {"gini": "Gini coefficient of sizes", "pure_windows": "windows of 1 cluster (share)"}
+    figure = blank(DOUBLE, 2.1 * len(groups) + 0.7)
     for axes, (group, table) in zip(figure.subplots(len(groups), 2, squeeze=False), groups.items(), strict=True):
         by = "arm" if group == "centroids" else group
         for ax, (column, name) in zip(axes, words.items(), strict=True):
@@ -100,11 +100,11 @@ def cluster_ways(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 @rc_context(HOUSE)
 def cluster_drift(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw how far centroids turned in training, and how many tokens had yet to change their cluster."""
+    """Draw how far centroids turned in training, and how many tokens were in another cluster than at the end."""
     training = tables["clusters_training"].groupby(["arm", "step"], sort=False)["elsewhere"]
     found = {
         ("by k", "turn since the first step (°)"): _turn(tables["clusters_drift"]),
-        ("by k", "tokens not yet in their cluster (share)"): training.quantile([0.5, 0.25, 0.75]).unstack(),
+        ("by k", "tokens elsewhere (share)"): training.quantile([0.5, 0.25, 0.75]).unstack(),
     }
     if "centroids_drift" in tables:
         found["by update", "turn since the first step (°)"] = _turn(tables["centroids_drift"])

@@ -58,16 +58,8 @@ class ClusterMap:
 class Patch:
     """The surroundings of one token.
 
-    Attributes
-    ----------
-    image, row, col : int
-        Index of the image, and the token's pixel in it.
-    picture : UInt8[np.ndarray, "side side 3"]
-        LR pixels with the token in the middle, or nearer the edge where the image ends.
-    at : tuple of int
-        (row, column) of the token in `picture`.
-    similarity : float
-        Cosine between the token and the centroid.
+    The token is pixel (row, col) of an image (by its index) and pixel `at` of `picture` (LR): the middle, unless the
+    image ends there. `similarity` is the cosine between the token and the centroid.
     """
 
     image: int
@@ -158,13 +150,7 @@ def typical_patches(maps: Sequence[ClusterMap], cluster: int, count: int, side: 
     """Cut the surroundings of the tokens of a cluster that are nearest to its centroid, over all images.
 
     Tokens are at least `side` rows or columns apart, so that no place appears twice; there may be fewer than `count`.
-
-    Parameters
-    ----------
-    maps : sequence of ClusterMap
-    cluster, count : int
-    side : int
-        Of a patch, in LR pixels.
+    Patches have `side` LR pixels a side.
 
     Raises
     ------

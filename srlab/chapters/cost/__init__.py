@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,7 +17,6 @@ from srlab.models.registry import label
 from srlab.stats.gains import MARGIN, differences, pooled
 from srlab.stats.intervals import Estimate
 from srlab.stats.words import between, listed, number, say
-from srlab.study.chapter import Tables
 from srlab.study.frames import quality, timings
 from srlab.study.profile import Size, known
 from srlab.study.runs import Run
@@ -128,7 +128,7 @@ FIGURES = {
 }
 
 
-def answer(tables: Tables) -> str:
+def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Summarise ratios of times and memory, gains of sharing, the largest maps, and the distance from the roofline."""
     ratios, timing, roofline = tables["cost_ratios"], tables["timing"], tables["roofline"]
     growth = ratios[ratios["about"] == "growth"]
@@ -139,8 +139,8 @@ def answer(tables: Tables) -> str:
     paragraphs = [
         f"Time of the non-local layers at {size:g}×{size:g} px on {device}, {label(dense)} = 1 ({_groups(against)}). "
         f"Their peak memory is {between(against['memory_ratio'])} times that of {label(dense)}.",
-        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, brackets are 95 % "
-        "intervals; an interval that contains 1 shows no difference.",
+        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, with 95 % intervals "
+        "in brackets, if known (1 inside: no difference).",
         f"Gain in Y-PSNR over no attention:\n\n{say(gains.assign(name=gains['model'].map(label)), MARGIN)}",
         _windows(ratios[ratios["second"].str.endswith(" sdpa")]),
         _routing(ratios[ratios["about"] == "routing"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -21,7 +23,6 @@ from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import paired, pooled
 from srlab.stats.tables import NAMES
 from srlab.stats.words import count
-from srlab.study.chapter import Tables
 
 #: Colour, marker and name of each back-end of window attention.
 BACKENDS = {
@@ -54,7 +55,7 @@ def _value(costs: pd.DataFrame, column: str) -> pd.DataFrame:
 def _draw(ax: Axes, costs: pd.DataFrame, x: pd.Series, column: str, words: str) -> list[Name]:
     """Draw a cost over x on logarithmic axes; times have bars between their quartiles."""
     names = curves(ax, _value(costs, column).assign(x=x, y=costs[column]))
-    powers(ax, sorted(x.unique().round().tolist()))
+    powers(ax, sorted(x.round().astype(int).unique().tolist()))
     logarithmic(ax)
     ax.set(xlabel=words, ylabel=NAMES[column])
     return names
@@ -69,7 +70,7 @@ def _repeats(costs: pd.DataFrame) -> str:
 
 
 @rc_context(HOUSE)
-def scaling(tables: Tables) -> Figure:
+def scaling(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and peak memory against image size as multiples of dense attention's; layers, and whole networks."""
     costs, names = _named(tables["timing"]), {}
     dense = reference(costs)
@@ -91,7 +92,7 @@ def scaling(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def inside(tables: Tables) -> Figure:
+def inside(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the time of each mechanism's layers by stage."""
     stages = _named(tables["inside"])
     parts = stages.pivot(index="name", columns="stage", values="ms")
@@ -107,7 +108,7 @@ def inside(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def sharing(tables: Tables) -> Figure:
+def sharing(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw gain, time and memory of layers that are dense or sparse, with own or shared weights."""
     gains = _named(pooled(tables["sharing_gains"])).assign(value=lambda own: own["gain_db"])
     images = paired(tables["sharing_images"], "model", "no_attention").groupby(["model", "benchmark", "name"])
@@ -117,6 +118,7 @@ def sharing(tables: Tables) -> Figure:
     gain, time, memory = figure.subplots(1, 3, sharey=True, width_ratios=[5, 3, 3])
     forest(gain, gains.assign(low=gains["low_db"], high=gains["high_db"]), dots, clip=True)
     gain.set(xlabel="Y-PSNR − no attention (dB)", title="(a) quality")
+    gain.locator_params(axis="x", nbins=6)
     for ax, column, title in ((time, "median_ms", "(b) time of the layers"), (memory, "peak_mib", "(c) their memory")):
         forest(ax, _value(layers, column), zero=None)
         ax.set(xlabel=NAMES[column], title=title)
@@ -131,7 +133,7 @@ def sharing(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def backends(tables: Tables) -> Figure:
+def backends(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and memory of one window attention layer against the side of its windows, by back-end."""
     costs = tables["backends"].drop(columns="model")
     costs = costs.join(pd.DataFrame(BACKENDS, index=["colour", "marker", "name"]).T, on="backend")
@@ -148,7 +150,7 @@ def backends(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def routing(tables: Tables) -> Figure:
+def routing(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the time of one layer of FGCA (windows of M×M) and of BRA (a fixed grid) as the map grows."""
     costs, names = tables["routing"], {}
     windows = np.ceil(costs["height"] / costs["window"]) * np.ceil(costs["width"] / costs["window"])
@@ -172,7 +174,7 @@ def routing(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def scales(tables: Tables) -> Figure:
+def scales(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the latency of whole networks at each scale; ×16 is ×4 twice."""
     costs = _named(tables["scales"]).sort_values("scale", kind="stable")
     costs = costs.assign(hollow=costs["scale"] == 16)
@@ -187,7 +189,7 @@ def scales(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def limits(tables: Tables) -> Figure:
+def limits(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and memory of one layer against the size of its map, up to where it fails."""
     found = _named(tables["limits"])
     done, ends = found[found["state"] == MEASURED], found[found["state"] != MEASURED]
@@ -206,7 +208,7 @@ def limits(tables: Tables) -> Figure:
 
 
 @rc_context(HOUSE)
-def roofline(tables: Tables) -> Figure:
+def roofline(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw speed against arithmetic intensity under the two roofs, and time as a multiple of the least possible."""
     costs = _named(tables["roofline"])
     costs = costs.assign(

@@ -116,7 +116,7 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     invented = groups.set_index("arm")["invented"]
     worst = invented[invented < frames.INVENTS].sort_values()
     lines = [
-        found if seeds >= SEEDS else f"{found} {count(seeds, 'seed')} give no verdict; {SEEDS} are needed.",
+        found if seeds >= SEEDS else f"{found} A verdict needs {SEEDS} seeds.",
         f"A copy in the next tile, without anything else in the image: recall {between(near['recall'])}.",
         "Tiles without a copy, where −1 is the score of a random tile's detail: "
         + (

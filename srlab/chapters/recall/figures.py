@@ -20,7 +20,7 @@ from srlab.plots.marks import powers
 from srlab.plots.restored import pictures
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
-from srlab.stats.words import count, number
+from srlab.stats.words import count
 from srlab.study.study import Study
 
 #: The factors, as axes name them.
@@ -158,9 +158,7 @@ def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     )
     band = "band: lowest to highest seed" if curves["seed"].nunique() > 1 else "no band"
     every = np.diff(np.unique([0, *curves["step"]])).min()
-    caption(
-        figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {number(every, 0)} steps."
-    )
+    caption(figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {every:g} steps.")
     name_lines({ax: names})
     return figure
 

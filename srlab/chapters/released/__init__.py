@@ -11,7 +11,7 @@ from dataclasses import replace
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from srlab.chapters.released import figures, frames
+from srlab.chapters.released import figures, frames, reach
 from srlab.chapters.released.run import ReleasedRun, weights_folder, weights_in
 from srlab.chapters.released.texts import TEXTS
 from srlab.errors import InputError
@@ -66,7 +66,7 @@ def runs(study: Study, settings: Settings) -> list[ReleasedRun]:
     each = [{name: sha256} for name, sha256 in sums.items()]
     wanted = [("quality", weights, {}) for weights in ({}, *each)]
     wanted += [("costs", sums, timing.model_dump())] if timing else []
-    wanted += [("reach", weights, {"places": settings.places}) for weights in each]
+    wanted += [("reach", weights, {"places": settings.places, **reach.settings()}) for weights in each]
     wanted += [("maps", weights, {}) for weights in each if REUSING in weights]
     return [ReleasedRun(measured=kind, weights=own, settings=numbers, **facts) for kind, own, numbers in wanted]
 
@@ -83,9 +83,7 @@ def records(study: Study, settings: Settings) -> dict[str, list[Record]]:
     kept = (study.runs_folder.parent, *sorted((study.root / "results" / "reference").glob("released-*")))
     found = found or next((there for folder in kept if (there := records_in(folder, "released-*"))), [])
     if not found:
-        raise InputError(
-            f"{study.runs_folder}: no records of released networks; set SRLAB_WEIGHTS to a folder of weights"
-        )
+        raise InputError(f"{study.runs_folder}: no records of released networks; SRLAB_WEIGHTS names no weights")
     latest = {record.run.slug: record for record in reversed(found)}
     groups: dict[str, list[Record]] = {}
     for _, record in sorted(latest.items()):
@@ -110,8 +108,8 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     for costs in groups.get("costs", []):
         found["field"] = frames.field(quality, costs)
         found["field_published"] = frames.elsewhere(run.benchmarks[-1], run.scale)
-    if reach := groups.get("reach"):
-        places = frames.places(frames.rows_of(reach, "reach"), quality, run.benchmarks[-1])
+    if reached := groups.get("reach"):
+        places = frames.places(frames.rows_of(reached, "reach"), quality, run.benchmarks[-1])
         found |= {"reach_places": places, "reach_pairs": frames.pairs(places)}
     for maps in groups.get("maps", []):
         found |= {table: maps.table(table) for table in maps.run.tables}

@@ -31,6 +31,11 @@ STEPS = 5
 PARTS = {"50": 0.5, "90": 0.9}
 
 
+def settings() -> dict[str, int]:
+    """Return the numbers that every row depends on: side, window and steps."""
+    return {"side": SIDE, "window": WINDOW, "steps": STEPS}
+
+
 class Place(NamedTuple):
     """A crop of an image, `SIDE` LR pixels a side, around a place, its LR pixel (SIDE/2, SIDE/2).
 
@@ -107,9 +112,9 @@ def measure_reach(network: nn.Module, places: Sequence[Place], scale: int, devic
             for kind, shares in (("lam", attributed), ("erf", received))
             for part, held in PARTS.items()
         }
-        settings = {"side": SIDE, "window": WINDOW, "steps": STEPS, "diffusion_index": diffusion_index(attributed)}
-        facts = {"name": place.name, "row": place.row, "col": place.col, **settings, **radii}
-        rows.append(facts | {"psnr_y": reached, "gain_db": reached - enlarged})
+        facts = {"name": place.name, "row": place.row, "col": place.col, **settings()}
+        index = diffusion_index(attributed)
+        rows.append(facts | {"diffusion_index": index, **radii, "psnr_y": reached, "gain_db": reached - enlarged})
     return pd.DataFrame(rows)
 
 

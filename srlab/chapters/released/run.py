@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -47,13 +48,14 @@ def weights_folder(study: Study) -> Path | None:
     return study.root / Path(folder).expanduser() if folder else None
 
 
+@cache
 def weights_in(folder: Path, scale: int) -> dict[str, Found]:
     """Find the files of weights for a scale, by network.
 
     Raises
     ------
     InputError
-        If the folder has no weights, or two files of one network.
+        If the folder has no weights for the scale, or two files of one network.
     """
     found: dict[str, Found] = {}
     for each in find_weights(folder):
@@ -62,6 +64,8 @@ def weights_in(folder: Path, scale: int) -> dict[str, Found]:
                 both = f"{found[each.model].path.name} and {each.path.name}"
                 raise InputError(f"{folder}: {both} are both of {each.model} ×{scale}; one is expected")
             found[each.model] = each
+    if not found:
+        raise InputError(f"{folder}: no weights of a network ×{scale}")
     return found
 
 
@@ -79,7 +83,7 @@ class ReleasedRun(Run):
     data : str
         Fingerprint of the benchmarks.
     settings : dict of str to int
-        Numbers of the measurement: repeats and warmup, or places.
+        Numbers of the measurement: repeats and warmup; or places, side, window and steps of reach.
     """
 
     kind: Literal["released"] = "released"

@@ -15,7 +15,7 @@ from srlab.models.skip import First, Skip
 from srlab.stats.gains import MARGIN, differences, means, pooled
 from srlab.stats.intervals import SEEDS
 from srlab.stats.words import between, count, say
-from srlab.study.frames import costs, quality
+from srlab.study.frames import bicubic, costs, quality
 from srlab.study.profile import BudgetChange, Value, changed, known
 from srlab.study.records import Record
 from srlab.study.study import Study
@@ -136,7 +136,7 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     for name, sweep in settings.sweeps.items():
         made = [(value, study.obtain(run)) for value, run in arms(study, sweep)]
         if sweep.recipes:
-            found["recipes"] = recipes.by_recipe(made, recipes.bicubic(study))
+            found["recipes"] = recipes.by_recipe(made, bicubic(study))
             found["recipe_changes"] = recipes.changes(found["recipes"])
         else:
             found |= {name + part: frame for part, frame in _tables(sweep, made, timed).items()}
@@ -158,17 +158,12 @@ def _tables(sweep: Sweep, made: Sequence[tuple[Value, Record]], timed: Record | 
     return found | {"": shown}
 
 
-FIGURES = {
-    "sweep_quality": figures.sweep_quality,
-    "sweep_cost": figures.sweep_cost,
-    "recipes": figures.recipes,
-}
+FIGURES = {"sweep_quality": figures.sweep_quality, "sweep_cost": figures.sweep_cost, "recipes": figures.recipes}
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Report the range of all gains, then the verdicts sweep by sweep, then the changes of the recipe."""
-    only = "recipes" in tables and "sweeps" not in tables
-    paragraphs, every = [], []
+    paragraphs, every, only = [], [], "recipes" in tables and "sweeps" not in tables
     for name, by in () if only else tables["sweeps"].itertuples(index=False, name=None):
         found, _ = figures.gains_of(tables, name, by)
         every.append(found.dropna(subset="seeds"))

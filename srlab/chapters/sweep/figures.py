@@ -37,7 +37,7 @@ def gains_of(tables: Mapping[str, pd.DataFrame], name: str, by: str) -> tuple[pd
 
 
 def compared_part(costs: pd.DataFrame) -> pd.DataFrame:
-    """Return the costs of the non-local layers, or of whole networks if one network has no such layers."""
+    """Return the rows of the non-local layers, or of whole networks if one network has no such layers."""
     layers = costs[costs["part"] == "non-local layers"]
     return layers if set(layers["model"]) == set(costs["model"]) else costs[costs["part"] == "network"]
 

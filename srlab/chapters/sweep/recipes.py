@@ -6,26 +6,17 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from srlab.measure.evaluation import evaluate
 from srlab.models.registry import label
 from srlab.stats.gains import over_bicubic
 from srlab.stats.intervals import SEEDS, over_seeds
 from srlab.stats.words import between, count, estimate, listed, signed
 from srlab.study.records import Record
-from srlab.study.study import Study
-
-
-def bicubic(study: Study) -> pd.DataFrame:
-    """Evaluate bicubic enlargement on the study's benchmarks: benchmark, name, psnr_y (dB), …"""
-    benchmarks, scale = study.data.benchmarks, study.profile.scale
-    return pd.concat([evaluate(None, refs, scale).assign(benchmark=name) for name, refs in benchmarks.items()])
 
 
 def by_recipe(made: Sequence[tuple[str, Record]], bicubic: pd.DataFrame) -> pd.DataFrame:
     """Compute the gain of each run over bicubic, and its change against the first recipe.
 
-    Columns: recipe, model, seed, run, gain_db (Y-PSNR, mean over images), change_db (same model and seed), steps,
-    batch, patch (LR pixels), seconds, images.
+    Columns: recipe, model, seed, run, gain_db (mean over images), change_db, steps, batch, patch, seconds, images.
     """
     rows = []
     for recipe, record in made:

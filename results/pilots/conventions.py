@@ -3,7 +3,7 @@
     SRLAB_DATA=photos python benchmarks/conventions.py WEIGHTS [--data Set5] [--only hit_srf]
 
 WEIGHTS is a folder with hit_srf_x4.pth and elan_light_x4.pth. Numbers of every image go to
-`results/released-weights/conventions.csv`, where what is there is kept, and the tables made of them to
+`docs/conventions.csv`, where what is there is kept, and the tables made of them to
 `conventions.md` beside it.
 """
 
@@ -26,7 +26,7 @@ from srlab.weights.checkpoints import open_network
 
 #: The protocol to compare with: that of the chapter `released`.
 DEFAULT = Protocol("none")
-INTO = CHECKOUT / "results" / "released-weights"
+INTO = CHECKOUT / "docs"
 #: The one to compare with, by the name of its row.
 AS_IT_IS = "the default"
 #: Of a large data set so many images, the first by name, where a change needs them enlarged anew by a network.

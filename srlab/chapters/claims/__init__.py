@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.claims import costs, figures
 from srlab.chapters.claims.judged import examine, trained
@@ -23,7 +23,7 @@ from srlab.study.study import Study
 QUESTION = "Do the papers' claims hold here?"
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter: what is measured otherwise than claims.yaml states.
 
     Attributes
@@ -39,8 +39,6 @@ class Settings(BaseModel):
     options : dict of str to dict
         Options of networks, by name, instead of the published ones.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sides: tuple[PositiveInt, ...] = ()
     growth_sides: tuple[PositiveInt, ...] = ()

@@ -43,13 +43,10 @@ SLOPES = (
 def curves(records: Mapping[str, Record]) -> pd.DataFrame:
     """Compare the two costs of every claim, against each rival, on each code and size; records are by measurement.
 
-    Returns
-    -------
-    DataFrame
-        id (of claims.yaml), against (the rival), code, height, width (of the map or LR image, px), quantity, claimed
-        (NaN without a number), value, low, high (the quantity and its interval; infinite for one process), processes,
-        judged (true for the size that the claim names, or else the largest that both were measured on),
-        from_no_effect, from_claim (:func:`reached_from`, pixels), device, workload, run.
+    Columns: id (of claims.yaml), against (the rival), code, height, width (of the map or LR image, px), quantity,
+    claimed (NaN without a number), value, low, high (the quantity and its interval; infinite for one process),
+    processes, judged (true for the size that the claim names, or else the largest that both were measured on),
+    from_no_effect, from_claim (:func:`reached_from`, pixels), device, workload, run.
     """
     rows = [
         {"id": name, "against": rival, "code": code, **row}
@@ -65,11 +62,8 @@ def curves(records: Mapping[str, Record]) -> pd.DataFrame:
 def slopes(records: Mapping[str, Record], sides: tuple[int, ...] = ()) -> pd.DataFrame:
     """Fit time ∝ pixels^slope between successive maps of these sides, by default the rules' `growth_sides`.
 
-    Returns
-    -------
-    DataFrame
-        id, model, code, from_px, to_px, slope, low, high (interval), within (the interval lies within the claimed
-        exponent ± the rules' `growth_margin`), processes, device, workload, run.
+    Columns: id, model, code, from_px, to_px, slope, low, high (interval), within (the interval lies within the claimed
+    exponent ± the rules' `growth_margin`), processes, device, workload, run.
     """
     law, rows = rules().costs, []
     for name, claim in law.claims.items():

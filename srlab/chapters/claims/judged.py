@@ -31,15 +31,11 @@ MANY = 100
 def examine(study: Study, timed: list[Record], curves: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """Judge every claim; refuse runs that began under other rules than those in force.
 
-    Returns
-    -------
-    DataFrame
-        id, claim, claimed (NaN without a number), quantity, arm, against, basis (the experiment, or the code),
-        measured, low, high (95 % interval; for growth the median of local slopes and the outermost ends of their
-        intervals; NaN without a measurement), verdict (:data:`srlab.chapters.claims.verdicts.VERDICTS`), sentence,
-        share, share_low, share_high (0 is no effect, 1 the claim), spread (seeds or processes), device, workload,
-        margin (of no effect), full_size (results of released networks), run (hashes), source, shown (the verdict for
-        people).
+    Columns: id, claim, claimed (NaN without a number), quantity, arm, against, basis (the experiment, or the code),
+    measured, low, high (95 % interval; for growth the median of local slopes and the outermost ends of their intervals;
+    NaN without a measurement), verdict (:data:`srlab.chapters.claims.verdicts.VERDICTS`), sentence, share, share_low,
+    share_high (0 is no effect, 1 the claim), spread (seeds or processes), device, workload, margin (of no effect),
+    full_size (results of released networks), run (hashes), source, shown (the verdict for people).
     """
     check_rules(timed, "costs")
     rows = [*_quality(study), *_costs(curves, slopes)]

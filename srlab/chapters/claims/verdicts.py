@@ -51,10 +51,7 @@ def judge(
 ) -> Verdict:
     """Judge a claim that there is an effect, or as much as claimed (None or NaN for a claim without a number).
 
-    Raises
-    ------
-    InputError
-        If the interval does not contain its value, or the claim is not above nothing + margin.
+    Raises InputError if the interval does not contain its value, or the claim is not above nothing + margin.
     """
     if not low <= value <= high:
         raise InputError(f"interval [{low}, {high}] does not contain its value {value}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from srlab.chapters.clusters import figures, frames
 from srlab.models.on_trunk import UnitInterval
@@ -18,7 +18,7 @@ QUESTION = "Do clusters collapse, and what do they hold?"
 IMAGES = 8
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter.
 
     Attributes
@@ -30,8 +30,6 @@ class Settings(BaseModel):
     decays : tuple of float
         Factors λ of the centroids' moving average, beside centroids that stay frozen after the first batch.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     clusters: tuple[PositiveInt, ...] = Field((16, 64), min_length=1)
     windows: tuple[PositiveInt, ...] = ()

@@ -51,11 +51,8 @@ def _counts(sizes: Shaped[np.ndarray, " k"]) -> dict[str, float]:
 def evenness(arms: Arms, refs: Sequence[ImageRef]) -> pd.DataFrame:
     """Measure how evenly the first layer of trained networks divides the tokens of images, an image a row.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in the
-        largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows with a single cluster).
+    Columns: arm, run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in
+    the largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows with a single cluster).
     """
     rows = []
     for facts, record in tqdm(_each(arms), desc="clusters", unit="network"):
@@ -83,11 +80,8 @@ def turned(snapshots: Snapshots, layer: str) -> Float[np.ndarray, "steps k"]:
 def drift(arms: Arms) -> pd.DataFrame:
     """Summarise how centroids moved in training, a layer at a kept step a row.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, layer, step, q25, median, q75 (degrees from the first kept step, over centroids), still (share
-        of centroids at rest since the kept step before); no rows of runs that kept no centroids.
+    Columns: arm, run, seed, layer, step, q25, median, q75 (degrees from the first kept step, over centroids), still
+    (share of centroids at rest since the kept step before); no rows of runs that kept no centroids.
     """
     tables = [pd.DataFrame(columns=["arm", "run", "seed", "layer", "step", "q25", "median", "q75", "still"])]
     for facts, record in _each(arms):
@@ -111,11 +105,8 @@ def drift(arms: Arms) -> pd.DataFrame:
 def evenness_over_training(arms: Arms, refs: Sequence[ImageRef]) -> pd.DataFrame:
     """Measure how evenly the centroids of each kept step divide images, by the features of the trained network.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, layer, step, name, gini, largest, empty, `elsewhere` (share of tokens that the last kept step
-        has in another cluster), an image at a step a row; no rows of runs that kept no centroids.
+    Columns: arm, run, seed, layer, step, name, gini, largest, empty, `elsewhere` (share of tokens that the last kept
+    step has in another cluster), an image at a step a row; no rows of runs that kept no centroids.
     """
     rows = []
     kept = [(facts, record, found) for facts, record in _each(arms) if (found := kept_centroids(record))]
@@ -140,17 +131,14 @@ def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFr
     iterations from a start of its own ("anew from points", "anew by k-means++"). So the table separates three causes of
     empty clusters: the tokens, the start, the update.
 
+    Raises InputError if a network learns no centroids.
+
     Returns
     -------
     sizes : DataFrame
         run, seed, clusters (k), way, `rank` (1: the largest), `tokens` (of all images), a cluster a row.
     evenness : DataFrame
         run, seed, clusters, way, name, gini, largest, empty, `effective` (number of clusters), an image a row.
-
-    Raises
-    ------
-    InputError
-        If a network learns no centroids.
     """
     sizes, evenness = [], []
     for record in tqdm(records, desc="k-means", unit="network"):

@@ -84,10 +84,7 @@ def clusters_at(lr: UInt8[Tensor, "3 h w"], layer: LayerTrace, centroids: Float[
 
     Centroids of an earlier step isolate the effect of their movement: that step's network had other features.
 
-    Raises
-    ------
-    InputError
-        If the layer's tokens cannot be compared with the centroids.
+    Raises InputError if the layer's tokens cannot be compared with the centroids.
     """
     width, own = centroids.shape[-1], layer.pattern
     if not isinstance(own, SortedWindows) or own.key.shape[-1] != width:
@@ -117,10 +114,7 @@ def traced(
 ) -> Iterator[tuple[UInt8[Tensor, "3 h w"], LayerTrace, Centroids]]:
     """Yield each LR image with the trace and the centroids of the first layer that learns centroids.
 
-    Raises
-    ------
-    InputError
-        If the network learns no centroids.
+    Raises InputError if the network learns no centroids.
     """
     learnt = centroids_of(network)
     if not learnt:
@@ -152,10 +146,7 @@ def typical_patches(maps: Sequence[ClusterMap], cluster: int, count: int, side: 
     Tokens are at least `side` rows or columns apart, so that no place appears twice; there may be fewer than `count`.
     Patches have `side` LR pixels a side.
 
-    Raises
-    ------
-    InputError
-        If there is no such cluster.
+    Raises InputError if there is no such cluster.
     """
     if not 0 <= cluster < (clusters := len(maps[0].centroids)):
         raise InputError(f"cluster {cluster} is unknown, allowed: 0 to {clusters - 1}")

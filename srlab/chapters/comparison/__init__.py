@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from srlab.chapters.comparison import figures, frames
 from srlab.errors import InputError
@@ -23,10 +23,8 @@ QUESTION = "Which network gives the most quality for its time and memory?"
 CONTROL = "no_attention"
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """The chapter has no settings: it compares the profile's `models` from its `seeds`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def runs(study: Study, settings: Settings) -> list[TrainingRun]:
@@ -37,10 +35,7 @@ def runs(study: Study, settings: Settings) -> list[TrainingRun]:
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute quality, costs, training curves, gains over the control, and the spread between seeds.
 
-    Raises
-    ------
-    InputError
-        If the profile does not train the control.
+    Raises InputError if the profile does not train the control.
     """
     if CONTROL not in study.profile.models:
         raise InputError(f"models: {listed(study.profile.models)}; '{CONTROL}' is needed to compare them with")

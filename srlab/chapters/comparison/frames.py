@@ -24,11 +24,8 @@ PARTS = {
 def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:
     """Put quality per benchmark beside the cost of the whole network, bicubic enlargement first.
 
-    Returns
-    -------
-    DataFrame
-        benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms, peak_mib, gflops,
-        Mparameters (millions), run.
+    Columns: benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms, peak_mib, gflops,
+    Mparameters (millions), run.
     """
     whole = costs[costs["part"] == "network"].assign(Mparameters=costs["parameters"] / 1e6)
     cost = whole.groupby("model", sort=False)[["median_ms", "peak_mib", "gflops", "Mparameters"]].mean()
@@ -54,11 +51,8 @@ def spreads(quality: pd.DataFrame, reference: str = "no_attention") -> pd.DataFr
 
     Networks of one seed start from the same trunk and train on the same patches, so a difference excludes both.
 
-    Returns
-    -------
-    DataFrame
-        model, seeds, spread_db (standard deviation over seeds of the mean Y-PSNR), paired_spread_db (of the difference
-        to the reference of the same seed), run; NaN for one seed.
+    Columns: model, seeds, spread_db (standard deviation over seeds of the mean Y-PSNR), paired_spread_db (of the
+    difference to the reference of the same seed), run; NaN for one seed.
     """
     rows = []
     for model, own in paired(quality, "model", reference).groupby("model", sort=False):
@@ -71,11 +65,8 @@ def spreads(quality: pd.DataFrame, reference: str = "no_attention") -> pd.DataFr
 def spent(records: Sequence[Record]) -> pd.DataFrame:
     """Average the time of training runs by part, over the runs of each network.
 
-    Returns
-    -------
-    DataFrame
-        model, steps_per_s, training_s, validation_s (with logs and checkpoints), start_s (Python and packages, once per
-        process), reading_s (images), evaluation_s, training_percent (of all these), run (hashes).
+    Columns: model, steps_per_s, training_s, validation_s (with logs and checkpoints), start_s (Python and packages,
+    once per process), reading_s (images), evaluation_s, training_percent (of all these), run (hashes).
     """
     rows = []
     for record in records:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator
 
 from srlab.chapters.cost import figures, timed
 from srlab.chapters.cost import tables as frames
@@ -28,7 +28,7 @@ Some = Field(min_length=1)
 Sides = Annotated[tuple[PositiveInt, ...], Some]
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter; repeats and warm-up are the profile's.
 
     Attributes
@@ -48,8 +48,6 @@ class Settings(BaseModel):
     limits : tuple of int or pair of int
         Ever larger inputs of one layer alone, until a call takes more than `limit_s` seconds or `limit_mib` MiB.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: tuple[str, ...] = ()
     network: dict[str, PositiveInt] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, field_validator
 
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall import figures, frames
@@ -22,7 +22,7 @@ from srlab.study.study import Study
 QUESTION = "Who finds the other tile?"
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter.
 
     Attributes
@@ -36,8 +36,6 @@ class Settings(BaseModel):
     task : RecallTask
         The images to train on.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     training: BudgetChange = {}
     models: tuple[str, ...] = ()

@@ -30,12 +30,9 @@ def images(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 def recall(images: pd.DataFrame) -> pd.DataFrame:
     """Average recall of each arm at each value of each factor.
 
-    Returns
-    -------
-    DataFrame
-        arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over seeds
-        by Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means,
-        see :func:`srlab.chapters.recall.measure.measure_recall`), run.
+    Columns: arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over
+    seeds by Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means,
+    see :func:`srlab.chapters.recall.measure.measure_recall`), run.
     """
     rows = []
     for (arm, model, factor, value), own in images.groupby(["arm", "model", "factor", "value"], sort=False):
@@ -64,10 +61,7 @@ def groups(recall: pd.DataFrame) -> pd.DataFrame:
 
     Fewer than `SEEDS` seeds make one group. Variants (options in the label) are excluded.
 
-    Returns
-    -------
-    DataFrame
-        group (from 1) and the columns of :func:`recall`.
+    Columns: group (from 1) and the columns of :func:`recall`.
     """
     there = at_distance(recall[recall["arm"] == recall["model"]])
     there = there.sort_values("recall", ascending=False, kind="stable").reset_index(drop=True)

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor
 
 from srlab.errors import InputError
@@ -35,7 +35,7 @@ Count = Annotated[int, Field(ge=0)]
 Range = tuple[Count, Count]
 
 
-class RecallTask(BaseModel):
+class RecallTask(BaseModel, extra="forbid", frozen=True):
     """The content of recall images; each image draws numbers from the ranges, log-uniformly.
 
     Attributes
@@ -57,8 +57,6 @@ class RecallTask(BaseModel):
     apart : pair of float
         Between neighbouring levels of red, or of green; from 0 to 1.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     side: PositiveInt = 24
     distance: Range = (4, 20)

@@ -99,20 +99,17 @@ def reach(
 def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...] = SETTINGS) -> pd.DataFrame:
     """Measure recall and reach of a network for each setting.
 
+    Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without a
+    copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their copy
+    among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen (keys of a
+    query, mean over layers). The last three are NaN for networks without non-local layers.
+
     Parameters
     ----------
     network : nn.Module
         Maps Float[Tensor, "1 3 h w"] of 0 to 1; put in evaluation mode.
     scale : int
     settings : tuple of Setting
-
-    Returns
-    -------
-    DataFrame
-        Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without
-        a copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their
-        copy among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen
-        (keys of a query, mean over layers). The last three are NaN for networks without non-local layers.
     """
     rows = []
     network = network.eval()

@@ -52,10 +52,7 @@ def weights_folder(study: Study) -> Path | None:
 def weights_in(folder: Path, scale: int) -> dict[str, Found]:
     """Find the files of weights for a scale, by network.
 
-    Raises
-    ------
-    InputError
-        If the folder has no weights for the scale, or two files of one network.
+    Raises InputError if the folder has no weights for the scale, or two files of one network.
     """
     found: dict[str, Found] = {}
     for each in find_weights(folder):
@@ -149,10 +146,7 @@ def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: tor
 def costs(networks: dict[str, nn.Module], device: torch.device, repeats: int, warmup: int) -> pd.DataFrame:
     """Measure time, memory and operations of whole networks, interleaved.
 
-    Returns
-    -------
-    DataFrame
-        label, height, width (of LR, px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
+    Columns: label, height, width (of LR, px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
     """
     _, found = measure_networks(networks, SIZES, device, repeats, warmup)
     return found[found["part"] == "network"].drop(columns=["part", "size", "moved_mib", "energy_j"])

@@ -92,11 +92,8 @@ def limits(record: Record) -> pd.DataFrame:
 def growth(costs: pd.DataFrame) -> pd.DataFrame:
     """Fit cost ∝ L^exponent with L pixels, over all sizes of each model and part.
 
-    Returns
-    -------
-    DataFrame
-        model, part, sizes, from_px, to_px (pixels), time_exponent, time_low, time_high, memory_exponent, memory_low,
-        memory_high (95 % intervals, :func:`srlab.stats.intervals.growth_exponent`), run.
+    Columns: model, part, sizes, from_px, to_px (pixels), time_exponent, time_low, time_high, memory_exponent,
+    memory_low, memory_high (95 % intervals, :func:`srlab.stats.intervals.growth_exponent`), run.
     """
     exponents = [f"{cost}_{end}" for cost in ("time", "memory") for end in ("exponent", "low", "high")]
     rows = []
@@ -117,12 +114,9 @@ def reference(costs: pd.DataFrame) -> str:
 def ratios(growth: Record, windows: Record, routing: Record) -> pd.DataFrame:
     """Compare pairs of layers on the largest input: time and memory of the first ÷ those of the second.
 
-    Returns
-    -------
-    DataFrame
-        about (the run), first, second (labels), size, ratio, low, high (95 % interval,
-        :func:`srlab.stats.intervals.ratio_of_medians`; infinite if a kept record lacks its single timed calls),
-        memory_ratio, rounds, device, run.
+    Columns: about (the run), first, second (labels), size, ratio, low, high (95 % interval,
+    :func:`srlab.stats.intervals.ratio_of_medians`; infinite if a kept record lacks its single timed calls),
+    memory_ratio, rounds, device, run.
     """
     dense = reference(timings(growth))
     every = dict.fromkeys([*((model, dense) for model in growth.run.networks if model != dense), *PAIRS])

@@ -50,8 +50,8 @@ def images_and_seeds(images: pd.DataFrame) -> str:
 
 
 def bars(seeds: int, family: str = "simultaneous") -> str:
-    """Return the note on a figure's bars: "bars: 95 % intervals over seeds, simultaneous", or that there are none."""
-    return f"bars: 95 % intervals over seeds, {family}" if seeds > 1 else "no interval with one seed"
+    """Return the note on a figure's bars: "bars: 95 % intervals over seeds, simultaneous", or "no interval"."""
+    return f"bars: 95 % intervals over seeds, {family}" if seeds > 1 else "no interval"
 
 
 def listed(names: Sequence[str]) -> str:

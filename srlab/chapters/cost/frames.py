@@ -25,7 +25,17 @@ PAIRS = (
 FITTED = 64**2
 #: An exponent from fewer sizes counts as not measured: its interval is wider than the question.
 SIZES = 4
-COSTS = ["median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run"]
+COSTS = ("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run")
+#: The columns of tables to look at.
+SHOWN = {
+    "timing_by_size": ("size", "part", "model", *COSTS),
+    "backends_costs": ("side", "backend", *COSTS),
+    "routing_costs": ("mechanism", "window", "top", "size", *COSTS),
+    "scales_costs": ("scale", "model", *COSTS),
+    "limits_costs": ("model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"),
+    "roofline_costs": ("model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"),
+    "sharing_layers": ("model", "size", *COSTS),
+}
 
 
 def inside(record: Record) -> pd.DataFrame:

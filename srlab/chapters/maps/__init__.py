@@ -17,13 +17,7 @@ QUESTION = "Where does a pixel look?"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """Settings of the chapter.
-
-    Attributes
-    ----------
-    query : (int, int), optional
-        Row and column (LR pixels) of the query in figures; by default the strongest corner of each image.
-    """
+    """`query`: row and column (LR pixels) of the query in figures; by default the strongest corner of each image."""
 
     query: tuple[int, int] | None = None
 

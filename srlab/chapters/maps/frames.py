@@ -34,10 +34,7 @@ def photographs(study: Study, count: int = IMAGES, side: int = SIDE) -> dict[str
 
 
 def reach(study: Study) -> pd.DataFrame:
-    """Measure the reach of every layer of the mapped networks; medians over corners of photographs.
-
-    Columns: model, layer, run, and the columns of `srlab.analysis.layers.reach`.
-    """
+    """Measure `srlab.analysis.layers.reach` of every layer of `MAPPED`; medians over corners of photographs."""
     found = []
     for model in MAPPED:
         kept = weights(study, model)

@@ -49,7 +49,7 @@ def images_and_seeds(images: pd.DataFrame) -> str:
     return f"{count(number, 'image')} and {count(images['seed'].nunique(), 'seed')}"
 
 
-def bars(seeds: int, family: str = "simultaneous") -> str:
+def bar_note(seeds: int, family: str = "simultaneous") -> str:
     """Return the note on a figure's bars: "bars: 95 % intervals over seeds, simultaneous", or "no interval"."""
     return f"bars: 95 % intervals over seeds, {family}" if seeds > 1 else "no interval"
 

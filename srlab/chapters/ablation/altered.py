@@ -181,7 +181,10 @@ def attention_layers(network: nn.Module) -> list[Attention]:
 
 @contextmanager
 def altered(network: nn.Module, change: str) -> Iterator[None]:
-    """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then."""
+    """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then.
+
+    Raises InputError if the change is unknown, or the network has no attention layer.
+    """
     if change not in (*CHANGES, NOTHING):
         raise InputError(f"change is '{change}'; allowed are {', '.join((*CHANGES, NOTHING))}")
     if not (layers := attention_layers(network)):

@@ -10,7 +10,7 @@ from srlab.plots.forest import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.gains import MARGIN
-from srlab.stats.words import bars, count
+from srlab.stats.words import bar_note, count
 from srlab.study.chapter import Tables
 from srlab.study.frames import named
 
@@ -29,7 +29,7 @@ def ablation(tables: Tables) -> Figure:
         ax.set(title=change, xlabel="Y-PSNR lost (dB)")
     part(panels, [experiment == "branched" for experiment in found.drop_duplicates("name")["experiment"]])
     seeds, crops = int(found["seeds"].min()), count(int(found["images"].max()), "crop")
-    note = f"Large: mean; small: a seed; {bars(seeds, 'simultaneous in a panel and experiment')}. Grey: no effect, "
+    note = f"Large: mean; small: a seed; {bar_note(seeds, 'simultaneous in a panel and experiment')}. Grey: no effect, "
     note += f"±{MARGIN:g} dB. {count(seeds, 'seed')}, {crops}."
     caption(figure, "What trained networks lose when their attention is altered at test time", note)
     return figure

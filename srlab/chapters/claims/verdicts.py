@@ -49,7 +49,10 @@ def unmeasured(why: str) -> Verdict:
 def judge(
     value: float, low: float, high: float, claimed: float | None, nothing: float, margin: float, within: float
 ) -> Verdict:
-    """Judge a claim that there is an effect, or as much as claimed (None or NaN for a claim without a number)."""
+    """Judge a claim that there is an effect, or as much as claimed (None or NaN for a claim without a number).
+
+    Raises InputError if the interval does not contain its value, or the claim is not above nothing + margin.
+    """
     if not low <= value <= high:
         raise InputError(f"interval [{low}, {high}] does not contain its value {value}")
     named = claimed is not None and not math.isnan(claimed)

@@ -21,7 +21,7 @@ from srlab.plots.restored import crops
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import MARGIN, late_gains, pareto, pooled
-from srlab.stats.words import bars, count, images_and_seeds, number
+from srlab.stats.words import bar_note, count, images_and_seeds, number
 from srlab.study.frames import averaged, image_gains, named
 from srlab.study.study import Study
 
@@ -73,7 +73,7 @@ def gains(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(title=f"{benchmark} ({count(int(own['images'].iloc[0]), 'image')})", xlabel="gain in Y-PSNR (dB)")
     seeds = int(found["seeds"].min())
     note = f"Large: mean; small: each image (mean of {count(seeds, 'seed')}), arrows beyond the axis; "
-    note += f"{bars(seeds, 'simultaneous in a panel')}. Grey: gains within ±{MARGIN:g} dB count as no effect."
+    note += f"{bar_note(seeds, 'simultaneous in a panel')}. Grey: gains within ±{MARGIN:g} dB count as no effect."
     caption(figure, "Gain of each network over the trunk without attention", note)
     return figure
 

@@ -22,7 +22,7 @@ from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import pooled
 from srlab.stats.tables import NAMES
-from srlab.stats.words import bars, count
+from srlab.stats.words import bar_note, count
 from srlab.study.frames import image_gains, named
 
 #: Colour, marker and name of each back-end of window attention.
@@ -120,7 +120,7 @@ def sharing(tables: Mapping[str, pd.DataFrame]) -> Figure:
         from_zero(ax, "x")
     seeds, untimed = int(gains["seeds"].min()), layers.loc[layers["median_ms"].isna(), "name"].tolist()
     number, few = count(int(gains["images"].iloc[0]), "image"), f" Not timed: {', '.join(untimed)}." * bool(untimed)
-    note = f"(a) Small: {number}, large: their mean; {count(seeds, 'seed')}, {bars(seeds)}. "
+    note = f"(a) Small: {number}, large: their mean; {count(seeds, 'seed')}, {bar_note(seeds)}. "
     note += f"(b, c) LR {layers['size'].max():g} px. {_repeats(tables['sharing_costs'])}{few}"
     caption(figure, "Dense or sparse, own or shared weights: quality and cost", note)
     return figure

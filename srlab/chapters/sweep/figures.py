@@ -17,7 +17,7 @@ from srlab.plots.text import Name, caption, name_lines
 from srlab.stats.gains import paired, pooled
 from srlab.stats.intervals import over_seeds
 from srlab.stats.tables import NAMES
-from srlab.stats.words import bars, count, images_and_seeds, listed, signed
+from srlab.stats.words import bar_note, count, images_and_seeds, listed, signed
 
 #: What varies, on axes and in answers.
 AXES = NAMES | {"groups": "number of units", "photographs": "training photographs", "side": "side of windows (LR px)"}
@@ -85,7 +85,7 @@ def sweep_quality(tables: Mapping[str, pd.DataFrame]) -> Figure:
         bare(ax)
     images = tables[f"{varied[0][0]}_images"]
     note = f"Y-PSNR minus that of the first value, mean of {images_and_seeds(images)}; "
-    note += f"{bars(images['seed'].nunique(), 'simultaneous within a panel; small: each seed')}."
+    note += f"{bar_note(images['seed'].nunique(), 'simultaneous within a panel; small: each seed')}."
     return _finish(figure, "Gain of each value over the first value of its option", note, names)
 
 
@@ -125,5 +125,5 @@ def recipes(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(title=f"{label(model)}\n{reached} dB {chosen}", xlabel="change (dB)")
     seeds, images = table["seed"].nunique(), count(int(table["images"].iloc[0]), "image")
     note = f"Y-PSNR minus that of the recipe {chosen}; above: its gain over bicubic. {count(seeds, 'seed')}, {images}; "
-    note += f"{bars(seeds, 'not simultaneous; small: each seed')}."
+    note += f"{bar_note(seeds, 'not simultaneous; small: each seed')}."
     return _finish(figure, "Change of Y-PSNR by one change of the recipe", note, {})

@@ -29,24 +29,12 @@ SIDE = 15
 
 @dataclass(frozen=True)
 class ClusterMap:
-    """An image divided by centroids.
+    """An image divided by centroids."""
 
-    Attributes
-    ----------
-    picture : UInt8[np.ndarray, "h w 3"]
-        The LR image.
-    clusters : Int[np.ndarray, "h w"]
-        The cluster of each token, 0 to k − 1.
-    similarity : Float[np.ndarray, "h w"]
-        Cosine between each token and the centroid of its cluster.
-    centroids : Float[np.ndarray, "k d"]
-        Of unit length.
-    """
-
-    picture: UInt8[np.ndarray, "h w 3"]
-    clusters: Int[np.ndarray, "h w"]
-    similarity: Float[np.ndarray, "h w"]
-    centroids: Float[np.ndarray, "k d"]
+    picture: UInt8[np.ndarray, "h w 3"]  # the LR image
+    clusters: Int[np.ndarray, "h w"]  # of each token, 0 to k − 1
+    similarity: Float[np.ndarray, "h w"]  # cosine between each token and the centroid of its cluster
+    centroids: Float[np.ndarray, "k d"]  # of unit length
 
     @property
     def sizes(self) -> Int[np.ndarray, " k"]:
@@ -88,9 +76,8 @@ def clusters_at(lr: UInt8[Tensor, "3 h w"], layer: LayerTrace, centroids: Float[
     """
     width, own = centroids.shape[-1], layer.pattern
     if not isinstance(own, SortedWindows) or own.key.shape[-1] != width:
-        raise InputError(
-            f"{layer.mechanism}, {layer.name}: tokens cannot be compared with centroids of {width} channels"
-        )
+        layer = f"{layer.mechanism}, {layer.name}"
+        raise InputError(f"{layer}: tokens cannot be compared with centroids of {width} channels")
     with torch.inference_mode():
         points = own.key[0, 0]
         similarity, codes = (points @ centroids[0].to(points).mT).max(-1)
@@ -103,9 +90,9 @@ def over_training(
 ) -> dict[str, dict[int, ClusterMap]]:
     """Divide an image by the centroids of each kept step: maps by step, by layer."""
     layers = {layer.name: layer for layer in trace(network, lr)}
-    names = next(iter(snapshots.values()))
     return {
-        name: {step: clusters_at(lr, layers[name], each[name]) for step, each in snapshots.items()} for name in names
+        name: {step: clusters_at(lr, layers[name], each[name]) for step, each in snapshots.items()}
+        for name in next(iter(snapshots.values()))
     }
 
 

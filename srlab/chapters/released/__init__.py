@@ -25,21 +25,11 @@ REUSING = "elan_light"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """Settings of the chapter.
+    """Settings of the chapter."""
 
-    Attributes
-    ----------
-    weights : str, optional
-        A folder of weights; SRLAB_WEIGHTS has precedence. Without either nothing is measured.
-    networks : tuple of str
-        Networks to measure; all of the folder by default.
-    places : int
-        Places of reach, one an image of the last benchmark.
-    """
-
-    weights: str | None = None
-    networks: tuple[str, ...] = ()
-    places: PositiveInt = 32
+    weights: str | None = None  # a folder; SRLAB_WEIGHTS has precedence; nothing is measured without either
+    networks: tuple[str, ...] = ()  # to measure; all of the folder by default
+    places: PositiveInt = 32  # of reach, one an image of the last benchmark
 
 
 def runs(study: Study, settings: Settings) -> list[ReleasedRun]:

@@ -35,9 +35,6 @@ def rows_of(records: Sequence[Record], table: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-# --- quality and costs ------------------------------------------------------------------------------------------------
-
-
 def quality(images: pd.DataFrame, scale: int) -> pd.DataFrame:
     """Average quality per network and data set, beside the published numbers.
 
@@ -52,8 +49,7 @@ def quality(images: pd.DataFrame, scale: int) -> pd.DataFrame:
     for metric in ("psnr_y", "ssim_y"):
         found[f"published_{metric}"] = known[metric].reindex(pd.MultiIndex.from_tuples(keys)).to_numpy()
     found.insert(0, "scale", scale)
-    found["run"] = found.pop("run")
-    return found.reset_index()
+    return found.assign(run=found.pop("run")).reset_index()
 
 
 def field(quality: pd.DataFrame, costs: Record) -> pd.DataFrame:
@@ -82,9 +78,6 @@ def elsewhere(dataset: str, scale: int) -> pd.DataFrame:
     return published_costs(dataset, scale).assign(dataset=dataset, source=SOURCE)
 
 
-# --- reach ------------------------------------------------------------------------------------------------------------
-
-
 def places(reach: pd.DataFrame, quality: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return reach at the places that all networks share, networks by falling PSNR on the whole data set.
 
@@ -106,27 +99,16 @@ def pairs(places: pd.DataFrame) -> pd.DataFrame:
     """
     wide = places.pivot(index="name", columns="model", values=INDEX)[list(places["model"].unique())]
     chosen, rows = list(combinations(wide.columns, 2)), []
-    for model, against in chosen:
-        apart = (wide[model] - wide[against]).to_numpy()
-        ends = dict(zip(("difference", "low", "high"), over_seeds(apart, len(chosen)), strict=True))
-        row = {"model": model, "against": against, "places": len(apart), "wider": (apart > 0).mean()}
-        rows.append(row | ends)
+    for one, other in chosen:
+        apart = (wide[one] - wide[other]).to_numpy()
+        rows.append((one, other, len(apart), (apart > 0).mean(), *over_seeds(apart, len(chosen))))
     return pd.DataFrame(rows, columns=["model", "against", "places", "wider", "difference", "low", "high"])
 
 
-# --- self-similarity --------------------------------------------------------------------------------------------------
-
-
 def gains(rows: pd.DataFrame, group: str) -> pd.DataFrame:
-    """Subtract bicubic enlargement image by image.
+    """Subtract bicubic enlargement, with self_similarity, image by image; `group` is "dataset" or "kind".
 
     Columns: model, `group`, name, gain_db, self_similarity, run; networks by falling mean gain.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        model, `group`, name, psnr_y, run; bicubic enlargement's rows have self_similarity.
-    group : {"dataset", "kind"}
     """
     keys = [group, "name"]
     base = rows.loc[rows["model"] == BICUBIC, [*keys, "psnr_y", "self_similarity"]].rename(columns={"psnr_y": BICUBIC})
@@ -142,17 +124,10 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
 
     Where all networks gain much, leads are large too. So each lead stands twice: as it is, and with the gain of the
     other network held equal, which leaves what self-similarity explains beyond that. This control was added after a
-    first look.
-
-    Columns: model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL` together, and
+    first look. Columns: model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL` together, and
     of several those with `FEWEST` images), images, gain_db (mean), rho (Spearman's), low, high (95 %, simultaneous for
     the gains of a data set, and for its leads of each control). Raises InputError if there are fewer than `LEAST`
     images.
-
-    Parameters
-    ----------
-    gains : DataFrame
-        As of :func:`gains`, by data set.
     """
     models = list(gains["model"].unique())
     sets = gains.drop_duplicates(["dataset", "name"])["dataset"].value_counts(sort=False)
@@ -169,8 +144,7 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
             lead = wide[one] - wide[other]
             compared.append((one, other, NOTHING, lead, None, len(leads)))
             compared.append((one, other, GAIN, lead, wide[other], len(leads)))
-        for model, against, control, gain, given, family in compared:
-            row = {"model": model, "against": against, "control": control, "dataset": dataset, "images": len(gain)}
-            ends = dict(zip(("rho", "low", "high"), spearman(similar, gain, family, given), strict=True))
-            rows.append(row | {"gain_db": gain.mean()} | ends)
-    return pd.DataFrame(rows)
+        for *names, gain, given, family in compared:
+            rows.append((*names, dataset, len(gain), gain.mean(), *spearman(similar, gain, family, given)))
+    columns = ["model", "against", "control", "dataset", "images", "gain_db", "rho", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

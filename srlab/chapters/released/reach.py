@@ -37,19 +37,10 @@ def settings() -> dict[str, int]:
 
 
 class Place(NamedTuple):
-    """A crop of an image, `SIDE` LR pixels a side, around a place, its LR pixel (SIDE/2, SIDE/2).
+    """A crop of an image, `SIDE` LR pixels a side, around a place, its LR pixel (SIDE/2, SIDE/2)."""
 
-    Attributes
-    ----------
-    name : str
-        The image's.
-    row, col : int
-        The place, in LR pixels of the whole image.
-    lr, hr : UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]
-    """
-
-    name: str
-    row: int
+    name: str  # the image's
+    row: int  # of the place, in LR pixels of the whole image
     col: int
     lr: UInt8[Tensor, "3 h w"]
     hr: UInt8[Tensor, "3 sh sw"]

@@ -187,7 +187,6 @@ def _looked_at(block: Block, weights: Float[Tensor, "heads q l"]) -> dict[str, F
 def _measures(
     shares: Float[Tensor, "q l"], plain: Float[Tensor, "q l"], places: Sequence[Place], width: int
 ) -> dict[str, float]:
-    """Average over queries."""
     shares, plain = shares.double(), plain.double()
     pixels = torch.arange(shares.shape[1])
     rows, columns = (torch.tensor(each)[:, None] for each in zip(*places, strict=True))
@@ -206,12 +205,8 @@ def _measures(
 def example(network: nn.Module, ref: ImageRef, scale: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Look at one query in the first, middle and last block: the image's strongest corner away from the edges.
 
-    Returns
-    -------
-    shown : DataFrame
-        image, block, side, row, col (a key of the query's window), weights, reusing (its shares, see :func:`look`).
-    around : DataFrame
-        row, col, red, green, blue (0 to 255), query (true for this pixel): LR pixels around the query.
+    Returns keys of the query's window (image, block, side, row, col, weights, and reusing, the shares of :func:`look`),
+    and LR pixels around the query: row, col, red, green, blue (0 to 255), query (true for this pixel).
     """
     lr, _ = pair(ref, scale)
     with torch.inference_mode():

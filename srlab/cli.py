@@ -18,21 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    study.run,
-    study.where,
-    study.notebook,
-    study.index,
-    study.explorer,
-    study.train,
-    study.redraw,
-    study.pack,
-    study.trace,
-    measure.evaluate,
-    measure.table,
-    upscale.upscale,
-    weights.export,
-    measure.profile,
-    measure.models,
+    *(study.run, study.where, study.notebook, study.index, study.explorer, study.train, study.redraw, study.pack),
+    *(study.trace, measure.evaluate, measure.table, upscale.upscale, weights.export, measure.profile, measure.models),
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
@@ -48,21 +35,17 @@ def main() -> None:
 
     # What is imported stays; Python looks for garbage among it less often, and starts half a second sooner.
     gc.set_threshold(10_000)
-    interrupted = "interrupted; nothing is left half-written, and the same command makes what is missing"
     try:
         app()
-    except KeyboardInterrupt:
-        sentence, status = interrupted, 130
-    except SystemExit as end:
-        if end.code != 130:
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent SystemExit of 130
+        if getattr(end, "code", 130) != 130:
             raise
-        sentence, status = interrupted, 130  # typer has caught Ctrl-C, and says nothing
+        sentence, status = "interrupted; nothing is left half-written, and the same command makes what is missing", 130
     except (InputError, NonFiniteLoss) as error:
         sentence, status = str(error), 2
     except Exception as error:
         if not out_of_memory(error):
             raise
-        sentence = "out of memory; tiles (--tile), a smaller image or a smaller batch need less"
-        status = 2
+        sentence, status = "out of memory; tiles (--tile), a smaller image or a smaller batch need less", 2
     typer.secho(f"srlab: {sentence}", fg="red", err=True)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Write files so that nothing half-written remains: beside, then renamed; and checksums."""
+"""Write files beside their place, then rename them, so that nothing half-written remains; read tables; checksums."""
 
 from __future__ import annotations
 
@@ -19,15 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it replaces `path` if the block succeeds, and else is removed.
+    """Yield a path beside `path` to write to; it takes the place of `path` if the block ends well.
 
-    The folder is made if it is missing.
-
-    Raises
-    ------
-    InputError
-        If `path` cannot be written: it is a folder or a device, its parent is a file, the disk is full, there
-        is no permission. Any OSError of the block counts as such a failure.
+    The folder is made if it does not exist. However the block ends, nothing half-written remains. InputError if `path`
+    cannot be written: it is a folder or a device, its parent is a file, the disk is full, there is no permission. Any
+    OSError of the block counts as such a failure.
     """
     beside = path.parent / f".part.{os.getpid()}.{path.name}"
     try:
@@ -46,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole; errors as in :func:`replacing`."""
+    """Write a UTF-8 text file as a whole; InputError as of :func:`replacing`."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
@@ -64,7 +60,7 @@ def check_writable(folder: Path) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits; an unreadable file is an InputError."""
+    """Return SHA-256 of a file's content, in hexadecimal digits; InputError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()

@@ -62,10 +62,7 @@ class Outcome:
 def find_pictures(inputs: Sequence[str]) -> list[Path]:
     """List files, the pictures directly in folders, and those that globs match, each once.
 
-    Raises
-    ------
-    InputError
-        If an input does not exist, or a folder or glob holds no file with a suffix of `IMAGE_SUFFIXES`.
+    InputError if an input does not exist, or a folder or glob holds no file with a suffix of `IMAGE_SUFFIXES`.
     """
     found: dict[Path, Path] = {}
     for entry in inputs:
@@ -86,10 +83,7 @@ def find_pictures(inputs: Sequence[str]) -> list[Path]:
 def read_picture(path: Path) -> Picture:
     """Read a picture of 8 or 16 bits a channel, turned by its EXIF orientation; of several pages the first.
 
-    Raises
-    ------
-    InputError
-        As `open_image` does, or if the pixels are of another type.
+    InputError as of `open_image`, or if the pixels are of another type.
     """
     with open_image(path) as image:
         raw, tags = image.tile[0].args if image.tile else "", getattr(image, "tag_v2", {})  # tags of TIFF
@@ -137,13 +131,7 @@ def _lost(image: Image.Image) -> tuple[str, ...]:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write a picture as a whole or not at all: without loss, except for JPEG (quality 95, 4:4:4).
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write a picture as a whole or not at all (InputError): without loss, except for JPEG (quality 95, 4:4:4)."""
     values = picture.rgb.permute(1, 2, 0).numpy()
     if picture.grey:
         values = np.rint(values.mean(-1, dtype=np.float32, keepdims=True)).astype(values.dtype)
@@ -187,12 +175,8 @@ def upscale_picture(
 ) -> Picture:
     """Upscale the colours by `super_resolve`, with its parameters, and alpha by bicubic interpolation.
 
-    By default a picture of more than 512×512 pixels is processed in tiles of 256.
-
-    Raises
-    ------
-    InputError
-        If the format cannot hold so large a picture, or as `super_resolve` does.
+    By default a picture of more than 512×512 pixels is processed in tiles of 256. InputError as of `super_resolve`, or
+    if the format cannot hold so large a picture.
     """
     _, height, width = picture.rgb.shape
     most = LONGEST_SIDE.get(picture.kind, np.inf)
@@ -212,12 +196,8 @@ def upscale_files(
     """Upscale pictures into a folder, with a progress bar; a bad picture does not stop the rest.
 
     Files that exist are skipped unless `overwrite` is set, so an interrupted call resumes. The `options` are `device`,
-    `ensemble`, `tile` and `precision` of `upscale_picture`.
-
-    Raises
-    ------
-    InputError
-        If two pictures would become one file, one would replace a source, or a file cannot be written.
+    `ensemble`, `tile` and `precision` of `upscale_picture`. InputError if two pictures would become one file, one would
+    replace a source, or a file cannot be written.
     """
     targets: dict[Path, Path] = {}
     for source in sources:

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -119,3 +121,28 @@ def smoke_study(tmp_path_factory: pytest.TempPathFactory, smoke_runs: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
         yield Remembering("smoke", TESTS.parent)
+
+
+class Done(NamedTuple):
+    """How a command ended and what it printed."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@pytest.fixture
+def srlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., Done]:
+    """`srlab("evaluate", …, SRLAB_DATA=…)`: the command line's entry point, in this process and the current folder."""
+    from srlab.cli import main
+
+    def call(*arguments: object, **environment: str) -> Done:
+        for name, setting in {"SRLAB_DATA": "", **environment}.items():
+            monkeypatch.setenv(name, setting)
+        monkeypatch.setattr(sys, "argv", ["srlab", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Done(left.value.code or 0, *capsys.readouterr())
+
+    return call

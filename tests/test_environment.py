@@ -70,7 +70,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def run(checkout, tmp_path):
-    """`run(script, *arguments)` on a machine with little more than a stand-in for `python3.11`; `calls` are its calls."""
+    """`run(script, *arguments)` on a machine with a stand-in for `python3.11`; `calls` are its calls."""
     programs, log = tmp_path / "bin", tmp_path / "calls"
     programs.mkdir()
     for name in ("bash", "cat", "cmp", "cp", "dirname", "mkdir"):

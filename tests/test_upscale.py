@@ -2,19 +2,16 @@
 
 import os
 import re
-import struct
-import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from images import chw, png_16_bit
 from networks import small
 from PIL import Image
 
-from srlab.cli import main
 from srlab.data.resize import upscale
 from srlab.errors import InputError
 from srlab.measure.evaluation import super_resolve
@@ -33,45 +30,18 @@ def noise(*shape, dtype=torch.uint8):
     return torch.randint(0, torch.iinfo(dtype).max + 1, shape, dtype=torch.int32).to(dtype)
 
 
-def chw(array):
-    return torch.from_numpy(np.array(array)).permute(2, 0, 1)
-
-
 def save(path, height=9, width=12):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
     return path
 
 
-def png_16_bit(array, row_filter=0, key=b""):
-    """A 16-bit PNG by hand. Filter 1 stores differences from the pixel to the left, 0 the values."""
-    height, width, channels = array.shape
-    rows = array.astype(">u2").view(np.uint8)
-    if row_filter == 1:
-        rows = np.diff(rows, axis=1, prepend=np.zeros_like(rows[:, :1]))
-    rows = np.insert(rows.reshape(height, -1), 0, row_filter, axis=1).tobytes()
-    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = [(b"IHDR", header), *([(b"tRNS", key)] if key else []), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    encoded = (struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(encoded)
-
-
-@pytest.fixture
-def srlab(monkeypatch, capsys, tmp_path):
-    """`srlab("upscale", …)` in this process and in `tmp_path`: status, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["srlab", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code or 0, *capsys.readouterr()
-
-    return call
-
-
-def test_files_folders_and_globs_name_each_picture_once(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def _here(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+
+
+def test_files_folders_and_globs_name_each_picture_once(tmp_path):
     for name in ("b.PNG", "a.jpg", ".hidden.png", "deep/c.webp", "deep/e[1].tif", "deep/d/d.bmp", "deep/notes.txt"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
@@ -107,17 +77,17 @@ def test_16_bit_png_and_tiff_are_read_exactly(tmp_path, channels, options):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_transparent_colour_of_a_16_bit_png_becomes_alpha(tmp_path, channels):
-    key = DEEP[2, 3, :channels]
-    (tmp_path / "key.png").write_bytes(png_16_bit(DEEP[..., :channels], key=struct.pack(f">{channels}H", *key)))
-    assert torch.equal(read_picture(tmp_path / "key.png").alpha == 0, chw(DEEP[..., :channels] == key).all(0))
+def test_the_transparent_colour_of_a_16_bit_png_becomes_alpha(channels):
+    values, key = DEEP[..., :channels], DEEP[2, 3, :channels]
+    Path("key.png").write_bytes(png_16_bit(values, key=key.astype(">u2").tobytes()))
+    assert torch.equal(read_picture(Path("key.png")).alpha == 0, chw(values == key).all(0))
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.float32])
-def test_other_pixels_are_refused(tmp_path, dtype):
-    tifffile.imwrite(tmp_path / "science.tif", np.ones((3, 8, 8), dtype), photometric="rgb", planarconfig="separate")
+def test_other_pixels_are_refused(dtype):
+    tifffile.imwrite("science.tif", np.ones((3, 8, 8), dtype), photometric="rgb", planarconfig="separate")
     with pytest.raises(InputError, match=r"science\.tif"):
-        read_picture(tmp_path / "science.tif")
+        read_picture(Path("science.tif"))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
@@ -137,19 +107,22 @@ def test_round_trip(tmp_path, dtype, kind, channels):
     assert read.alpha is None if wanted.alpha is None else torch.equal(read.alpha, wanted.alpha)
 
 
-def test_jpeg_grey_and_palettes(tmp_path):
+def test_jpeg_grey_palettes_and_cmyk():
+    photo, grey, indexed = Path("photo.jpg"), Path("grey.png"), Path("palette.png")
     smooth = torch.from_numpy(np.indices((48, 64)))[[0, 1, 0]]
-    write_picture(tmp_path / "photo.jpg", Picture(smooth.to(torch.uint8), kind="JPEG"))
-    assert (read_picture(tmp_path / "photo.jpg").rgb.int() - smooth).abs().max() <= 3
-    rgb = torch.tensor([10, 20, 34], dtype=torch.uint8).view(3, 1, 1).expand(3, 2, 2)
-    write_picture(tmp_path / "grey.png", Picture(rgb, grey=True))
-    with Image.open(tmp_path / "grey.png") as image:
+    write_picture(photo, Picture(smooth.to(torch.uint8), kind="JPEG"))
+    assert (read_picture(photo).rgb.int() - smooth).abs().max() <= 3
+    write_picture(grey, Picture(torch.tensor([10, 20, 34], dtype=torch.uint8).view(3, 1, 1).expand(3, 2, 2), grey=True))
+    with Image.open(grey) as image:
         assert image.mode == "L" and image.getpixel((0, 0)) == 21  # the mean
     image = Image.fromarray(RGB[..., 0]).convert("P")
     image.putpalette((palette := RNG.integers(0, 256, (256, 3), dtype=np.uint8)).tobytes())
-    image.save(tmp_path / "palette.png", transparency=bytes(range(256)))
-    read = read_picture(tmp_path / "palette.png")
+    image.save(indexed, transparency=bytes(range(256)))
+    read = read_picture(indexed)
     assert torch.equal(read.rgb, chw(palette[RGB[..., 0]])) and torch.equal(read.alpha, chw(RGB)[0])
+    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save("print.tif", icc_profile=PROFILE)
+    read = read_picture(Path("print.tif"))
+    assert read.rgb[:, 0, 0].tolist() == [0, 255, 255] and read.profile is None and len(read.lost) == 1
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "jpg"])
@@ -163,12 +136,6 @@ def test_a_picture_is_turned_as_exif_says_and_what_is_lost_is_named(tmp_path, su
     image.save(path, exif=exif, lossless=True, **frames)
     assert len(read_picture(path).lost) == 1 + bool(frames)
     assert not frames or torch.equal(read_picture(path).rgb, chw(np.rot90(RGB, -1)))
-
-
-def test_cmyk_becomes_rgb_without_its_profile(tmp_path):
-    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(tmp_path / "print.tif", icc_profile=PROFILE)
-    read = read_picture(tmp_path / "print.tif")
-    assert read.rgb[:, 0, 0].tolist() == [0, 255, 255] and read.profile is None and len(read.lost) == 1
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
@@ -191,9 +158,8 @@ def test_large_pictures_are_upscaled_in_tiles_by_default(monkeypatch):
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_network_takes_the_smallest_pictures(name):
-    network = small(name)
     for height, width in ((1, 1), (1, 40), (40, 1)):
-        assert super_resolve(network, noise(3, height, width), 2).shape == (3, 2 * height, 2 * width)
+        assert super_resolve(small(name), noise(3, height, width), 2).shape == (3, 2 * height, 2 * width)
 
 
 class Faulty(torch.nn.Module):

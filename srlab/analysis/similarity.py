@@ -26,7 +26,7 @@ def weights_at(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> Float[Te
 
 
 def cosine(one: Float[Tensor, "heads q l"], other: Float[Tensor, "_heads q l"]) -> float:
-    """Average the cosine of weights over queries and heads; layers with other numbers of heads by their heads' means."""
+    """Average the cosine of weights over queries and heads; unequal numbers of heads are averaged first."""
     if len(one) != len(other):
         one, other = one.mean(0, keepdim=True), other.mean(0, keepdim=True)
     return torch.cosine_similarity(one.double(), other.double(), dim=-1).mean().item()

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from srlab.commands.printing import print_table
+from srlab.commands.options import print_table
 
 app = typer.Typer(help="Data sets; docs/data.md lists where they are published.", no_args_is_help=True)
 
 
 @app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(help="train/ and benchmark/, or one benchmark, or images.")],
-) -> None:
+def check(folder: Annotated[Path, typer.Argument(help="train/ and benchmark/, or one benchmark, or images.")]) -> None:
     """Check counts, readability, sizes, HR/LR pairs and train/test overlap.
 
     The exit status is 1 if there are errors.

@@ -22,42 +22,26 @@ from srlab.commands.options import (
 
 def evaluate(
     models: Annotated[
-        list[str],
-        typer.Option("--model", help="bicubic, or a network whose --weights are given; repeatable."),
+        list[str], typer.Option("--model", help="bicubic, or a network whose --weights are given; repeatable.")
     ] = ["bicubic"],  # noqa: B006 (typer copies it)
     weights: Annotated[
-        list[Path] | None,
-        typer.Option(help="A file for each --model but bicubic, in their order; this project's or released."),
+        list[Path] | None, typer.Option(help="A file of ours, or released, for each --model but bicubic, in order.")
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A name known to SRLAB_DATA, or a folder with HR/ or images; repeatable. "
-            "Without it, all benchmarks of SRLAB_DATA, or else the embedded crops."
-        ),
+        typer.Option(help="A name in SRLAB_DATA, or a folder; repeatable. By default all, or the crops."),
     ] = None,
     scale: Scale = 4,
-    first: Annotated[
-        int | None, typer.Option(min=1, help="Only so many images of each data set, the first by name.")
-    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="Only so many images of a data set, by name.")] = None,
     y_rounding: Annotated[str, typer.Option(help="matlab: Y rounded to integers; none: not.")] = "matlab",
-    border: Annotated[
-        int | None, typer.Option(help="Pixels left out at each side, instead of as many as the scale.")
-    ] = None,
+    border: Annotated[int | None, typer.Option(help="Pixels left out at each side; by default the scale.")] = None,
     lr: Annotated[
         str,
-        typer.Option(
-            help="How LR images are made: matlab; unrounded, the same but not rounded to 8 bits; pillow; opencv, "
-            "without antialiasing; or files, those of the data set."
-        ),
+        typer.Option(help="LR images by: matlab, unrounded (not to 8 bits), pillow, opencv (no antialiasing), files."),
     ] = "matlab",
-    zeros: Annotated[
-        int | None, typer.Option(help="Fill LR with zeros to multiples of so many pixels before the network.")
-    ] = None,
+    zeros: Annotated[int | None, typer.Option(help="Fill LR with zeros to multiples of so many pixels.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")] = False,
-    tile: Annotated[
-        int | None, typer.Option(help="Work on tiles of this side in LR pixels, which bounds memory.")
-    ] = None,
+    tile: Annotated[int | None, typer.Option(help="Side of tiles in LR pixels, which bound memory.")] = None,
     overlap: Annotated[int, typer.Option(help="LR pixels around each tile that the network sees with it.")] = 32,
     device: DeviceName = "auto",
     precision: PrecisionName = "32-true",
@@ -157,14 +141,9 @@ def models() -> None:
     from srlab.models import REGISTRY, build
 
     rows = [
-        {
-            "name": entry.name,
-            "label": entry.label,
-            "M ×2": f"{count_parameters(build(entry.name, 2)) / 1e6:.2f}",
-            "M ×4": f"{count_parameters(build(entry.name, 4)) / 1e6:.2f}",
-            "what": entry.title,
-            "paper": entry.paper,
-        }
-        for entry in REGISTRY.values()
+        {"name": each.name, "label": each.label}
+        | {f"M ×{scale}": f"{count_parameters(build(each.name, scale)) / 1e6:.2f}" for scale in (2, 4)}
+        | {"what": each.title, "paper": each.paper}
+        for each in REGISTRY.values()
     ]
     typer.echo(pd.DataFrame(rows).to_string(index=False, justify="left"))

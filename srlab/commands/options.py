@@ -1,4 +1,4 @@
-"""Options that several commands share, and the reading of their values."""
+"""Options that several commands share, the reading of their values, and the printing of tables."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ PrecisionName = Annotated[
     str, typer.Option("--precision", help="Of the network: 32-true, or bf16-mixed (bf16 for short).")
 ]
 Options = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="An option of the network, e.g. --set clusters=64; repeatable."),
+    list[str] | None, typer.Option("--set", help="An option of the network, e.g. --set clusters=64; repeatable.")
 ]
 
 
@@ -65,3 +64,10 @@ def with_weights(models: list[str], weights: list[Path] | None) -> list[tuple[st
     if len(files) > len(networks):
         raise InputError(f"--weights {files[len(networks)]}: there is no --model for it (bicubic needs none)")
     return [(model, None if model == "bicubic" else files.pop(0)) for model in models]
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows in columns; the first row holds the headings."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -11,6 +11,8 @@ import typer
 
 from srlab.commands.options import Devices, ModelName, Options, ProfileName, parse
 
+Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/reference/quick-intel-xeon.")]
+
 
 def run(
     profile: ProfileName = "quick",
@@ -35,61 +37,55 @@ def run(
     records = study.obtain_all(only, devices, deadline)
     if not first_process():
         return
-    finished = sum(record.finished for record in records)
-    if finished < len(records):
+    if (finished := sum(record.finished for record in records)) < len(records):
         typer.echo(f"time is up: {finished} of {len(records)} runs are finished; the same command goes on from here")
     else:
         typer.echo(f"{len(records)} records in {study.folder / 'runs'}")
 
 
 def seconds(duration: str) -> float:
-    """`"1h30m"` as 5400.0; a bare number is seconds."""
+    """Read `"1h30m"` as 5400.0; a bare number is seconds."""
     from srlab.errors import InputError
 
     number = r"\d+(?:\.\d+)?"
-    told = f"{duration}s" if re.fullmatch(number, duration) else duration
-    found = re.fullmatch(rf"(?:({number})h)?(?:({number})m)?(?:({number})s)?", told)
+    timed = f"{duration}s" if re.fullmatch(number, duration) else duration
+    found = re.fullmatch(rf"(?:({number})h)?(?:({number})m)?(?:({number})s)?", timed)
     parts = found.groups(default="0") if found else ()
     total = sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if total <= 0:
-        raise InputError(
-            f"budget '{duration}': a time above zero is expected, e.g. 90s, 9m, 1h30m or a number of seconds"
-        )
+        raise InputError(f"budget '{duration}': a time above zero is expected, e.g. 90s, 9m, 1h30m or seconds")
     return total
 
 
-def trace(
-    digits: Annotated[str, typer.Argument(metavar="HASH", help="Run hash, or a unique prefix (≥ 4 digits).")],
-) -> None:
+def trace(digits: Annotated[str, typer.Argument(metavar="HASH", help="A hash, or ≥ 4 digits of it.")]) -> None:
     """Print the config, code, machine and tables of a run."""
     from srlab.report.trace import trace as describe
 
     typer.echo(describe(digits))
 
 
-def redraw(
-    study: Annotated[Path, typer.Argument(help="A results folder, e.g. results/reference/quick-intel-xeon.")],
-) -> None:
+def redraw(study: Results) -> None:
     """Make figures and answers of a results folder anew from its tables."""
-    from srlab.errors import InputError
     from srlab.study.chapter import redraw as draw
 
-    if not (study / "tables").is_dir():
-        raise InputError(f"{study}: no folder tables/ in it; a results folder is expected")
+    _check_results(study, "tables")
     for file in draw(study):
         typer.echo(file)
 
 
-def pack(
-    study: Annotated[Path, typer.Argument(help="A results folder, e.g. results/quick-amd-epyc.")],
-) -> None:
+def pack(study: Results) -> None:
     """Pack the records of a results folder into runs.zip, to commit them."""
-    from srlab.errors import InputError
     from srlab.study.records import pack as write
 
-    if not (study / "runs").is_dir():
-        raise InputError(f"{study}: no folder runs/ in it; a results folder is expected")
+    _check_results(study, "runs")
     typer.echo(write(study))
+
+
+def _check_results(study: Path, folder: str) -> None:
+    from srlab.errors import InputError
+
+    if not (study / folder).is_dir():
+        raise InputError(f"{study}: no folder {folder}/ in it; a results folder is expected")
 
 
 def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, without .yaml.")]) -> None:
@@ -100,8 +96,7 @@ def where(profile: Annotated[str, typer.Argument(help="A file in profiles/, with
 
 
 def notebook(
-    name: Annotated[str, typer.Argument(help="A file in notebooks/, without .ipynb.")],
-    profile: ProfileName = "quick",
+    name: Annotated[str, typer.Argument(help="A file in notebooks/, without .ipynb.")], profile: ProfileName = "quick"
 ) -> None:
     """Execute one notebook of a profile into its results folder, as .ipynb and HTML."""
     from srlab.report.notebooks import execute

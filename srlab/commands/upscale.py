@@ -17,8 +17,7 @@ def upscale(
     weights: Annotated[Path | None, typer.Option(help="Weights of this project, or released ones.")] = None,
     scale: Scale = 4,
     tile: Annotated[
-        int | None,
-        typer.Option(help="Side of the tiles in LR pixels; by default 256 for pictures above 512×512 LR pixels."),
+        int | None, typer.Option(help="Tiles' side in LR pixels; by default 256 for pictures above 512×512 LR pixels.")
     ] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over the eight flips and rotations.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
@@ -28,8 +27,7 @@ def upscale(
     """Upscale PNG, JPEG, WebP, TIFF and BMP pictures of 8 or 16 bits.
 
     Names, format, bit depth, grey, alpha (bicubic) and ICC profile are kept; the output lists what is lost.
-    Files that exist are skipped, so an interrupted command resumes.
-    The exit status is 1 if a picture failed.
+    Files that exist are skipped, so an interrupted command resumes. The exit status is 1 if a picture failed.
     """
     from srlab.measure.devices import choose_device
     from srlab.models import check_scale

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from srlab.commands.options import ModelName, Scale
-from srlab.commands.printing import print_table
+from srlab.commands.options import ModelName, Scale, print_table
 
 app = typer.Typer(help="Released weights: list them, check a folder.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A folder of .pth, .pt or .safetensors files.")]

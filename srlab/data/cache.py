@@ -48,12 +48,8 @@ def key(refs: Sequence[ImageRef], scale: int) -> str:
 def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple[list[Image], list[Image]]:
     """Load HR images, cropped to multiples of the scale, and their LR images, from the cache where possible.
 
-    All are 0 to 255; those from the cache are mapped from its file into memory while in use.
-
-    Raises
-    ------
-    InputError
-        With a line for each file that is unreadable or has fewer than `min_size` pixels a side.
+    All are 0 to 255; those from the cache are mapped from its file into memory while in use. The InputError has a line
+    for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
     path = folder() / f"images-x{scale}-{key(refs, scale)}.safetensors"
     try:

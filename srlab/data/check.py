@@ -1,6 +1,7 @@
 """Check a folder of images before its numbers are believed: counts, sizes, pairs, train/test overlap."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -61,30 +62,21 @@ def check(folder: str | Path) -> Report:
 
     One set has a layout of `open_benchmark`; it counts as training data if it lies in a folder `train/`. Images count
     as the same if at most 64 of the 256 bits of their perceptual hashes differ. This finds copies that are
-    recompressed, resized, brightened or cropped by some pixels, but no mirrored ones and no details.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or holds no images at all.
+    recompressed, resized, brightened or cropped by some pixels, but no mirrored ones and no details. InputError if the
+    folder does not exist or holds no images at all.
     """
     folder = Path(folder).expanduser()
     report = Report()
     train, benchmarks = [], []
     if any((folder / part).is_dir() for part in ("train", "benchmark")):
         for images in [folder / "train", *subfolders(folder / "train")]:
-            refs = image_refs(images) if images.is_dir() else ()
-            if refs:
+            if refs := image_refs(images) if images.is_dir() else ():
                 train.append(_measure(refs, "train", images.relative_to(folder), report))
             elif images.name != "train":
                 report.errors.append(f"{images}: no images; they are expected directly in it")
         for place in subfolders(folder / "benchmark"):
-            try:
-                benchmark = open_benchmark(place)
-            except InputError as error:
-                report.errors.append(str(error))
-                continue
-            benchmarks.append(_check_benchmark(benchmark, place.relative_to(folder), report))
+            with _reported(report):
+                benchmarks.append(_check_benchmark(open_benchmark(place), place.relative_to(folder), report))
         if not train and not benchmarks and not report.errors:
             raise InputError(f"{folder}: no images; train/ or benchmark/<name>/HR/ with images is expected")
     else:
@@ -102,11 +94,19 @@ def check(folder: str | Path) -> Report:
     return report
 
 
+@contextmanager
+def _reported(report: Report) -> Iterator[None]:
+    """List an InputError of the block in the report."""
+    try:
+        yield
+    except InputError as error:
+        report.errors.append(str(error))
+
+
 def _check_benchmark(benchmark: Benchmark, place: Path, report: Report) -> Group:
     group = _measure(benchmark.hr, "benchmark", place, report)
     for divisor in DIVISORS:
-        odd = [image.name for image in group.images if image.width % divisor or image.height % divisor]
-        if odd:
+        if odd := [image.name for image in group.images if image.width % divisor or image.height % divisor]:
             some = ", ".join(odd[:5]) + (", …" if len(odd) > 5 else "")
             report.notes.append(f"{group.name}: {len(odd)} of {group.count} sizes not divisible by {divisor} ({some})")
     for scale in SCALES:
@@ -117,22 +117,15 @@ def _check_benchmark(benchmark: Benchmark, place: Path, report: Report) -> Group
 
 def _check_pairs(benchmark: Benchmark, group: Group, scale: int, report: Report) -> None:
     """Compare LR sizes with HR // scale: published LR files are made of HR cropped to a multiple of the scale."""
-    try:
-        pairs = benchmark.lr(scale)
-    except InputError as error:
-        report.errors.append(str(error))
-        return
     high = {image.name: image for image in group.images}
-    for ref in pairs:
-        try:
-            _, height, width = ref.read().shape
-        except InputError as error:
-            report.errors.append(str(error))
-            continue
-        hr = high.get(ref.name)  # None if it is unreadable, which is reported already
-        if hr and (width, height) != (hr.width // scale, hr.height // scale):
-            expected = f"{hr.width // scale}×{hr.height // scale}, of HR {hr.width}×{hr.height}, is expected"
-            report.errors.append(f"{ref.path}: {width}×{height} pixels; {expected}")
+    with _reported(report):
+        for ref in benchmark.lr(scale):
+            with _reported(report):
+                _, height, width = ref.read().shape
+                hr = high.get(ref.name)  # None if it is unreadable, which is reported already
+                if hr and (width, height) != (hr.width // scale, hr.height // scale):
+                    expected = f"{hr.width // scale}×{hr.height // scale}, of HR {hr.width}×{hr.height}, is expected"
+                    raise InputError(f"{ref.path}: {width}×{height} pixels; {expected}")
 
 
 def _measure(refs: Sequence[ImageRef], split: str, place: Path, report: Report) -> Group:
@@ -142,12 +135,9 @@ def _measure(refs: Sequence[ImageRef], split: str, place: Path, report: Report) 
         report.errors.append(f"{place.as_posix()}: {len(refs)} images; the published data set has {expected}")
     images = []
     for ref in tqdm(refs, desc=f"checking {place.as_posix()}", leave=False):
-        try:
+        with _reported(report):
             image = Image.fromarray(ref.read().permute(1, 2, 0).numpy())
-        except InputError as error:
-            report.errors.append(str(error))
-            continue
-        images.append(Measured(ref.name, image.width, image.height, perceptual_hash(image)))
+            images.append(Measured(ref.name, image.width, image.height, perceptual_hash(image)))
     return Group(place.as_posix(), expected, len(refs), tuple(images))
 
 

@@ -23,11 +23,8 @@ EIGHT_BIT = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "RGBX", "CMYK", "YCbCr")
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Open a PNG, WebP, JPEG, TIFF or BMP file with Pillow; the content determines the format, not the name.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, no image, or larger than Pillow's limit of 89 million pixels, or if the block
-        fails to decode it.
+    InputError if the file is missing, empty, no image, or larger than Pillow's limit of 89 million pixels, or if the
+    block fails to decode it.
     """
     try:
         if not path.is_file():  # a folder, or a pipe that would block
@@ -56,18 +53,13 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
     """Read an image file as RGB, 0 to 255.
 
-    Raises
-    ------
-    InputError
-        As `open_image` does; also if the image is animated, has several pages, or has a pixel type without a fixed
-        white (32-bit integers and floats, Lab).
-
-    Notes
-    -----
     Grey is repeated in three channels, palettes are expanded, CMYK is converted without a profile, and alpha is dropped
     without blending. 16-bit grey v becomes round(v / 257); of 16-bit colour Pillow keeps the high byte, at most one
     level from that. Of a camera's JPEG with a preview (MPO) the photograph is read. An EXIF orientation is ignored,
     because benchmarks are compared pixel by pixel; Pillow applies that of a TIFF.
+
+    InputError as of `open_image`; also if the image is animated, has several pages, or has a pixel type without a fixed
+    white (32-bit integers and floats, Lab).
     """
     path = Path(path)
     with open_image(path) as image:
@@ -88,10 +80,7 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
 def list_images(folder: str | Path) -> list[Path]:
     """List the files of a folder whose suffix is in `IMAGE_SUFFIXES`, by name; hidden files are left out.
 
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be read.
+    InputError if the folder does not exist or cannot be read.
     """
     folder = Path(folder)
     try:

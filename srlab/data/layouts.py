@@ -55,10 +55,7 @@ class Benchmark:
     def lr(self, scale: int) -> tuple[ImageRef, ...]:
         """List the published LR files in the order of `hr`; their names may end in `x4`.
 
-        Raises
-        ------
-        InputError
-            If there are no LR files of this scale, or an HR image or LR file has no counterpart.
+        InputError if there are no LR files of this scale, or an HR image or LR file has no counterpart.
         """
         place = self.lr_folder(scale)
         if place is None:
@@ -71,8 +68,7 @@ class Benchmark:
             if not stems:
                 raise InputError(f"{place}: no LR file of the HR image '{ref.path.name}'")
             pairs[stems[0]] = ImageRef(ref.name, files[stems[0]])
-        unpaired = sorted(files.keys() - pairs.keys())
-        if unpaired:
+        if unpaired := sorted(files.keys() - pairs.keys()):
             raise InputError(f"{files[unpaired[0]]}: an LR file without an HR image in '{self.name}'")
         return tuple(pairs.values())
 
@@ -87,12 +83,7 @@ def open_benchmark(folder: str | Path) -> Benchmark:
     """Find the HR images of one benchmark; nothing is decoded.
 
     The folder holds one of `HR_FOLDERS`, or is one, or holds images directly. The benchmark has its name, or that of
-    the parent of one of `HR_FOLDERS`.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist, or holds no images in these places.
+    the parent of one of `HR_FOLDERS`. InputError if the folder does not exist, or holds no images in these places.
     """
     folder = _absolute(folder)
     if not folder.is_dir():
@@ -113,17 +104,11 @@ def find_benchmarks(data: str | None = None) -> list[Benchmark]:
     Names are "held-out" and those of folders in `$SRLAB_DATA/benchmark/` or `$SRLAB_DATA/`, in any case. Otherwise
     `data` is a folder: all benchmarks in its `benchmark/` if it has one, or the one that `open_benchmark` finds.
     (`./NAME` is always a folder.) The default is all in `$SRLAB_DATA/benchmark/`; without SRLAB_DATA, "held-out".
-
-    Raises
-    ------
-    InputError
-        If `data` is neither, or holds no images.
+    InputError if `data` is neither, or holds no images.
     """
     root = os.environ.get("SRLAB_DATA")
-    if data is None and not root:
-        return [held_out()]
     if data is None:
-        return _all_in(_absolute(root))
+        return _all_in(_absolute(root)) if root else [held_out()]
     named = _named(root)
     alike = (name for name in named if name.casefold() == data.casefold())
     name = data if data in named else next(alike, None)

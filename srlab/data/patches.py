@@ -19,23 +19,11 @@ class Patches:
     for item i of a batch depend only on (seed, step, i): a resumed run needs no state, and the batches of N processes
     together are the batch of one process.
 
-    Parameters
-    ----------
-    images : sequence of UInt8[Tensor, "3 h w"]
-        HR images, 0 to 255; all are drawn with equal probability, whatever their size.
-    scale, patch : int
-        LR patches have side `patch`, HR patches `scale * patch` pixels.
-    batch : int
-        Patches a step, over all processes together.
-    lr : sequence of UInt8[Tensor, "3 h w"], optional
-        The LR images, if they exist already; the sides of `images` are then multiples of the scale.
-    after : int
-        Steps to skip: those of the run that this one continues.
-
-    Raises
-    ------
-    InputError
-        If there are no images, one is smaller than an HR patch, or a number is out of range.
+    All HR `images` (0 to 255) are drawn with equal probability, whatever their size. LR patches have side `patch`, HR
+    patches `scale * patch` pixels; `batch` counts the patches of a step over all processes together. `lr` are the LR
+    images, if they exist already; the sides of `images` are then multiples of the scale. `after` steps, those of the
+    run that this one continues, are skipped. InputError if there are no images, one is smaller than an HR patch, or a
+    number is out of range.
     """
 
     def __init__(
@@ -55,10 +43,8 @@ class Patches:
                 raise InputError(f"{name} {value}: at least {least} is expected")
         for number, (_, height, width) in enumerate(image.shape for image in images):
             if min(height, width) < scale * patch:
-                raise InputError(
-                    f"training image {number} of {width}×{height} pixels: "
-                    f"patch {patch} at scale {scale} needs at least {scale * patch}×{scale * patch}"
-                )
+                needed = f"patch {patch} at scale {scale} needs at least {scale * patch}×{scale * patch}"
+                raise InputError(f"training image {number} of {width}×{height} pixels: {needed}")
         self.scale, self.patch, self.batch, self.seed, self.after = scale, patch, batch, seed, after
         self._hr = [modcrop(image, scale) for image in images]
         self._lr = lr or [downscale(image, scale) for image in tqdm(self._hr, desc="making LR images", leave=False)]
@@ -68,12 +54,8 @@ class Patches:
     ) -> tuple[Float[Tensor, "b 3 p p"], Float[Tensor, "b 3 sp sp"]]:
         """Cut the LR and HR patches of a step: 0 to 1, on the CPU, b = batch / world_size, sp = scale * p.
 
-        Process `rank` takes items rank, rank + world_size, ... of the batch.
-
-        Raises
-        ------
-        InputError
-            If `world_size` does not divide the batch.
+        Process `rank` takes items rank, rank + world_size, ... of the batch. InputError if `world_size` does not divide
+        it.
         """
         if self.batch % world_size:
             raise InputError(f"batch {self.batch}: a multiple of the number of processes, {world_size}, is expected")

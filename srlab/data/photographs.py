@@ -19,15 +19,8 @@ import skimage.data
 FOLDER = Path(skimage.data.__file__).parent
 
 TRAIN = (
-    "astronaut.png",
-    "chelsea.png",
-    "coins.png",
-    "grass.png",
-    "gravel.png",
-    "hubble_deep_field.jpg",
-    "ihc.png",
-    "motorcycle_left.png",
-    "motorcycle_right.png",
+    *("astronaut.png", "chelsea.png", "coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png"),
+    *("motorcycle_left.png", "motorcycle_right.png"),
 )
 HELD_OUT = ("brick.png", "camera.png", "coffee.png", "page.png", "rocket.jpg")
 

@@ -13,10 +13,7 @@ Pixels = UInt8[Tensor, "_c _h _w"] | UInt16[Tensor, "_c _h _w"]  # 0 to 255, or 
 def modcrop(image: UInt8[Tensor, "3 H W"], scale: int) -> UInt8[Tensor, "3 h w"]:
     """Return a view, cropped at the bottom and right to the largest sides that `scale` divides.
 
-    Raises
-    ------
-    InputError
-        If `scale` is not a whole number of at least 1, or the image has fewer pixels a side.
+    InputError if `scale` is not a whole number of at least 1, or the image has fewer pixels a side.
     """
     _check_scale(scale)
     _, height, width = image.shape
@@ -29,12 +26,7 @@ def downscale(image: Pixels, scale: int) -> Pixels:
     """Shrink an HR image to its LR image: bicubic, antialiased, by a whole factor.
 
     The result equals MATLAB's `imresize(image, 1 / scale)`, except for ±1 where a value lies half way between two
-    integers.
-
-    Raises
-    ------
-    InputError
-        If `scale` is not a whole number of at least 1, or does not divide the sides (see `modcrop`).
+    integers. InputError if `scale` is not a whole number of at least 1, or does not divide the sides (see `modcrop`).
     """
     _check_scale(scale)
     _, height, width = image.shape
@@ -46,10 +38,7 @@ def downscale(image: Pixels, scale: int) -> Pixels:
 def upscale(image: Pixels, scale: int) -> Pixels:
     """Enlarge by a whole factor, bicubic: the baseline of every SR paper, `imresize(image, scale)` as in `downscale`.
 
-    Raises
-    ------
-    InputError
-        If `scale` is not a whole number of at least 1.
+    InputError if `scale` is not a whole number of at least 1.
     """
     _check_scale(scale)
     _, height, width = image.shape

@@ -58,10 +58,7 @@ class DataSource:
     def fewer(self, photographs: int | None) -> "DataSource":
         """Keep so many training images at random, but always the same: a smaller set is part of a larger one.
 
-        Raises
-        ------
-        InputError
-            If there are fewer.
+        InputError if there are fewer.
         """
         if photographs is None:
             return self
@@ -90,12 +87,8 @@ def open_data(folder: str | Path | None = None) -> DataSource:
 
     The folder holds `train/` with images, directly or in sub-folders, and `benchmark/<name>/HR/` with images, or
     another layout of `open_benchmark`; either may be missing. By default the environment variable SRLAB_DATA names it;
-    without that, the embedded photographs are used.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist, holds no images in these places, or has a benchmark without images.
+    without that, the embedded photographs are used. InputError if the folder does not exist, holds no images in these
+    places, or has a benchmark without images.
     """
     folder = folder or os.environ.get("SRLAB_DATA")
     if not folder:
@@ -116,22 +109,18 @@ def open_data(folder: str | Path | None = None) -> DataSource:
 def load(refs: Sequence[ImageRef], min_size: int = 1) -> list[UInt8[Tensor, "3 _h _w"]]:
     """Decode images as RGB, 0 to 255, and report all bad files together before a run starts.
 
-    Raises
-    ------
-    InputError
-        With a line for each file that is unreadable or has fewer than `min_size` pixels a side.
+    The InputError has a line for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
     images, faults = [], []
     for ref in tqdm(refs, desc="reading images", leave=False):
         try:
-            image = ref.read()
+            images.append(ref.read())
         except InputError as error:
             faults.append(str(error))
             continue
-        _, height, width = image.shape
+        _, height, width = images[-1].shape
         if min(height, width) < min_size:
             faults.append(f"{ref.path}: {width}×{height} pixels; at least {min_size}×{min_size} are needed")
-        images.append(image)
     if faults:
         raise InputError("\n".join([f"{len(faults)} of {len(refs)} images cannot be used:", *faults]))
     return images

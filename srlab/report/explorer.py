@@ -58,18 +58,15 @@ class PageNetwork:
 
 @dataclass(frozen=True)
 class PageImage:
-    """The middle of a photograph, or a task image; SR by network, also "bicubic", and layers by network.
-
-    `start` is the query to show first; `queries` are a task image's own rows and columns.
-    """
+    """The middle of a photograph, or a task image."""
 
     name: str
     lr: UInt8[Tensor, "3 h w"]
     hr: UInt8[Tensor, "3 sh sw"]
-    sr: dict[str, UInt8[Tensor, "3 sh sw"]]
-    layers: dict[str, list[LayerTrace]]
-    start: tuple[int, int]
-    queries: tuple[list[int], list[int]] | None
+    sr: dict[str, UInt8[Tensor, "3 sh sw"]]  # by network, also "bicubic"
+    layers: dict[str, list[LayerTrace]]  # by network
+    start: tuple[int, int]  # the query to show first
+    queries: tuple[list[int], list[int]] | None  # a task image's own rows and columns
 
     def grid(self, side: int) -> tuple[list[int], list[int]]:
         """Return rows and columns of queries: a task image's own, or the middles of side×side equal parts."""
@@ -80,17 +77,14 @@ class PageImage:
 
 
 def write_explorer(study: Study) -> Path:
-    """Write the page on which a reader chooses an image, a network and a pixel.
+    """Write `explorer.html`, the page on which a reader chooses an image, a network and a pixel.
 
     Images are one part of each photograph with a free licence or, in a study that trains on none, the images of its
     chapters' own tasks. Networks are those of the first seed with weights here or in the reference. If there are none,
     the page shows all networks with random weights, marked as UNTRAINED.
-
-    It is written to `explorer.html` in the study's folder.
     """
     refs = page_images(study)
-    networks = page_networks(study, refs[0])
-    scale = study.profile.scale
+    networks, scale = page_networks(study, refs[0]), study.profile.scale
     images = [_open(ref, networks, scale) for ref in refs]
     for side in GRIDS:
         facts = {
@@ -160,21 +154,17 @@ def _image(image: PageImage, scale: int, side: int) -> dict:
     def restored(sr: UInt8[Tensor, "3 sh sw"]) -> dict:
         return {"picture": _webp(sr), "psnr": round(image_quality(sr, image.hr, scale)["psnr_y"], 2)}
 
-    rows, cols = image.grid(side)
+    rows, cols = grid = image.grid(side)
     return {
         "name": image.name,
         "size": list(image.lr.shape[1:]),
         "rows": rows,
         "cols": cols,
-        "start": [_nearest(rows, image.start[0]), _nearest(cols, image.start[1])],
+        "start": [int(np.abs(np.array(own) - at).argmin()) for own, at in zip(grid, image.start, strict=True)],
         "lr": _webp(image.lr),
         "hr": _webp(image.hr),
         "sr": {name: restored(sr) for name, sr in image.sr.items()},
     }
-
-
-def _nearest(places: Sequence[int], place: int) -> int:
-    return min(range(len(places)), key=lambda i: abs(places[i] - place))
 
 
 def _named(model: str) -> dict[str, str]:
@@ -207,13 +197,9 @@ def comparison(study: Study) -> dict | None:
             psnr = of_image[name].round(3).to_dict()
             sets.append({"title": f"{benchmark}: {name}", "psnr": psnr, "ranges": {}})
     networks = [
-        {
-            "ms": round(row.median_ms, 2),
-            "mib": round(row.peak_mib, 1),
-            "parameters": round(1e6 * row.Mparameters),
-            "seeds": row.seeds,
-            **_named(row.model),
-        }
+        _named(row.model)
+        | {"ms": round(row.median_ms, 2), "mib": round(row.peak_mib, 1)}
+        | {"parameters": round(1e6 * row.Mparameters), "seeds": row.seeds}
         for row in means.dropna(subset="median_ms").drop_duplicates("model").itertuples()
     ]
     on = tables.parent.name.removeprefix(f"{study.profile.name}-")

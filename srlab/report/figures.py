@@ -31,12 +31,7 @@ class PageFigure(NamedTuple):
 def inlined(folder: Path, name: str, alt: str) -> PageFigure:
     """Return a figure for a page: NAME.svg, or NAME.png if there is no SVG or it is large or holds pictures.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-    alt : str
-        Alternative text, as escaped HTML.
+    The alternative text `alt` is escaped HTML.
     """
     svg = folder / f"{name}.svg"
     if svg.is_file():

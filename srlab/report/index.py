@@ -21,57 +21,35 @@ from srlab.study.study import Study
 
 
 def write_index(study: Study) -> Path:
-    """Write the page that states the questions and the beginning of each answer, and links everything else.
-
-    Returns
-    -------
-    Path
-        `index.html` in the study's folder.
-    """
-    records = study.finished_records()
-    pages = pages_of(study)
-    path = study.folder / "index.html"
-    page = fill(
+    """Write `index.html`: the questions, the beginning of each answer, and links to everything else."""
+    records, pages = study.finished_records(), pages_of(study)
+    return _write(
         "index.html",
-        study=study,
-        scope=_scope(study, records),
-        machines=_machines(records),
+        study,
+        records,
         pages=[_opening(page) for page in pages],
         picture=next((name for page in pages for name in page.figures), None),
         explorer=(study.folder / "explorer.html").is_file(),
         elsewhere=_elsewhere(study),
-        records=records,
     )
-    write_text(path, page)
-    return path
 
 
 def write_report(study: Study) -> Path:
-    """Write the self-contained page with every answer and figure; tables and notebooks beside it are linked.
-
-    Returns
-    -------
-    Path
-        `report.html` in the study's folder.
-
-    Raises
-    ------
-    InputError
-        If a run is missing.
-    """
+    """Write `report.html`, self-contained: every answer and figure; tables and notebooks beside it are linked."""
     records = study.finished_records()
-    conventions = [record.facts["convention"] for record in records if "convention" in record.facts]
-    path = study.folder / "report.html"
-    page = fill(
+    return _write(
         "report.html",
-        study=study,
-        scope=_scope(study, records),
+        study,
+        records,
         chapters=[_chapter(page) for page in pages_of(study) if page.chapter],
         budgets=_budgets(study),
-        convention=conventions[0] if conventions else None,
-        machines=_machines(records),
+        convention=next((found for record in records if (found := record.facts.get("convention"))), None),
     )
-    write_text(path, page)
+
+
+def _write(name: str, study: Study, records: Sequence[Record], **facts: object) -> Path:
+    path, scope, machines = study.folder / name, _scope(study, records), _machines(records)
+    write_text(path, fill(name, study=study, records=records, scope=scope, machines=machines, **facts))
     return path
 
 
@@ -79,11 +57,10 @@ def _opening(page: Page) -> dict:
     """Return a page with the first paragraph of its answer."""
     rendered = page.executed.with_suffix(".html")
     notebook = rendered if rendered.is_file() else page.executed
-    answered = page.answer is not None and page.answer.is_file()
-    answer = page.answer.read_text(encoding="utf-8").split("\n\n")[0] if answered else ""
+    answer = page.answer.read_text(encoding="utf-8") if page.answer and page.answer.is_file() else ""
     return {
         "page": page,
-        "answer": html(answer or texts(page.source).asked),
+        "answer": html(answer.split("\n\n")[0] or texts(page.source).asked),
         "notebook": notebook.relative_to(page.study.folder).as_posix(),
     }
 
@@ -103,13 +80,15 @@ def _chapter(page: Page) -> dict:
         "answer": html(page.answer.read_text(encoding="utf-8")) if page.answer.is_file() else "",
         "figures": figures,
         "tables": tables,
-        "differences": [_shown(folder, name) for name in tables if name.endswith("gains")],
+        "differences": [
+            _shown(read_table(folder / "tables" / f"{name}.csv"), name) for name in tables if name.endswith("gains")
+        ],
         "measured": html(said.measured),
     }
 
 
-def _shown(folder: Path, name: str) -> Markup:
-    return Markup(styled(read_table(folder / "tables" / f"{name}.csv")).to_html(table_uuid=name))
+def _shown(table: pd.DataFrame, name: str) -> Markup:
+    return Markup(styled(table).to_html(table_uuid=name))
 
 
 def _scope(study: Study, records: Sequence[Record]) -> list[str]:
@@ -127,27 +106,23 @@ def _scope(study: Study, records: Sequence[Record]) -> list[str]:
 
 def _machines(records: Sequence[Record]) -> list[str]:
     """List the machines and the code that made the runs."""
-    on = sorted({tuple(record.facts["environment"][key] for key in ("name", "threads", "torch")) for record in records})
-    commits = sorted({record.facts["environment"]["commit"] for record in records})
+    made = [record.facts["environment"] for record in records]
+    on = sorted({(each["name"], each["threads"], each["torch"]) for each in made})
     words = [f"{name}, {count(threads, 'thread')}, torch {torch}" for name, threads, torch in on]
-    return [*words, f"code at {', '.join(commits)}"]
+    return [*words, f"code at {', '.join(sorted({each['commit'] for each in made}))}"]
 
 
 def _budgets(study: Study) -> list[str]:
     """List the length of each kind of training in words."""
     profile = study.profile
-    kinds = {"From scratch": profile.training if profile.models else None}
+    kinds = {"From scratch": profile.training} if profile.models else {}
     if profile.branch:
         kinds["Trunks"] = profile.budget(**profile.branch.trunk)
         kinds["Branches from them"] = profile.budget(**profile.branch.training)
     return [
         f"{kind}: {budget.steps:,} steps of {budget.batch} × {budget.patch}×{budget.patch} LR pixels"
         for kind, budget in kinds.items()
-        if budget
     ]
-
-
-# --- costs beside the reference's -------------------------------------------------------------------------------------
 
 
 def _elsewhere(study: Study) -> dict | None:
@@ -156,24 +131,18 @@ def _elsewhere(study: Study) -> dict | None:
     theirs = records_in(study.reference, f"{run.slug}-*") if run and study.reference else []
     if not theirs or not study.has(own := study.record(run)):
         return None
-    costs = costs_elsewhere(own, theirs[0])
+    costs = _costs_beside(own, theirs[0])
     costs = costs[costs["network"].isin(study.profile.models)]
     if costs.empty:
         return None
     name = "costs_elsewhere"
     write_table(study.folder / "tables" / f"{name}.csv", costs)
     here, there = own.facts["environment"], theirs[0].facts["environment"]
-    return {"name": name, "table": Markup(styled(costs).to_html(table_uuid=name)), "here": here, "there": there}
+    return {"name": name, "table": _shown(costs, name), "here": here, "there": there}
 
 
-def costs_elsewhere(record: Record, other: Record) -> pd.DataFrame:
-    """Compare two machines' measurements of equal networks on equal inputs.
-
-    Returns
-    -------
-    DataFrame
-        network, size, here_ms, other_ms, time_ratio (here / other), here_mib, other_mib, run (both).
-    """
+def _costs_beside(record: Record, other: Record) -> pd.DataFrame:
+    """Compare two machines' measurements of equal networks on equal inputs; time_ratio is here / other."""
     networks = record.run.networks
     same = [label for label in networks if networks[label] == other.run.networks.get(label)]
     tables = [each.table("profile") for each in (record, other)]

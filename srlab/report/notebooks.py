@@ -13,32 +13,18 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(study: Study, name: str) -> Path:
-    """Run a notebook through papermill with this study's profile, and render it as HTML.
+    """Run a notebook through papermill with this study's profile, render it as HTML, and return the executed copy.
 
-    The executed copy is written after all cells have run.
-
-    Returns
-    -------
-    Path
-        The executed notebook.
-
-    Raises
-    ------
-    InputError
-        If the study has no notebook of that name.
+    Both are written after all cells have run. InputError if the study has no notebook of that name.
     """
     import nbformat
     import papermill
     from nbconvert import HTMLExporter
 
-    page = page_named(study, name)
+    page, parameters = page_named(study, name), {"profile": study.profile.name}
     with TemporaryDirectory() as folder:
-        notebook = papermill.execute_notebook(
-            page.source,
-            Path(folder) / "running.ipynb",
-            {"profile": study.profile.name},
-            cwd=str(study.root / "notebooks"),
-        )
+        running = Path(folder) / "running.ipynb"
+        notebook = papermill.execute_notebook(page.source, running, parameters, cwd=str(study.root / "notebooks"))
     # The place of the checkout on this machine stays out of the copy.
     notebook.metadata["papermill"] |= {"input_path": f"{page.name}.ipynb", "output_path": f"{page.name}.ipynb"}
     _drop_progress(notebook)
@@ -50,13 +36,10 @@ def execute(study: Study, name: str) -> Path:
 
 def _drop_progress(notebook: dict) -> None:
     """Remove finished progress bars and, if no other widget is shown, the state of all widgets."""
-    shown = 0
-    for cell in notebook["cells"]:
-        if "outputs" in cell:
-            kept = [output for output in cell["outputs"] if not _is_progress(output)]
-            cell["outputs"] = kept
-            shown += sum(WIDGET in output.get("data", {}) for output in kept)
-    if not shown:
+    cells = [cell for cell in notebook["cells"] if "outputs" in cell]
+    for cell in cells:
+        cell["outputs"] = [output for output in cell["outputs"] if not _is_progress(output)]
+    if not any(WIDGET in output.get("data", {}) for cell in cells for output in cell["outputs"]):
         notebook["metadata"].pop("widgets", None)
 
 

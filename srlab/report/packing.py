@@ -27,7 +27,6 @@ class Planes:
         self._kept: dict[tuple[tuple[int, ...], bytes], int] = {}
 
     def keep(self, plane: Shaped[np.ndarray, "_h _w"]) -> int:
-        """Keep a map, and return its number."""
         return self._kept.setdefault((plane.shape, plane.astype(np.uint8).tobytes()), len(self._kept))
 
     @property
@@ -42,11 +41,8 @@ class Planes:
 def pack(layers: Sequence[LayerTrace], lr: UInt8[Tensor, "3 h w"], places: Sequence[tuple[int, int]]) -> bytes:
     """Pack the views of queries (row, column) in every layer and round of one pass over `lr`.
 
-    Returns
-    -------
-    bytes
-        Deflated: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it names by
-        number, row by row.
+    The deflated content: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it
+    names by number, row by row.
     """
     planes, packed = Planes(), []
     for layer in layers:

@@ -17,14 +17,7 @@ FIRST = ("00_start_here", "01_train_one_variant")
 
 @dataclass(frozen=True)
 class Page:
-    """A notebook of the study.
-
-    Attributes
-    ----------
-    study : Study
-    source : Path
-    chapter : Chapter, optional
-    """
+    """A notebook of the study, of a chapter or not."""
 
     study: Study
     source: Path
@@ -73,13 +66,7 @@ def pages_of(study: Study) -> list[Page]:
 
 
 def page_named(study: Study, name: str) -> Page:
-    """Find a page by its notebook or its chapter.
-
-    Raises
-    ------
-    InputError
-        If the study has none of that name.
-    """
+    """Find a page by its notebook or its chapter; InputError if the study has none of that name."""
     pages = pages_of(study)
     found = [page for page in pages if name in (page.name, page.chapter and page.chapter.name)]
     if not found:

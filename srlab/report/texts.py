@@ -14,19 +14,11 @@ CAPTION = re.compile(r"\*(?!\*)(.+)(?<!\*)\*", re.S)
 
 
 class Texts(NamedTuple):
-    """Markdown of a notebook.
+    """Markdown of a notebook."""
 
-    Attributes
-    ----------
-    asked, measured : str
-        The text after **Asked:** and **Measured:** in the first cell; "" if missing.
-    captions : dict of str to str
-        The caption below the cell that draws a figure, by the figure's name.
-    """
-
-    asked: str
-    measured: str
-    captions: dict[str, str]
+    asked: str  # after **Asked:** in the first cell; "" if missing
+    measured: str  # after **Measured:**
+    captions: dict[str, str]  # by figure: the cell below the one that draws it
 
 
 def texts(notebook: Path) -> Texts:

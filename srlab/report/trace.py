@@ -16,19 +16,10 @@ HASH = re.compile(r"[0-9a-f]{4,10}")
 
 
 def trace(digits: str, results: Path | None = None) -> str:
-    """Describe the finished runs with a hash, in every results folder that holds one.
+    """Describe the finished runs with a hash, or its first four digits or more, in every results folder.
 
-    Parameters
-    ----------
-    digits : str
-        The hash, or its first four digits or more.
-    results : Path, optional
-        The folder of all results folders; by default SRLAB_RESULTS, or results/.
-
-    Raises
-    ------
-    InputError
-        If the digits are no hash, no finished run has it, or runs of different hashes do.
+    `results`, by default SRLAB_RESULTS or results/, holds all results folders. InputError if the digits are no hash, no
+    finished run has it, or runs of different hashes do.
     """
     if not HASH.fullmatch(digits):
         raise InputError(f"hash '{digits}': 4 to 10 hexadecimal digits are expected")

@@ -26,17 +26,8 @@ def over_bicubic(quality: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:
 def means(quality: pd.DataFrame, by: str = "model") -> pd.DataFrame:
     """Average quality per benchmark: over images within each run, then over seeds, with lowest and highest seed.
 
-    Parameters
-    ----------
-    quality : DataFrame
-        As `srlab.study.frames.quality` returns it.
-    by : str
-        The column to group by: "model" or an option.
-
-    Returns
-    -------
-    DataFrame
-        benchmark, `by`, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, run (hashes).
+    `quality` is as `srlab.study.frames.quality` returns it; `by` is the column to group by, "model" or an option.
+    Returns benchmark, `by`, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, run (hashes).
     """
     keys = ["benchmark", by]
     runs = quality.groupby([*keys, "run"], sort=False)
@@ -60,16 +51,8 @@ def means(quality: pd.DataFrame, by: str = "model") -> pd.DataFrame:
 def paired(quality: pd.DataFrame, by: str, reference: object, within: str | None = None) -> pd.DataFrame:
     """Pair each image's PSNR with that of the reference network of the same seed.
 
-    Parameters
-    ----------
-    within : str, optional
-        A column with a reference for each of its values.
-
-    Returns
-    -------
-    DataFrame
-        The rows of `quality` that are not the reference's, with `gain_db`, the difference in psnr_y, and
-        run_reference.
+    With `within`, each value of that column has a reference of its own. Returns the rows of `quality` that are not the
+    reference's, with `gain_db`, the difference in psnr_y, and run_reference.
     """
     keys = ["benchmark", "name", "seed", *([within] if within else [])]
     others, own = quality[quality[by] != reference], quality[quality[by] == reference]
@@ -86,21 +69,13 @@ def differences(
 ) -> pd.DataFrame:
     """Compute mean gains over a reference, paired by image and seed, with simultaneous 95 % intervals per benchmark.
 
-    Parameters
-    ----------
-    within : str, optional
-        A column with a reference for each of its values.
-    margin : float
-        dB; gains within ± this are no effect.
+    With `within`, each value of that column has a reference of its own. Gains within ±`margin` (dB) are no effect.
 
-    Returns
-    -------
-    DataFrame
-        benchmark (also "all" if there are several), `within`, `by`, gain_db (mean over images and seeds), low_db,
-        high_db (interval, infinite for one seed), spread_db (standard deviation over seeds, NaN for one seed), images,
-        images_higher (images with a higher mean over seeds), seeds, significant (the interval excludes zero), equal
-        (the interval lies within ±margin), run_reference, run. `significant` and `equal` need `SEEDS` seeds; a gain
-        may be both. Intervals: `srlab.stats.intervals.seed_difference`.
+    Returns benchmark (also "all" if there are several), `within`, `by`, gain_db (mean over images and seeds), low_db,
+    high_db (interval, infinite for one seed), spread_db (standard deviation over seeds, NaN for one seed), images,
+    images_higher (images with a higher mean over seeds), seeds, significant (the interval excludes zero), equal (the
+    interval lies within ±margin), run_reference, run. `significant` and `equal` need `SEEDS` seeds; a gain may be both.
+    Intervals: `srlab.stats.intervals.seed_difference`.
     """
     gains = paired(quality, by, reference, within)
     if gains["benchmark"].nunique() > 1:
@@ -134,13 +109,7 @@ def differences(
 
 
 def late_gains(curves: pd.DataFrame) -> pd.DataFrame:
-    """Compute the gain of each run in the last quarter of its steps.
-
-    Returns
-    -------
-    DataFrame
-        run, model, seed, late_db (RGB-PSNR of held-out patches, dB).
-    """
+    """Compute the gain of each run in the last quarter of its steps: `late_db`, RGB-PSNR of held-out patches."""
     rows = []
     for (run, model, seed), each in curves.groupby(["run", "model", "seed"], sort=False):
         psnr = each.set_index("step")["validation_psnr"]

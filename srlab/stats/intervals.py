@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 import scipy  # and not its `stats`, which takes half a second and is loaded when first used
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from srlab.errors import InputError
 
+Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 LEVEL = 0.95
 RESAMPLES = 4000
 #: Fewer seeds than this give no verdict: their spread is not known.
@@ -41,25 +41,9 @@ class Estimate(NamedTuple):
 def seed_difference(differences: Float[np.ndarray, "seeds images"], family: int = 1) -> Estimate:
     """Estimate the mean difference of two networks trained from the same seeds and tested on the same images.
 
-    The unit of analysis is the seed: the mean over images per seed, then Student's t over seeds. Images are not
-    resampled. Intervals of a family are simultaneous at 95 % or more (Šidák).
-
-    Parameters
-    ----------
-    differences : Float[np.ndarray, "seeds images"]
-        dB.
-    family : int
-        Number of simultaneous comparisons.
-
-    Returns
-    -------
-    Estimate
-        With infinite ends for one seed.
-
-    Raises
-    ------
-    InputError
-        If a number is not finite.
+    The unit of analysis is the seed: the mean over images per seed, then Student's t over seeds, with infinite ends for
+    one seed. Images are not resampled. Intervals of a `family` of so many comparisons are simultaneous at 95 % or more
+    (Šidák). InputError if a number is not finite.
     """
     if not np.isfinite(differences).all():
         raise InputError("differences hold numbers that are not finite: an interval needs every seed and image")
@@ -88,12 +72,7 @@ def _quantile(seeds: int, family: int) -> float:
 def half_width(spread: float, seeds: int, family: int) -> float:
     """Return half the width of a simultaneous interval; infinite for one seed.
 
-    Parameters
-    ----------
-    spread : float
-        Standard deviation over seeds of the mean difference, dB.
-    seeds, family : int
-        Numbers of seeds and of simultaneous comparisons.
+    `spread` is the standard deviation over seeds of the mean difference, in dB, as the result is.
     """
     if seeds < 2:
         return np.inf
@@ -106,26 +85,16 @@ def seeds_needed(spread: float, half_width: float, family: int, most: int = 100)
     return next(enough, None)
 
 
-def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
-    """Estimate the ratio of two calls' median times, measured interleaved.
+def ratio_of_medians(times: Numbers, reference: Numbers) -> Estimate:
+    """Estimate the ratio of two calls' median times (ms, round by round), measured interleaved.
 
     Rounds are resampled in pairs (percentile bootstrap), since both calls of a round met the same machine state.
-
-    Parameters
-    ----------
-    times, reference : array_like
-        ms, round by round.
-
-    Raises
-    ------
-    InputError
-        If the numbers of rounds differ.
+    InputError if the numbers of rounds differ.
     """
     times, reference = np.asarray(times, float), np.asarray(reference, float)
     if len(times) != len(reference):
-        raise InputError(
-            f"times: {len(times)} rounds against {len(reference)} of the reference; calls must be interleaved"
-        )
+        counts = f"{len(times)} rounds against {len(reference)} of the reference"
+        raise InputError(f"times: {counts}; calls must be interleaved")
 
     def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | float:
         return np.median(a, axis) / np.median(b, axis)
@@ -145,18 +114,10 @@ def ratio_of_medians(times: ArrayLike, reference: ArrayLike) -> Estimate:
     return Estimate(value, float(found.low), float(found.high))
 
 
-def growth_exponent(pixels: ArrayLike, costs: ArrayLike) -> Estimate:
+def growth_exponent(pixels: Numbers, costs: Numbers) -> Estimate:
     """Estimate the exponent e of cost ∝ pixels^e: least squares on logarithms, interval by Student's t.
 
-    Parameters
-    ----------
-    pixels, costs : array_like
-        Positive; an interval needs three different numbers of pixels.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two different numbers of pixels.
+    All numbers are positive. InputError for fewer than two different numbers of pixels; an interval needs three.
     """
     if len(set(pixels)) < 2:
         raise InputError(f"pixels: {len(set(pixels))} size; growth needs two or more")
@@ -172,35 +133,18 @@ def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
 
     NaN if every group is excluded.
     """
-    found = [
-        scipy.stats.spearmanr(pairs).statistic
-        for pairs in groups
-        if len(pairs) > 2 and (np.ptp(pairs, axis=0) > 0).all()
-    ]
+    kept = [pairs for pairs in groups if len(pairs) > 2 and (np.ptp(pairs, axis=0) > 0).all()]
+    found = [scipy.stats.spearmanr(pairs).statistic for pairs in kept]
     return float(np.mean(found)) if found else float("nan")
 
 
-def spearman(first: ArrayLike, second: ArrayLike, family: int = 1, given: ArrayLike | None = None) -> Estimate:
-    """Estimate Spearman's ρ, by Fisher's z with the variance (1 + ρ²/2) / (n − 3) of Bonett and Wright.
+def spearman(first: Numbers, second: Numbers, family: int = 1, given: Numbers | None = None) -> Estimate:
+    """Estimate Spearman's ρ, by Fisher's z with the variance (1 + ρ²/2) / (n − 3).
 
-    Parameters
-    ----------
-    first, second : array_like
-        Pairs of values.
-    family : int
-        Number of simultaneous correlations (Šidák).
-    given : array_like, optional
-        A control: ρ is then the partial correlation of ranks, and n is less by one.
-
-    Returns
-    -------
-    Estimate
-        With infinite ends for n < 4; NaN if one variable is constant or fully determined by `given`.
-
-    References
-    ----------
-    D. G. Bonett, T. A. Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations",
-    Psychometrika 65(1), 2000.
+    `family` is the number of simultaneous correlations (Šidák). With a control `given`, ρ is the partial correlation of
+    ranks, and n is less by one. Ends are infinite for n < 4; ρ is NaN if one variable is constant or fully determined
+    by `given`. Source: D. G. Bonett, T. A. Wright, "Sample size requirements for estimating Pearson, Kendall and
+    Spearman correlations", Psychometrika 65(1), 2000.
     """
     rho, number = rank_correlation([np.column_stack([first, second]).astype(float)]), len(first)
     if given is not None:

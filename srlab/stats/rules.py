@@ -1,4 +1,4 @@
-"""The rules of claims.yaml: what is claimed, how it is judged, and that rules are older than the runs they judge."""
+"""The rules of claims.yaml: claims and how they are judged. Rules are older than the runs that they judge."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-#: The two halves of the rules, each with a hash of its own: runs that train are judged by one, measurements by the other.
+#: The two halves of the rules, each with its hash: one judges runs that train, the other measurements.
 Part = Literal["quality", "costs"]
+
+
+def hash_of(config: dict) -> str:
+    """Return ten hex digits of SHA-256 over a config as canonical JSON."""
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
 
 class _Part(BaseModel):
@@ -21,45 +27,23 @@ class _Part(BaseModel):
 
 
 class Claim(_Part):
-    """What a paper prints.
+    """A claim that a paper prints; `compared_with` and `workload` are in its words."""
 
-    Attributes
-    ----------
-    source : str
-        "arXiv:NUMBER".
-    claim : str
-    quantity : str
-        Of which `claimed` is a number: dB, percent, a ratio to the rival, or an exponent.
-    claimed : float, optional
-        None where the paper names a direction only.
-    compared_with, workload : str
-        In the paper's words.
-    """
-
-    source: str
+    source: str  # "arXiv:NUMBER"
     claim: str
     quantity: Literal["psnr_gain_db", "time_reduction_percent", "latency_ratio", "memory_ratio", "growth_exponent"]
-    claimed: float | None
+    claimed: float | None  # dB, percent, a ratio to the rival, or an exponent; None for a direction only
     compared_with: str
     workload: str
 
 
 class Contrast(_Part):
-    """Which two networks a claim about quality compares.
+    """Two networks that a claim about quality compares, by label: the model, and options other than its profile's."""
 
-    Attributes
-    ----------
-    arm, against : str
-        By label: the model, and options that are not as its profile has them, e.g. "trunk_window side=8".
-    experiment : {"branched", "from scratch"}
-    benchmark : str
-        Or "all".
-    """
-
-    arm: str
+    arm: str  # e.g. "trunk_window side=8"
     against: str
     experiment: Literal["branched", "from scratch"]
-    benchmark: str
+    benchmark: str  # or "all"
 
 
 class QualityClaim(Claim):
@@ -67,7 +51,7 @@ class QualityClaim(Claim):
 
 
 class QualityRules(_Part):
-    """How claims about PSNR are judged; claims.yaml says what each number means."""
+    """Rules for claims about PSNR; claims.yaml explains each number."""
 
     level: Share
     margin_db: PositiveFloat
@@ -77,24 +61,15 @@ class QualityRules(_Part):
 
 
 class CostClaim(Claim):
-    """A claim about time or memory.
-
-    Attributes
-    ----------
-    arm : str
-    against : tuple of str
-        What is compared with each of what, by their labels in the runs that measure for claims.
-    size : (int, int), optional
-        Height and width of the LR input that the paper names.
-    """
+    """A claim about time or memory: `arm` compared with each of `against`, by label in the runs that measure claims."""
 
     arm: str
     against: tuple[str, ...]
-    size: tuple[PositiveInt, PositiveInt] | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None  # height and width of the LR input that the paper names
 
 
 class CostRules(_Part):
-    """How claims about time and memory are judged; claims.yaml says what each number means."""
+    """Rules for claims about time and memory; claims.yaml explains each number."""
 
     level: Share
     margin: Share
@@ -116,10 +91,7 @@ class Rules(_Part):
     costs: CostRules
 
     def hash(self, part: Part) -> str:
-        """Ten hex digits of SHA-256 over one part as canonical JSON."""
-        content = getattr(self, part).model_dump(mode="json")
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+        return hash_of(getattr(self, part).model_dump(mode="json"))
 
     def hashes(self) -> dict[Part, str]:
         return {part: self.hash(part) for part in ("quality", "costs")}
@@ -127,5 +99,5 @@ class Rules(_Part):
 
 @cache
 def rules() -> Rules:
-    """The rules in force."""
+    """Read the rules in force."""
     return Rules(**yaml.safe_load((files("srlab.stats") / "claims.yaml").read_text(encoding="utf-8")))

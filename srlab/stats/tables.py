@@ -45,11 +45,7 @@ BETTER = {"psnr_y": "max", "ssim_y": "max", "median_ms": "min", "peak_mib": "min
 def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
     """Format a table for a notebook, without the hashes of its runs; the best values of `BETTER`'s columns are bold.
 
-    Parameters
-    ----------
-    frame : DataFrame
-    within : sequence of str
-        Columns that group the rows to compare; by default all rows are compared.
+    `within` names columns that group the rows to compare; by default all rows are compared.
     """
     shown = frame.drop(columns=["run", "run_reference"], errors="ignore").reset_index(drop=True)
     shown = shown.replace([np.inf, -np.inf], np.nan)

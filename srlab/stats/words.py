@@ -70,15 +70,9 @@ def estimate(value: float, low: float, high: float, digits: int = 3) -> str:
 def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -> str:
     """Return the verdicts on some gains as a Markdown list, the same way everywhere.
 
-    A gain is *significant* if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A
-    gain may be both: it is then reported as significant but smaller than the margin.
-
-    Parameters
-    ----------
-    gains : DataFrame
-        name, value, low, high (interval), seeds; one gain a row.
-    margin : float
-        In the gains' unit.
+    Gains have a row each: name, value, low, high (interval), seeds; `margin` is in their unit. A gain is *significant*
+    if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A gain may be both: it is
+    then reported as significant but smaller than the margin.
     """
     seeds = int(gains["seeds"].min())
     if seeds < SEEDS:

@@ -47,26 +47,14 @@ def chapter_names() -> tuple[str, ...]:
 
 
 def module_of(name: str) -> ModuleType:
-    """Import a chapter.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
+    """Import a chapter; InputError if there is none of that name."""
     if name not in chapter_names():
         raise InputError(f"chapter '{name}' is unknown; there are: {', '.join(chapter_names())}")
     return import_module(f"srlab.chapters.{name}")
 
 
 def settings_of(profile: Profile) -> dict[str, BaseModel]:
-    """Check the settings of every chapter that a profile names.
-
-    Raises
-    ------
-    InputError
-        For an unknown chapter, or settings that are not allowed.
-    """
+    """Check the settings of every chapter that a profile names; InputError for an unknown chapter or setting."""
     named = dict(profile.chapters)
     if (others := named.pop("*", None)) is not None:
         named |= {name: others for name in chapter_names() if name not in named}
@@ -118,20 +106,12 @@ class Chapter:
 
     @property
     def notebook(self) -> Path:
-        """The notebook, `notebooks/NAME.ipynb` or with a number before: `notebooks/04_NAME.ipynb`.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
+        """The notebook, `notebooks/NAME.ipynb` or with a number before: `notebooks/04_NAME.ipynb`."""
         folder = self.study.root / "notebooks"
-        found = sorted(
-            file for file in folder.glob(f"*{self.name}.ipynb") if file.stem.lstrip("0123456789_") == self.name
-        )
-        if not found:
-            raise InputError(f"{folder}: no notebook '{self.name}.ipynb' of the chapter")
-        return found[0]
+        for file in sorted(folder.glob(f"*{self.name}.ipynb")):
+            if file.stem.lstrip("0123456789_") == self.name:
+                return file
+        raise InputError(f"{folder}: no notebook '{self.name}.ipynb' of the chapter")
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -171,26 +151,23 @@ def _answer(module: ModuleType, name: str, study_folder: Path) -> str:
 
 
 def redraw(study_folder: Path) -> list[Path]:
-    """Make figures and answers of a results folder anew from its tables.
+    """Make figures and answers of a results folder anew from its tables, and return the written files.
 
     Figures of networks stay as they are, and so does everything without a table in the folder.
-
-    Returns
-    -------
-    list of Path
-        The files that were written.
     """
     from srlab.plots.output import save
 
     written, tables = [], Tables(study_folder)
     for name in chapter_names():
-        module = module_of(name)
+        module, drawn = module_of(name), []
         for figure, draw in module.FIGURES.items():
             if not draws_networks(draw):
                 with suppress(MissingTable):
                     save(draw(tables), study_folder, figure)
-                    written.append(study_folder / "figures" / f"{figure}.png")
-        with suppress(MissingTable):
-            _answer(module, name, study_folder)
-            written.append(study_folder / "answers" / f"{name}.md")
+                    drawn.append(study_folder / "figures" / f"{figure}.png")
+        if drawn:  # else the study does not answer this chapter
+            with suppress(MissingTable):
+                _answer(module, name, study_folder)
+                drawn.append(study_folder / "answers" / f"{name}.md")
+        written += drawn
     return written

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srlab.study.runs import Run
@@ -15,30 +14,17 @@ if TYPE_CHECKING:
 
 
 def exported(study: Study) -> dict[str, Run]:
-    """Return the runs of the first seed with weights to keep, by the file's name.
-
-    They are the comparison, the branches ("-branch") and the runs of a chapter's own kind ("-KIND").
-    """
-    of = {"": study.comparison(), "-branch": study.branches()}
-    for chapter in study.chapters:
-        for run in chapter.runs:
-            if run.trains and not isinstance(run, TrainingRun):
-                of.setdefault(f"-{run.kind}", []).append(run)
-    return {
-        re.sub("[ =]", "-", study.label(run)) + suffix: run
-        for suffix, runs in of.items()
-        for run in runs
-        if run.seed == study.profile.seeds[0]
-    }
+    """Return the first seed's runs by file name: comparison, branches ("-branch") and a chapter's own ("-KIND")."""
+    own = [run for chapter in study.chapters for run in chapter.runs if run.trains and not isinstance(run, TrainingRun)]
+    kept = [(run, "") for run in study.comparison()] + [(run, "-branch") for run in study.branches()]
+    kept += [(run, f"-{run.kind}") for run in own]
+    first = study.profile.seeds[0]
+    return {re.sub("[ =]", "-", study.label(run)) + suffix: run for run, suffix in kept if run.seed == first}
 
 
-def export_weights(study: Study) -> list[Path]:
+def export_weights(study: Study) -> None:
     """Write the weights of finished runs to keep into `weights/`, in half precision."""
-    written = []
     for name, run in exported(study).items():
-        if study.record(run).finished:
-            path = study.folder / "weights" / f"{name}.safetensors"
-            network = study.record(run).network().half()
-            save_network(path, network, run.network.model, run.scale, run.network.options)
-            written.append(path)
-    return written
+        if (record := study.record(run)).finished:
+            file = study.folder / "weights" / f"{name}.safetensors"
+            save_network(file, record.network().half(), run.network.model, run.scale, run.network.options)

@@ -37,109 +37,58 @@ def known(models: tuple[str, ...]) -> tuple[str, ...]:
     return models
 
 
-class Timing(BaseModel):
-    """Timed calls of each measurement, and calls before them."""
+class Strict(BaseModel):
+    """Settings that refuse unknown fields and never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timing(Strict):
+    """Timed calls of each measurement, and calls before them."""
 
     repeats: PositiveInt = 10
     warmup: PositiveInt = 2
 
 
-class Branch(BaseModel):
-    """The branched experiment: trunks without attention are trained long, and every arm continues from one of them.
+class Branch(Strict):
+    """The branched experiment: trunks without attention are trained long, and every arm continues from one of them."""
 
-    Attributes
-    ----------
-    trunk, training : dict
-        Changes to the profile's budget: for the trunks, and for the arms.
-    models : tuple of str
-        Networks on the trunk; `no_attention` is the control that continues without attention.
-    sides : tuple of int
-        Also `trunk_window` with windows of these sides.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    trunk: BudgetChange
-    training: BudgetChange
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
-    sides: tuple[PositiveInt, ...] = ()
+    trunk: BudgetChange  # from the profile's training, for the trunks
+    training: BudgetChange  # the same for the arms
+    models: Annotated[tuple[str, ...], Field(min_length=1)]  # `no_attention` continues without attention: the control
+    sides: tuple[PositiveInt, ...] = ()  # also `trunk_window` with windows of these sides
 
     _models = field_validator("models")(on_the_trunk)
 
 
-class Profile(BaseModel):
-    """A budget, the networks that it trains, and the chapters that it answers.
-
-    Attributes
-    ----------
-    name : str
-        The file's.
-    device : {"auto", "cpu", "cuda"}
-    scale : {2, 3, 4, 8}
-    data : str, optional
-        A folder with train/ and benchmark/; SRLAB_DATA has precedence, and the embedded photographs are the default.
-    benchmarks : tuple of str
-        Those to evaluate on, if the data has them; otherwise all that it has.
-    images, side : int, optional
-        At most this many images of each benchmark, evenly spaced by name, and the middle of each image, at most this
-        many HR pixels a side.
-    leave_out : tuple of str
-        Training images, by name, to exclude.
-    seeds : tuple of int
-    network : dict
-        Options for every network that has them: channels, groups, blocks, clusters, window.
-    skip : {"published", "bicubic"}
-    first : {"published", "details"}
-        See :mod:`srlab.models.skip`.
-    options : dict of str to dict
-        Options of single networks, by name, in addition.
-    training : Budget
-    models : tuple of str
-        The comparison: networks trained from scratch.
-    branch : Branch, optional
-        The branched experiment.
-    timing : Timing, optional
-        Without it nothing is timed, except for claims.
-    committed : bool
-        Refuse to begin a run while tracked files differ from the last commit.
-    chapters : dict of str to dict
-        Each chapter to answer, with its settings; "*" stands for every other chapter with default settings.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Profile(Strict):
+    """A budget, the networks that it trains, and the chapters that it answers."""
 
     name: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
     scale: Literal[2, 3, 4, 8] = 2
+    #: A folder with train/ and benchmark/; SRLAB_DATA has precedence, and the embedded photographs are the default.
     data: str | None = None
-    benchmarks: tuple[str, ...] = ()
-    images: PositiveInt | None = None
-    side: PositiveInt | None = None
-    leave_out: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()  # to evaluate on, if the data has them; otherwise all that it has
+    images: PositiveInt | None = None  # at most so many of each benchmark, evenly spaced by name
+    side: PositiveInt | None = None  # of each image the middle, at most so many HR pixels a side
+    leave_out: tuple[str, ...] = ()  # names of training images
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    network: dict[str, PositiveInt]
-    skip: Skip = "published"
+    network: dict[str, PositiveInt]  # for every network that has them: channels, groups, blocks, clusters, window
+    skip: Skip = "published"  # `skip` and `first`: see srlab.models.skip
     first: First = "published"
-    options: dict[str, dict[str, Value]] = {}
+    options: dict[str, dict[str, Value]] = {}  # of single networks, in addition
     training: Budget
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()  # the comparison: networks trained from scratch
     branch: Branch | None = None
-    timing: Timing | None = None
-    committed: bool = False
-    chapters: dict[str, dict[str, object]] = {}
+    timing: Timing | None = None  # without it nothing is timed, except for claims
+    committed: bool = False  # refuse to begin a run while tracked files differ from the last commit
+    chapters: dict[str, dict[str, object]] = {}  # with settings; "*" stands for every other chapter, with defaults
 
     _models = field_validator("models")(known)
 
     def budget(self, **change: object) -> Budget:
-        """Return the training budget with some fields changed.
-
-        Raises
-        ------
-        ValidationError
-            For an unknown field or a value that is not allowed.
-        """
+        """Return the training budget with some fields changed; ValidationError if that is not allowed."""
         return Budget(**self.training.model_dump() | change)
 
     @field_validator("chapters", mode="before")
@@ -161,13 +110,7 @@ class Profile(BaseModel):
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Find the nearest folder with profiles/, at or above `start` (the current folder).
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Find the nearest folder with profiles/, at or above `start` (the current folder); InputError without one."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if (folder / "profiles").is_dir():
@@ -176,13 +119,7 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def load_profile(path: Path) -> Profile:
-    """Read and check a profile.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, it is no YAML mapping, or a key or value is wrong.
-    """
+    """Read and check a profile; InputError if there is no such file, or for a wrong content, key or value."""
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise InputError(f"profile '{path.stem}' is unknown; there are in {path.parent}: {there}")
@@ -196,13 +133,7 @@ def load_profile(path: Path) -> Profile:
 
 
 def check(content: dict, model: type[Model], source: str) -> Model:
-    """Validate settings from a file or a notebook.
-
-    Raises
-    ------
-    InputError
-        Naming the source and every wrong key or value.
-    """
+    """Validate settings from a file or a notebook; InputError names the source and every wrong key or value."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -213,13 +144,7 @@ def check(content: dict, model: type[Model], source: str) -> Model:
 
 
 def read(value: object) -> object:
-    """Read a parameter that papermill's `-p` passes as text, such as "[16, 64]" or "null"; others stay as they are.
-
-    Raises
-    ------
-    InputError
-        If the text is no YAML.
-    """
+    """Read a parameter that papermill's `-p` passes as text, such as "[16, 64]" or "null"; others stay as they are."""
     if not isinstance(value, str):
         return value
     try:
@@ -231,20 +156,8 @@ def read(value: object) -> object:
 def changed(settings: Model, source: str, **parameters: object) -> Model:
     """Return settings with some fields changed by a notebook's parameters; the same object without any change.
 
-    Parameters
-    ----------
-    settings : BaseModel
-        A profile, or the settings of a chapter.
-    source : str
-        Their name in error messages.
-    **parameters
-        By field. None keeps the field; a single value stands for a list of it where a list is expected; a dict changes
-        fields of a field that holds settings.
-
-    Raises
-    ------
-    InputError
-        For an unknown field or a value that is not allowed.
+    None keeps a field; a single value stands for a list of it where a list is expected; a dict changes fields of a
+    field that holds settings. The InputError for an unknown field or a wrong value names the settings `source`.
     """
     changes = {}
     for name, parameter in parameters.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -36,20 +35,11 @@ HERE = "trained here"
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights that a run learnt; the file is read on request.
-
-    Attributes
-    ----------
-    run : Run
-        Of a kind that trains.
-    file : Path
-    source : str
-        `HERE`, or for instance "reference: amd-epyc".
-    """
+    """The weights that a run learnt; the file is read on request."""
 
     run: Run
     file: Path
-    source: str
+    source: str  # `HERE`, or for instance "reference: amd-epyc"
 
     def network(self) -> nn.Module:
         """Load the trained network, in evaluation mode."""
@@ -62,7 +52,6 @@ def _archive(file: Path, _changed: float) -> zipfile.ZipFile:
 
 
 def _packed(runs: Path) -> zipfile.ZipFile | None:
-    """Open the packed records beside a folder `runs/`, if there are any."""
     file = runs.with_suffix(".zip")
     return _archive(file, file.stat().st_mtime) if file.is_file() else None
 
@@ -74,8 +63,6 @@ class Record:
     run: Run
     folder: Path
 
-    # --- files ------------------------------------------------------------------------------------------------
-
     def has(self, name: str) -> bool:
         """Check for a file of that name, in the folder or packed."""
         if (self.folder / name).is_file():
@@ -84,13 +71,7 @@ class Record:
         return packed is not None and f"{self.folder.name}/{name}" in packed.NameToInfo
 
     def read(self, name: str) -> bytes:
-        """Read a file, from the folder or packed.
-
-        Raises
-        ------
-        InputError
-            If the record has no such file.
-        """
+        """Read a file, from the folder or packed; InputError if the record lacks it."""
         file = self.folder / name
         if file.is_file():
             return file.read_bytes()
@@ -113,8 +94,6 @@ class Record:
     def readable(self) -> bool:
         """The record is complete but for weights and single timed calls."""
         return all(self.has(file.name) for file in self.files if file.name not in LEFT_OUT)
-
-    # --- writing ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Make the folder, and record rules and code at the start; on resume they stay unchanged."""
@@ -143,31 +122,17 @@ class Record:
         begun.unlink()
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
-    # --- reading ----------------------------------------------------------------------------------------------
-
     @cached_property
     def facts(self) -> dict:
         """Config, hash, environment, and facts such as seconds and parameters."""
         return json.loads(self.read("run.json"))
 
     def table(self, name: str) -> pd.DataFrame:
-        """Read one of the record's tables, e.g. `images`.
-
-        Raises
-        ------
-        InputError
-            If the record does not hold it.
-        """
+        """Read one of the record's tables, e.g. `images`; InputError if the record lacks it."""
         return read_table(BytesIO(self.read(f"{name}.csv")))
 
     def network(self) -> nn.Module:
-        """Load the trained network, in evaluation mode.
-
-        Raises
-        ------
-        InputError
-            If its weights are not there.
-        """
+        """Load the trained network, in evaluation mode; InputError if its weights are not there."""
         return load_network(self.folder / "weights.safetensors")[0]
 
 
@@ -177,31 +142,17 @@ def _now() -> str:
 
 def records_in(study_folder: Path, names: str = "*") -> list[Record]:
     """List the records of a results folder that match a glob, packed ones too, the latest first."""
-    records = [
-        Record(run_of(json.loads(text)["config"]), study_folder / "runs" / name)
-        for name, text in _run_files(study_folder / "runs", names)
-    ]
+    runs, texts = study_folder / "runs", {}
+    if packed := _packed(runs):
+        folders = [Path(member).parent for member in packed.namelist() if member.endswith("/run.json")]
+        texts = {path.name: packed.read(f"{path.name}/run.json") for path in folders if path.match(names)}
+    texts |= {file.parent.name: file.read_bytes() for file in sorted(runs.glob(f"{names}/run.json"))}
+    records = [Record(run_of(json.loads(text)["config"]), runs / name) for name, text in texts.items()]
     return sorted(records, key=lambda record: record.facts["finished"], reverse=True)
 
 
-def _run_files(runs: Path, names: str) -> Iterator[tuple[str, str]]:
-    """Yield folder name and content of every `run.json`."""
-    there = set()
-    for file in sorted(runs.glob(f"{names}/run.json")):
-        there.add(file.parent.name)
-        yield file.parent.name, file.read_text(encoding="utf-8")
-    packed = _packed(runs)
-    for member in packed.namelist() if packed else ():
-        path = Path(member)
-        if path.name == "run.json" and path.parent.match(names) and path.parent.name not in there:
-            yield path.parent.name, packed.read(member).decode()
-
-
 def pack(study_folder: Path) -> Path:
-    """Pack the tables and facts of a study's records into `runs.zip`, without weights and centroids.
-
-    The same records give the same bytes. The folder `runs/` stays.
-    """
+    """Pack the tables and facts of a study's records into `runs.zip`; the same records give the same bytes."""
     file = study_folder / "runs.zip"
     content = BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
@@ -215,15 +166,9 @@ def pack(study_folder: Path) -> Path:
 
 
 def check_one_processor(records: list[Record]) -> None:
-    """Refuse times that were measured on several processors: no table may mix them.
-
-    Raises
-    ------
-    InputError
-        Naming the processors, and every record but those of the latest processor.
-    """
-    measured = [record for record in records if not record.run.trains]
-    measured.sort(key=lambda record: record.facts["finished"], reverse=True)
+    """Raise an InputError for times of several processors; it names every record but the latest processor's."""
+    measured = (record for record in records if not record.run.trains)
+    measured = sorted(measured, key=lambda record: record.facts["finished"], reverse=True)
     names = list(dict.fromkeys(record.facts["environment"]["name"] for record in measured))
     if len(names) > 1:
         older = [r.run.name for r in measured if r.facts["environment"]["name"] != names[0]]
@@ -235,19 +180,9 @@ def check_one_processor(records: list[Record]) -> None:
 
 
 def check_rules(records: list[Record], part: Part) -> None:
-    """Refuse to judge runs that began under other rules than those in force.
+    """Refuse to judge a study's finished runs that began under other rules than those in force.
 
-    Parameters
-    ----------
-    records : list of Record
-        Finished, of one study.
-    part : {"quality", "costs"}
-        The part of the rules that judges them.
-
-    Raises
-    ------
-    InputError
-        Naming the runs, both rules by their hashes, and the remedy.
+    The InputError names the runs, both rules by their hashes, and the remedy.
     """
     now = rules().hash(part)
     found = {record.run.name: record.facts.get("rules", {}).get(part, "none") for record in records}

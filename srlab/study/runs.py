@@ -5,14 +5,13 @@ Each kind of run is a subclass in a file of its own; a chapter may bring one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from srlab.models import build
+from srlab.stats.rules import hash_of
 
 if TYPE_CHECKING:
     import torch
@@ -39,26 +38,18 @@ class Network(BaseModel):
 class Run(BaseModel):
     """One thing to make: a trained network, a measurement.
 
-    A subclass has a field `kind` with its name as the only value, and the two methods.
-
-    Attributes
-    ----------
-    scale : int
-    device : str
-        As in the results folder's name, e.g. "amd-epyc".
-    tables : tuple of str
-        The CSV files of a finished record, without ".csv".
-    trains : bool
-        A network is trained: it may be made on any processor, and its record holds weights.safetensors.
+    A subclass has a field `kind` with its name as the only value, and the two methods `slug` and `make`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    #: The CSV files of a finished record, without ".csv".
     tables: ClassVar[tuple[str, ...]] = ()
+    #: A network is trained: it may be made on any processor, and its record holds weights.safetensors.
     trains: ClassVar[bool] = False
 
     scale: int
-    device: str
+    device: str  # as in the results folder's name, e.g. "amd-epyc"
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
@@ -66,9 +57,7 @@ class Run(BaseModel):
 
     @property
     def hash(self) -> str:
-        """Ten hex digits of SHA-256 over the config as canonical JSON."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+        return hash_of(self.model_dump(mode="json"))
 
     @property
     def slug(self) -> str:
@@ -81,18 +70,10 @@ class Run(BaseModel):
         return f"{self.slug}-{self.hash}"
 
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        """Make the run and write its record.
+        """Make the run and write its record, whose folder exists.
 
-        Parameters
-        ----------
-        record : Record
-            Its folder exists.
-        study : Study
-        device : torch.device
-        processes : int
-            Devices that train together.
-        deadline : float, optional
-            Of `time.monotonic`, s; training stops there with an OutOfTime, and the same call resumes.
+        `processes` is the number of devices that train together. At the deadline (`time.monotonic`, s) training stops
+        with an OutOfTime, and the same call resumes.
         """
         raise NotImplementedError
 

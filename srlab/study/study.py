@@ -38,20 +38,12 @@ STUDIED = {"lcoan": {"sharing": "recomputed"}}
 
 
 class Study:
-    """A profile with its data and device.
+    """A profile, by its file's name, with its data and device.
 
-    Parameters
-    ----------
-    profile : str
-        Name of a file in profiles/.
-    root : Path, optional
-        The folder with profiles/; by default the nearest one at or above the current folder.
-
-    Notes
-    -----
-    Environment variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such as
-    "nvidia-h200", to draw on this machine the results of another, or to continue training there; `SRLAB_RESULTS`, a
-    folder instead of results/. Relative folders, the profile's `data` too, are relative to `root`.
+    `root` is the folder with profiles/, by default the nearest one at or above the current folder. Environment
+    variables: `SRLAB_DATA`, the folder of images; `SRLAB_DEVICE`, a results folder's device such as "nvidia-h200", to
+    draw on this machine the results of another, or to continue training there; `SRLAB_RESULTS`, a folder instead of
+    results/. Relative folders, the profile's `data` too, are relative to `root`.
     """
 
     def __init__(self, profile: str, root: Path | None = None):
@@ -69,19 +61,9 @@ class Study:
     def varied(self, **parameters: object) -> Study:
         """Return the study with parts of its profile changed by a notebook's parameters; itself if all are None.
 
-        Records are shared, and missing ones are made. Figures, tables and answers go to `varied/` in the study's
-        folder.
-
-        Parameters
-        ----------
-        **parameters
-            Fields of the profile, or settings of a chapter by its name: `seeds=[0, 1]`, `recall={"models": ["lcoan"]}`.
-            See :func:`srlab.study.profile.changed`.
-
-        Raises
-        ------
-        InputError
-            For an unknown name or a value that is not allowed.
+        Parameters are fields of the profile, or settings of a chapter by its name (`seeds=[0, 1]`,
+        `recall={"models": ["lcoan"]}`), changed as by :func:`srlab.study.profile.changed`. Records are shared, and
+        missing ones are made. Figures, tables and answers go to `varied/` in the study's folder.
         """
         own = {name: parameters.pop(name) for name in list(parameters) if name in self.settings}
         profile = changed(self.profile, f"profile '{self.profile.name}'", **parameters)
@@ -118,20 +100,13 @@ class Study:
         committed = self.root / "results" / "reference"
         if self.folder.resolve().parent == committed.resolve():
             return None
-        folders = sorted(path for path in committed.glob(f"{self.profile.name}-*") if path.is_dir())
-        own = [path for path in folders if path.name == self.folder.name]
-        return next(iter(own + folders), None)
+        folders = [path for path in committed.glob(f"{self.profile.name}-*") if path.is_dir()]
+        return min(folders, key=lambda path: (path.name != self.folder.name, path), default=None)
 
     # --- chapters -------------------------------------------------------------------------------------------------
 
     def chapter(self, name: str) -> Chapter:
-        """Open a chapter of the profile.
-
-        Raises
-        ------
-        InputError
-            If the profile does not ask for it.
-        """
+        """Open a chapter; InputError if the profile does not ask for it."""
         if name not in self.settings:
             there = ", ".join(self.settings) or "none"
             raise InputError(f"profile '{self.profile.name}' has no chapter '{name}'; its chapters are: {there}")
@@ -154,11 +129,9 @@ class Study:
         """Return a network with the profile's sizes as far as it has such options, its own options, and these."""
         known = entry(model).options | STUDIED.get(model, {})
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
-        start = {"skip": self.profile.skip, "first": self.profile.first}
+        start = {key: getattr(self.profile, key) for key in ("skip", "first")}
         start = {key: value for key, value in start.items() if value != "published"}
-        return Network(
-            model=model, options={**known, **sizes, **self.profile.options.get(model, {}), **start, **options}
-        )
+        return Network(model=model, options=known | sizes | self.profile.options.get(model, {}) | start | options)
 
     def training(
         self, model: str, seed: int | None = None, photographs: int | None = None, **options: object
@@ -220,21 +193,18 @@ class Study:
         """Return the measurement of all networks trained by the profile's budget; None if nothing is timed."""
         if self.profile.timing is None:
             return None
-        runs = [*self.comparison(), *(run for chapter in self.chapters for run in chapter.runs)]
-        trained = [
-            run
-            for run in runs
+        networks = {
+            self.label(run): run.network
+            for run in [*self.comparison(), *(run for chapter in self.chapters for run in chapter.runs)]
             if isinstance(run, TrainingRun) and run.budget == self.profile.training and not run.start_from
-        ]
-        networks = {self.label(run): run.network for run in trained}
+        }
         return self.timing("trained", networks, (TRAINED_SIDE,)) if networks else None
 
     def timing(
         self, about: str, networks: dict[str, Network], sizes: tuple, scale: int | None = None, inside: bool = False
     ) -> TimingRun:
         """Return a measurement with the profile's numbers of repeats."""
-        timing = self.profile.timing.model_dump()
-        scale = scale or self.profile.scale
+        timing, scale = self.profile.timing.model_dump(), scale or self.profile.scale
         return TimingRun(
             about=about, networks=networks, scale=scale, sizes=sizes, inside=inside, device=self.device, **timing
         )
@@ -260,23 +230,11 @@ class Study:
         return record.run.device != device_slug(choose_device(self.profile.device))
 
     def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
-        """Read the run's record, or make the run.
+        """Read the run's record, or make the run; `processes` is the number of devices that train together.
 
-        Parameters
-        ----------
-        run : Run
-        processes : int
-            Devices that train together.
-        deadline : float, optional
-            Of `time.monotonic`, s. Afterwards no run begins, and training stops; a measurement goes on to its end.
-
-        Raises
-        ------
-        InputError
-            If the run is missing and belongs to another device. Networks of a profile for CPUs are trained on any
-            processor, and the record names it.
-        OutOfTime
-            At the deadline; the same call resumes.
+        InputError if the run is missing and belongs to another device; networks of a profile for CPUs are trained on
+        any processor, and the record names it. OutOfTime at the deadline (`time.monotonic`, s), and the same call
+        resumes: no run begins after it, and training stops; a measurement goes on to its end.
         """
         record = self.record(run)
         if self.has(record):
@@ -307,13 +265,7 @@ class Study:
         return [self.record(run) for run in runs]
 
     def finished_records(self, runs: Iterable[Run] | None = None) -> list[Record]:
-        """Return the records of all runs.
-
-        Raises
-        ------
-        InputError
-            Naming missing runs, or several processors that measured times.
-        """
+        """Return the records of all runs; InputError names missing runs, or several processors that measured times."""
         records = [self.record(run) for run in (self.runs() if runs is None else runs)]
         if missing := [record.run.name for record in records if not self.has(record)]:
             raise InputError(f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}")
@@ -323,10 +275,9 @@ class Study:
     # --- learnt weights -------------------------------------------------------------------------------------------
 
     def weights(self, run: Run) -> Weights | None:
-        """Return the weights that a run learnt, or else those of the reference's run.
+        """Return the weights that a run learnt, or else the reference's (`srlab.study.exported.export_weights`).
 
-        The reference has what `srlab.study.exported.export_weights` writes. Its run is the same but for images and
-        processor.
+        The reference's run is the same but for images and processor.
         """
         record = self.record(run)
         if record.finished:

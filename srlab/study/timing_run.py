@@ -19,36 +19,20 @@ if TYPE_CHECKING:
 
 
 class TimingRun(Run):
-    """Measure several networks, and their non-local layers alone.
-
-    Attributes
-    ----------
-    about : str
-        The purpose, for the name.
-    networks : dict
-        Network by label.
-    sizes : tuple of int or pair of int
-        LR inputs: sides in pixels, or (height, width).
-    repeats, warmup : int
-    processes : int, optional
-        Measure in this many fresh processes (:func:`srlab.measure.processes.measure_in_processes`), for networks on the
-        trunk their non-local layers alone. None: in this process, whole networks too.
-    limit_s, limit_mib : float, int, optional
-        The end of a network's series in fresh processes.
-    inside : bool
-        Also measure the stages of each layer at the largest size (:func:`srlab.measure.breakdown.layer_breakdown`).
-    """
+    """Measure several networks, and their non-local layers alone."""
 
     kind: Literal["timing"] = "timing"
-    about: str
-    networks: dict[str, Network]
-    sizes: tuple[Size, ...]
+    about: str  # the purpose, for the name
+    networks: dict[str, Network]  # by label
+    sizes: tuple[Size, ...]  # of LR inputs
     repeats: int
     warmup: int
+    #: Measure in so many fresh processes, of networks on the trunk their non-local layers alone; None: in this process,
+    #: whole networks too.
     processes: int | None = None
-    limit_s: float | None = None
+    limit_s: float | None = None  # `limit_s` and `limit_mib` end a network's series in fresh processes
     limit_mib: int | None = None
-    inside: bool = False
+    inside: bool = False  # also measure the stages of each layer at the largest size
 
     @property
     def slug(self) -> str:

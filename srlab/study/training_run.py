@@ -31,33 +31,19 @@ _begun = itertools.count()
 
 
 class TrainingRun(Run):
-    """Train one network and evaluate it.
-
-    Attributes
-    ----------
-    network : Network
-    data : str
-        Fingerprint of the images.
-    benchmarks : tuple of str
-    budget : Budget
-    seed : int
-    photographs : int, optional
-        Number of images to train on; all by default.
-    start_from : str, optional
-        Hash of the run with the trunk that this run continues; None from scratch.
-    """
+    """Train one network and evaluate it."""
 
     tables: ClassVar = ("curve", "images")
     trains: ClassVar = True
 
     kind: Literal["training"] = "training"
     network: Network
-    data: str
+    data: str  # fingerprint of the images
     benchmarks: tuple[str, ...]
     budget: Budget
     seed: int
-    photographs: int | None = None
-    start_from: str | None = None
+    photographs: int | None = None  # number of images to train on; None: all
+    start_from: str | None = None  # hash of the run with the trunk that this run continues; None: from scratch
 
     @property
     def slug(self) -> str:
@@ -98,10 +84,8 @@ class TrainingRun(Run):
         ]
         record.write("images", pd.concat(tables)[["benchmark", *tables[0].columns[:-1]]])
         if snapshots:
-            layers = {
-                name: torch.stack([centroids[name] for centroids in snapshots.values()])
-                for name in next(iter(snapshots.values()))
-            }
+            taken = list(snapshots.values())
+            layers = {name: torch.stack([centroids[name] for centroids in taken]) for name in taken[0]}
             save_tensors(record.folder / "centroids.safetensors", layers, {"steps": list(snapshots)})
         keep_network(record, network)
         record.finish(
@@ -122,9 +106,8 @@ class TrainingRun(Run):
 
 def keep_network(record: Record, network: torch.nn.Module) -> None:
     """Write the weights that a run learnt into its record."""
-    run = record.run
-    file = record.folder / "weights.safetensors"
-    save_network(file, network, run.network.model, run.scale, run.network.options)
+    own, file = record.run.network, record.folder / "weights.safetensors"
+    save_network(file, network, own.model, record.run.scale, own.options)
 
 
 def _validation(images: Iterable[torch.Tensor], scale: int, patch: int) -> Batch:

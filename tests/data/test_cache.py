@@ -36,20 +36,15 @@ def equal(found, refs, scale=2):
     )
 
 
-def test_what_is_read_from_the_cache_is_what_was_made(refs, folder, monkeypatch):
+def test_what_is_read_from_the_cache_is_what_was_made_and_it_may_be_broken_or_deleted(refs, folder, monkeypatch):
     assert equal(load_pairs(refs, 2), refs)
-    assert len(list(folder.iterdir())) == 1
-    monkeypatch.setattr(cache, "load", None)  # decoding again would fail
-    assert equal(load_pairs(refs, 2), refs)
-
-
-def test_it_may_be_deleted_or_broken(refs, folder):
-    load_pairs(refs, 2)
     [file] = folder.iterdir()
-    file.write_bytes(b"broken")
-    assert equal(load_pairs(refs, 2), refs)
-    file.unlink()
-    assert equal(load_pairs(refs, 2), refs)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "load", None)  # decoding again would fail
+        assert equal(load_pairs(refs, 2), refs)
+    for spoil in (lambda: file.write_bytes(b"broken"), file.unlink):
+        spoil()
+        assert equal(load_pairs(refs, 2), refs)
 
 
 @pytest.mark.parametrize("change", ["content", "crop", "scale", "order"])
@@ -68,10 +63,10 @@ def test_what_differs_is_decoded_anew(refs, folder, change):
 
 def test_bad_files_are_told_with_and_without_a_cache(refs):
     load_pairs(refs, 2)
-    with pytest.raises(InputError, match="3 of 3"):
+    with pytest.raises(InputError, match=r"0\.png(.|\n)*2\.png"):
         load_pairs(refs, 2, min_size=100)
     refs[1].path.write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"1 of 3.*\n.*1\.png"):
+    with pytest.raises(InputError, match=r"1\.png"):
         load_pairs(refs, 2)
 
 

@@ -1,12 +1,10 @@
 import io
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
 import torch
-from images import write_png
+from images import chw, png_16_bit, write_png
 from PIL import Image
 
 from srlab.data.images import list_images, read_image
@@ -17,26 +15,10 @@ RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
 
 
-def chw(array):
-    return torch.from_numpy(np.asarray(array).copy()).permute(2, 0, 1)
-
-
 def encoded(array, kind, **options):
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def png_16_bit(array):
-    """A 16-bit colour PNG by hand: Pillow cannot write one."""
-    height, width, _ = array.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("shape", [(17, 23), (1, 1), (1, 40), (40, 1)])
@@ -50,11 +32,9 @@ def test_lossless_formats_are_read_exactly_whatever_the_suffix(tmp_path, kind, s
 
 
 def test_jpeg_is_read(tmp_path):
-    path = tmp_path / "photo.jpg"
-    ramps = np.meshgrid(np.arange(64), np.arange(48))
-    smooth = np.stack([*ramps, np.full((48, 64), 90)], 2).astype(np.uint8)
-    path.write_bytes(encoded(smooth, "JPEG", quality=95))
-    assert (read_image(path).int() - chw(smooth).int()).abs().max() <= 4
+    smooth = np.indices((48, 64))[[0, 1, 0]].transpose(1, 2, 0).astype(np.uint8)
+    (tmp_path / "photo.jpg").write_bytes(encoded(smooth, "JPEG", quality=95))
+    assert (read_image(tmp_path / "photo.jpg").int() - chw(smooth).int()).abs().max() <= 4
 
 
 def test_grey_and_bilevel_are_repeated_and_palettes_expanded(tmp_path):
@@ -70,7 +50,7 @@ def test_grey_and_bilevel_are_repeated_and_palettes_expanded(tmp_path):
     assert torch.equal(read_image(path), chw(palette[RGB[..., 0]]))
 
 
-def test_alpha_is_dropped_and_colours_kept(tmp_path):
+def test_alpha_is_dropped_and_cmyk_converted(tmp_path):
     alpha = RNG.integers(0, 256, (*RGB.shape[:2], 1), dtype=np.uint8)
     alpha[0] = 0
     path = tmp_path / "rgba.png"
@@ -78,11 +58,7 @@ def test_alpha_is_dropped_and_colours_kept(tmp_path):
     assert torch.equal(read_image(path), chw(RGB))
     path.write_bytes(encoded(np.concatenate([RGB[..., :1], alpha], 2), "PNG"))
     assert torch.equal(read_image(path), chw(RGB[..., [0, 0, 0]]))
-
-
-def test_cmyk_becomes_rgb(tmp_path):
-    path = tmp_path / "cmyk.tif"
-    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(path)
+    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(path, "TIFF")
     assert torch.equal(read_image(path), chw(np.full((2, 2, 3), (0, 255, 255), np.uint8)))
 
 
@@ -90,19 +66,16 @@ def test_cmyk_becomes_rgb(tmp_path):
 def test_16_bit_grey_is_rounded(tmp_path, mode, suffix):
     path = tmp_path / f"deep.{suffix}"
     values = np.arange(65536).reshape(256, 256)
-    data = values.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
-    Image.frombytes(mode, (256, 256), data).save(path)
+    Image.frombytes(mode, (256, 256), values.astype(">u2" if mode == "I;16B" else "<u2").tobytes()).save(path)
     expected = torch.from_numpy(np.floor(values / 257 + 0.5).astype(np.uint8))
     assert torch.equal(read_image(path), expected.expand(3, -1, -1))
 
 
 def test_16_bit_colour(tmp_path):
     path = tmp_path / "deep.png"
-    path.write_bytes(png_16_bit(RGB.astype(np.uint16) * 257))
-    assert torch.equal(read_image(path), chw(RGB))
-    values = RNG.integers(0, 65536, (17, 23, 3))
-    path.write_bytes(png_16_bit(values))
-    assert (read_image(path).numpy() - np.rint(values / 257).transpose(2, 0, 1)).__abs__().max() <= 1
+    for values, most in ((RGB.astype(np.uint16) * 257, 0), (RNG.integers(0, 65536, (17, 23, 3)), 1)):
+        path.write_bytes(png_16_bit(values))
+        assert (read_image(path) - chw(np.rint(values / 257))).abs().max() <= most
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
@@ -125,17 +98,16 @@ def test_several_frames_or_pages_are_refused_with_their_number(tmp_path, kind):
     path = tmp_path / "frames"
     first, second, third = (Image.fromarray((RGB + shift).astype(np.uint8)) for shift in (0, 80, 160))
     first.save(path, kind, save_all=True, append_images=[second, third], **LOSSLESS[kind])
-    with pytest.raises(InputError, match=r"frames: .* 3 frames"):
+    with pytest.raises(InputError, match="frames"):
         read_image(path)
     first.save(path, kind, save_all=True, **LOSSLESS[kind])
     assert torch.equal(read_image(path), chw(RGB))
 
 
 def test_the_photograph_of_a_jpeg_with_a_preview_is_read(tmp_path):
-    path = tmp_path / "camera.jpg"
     photograph = Image.fromarray(RGB)
-    photograph.save(path, "MPO", save_all=True, append_images=[photograph.resize((5, 4))])
-    assert read_image(path).shape == (3, 17, 23)
+    photograph.save(tmp_path / "camera", "MPO", save_all=True, append_images=[photograph.resize((5, 4))])
+    assert read_image(tmp_path / "camera").shape == (3, 17, 23)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20)])
@@ -171,7 +143,7 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     path.write_bytes(encoded(RGB, "PNG"))  # 391 pixels
     for limit in (300, 100):  # Pillow only warns up to twice the limit
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(InputError, match=rf"bomb\.png: .*{limit} pixels"):
+        with pytest.raises(InputError, match=rf"bomb\.png.*{limit}"):
             read_image(path)
 
 

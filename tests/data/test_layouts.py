@@ -48,7 +48,7 @@ def names(data):
     return [benchmark.name for benchmark in find_benchmarks(data)]
 
 
-def test_hr_and_lr_are_paired(layout):
+def test_hr_and_lr_are_paired_in_every_layout(tmp_path, layout):
     folder, *_ = layout
     benchmark = open_benchmark(folder)
     assert (benchmark.name, [ref.name for ref in benchmark.hr]) == ("Set2", ["baby", "bird"])
@@ -56,18 +56,21 @@ def test_hr_and_lr_are_paired(layout):
     low = benchmark.lr(4)
     assert [ref.name for ref in low] == ["baby", "bird"]
     assert [(int(ref.read()[0, 0, 0]), ref.read().shape[1]) for ref in low] == [(10, 2), (20, 2)]
+    shutil.copytree(folder, tmp_path / "data" / "benchmark" / "Set2")
+    (refs,) = open_data(tmp_path / "data").benchmarks.values()
+    assert [int(ref.read()[0, 0, 0]) for ref in refs] == [1, 2]
 
 
 def test_lr_without_a_pair_is_named(layout):
     folder, hr, lr, suffix = layout
     benchmark = open_benchmark(folder)
-    with pytest.raises(InputError, match="×2 of 'Set2'"):
+    with pytest.raises(InputError, match="×2"):
         benchmark.lr(2)
     (lr / f"bird{suffix}.png").rename(lr / "cat.png")
     with pytest.raises(InputError, match=r"bird\.png"):
         benchmark.lr(4)
     (hr / "bird.png").unlink()
-    with pytest.raises(InputError, match=r"cat\.png.*'Set2'"):
+    with pytest.raises(InputError, match=r"cat\.png"):
         open_benchmark(folder).lr(4)
 
 
@@ -82,9 +85,8 @@ def test_the_hr_folder_stands_for_its_benchmark_and_a_link_keeps_its_own_name(tm
 
 
 def test_folders_without_images_are_refused(tmp_path):
-    for folder, named in ((tmp_path / "absent", "absent"), (tmp_path, "HR"), (tmp_path, "GTmod12")):
-        if named == "GTmod12":
-            (tmp_path / named).mkdir()
+    (tmp_path / "bare" / "GTmod12").mkdir(parents=True)
+    for folder, named in ((tmp_path / "absent", "absent"), (tmp_path, "HR"), (tmp_path / "bare", "GTmod12")):
         with pytest.raises(InputError, match=named):
             open_benchmark(folder)
 
@@ -92,9 +94,8 @@ def test_folders_without_images_are_refused(tmp_path):
 def test_names_are_looked_up_in_srlab_data(root):
     assert names(None) == ["Set14", "Set5"]
     assert names("Set5") == names("sEt5") == ["Set5"]
-    assert names("own") == ["Own"]
-    assert names("Held-Out") == ["held-out"]
-    with pytest.raises(InputError, match=r"Urban100.*held-out, Own, Set14, Set5"):
+    assert names("own") == ["Own"] and names("Held-Out") == ["held-out"]
+    with pytest.raises(InputError, match=r"Urban100.*Set14"):
         find_benchmarks("Urban100")
 
 
@@ -111,7 +112,7 @@ def test_without_srlab_data_the_embedded_benchmark_is_used(monkeypatch):
     monkeypatch.delenv("SRLAB_DATA", raising=False)
     (benchmark,) = find_benchmarks()
     assert benchmark.hr == open_data().benchmarks["held-out"]
-    with pytest.raises(InputError, match="×4 of 'held-out'"):
+    with pytest.raises(InputError, match="×4"):
         benchmark.lr(4)
     with pytest.raises(InputError, match=r"Set5.*SRLAB_DATA"):
         find_benchmarks("Set5")
@@ -125,10 +126,3 @@ def test_data_without_benchmarks_is_refused(root, monkeypatch):
     with pytest.raises(InputError, match="absent: "):
         find_benchmarks()
     assert names(str(root / "Own")) == ["Own"]  # and SRLAB_DATA need not exist for that
-
-
-def test_a_study_finds_benchmarks_in_every_layout(tmp_path, layout):
-    folder, *_ = layout
-    shutil.copytree(folder, tmp_path / "data" / "benchmark" / "Set2")
-    (refs,) = open_data(tmp_path / "data").benchmarks.values()
-    assert [int(ref.read()[0, 0, 0]) for ref in refs] == [1, 2]

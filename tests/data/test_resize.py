@@ -51,13 +51,9 @@ def assert_resized(got, image, ratio):
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_golden_vectors_of_matlab(scale):
     lr = GOLDEN[f"lr_x{scale}"]
-    for got, expected in (
-        (downscale(GOLDEN["hr"], scale), lr),
-        (upscale(lr, scale), GOLDEN[f"bicubic_up_x{scale}"]),
-    ):
+    for got, expected in ((downscale(GOLDEN["hr"], scale), lr), (upscale(lr, scale), GOLDEN[f"bicubic_up_x{scale}"])):
         difference = (got.int() - expected.int()).abs()
-        assert difference.max() <= 1
-        assert difference.count_nonzero() <= 3
+        assert difference.max() <= 1 and difference.count_nonzero() <= 3
 
 
 @quickly
@@ -73,13 +69,12 @@ def test_both_are_matlab_s_definition(scale, data):
 def test_modcrop_keeps_the_largest_multiple(sides, scale):
     image = torch.arange(3 * sides[0] * sides[1]).reshape(3, *sides).to(torch.uint8)
     if min(sides) < scale:
-        with pytest.raises(InputError, match=rf"{sides[1]}×{sides[0]} pixels: at scale {scale}"):
+        with pytest.raises(InputError, match=f"{sides[1]}×{sides[0]}"):
             modcrop(image, scale)
         return
     cropped = modcrop(image, scale)
     _, height, width = cropped.shape
-    assert height % scale == 0 and width % scale == 0
-    assert sides[0] - height < scale and sides[1] - width < scale
+    assert (height, width) == tuple(side // scale * scale for side in sides)
     assert torch.equal(cropped, image[:, :height, :width])
 
 

@@ -4,16 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from images import write_png
+from images import picture, write_png
 
 from srlab.data import photographs
 from srlab.data.images import read_image
 from srlab.data.sources import ImageRef, load, open_data
 from srlab.errors import InputError
-
-
-def picture(height, width, seed=0):
-    return torch.randint(256, (3, height, width), generator=torch.manual_seed(seed)).to(torch.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -31,15 +27,14 @@ def folder(tmp_path):
     return folder
 
 
-def test_embedded_photographs_are_disjoint_and_present():
+def test_embedded_photographs_are_disjoint_and_crops_fit_every_scale_and_do_not_overlap():
     assert {file for file, _ in photographs.CROPS.values()} == set(photographs.HELD_OUT)
     for name in photographs.TRAIN:  # an HR patch of 192 pixels fits all of them
         assert min(read_image(photographs.FOLDER / name).shape[1:]) >= 192
-    scenes = {Path(name).stem.split("_")[0] for name in photographs.TRAIN}
-    assert not scenes & {Path(name).stem.split("_")[0] for name in photographs.HELD_OUT}
-
-
-def test_embedded_crops_fit_every_scale_and_do_not_overlap():
+    train, held_out = (
+        {Path(file).stem.split("_")[0] for file in files} for files in (photographs.TRAIN, photographs.HELD_OUT)
+    )
+    assert not train & held_out
     for file, (top, left, height, width) in photographs.CROPS.values():
         _, image_height, image_width = read_image(photographs.FOLDER / file).shape
         assert top >= 0 and top + height <= image_height and left >= 0 and left + width <= image_width
@@ -50,12 +45,10 @@ def test_embedded_crops_fit_every_scale_and_do_not_overlap():
 
 def test_embedded_data_is_the_default():
     source = open_data()
-    assert source.name == "embedded"
-    assert [ref.name for ref in source.train[:2]] == ["astronaut", "chelsea"]
+    assert source.name == "embedded" and [ref.name for ref in source.train[:2]] == ["astronaut", "chelsea"]
     (refs,) = source.benchmarks.values()
-    ref = next(ref for ref in refs if ref.name == "camera_skyline")
-    whole = read_image(photographs.FOLDER / "camera.png")
-    assert torch.equal(ref.read(), whole[:, 24:264, 232:472])
+    [ref] = [ref for ref in refs if ref.name == "camera_skyline"]
+    assert torch.equal(ref.read(), read_image(photographs.FOLDER / "camera.png")[:, 24:264, 232:472])
     assert [image.shape[1:] for image in load(refs, 168)].count((240, 240)) == 6
 
 
@@ -82,10 +75,8 @@ def test_the_environment_names_the_folder(folder, monkeypatch, tmp_path):
 
 def test_the_fingerprint_follows_the_data_and_not_the_place(folder, tmp_path):
     before = open_data(folder).fingerprint
-    assert len(before) == 12 and int(before, 16) >= 0
     elsewhere = shutil.copytree(folder, tmp_path / "elsewhere" / "renamed")
-    assert open_data(elsewhere).fingerprint == before
-
+    assert open_data(elsewhere).fingerprint == before and len(before) == 12
     seen = {before, open_data().fingerprint}
     photo = elsewhere / "train" / "b.png"
     for change in (
@@ -96,16 +87,18 @@ def test_the_fingerprint_follows_the_data_and_not_the_place(folder, tmp_path):
         lambda: (elsewhere / "benchmark" / "Set5").rename(elsewhere / "benchmark" / "Set6"),
     ):
         change()
-        fingerprint = open_data(elsewhere).fingerprint
-        assert fingerprint not in seen
-        seen.add(fingerprint)
+        seen.add(open_data(elsewhere).fingerprint)
+    assert len(seen) == 7
 
 
-def test_select_takes_the_named_benchmarks_or_all(folder):
+def test_select_takes_the_named_benchmarks_or_all_and_leaves_training_images_out(folder):
     source = open_data(folder)
     assert list(source.select(["Set5", "Urban100"]).benchmarks) == ["Set5"]
     assert list(source.select(["Set5", "Own"]).benchmarks) == ["Set5", "Own"]
     assert source.select(["Urban100"]) == source.select(None) == source
+    part = source.select(leave_out=["Photos/a", "absent"])
+    assert [ref.name for ref in part.train] == ["b"] and part.benchmarks == source.benchmarks
+    assert part.fingerprint != source.fingerprint == source.select(leave_out=["absent"]).fingerprint
     shutil.rmtree(folder / "benchmark" / "Own")
     assert open_data(folder).fingerprint == source.select(["Set5"]).fingerprint  # Own does not count
 
@@ -121,13 +114,6 @@ def test_select_takes_images_evenly_and_the_middle_of_each(tmp_path):
     assert torch.equal(refs[1].read(), picture(22, 30, 2)[:, :, 3:27])
     assert source.select(images=7) == source.select(images=8) == source
     assert len({source.fingerprint, part.fingerprint, source.select(images=3).fingerprint}) == 3
-
-
-def test_select_leaves_training_images_out(folder):
-    source = open_data(folder)
-    part = source.select(leave_out=["Photos/a", "absent"])
-    assert [ref.name for ref in part.train] == ["b"] and part.benchmarks == source.benchmarks
-    assert part.fingerprint != source.fingerprint == source.select(leave_out=["absent"]).fingerprint
 
 
 @pytest.mark.parametrize("side", [1, 4, 5, 9, 100])
@@ -147,34 +133,31 @@ def test_fewer_photographs_are_part_of_more():
     sets = [source.fewer(number).train for number in (1, 3, 5, len(source.train))]
     assert [len(refs) for refs in sets] == [1, 3, 5, len(source.train)]
     for small, large in pairwise(sets):
-        assert set(small) < set(large)
         assert list(small) == [ref for ref in large if ref in small]  # in the order of all
     assert source.fewer(None) is source and sets[-1] == source.train
     assert source.fewer(3) == source.fewer(3) and source.fewer(3).benchmarks == source.benchmarks
-    with pytest.raises(InputError, match="photographs is 99"):
+    with pytest.raises(InputError, match="99"):
         source.fewer(99)
 
 
-@pytest.mark.parametrize(("lacking", "train", "benchmarks"), [("train", 0, 2), ("benchmark", 2, 0)])
-def test_only_benchmarks_or_only_training_images_are_enough(folder, lacking, train, benchmarks):
+@pytest.mark.parametrize(("lacking", "found"), [("train", (0, 2)), ("benchmark", (2, 0))])
+def test_only_benchmarks_or_only_training_images_are_enough(folder, lacking, found):
     shutil.rmtree(folder / lacking)
-    source = open_data(folder)
-    assert (len(source.train), len(source.benchmarks)) == (train, benchmarks)
+    assert (len(open_data(folder).train), len(open_data(folder).benchmarks)) == found
 
 
-def test_folders_without_images_are_refused(folder, tmp_path):
-    with pytest.raises(InputError, match="mine/train: "):
-        open_data(tmp_path / "mine" / "train")
+def test_folders_without_images_are_refused(folder):
+    with pytest.raises(InputError, match="mine/train"):
+        open_data(folder / "train")
     for empty in (folder / "benchmark" / "Empty", folder / "benchmark" / "Empty" / "HR"):
         empty.mkdir()
-        with pytest.raises(InputError, match="benchmark/Empty/HR: "):
+        with pytest.raises(InputError, match="benchmark/Empty/HR"):
             open_data(folder)
 
 
 def test_load_tells_of_every_bad_file_at_once(tmp_path):
-    write_png(tmp_path / "good.png", picture(20, 20))
-    write_png(tmp_path / "low.png", picture(9, 20))
-    write_png(tmp_path / "narrow.png", picture(20, 9))
+    for name, size in {"good": (20, 20), "low": (9, 20), "narrow": (20, 9)}.items():
+        write_png(tmp_path / f"{name}.png", picture(*size))
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:300])
     refs = [ImageRef(path.stem, path) for path in sorted(tmp_path.iterdir())]
@@ -182,13 +165,4 @@ def test_load_tells_of_every_bad_file_at_once(tmp_path):
         load(refs, min_size=10)
     _, *lines = str(caught.value).split("\n")
     assert [Path(line.split(":")[0]).name for line in lines] == ["cut.png", "empty.png", "low.png", "narrow.png"]
-    assert "20×9" in lines[2] and "9×20" in lines[3]
-    good = refs[2]
-    assert torch.equal(load([good], min_size=20)[0], picture(20, 20))
-
-
-def test_the_papers_data(shared_data):
-    source = open_data(shared_data)
-    counts = {name: len(refs) for name, refs in source.benchmarks.items()}
-    assert counts == {"B100": 100, "Set14": 14, "Set5": 5, "Urban100": 100}
-    assert len(source.train) == 400 and source.train[0].name.startswith("BSDS400/")
+    assert torch.equal(load([refs[2]], min_size=20)[0], picture(20, 20))

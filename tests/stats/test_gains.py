@@ -32,15 +32,13 @@ def test_differences_are_students_over_seeds_simultaneous_per_benchmark():
     assert row.run.split() == [f"lcoan{seed}" for seed in range(3)]
 
 
-@pytest.mark.parametrize(("gain", "significant", "equal"), [(0.03, True, True), (0.0, False, True), (0.2, True, False)])
-def test_a_gain_may_be_significant_and_smaller_than_the_margin(gain, significant, equal):
-    row = differences(quality(gain, noise=0.001)).query("model == 'lcoan' and benchmark == 'all'").iloc[0]
-    assert (row.significant, row.equal) == (significant, equal)
-
-
-def test_one_seed_has_no_interval_and_no_verdict():
-    found = differences(quality(seeds=1))
-    assert np.isinf(found["high_db"]).all() and not found["significant"].any() and not found["equal"].any()
+@pytest.mark.parametrize(
+    ("gain", "seeds", "verdict"),
+    [(0.03, 3, (True, True)), (0.0, 3, (False, True)), (0.2, 3, (True, False)), (0.2, 1, (False, False))],
+)
+def test_a_gain_may_be_significant_and_smaller_than_the_margin_and_one_seed_is_neither(gain, seeds, verdict):
+    row = differences(quality(gain, seeds, noise=0.001)).query("model == 'lcoan' and benchmark == 'all'").iloc[0]
+    assert (row.significant, row.equal) == verdict and np.isinf(row.high_db) == (seeds == 1)
 
 
 def test_each_value_within_a_column_has_its_own_reference():
@@ -62,9 +60,8 @@ def test_means_are_over_images_then_seeds_and_bicubic_has_no_seed():
 
 
 def test_pooled_rows_are_of_all_benchmarks_or_of_the_only_one():
-    assert set(pooled(differences(quality()))["benchmark"]) == {ALL}
-    only = differences(quality().query("benchmark == 'Set5'"))
-    assert set(pooled(only)["benchmark"]) == {"Set5"}
+    for images, name in ((quality(), ALL), (quality().query("benchmark == 'Set5'"), "Set5")):
+        assert set(pooled(differences(images))["benchmark"]) == {name}
 
 
 def test_late_gains_are_those_of_the_last_quarter():

@@ -45,48 +45,33 @@ def test_a_wrong_value_is_named_in_one_sentence(tmp_path, change, named):
     assert "\n" not in str(caught.value) and all(word in str(caught.value) for word in ["mine", *named][1:])
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a", ""])
+@pytest.mark.parametrize("text", ["a: [", "- a", "", None])
 def test_a_file_without_a_mapping_is_named(tmp_path, text):
-    (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"mine\.yaml"):
+    if text is not None:
+        (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match="mine"):
         load_profile(tmp_path / "mine.yaml")
 
 
-def test_an_unknown_profile_lists_the_others():
-    with pytest.raises(InputError, match=r"nosuch.*quick, recall, recall_quick, recipe, smoke"):
-        Study("nosuch", ROOT)
-
-
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("[16, 64]", [16, 64]), ("null", None), ("lcoan", "lcoan"), ("{a: 16}", {"a": 16}), ([8], [8]), ("1, [", None)],
+    ("text", "value"), [("[16, 64]", [16, 64]), ("null", None), ("lcoan", "lcoan"), ("{a: 16}", {"a": 16}), ([8], [8])]
 )
 def test_parameters_of_a_shell_are_read_as_yaml(text, value):
-    if text == "1, [":
-        with pytest.raises(InputError, match="1, "):
-            read(text)
-    else:
-        assert read(text) == value
+    assert read(text) == value
+    with pytest.raises(InputError, match="1, "):
+        read("[1, ")
 
 
-def test_unchanged_settings_stay_the_same_object():
+def test_parameters_change_a_profile():
     profile = load_profile(ROOT / "profiles" / "quick.yaml")
     assert changed(profile, "quick", seeds=None, timing="null") is profile
     assert changed(profile, "quick", timing={"repeats": None}) is profile
-
-
-def test_a_single_value_stands_for_a_list_and_a_dict_for_fields_of_a_field():
-    profile = load_profile(ROOT / "profiles" / "quick.yaml")
-    assert changed(profile, "quick", seeds=1).seeds == (1,)
+    assert changed(profile, "quick", seeds=1).seeds == (1,)  # a single value stands for a list
     timing = changed(profile, "quick", timing={"repeats": "3"}).timing
     assert (timing.repeats, timing.warmup) == (3, profile.timing.warmup)
-
-
-@pytest.mark.parametrize("parameters", [{"seedz": [1]}, {"seeds": [-1]}, {"models": "[nobody]"}])
-def test_a_parameter_that_is_not_allowed_is_named(parameters):
-    profile = load_profile(ROOT / "profiles" / "quick.yaml")
-    with pytest.raises(InputError, match=next(iter(parameters))):
-        changed(profile, "quick", **parameters)
+    for parameters in ({"seedz": [1]}, {"seeds": [-1]}, {"models": "[nobody]"}):
+        with pytest.raises(InputError, match=next(iter(parameters))):
+            changed(profile, "quick", **parameters)
 
 
 @pytest.mark.parametrize("name", ["verdicts_small", "verdicts"])

@@ -1,6 +1,7 @@
 """Records: read from folders and from one packed file, and refused where they may not be mixed or judged."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -38,10 +39,7 @@ def test_packed_records_are_read_in_place(study):
     file = pack(study.folder)
     content = file.read_bytes()
     assert pack(study.folder).read_bytes() == content  # the same records, the same bytes
-    for record in records:
-        for path in record.folder.iterdir():
-            path.unlink()
-        record.folder.rmdir()
+    shutil.rmtree(study.folder / "runs")
     found = records_in(study.folder)
     assert [record.run for record in found] == runs[::-1]  # the latest first
     assert {record.run.name: record.facts for record in found} == before
@@ -79,7 +77,7 @@ def test_runs_under_other_rules_are_not_judged(study):
 
 
 @pytest.mark.parametrize("folder", references(), ids=lambda folder: folder.name)
-def test_kept_records_have_the_hash_of_their_config_and_one_processor(folder):
+def test_kept_records_have_the_hash_of_their_config_and_one_processor_and_tables_name_them(folder):
     for name in chapter_names():
         module_of(name)  # a chapter may bring a kind of run
     records = records_in(folder)
@@ -88,12 +86,7 @@ def test_kept_records_have_the_hash_of_their_config_and_one_processor(folder):
         assert record.run.hash == record.facts["hash"] == record.folder.name.rpartition("-")[2]
         assert record.readable
     check_one_processor(records)
-
-
-@pytest.mark.parametrize("folder", references(), ids=lambda folder: folder.name)
-def test_kept_tables_name_runs_that_are_there(folder):
-    hashes = {record.run.hash for record in records_in(folder)} | {"none"}
+    hashes = {record.run.hash for record in records} | {"none"}
     for path in sorted(folder.glob("tables/*.csv")):
         named = pd.read_csv(path, dtype=str).get("run", pd.Series(dtype=str)).dropna()
-        strangers = {run for cell in named for run in cell.split()} - hashes
-        assert not strangers, path.name
+        assert {run for cell in named for run in cell.split()} <= hashes, path.name

@@ -75,9 +75,9 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     own_design = [label(model) for model in found.index if model not in trunk_networks()]
     design = f" ({listed(own_design)} have designs and sizes of their own)" if own_design else ""
     lines = [
-        f"{count(len(found), 'network')} of {between(found['kparameters'], 0)} thousand parameters end "
-        f"{between(order, sign=True)} dB above bicubic enlargement ({number(baseline['psnr_y'].mean())} dB, "
-        f"{count(len(baseline), 'image')}). The Pareto front of mean Y-PSNR holds, against latency, "
+        f"{count(len(found), 'network')} of {between(found['kparameters'], 0)} thousand parameters differ from "
+        f"bicubic enlargement ({number(baseline['psnr_y'].mean())} dB, {count(len(baseline), 'image')}) by "
+        f"{between(order, sign=True)} dB. The Pareto front of mean Y-PSNR holds, against latency, "
         f"{fronts['latency']}; against memory, {fronts['peak memory']}; against parameters, {fronts['parameters']}."
         + ("" if seeds >= SEEDS else f" Fewer than {SEEDS} seeds give no verdict."),
         f"Above bicubic, in dB: {'; '.join(f'{label(model)} {signed(gain)}' for model, gain in order.items())}.",

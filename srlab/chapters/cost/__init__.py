@@ -116,8 +116,8 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         _limits(tables["limits"], tables["limits_growth"]),
         f"Layers take {number(over.min(), 1)} ({over.idxmin()}) to {number(over.max(), 1)} times ({over.idxmax()}) as "
         "long as arithmetic and memory traffic need on this device.",
-        "Ratios of one layer to another: medians of interleaved rounds, 95 % intervals; an interval that contains 1 "
-        "shows no difference.",
+        "Ratios of one layer to another: medians of interleaved rounds, with 95 % intervals in brackets, if known (1 "
+        "inside: no difference).",
         pd.DataFrame(
             {"layer": ratios["first"].map(label), "against": ratios["second"].map(label), "time": _ratios(ratios)}
         )

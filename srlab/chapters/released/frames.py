@@ -124,10 +124,10 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
 
     Where all networks gain much, leads are large too. So each lead stands twice: as it is, and with the gain of the
     other network held equal, which leaves what self-similarity explains beyond that. This control was added after a
-    first look. Columns: model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL` together, and
-    of several those with `FEWEST` images), images, gain_db (mean), rho (Spearman's), low, high (95 %, simultaneous for
-    the gains of a data set, and for its leads of each control). Raises InputError if there are fewer than `LEAST`
-    images.
+    first look. Columns: model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL`
+    together, and of several those with `FEWEST` images), images, gain_db (mean), rho (Spearman's), low, high (95 %,
+    simultaneous for the gains of a data set, and for its leads of each control). Raises InputError if there are fewer
+    than `LEAST` images.
     """
     models = list(gains["model"].unique())
     sets = gains.drop_duplicates(["dataset", "name"])["dataset"].value_counts(sort=False)

@@ -24,7 +24,7 @@ from srlab.study.records import Record
 from srlab.study.runs import Run
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
-from srlab.weights.identify import Found, find_weights
+from srlab.weights.identify import WeightsFile, find_weights
 
 #: Y is not rounded, as in most of the networks' own papers.
 PROTOCOL = Protocol("none")
@@ -46,12 +46,12 @@ def weights_folder(study: Study) -> Path | None:
 
 
 @cache
-def weights_in(folder: Path, scale: int) -> dict[str, Found]:
+def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
     """Find the files of weights for a scale, by network.
 
     Raises InputError if the folder has no weights for the scale, or two files of one network.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, WeightsFile] = {}
     for each in find_weights(folder):
         if each.model and each.scale == scale:
             if each.model in found:

@@ -25,7 +25,17 @@ PAIRS = (
 FITTED = 64**2
 #: An exponent from fewer sizes counts as not measured: its interval is wider than the question.
 SIZES = 4
-COSTS = ["median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run"]
+COSTS = ("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run")
+#: The columns of tables to look at.
+SHOWN = {
+    "timing_by_size": ("size", "part", "model", *COSTS),
+    "backends_costs": ("side", "backend", *COSTS),
+    "routing_costs": ("mechanism", "window", "top", "size", *COSTS),
+    "scales_costs": ("scale", "model", *COSTS),
+    "limits_costs": ("model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"),
+    "roofline_costs": ("model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"),
+    "sharing_layers": ("model", "size", *COSTS),
+}
 
 
 def inside(record: Record) -> pd.DataFrame:
@@ -92,11 +102,8 @@ def limits(record: Record) -> pd.DataFrame:
 def growth(costs: pd.DataFrame) -> pd.DataFrame:
     """Fit cost ∝ L^exponent with L pixels, over all sizes of each model and part.
 
-    Returns
-    -------
-    DataFrame
-        model, part, sizes, from_px, to_px (pixels), time_exponent, time_low, time_high, memory_exponent, memory_low,
-        memory_high (95 % intervals, :func:`srlab.stats.intervals.growth_exponent`), run.
+    Columns: model, part, sizes, from_px, to_px (pixels), time_exponent, time_low, time_high, memory_exponent,
+    memory_low, memory_high (95 % intervals, :func:`srlab.stats.intervals.growth_exponent`), run.
     """
     exponents = [f"{cost}_{end}" for cost in ("time", "memory") for end in ("exponent", "low", "high")]
     rows = []
@@ -117,12 +124,9 @@ def reference(costs: pd.DataFrame) -> str:
 def ratios(growth: Record, windows: Record, routing: Record) -> pd.DataFrame:
     """Compare pairs of layers on the largest input: time and memory of the first ÷ those of the second.
 
-    Returns
-    -------
-    DataFrame
-        about (the run), first, second (labels), size, ratio, low, high (95 % interval,
-        :func:`srlab.stats.intervals.ratio_of_medians`; infinite if a kept record lacks its single timed calls),
-        memory_ratio, rounds, device, run.
+    Columns: about (the run), first, second (labels), size, ratio, low, high (95 % interval,
+    :func:`srlab.stats.intervals.ratio_of_medians`; infinite if a kept record lacks its single timed calls),
+    memory_ratio, rounds, device, run.
     """
     dense = reference(timings(growth))
     every = dict.fromkeys([*((model, dense) for model in growth.run.networks if model != dense), *PAIRS])

@@ -11,7 +11,7 @@ from srlab.chapters import comparison
 from srlab.chapters.comparison import figures, frames
 from srlab.errors import InputError
 from srlab.models.registry import label
-from srlab.plots.forest import BAND
+from srlab.plots.estimates import BAND
 from srlab.stats.gains import NO_RUN, differences
 from srlab.study import Study
 

@@ -16,9 +16,8 @@ from srlab.chapters.cost.limits import LimitsRun
 from srlab.errors import InputError
 from srlab.measure.limits import MEASURED, TIME
 from srlab.models.registry import label
-from srlab.plots.curves import curves
-from srlab.plots.estimates import estimates
-from srlab.plots.stacked import stacked
+from srlab.plots import charts
+from srlab.plots.estimates import forest
 from srlab.plots.style import blank
 from srlab.study.records import Record
 from srlab.study.runs import run_of
@@ -254,7 +253,8 @@ def test_curves_have_a_line_a_name_bars_and_marks():
     found = pd.DataFrame(
         {"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4], "colour": "#0072B2", "marker": "o"}
     )
-    names = curves(ax, found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False))
+    found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
+    names = charts.lines(ax, found)
     assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
     assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
     hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
@@ -263,7 +263,7 @@ def test_curves_have_a_line_a_name_bars_and_marks():
 
 def test_stacked_bars_add_up():
     ax = blank(4.0, 3.0).subplots()
-    stacked(
+    charts.stacked(
         ax,
         pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"]),
         {"a": ("#111111", ""), "b": ("#222222", "")},
@@ -278,6 +278,6 @@ def test_estimates_beyond_the_axis_are_arrows():
     found = pd.DataFrame(
         {"name": "same", "value": [0.5, 3, np.nan], "low": [0.1, 2.5, np.nan], "high": [0.9, 3.5, np.nan]}
     )
-    estimates(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), lines=(1.0,))
+    forest(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), zero=1.0)
     assert [line.get_marker() for line in ax.lines] == ["None", "o", ">"]
     assert ax.get_xlim() == (0, 2) and [text.get_text() for text in ax.get_yticklabels()] == 3 * ["same"]

@@ -206,14 +206,6 @@ def test_the_mean_over_heads_is_the_row_of_weights(name):
         assert cosine(weights, weights) == pytest.approx(1)
 
 
-def test_shared_weights_are_the_same_and_own_ones_are_not():
-    for name, same in (("lcoan", True), ("trunk_lsp", False)):
-        network = build(name, 2, seed=0, **SIZES, **COMPARED["trunk_lsp"])
-        with torch.no_grad():
-            first, second = (weights_at(layer, [(5, 5), (9, 3)]) for layer in trace(network, LR))
-        assert (cosine(first, second) > 0.999) == same
-
-
 def test_other_numbers_of_heads_are_compared_by_their_means():
     one, other = torch.rand(2, 5, 7), torch.rand(3, 5, 7)
     expected = torch.cosine_similarity(one.mean(0), other.mean(0), dim=1).mean().item()

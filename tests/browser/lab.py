@@ -48,7 +48,8 @@ def find_chromium() -> str | None:
 @contextmanager
 def serve(folder: Path, results: Path, cells: Sequence[str]) -> Iterator[str]:
     """Serve a notebook of these cells by a JupyterLab on loopback, apart from the person's own; yield its address."""
-    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    for name in ("profiles", "notebooks"):  # a study finds its chapters there
+        shutil.copytree(ROOT / name, folder / name)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "notebook.ipynb")
@@ -111,14 +112,14 @@ class ExplorerPage:
         self.canvas: Locator = self.widget.locator(".jupyter-matplotlib canvas").first
         self.wait_for_another_picture(than=BLANK)
 
-    def _row(self, network: int | None) -> Locator:
+    def row(self, network: int | None) -> Locator:
         """Return the row of controls of a network by its number, or all rows."""
         own = self.page.get_by_label(f"network {network}", exact=True)
         return self.widget.locator(".widget-hbox", has=own) if network else self.widget
 
     def control(self, label: str, network: int | None = None) -> Locator:
         """Return a control by its label, in the row of a network."""
-        return self._row(network).get_by_label(label, exact=True)
+        return self.row(network).get_by_label(label, exact=True)
 
     def write(self, label: str, text: str, network: int | None = None) -> None:
         """Replace the text of a field, from the keyboard."""
@@ -126,13 +127,6 @@ class ExplorerPage:
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")
-
-    def slide(self, label: str, to: int, network: int | None = None) -> None:
-        """Move a slider by the arrow keys."""
-        handle = self._row(network).locator(".widget-slider", has_text=label).get_by_role("slider")
-        while (at := float(handle.get_attribute("aria-valuenow"))) != to:
-            handle.press("ArrowRight" if at < to else "ArrowLeft")
-            expect(handle).not_to_have_attribute("aria-valuenow", str(at))
 
     def picture(self) -> int:
         """Return a hash of the picture once it has come to rest."""

@@ -30,9 +30,7 @@ IMAGES = list(torch.randint(0, 256, (3, 3, 40, 44), generator=torch.Generator().
 class StopsAt(Patches):
     """Patches that fail at a step, as a machine does."""
 
-    def __init__(self, stop: int):
-        super().__init__(IMAGES, 2, 8, 2, seed=0)
-        self.stop = stop
+    stop: int
 
     def batch_at(self, step: int, rank: int = 0, world_size: int = 1):
         if step == self.stop:
@@ -63,7 +61,7 @@ def network() -> torch.nn.Module:
 
 def fit(folder: Path, budget: Budget = BUDGET, data=None, net=None, deadline: float | None = None):
     generator = torch.Generator().manual_seed(2)
-    validation = (torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 3, 16, 16, generator=generator))
+    validation = tuple(torch.rand(2, 3, side, side, generator=generator) for side in (8, 16))
     data = data or Patches(IMAGES, 2, budget.patch, budget.batch, seed=0)
     return train(net or network(), data, validation, budget, folder, 0, CPU, deadline=deadline)
 
@@ -85,8 +83,7 @@ def test_the_loss_falls_and_the_curve_has_a_row_at_each_log(tmp_path, precision)
     smooth = [torch.linspace(0, 255, 40).expand(3, 40, 40).to(torch.uint8)]
     averaged, curve, facts, _ = fit(tmp_path, Budget(steps=60, batch=4, **settings), Patches(smooth, 2, 8, 4, seed=0))
     assert averaged.head.weight.dtype == torch.float32
-    assert curve.loss.is_monotonic_decreasing
-    assert curve.loss.iloc[-1] < curve.loss.iloc[0] / 2
+    assert curve.loss.is_monotonic_decreasing and curve.loss.iloc[-1] < curve.loss.iloc[0] / 2
     assert curve.step.tolist() == [20, 30, 40, 60]
     assert list(curve) == ["step", "loss", "psnr", "validation_psnr", "learning_rate", "images_per_s"]
     assert 0 <= facts["data_wait_seconds"] < facts["seconds"]
@@ -94,9 +91,10 @@ def test_the_loss_falls_and_the_curve_has_a_row_at_each_log(tmp_path, precision)
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, stop):
-    whole = fit(tmp_path / "whole", deadline=time.monotonic() + 3600)
+    whole, data = fit(tmp_path / "whole", deadline=time.monotonic() + 3600), StopsAt(IMAGES, 2, 8, 2, seed=0)
+    data.stop = stop
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "parts", data=StopsAt(stop))
+        fit(tmp_path / "parts", data=data)
     assert_equal_bits(whole, fit(tmp_path / "parts"))
 
 
@@ -140,12 +138,17 @@ def test_two_runs_of_one_seed_are_equal_to_the_bit_and_of_another_seed_not(tmp_p
     assert not torch.equal(one[0].head.weight, other.head.weight)
 
 
+def srlab_train(results: Path, *options: str) -> subprocess.Popen:
+    """Start `srlab train` of the smoke study in a process of its own."""
+    environment = {**os.environ, "SRLAB_RESULTS": str(results), "SRLAB_DATA": "", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", *options]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.slow
 def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
     """SIGKILL while training for real, through the command line; then the same command again."""
-    environment = {**os.environ, "SRLAB_RESULTS": str(tmp_path / "killed"), "SRLAB_DATA": ""}
-    command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", "--model", "lcoan"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = srlab_train(tmp_path / "killed", "--model", "lcoan")
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("killed/*/runs/*/checkpoint.safetensors")) and process.poll() is None:
         assert time.monotonic() < deadline
@@ -154,9 +157,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
     process.wait()
     if process.returncode == -signal.SIGKILL:
         assert not list(tmp_path.glob("killed/*/runs/*/run.json"))
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    environment["SRLAB_RESULTS"] = str(tmp_path / "whole")
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert [srlab_train(tmp_path / name, "--model", "lcoan").wait() for name in ("killed", "whole")] == [0, 0]
     for file in ("weights", "centroids"):
         (ours, metadata), (whole, metadata_whole) = (
             load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/{file}.safetensors"))) for name in ("killed", "whole")
@@ -222,11 +223,7 @@ def test_two_processes_train_one_run_together(tmp_path):
     """With gloo: the same batches, divided; k-means and gradients over both; so the same network."""
     found = {}
     for processes in (1, 2):
-        environment = {**os.environ, "SRLAB_RESULTS": str(tmp_path / str(processes)), "SRLAB_DATA": ""}
-        environment["OMP_NUM_THREADS"] = "1"
-        command = [sys.executable, "-m", "srlab", "train", "--profile", "smoke", "--devices", str(processes)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert srlab_train(tmp_path / str(processes), "--devices", str(processes)).wait() == 0
         [weights_file] = tmp_path.glob(f"{processes}/*/runs/*/weights.safetensors")
         found[processes] = load_tensors(weights_file)[0]
     for key, alone in found[1].items():

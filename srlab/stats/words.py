@@ -43,6 +43,17 @@ def between(values: Iterable[float], digits: int = 2, sign: bool = False) -> str
     return low if low == high else f"{low} to {high}"
 
 
+def images_and_seeds(images: pd.DataFrame) -> str:
+    """Return "8 images and 3 seeds", counted in a frame with benchmark, name and seed."""
+    number = len(images[["benchmark", "name"]].drop_duplicates())
+    return f"{count(number, 'image')} and {count(images['seed'].nunique(), 'seed')}"
+
+
+def bar_note(seeds: int, family: str = "simultaneous") -> str:
+    """Return the note on a figure's bars: "bars: 95 % intervals over seeds, simultaneous", or "no interval"."""
+    return f"bars: 95 % intervals over seeds, {family}" if seeds > 1 else "no interval"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return "a", "a and b", "a, b and c"."""
     *others, last = names
@@ -66,7 +77,7 @@ def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -
     seeds = int(gains["seeds"].min())
     if seeds < SEEDS:
         return (
-            f"Gains range from {between(gains['value'], digits, sign=True)} {unit}. "
+            f"Gains: {between(gains['value'], digits, sign=True)} {unit}. "
             f"A verdict needs {SEEDS} seeds; there {'is 1' if seeds == 1 else f'are {seeds}'}."
         )
     above, below = gains["low"] > 0, gains["high"] < 0

@@ -159,13 +159,15 @@ def redraw(study_folder: Path) -> list[Path]:
 
     written, tables = [], Tables(study_folder)
     for name in chapter_names():
-        module = module_of(name)
+        module, drawn = module_of(name), []
         for figure, draw in module.FIGURES.items():
             if not draws_networks(draw):
                 with suppress(MissingTable):
                     save(draw(tables), study_folder, figure)
-                    written.append(study_folder / "figures" / f"{figure}.png")
-        with suppress(MissingTable):
-            _answer(module, name, study_folder)
-            written.append(study_folder / "answers" / f"{name}.md")
+                    drawn.append(study_folder / "figures" / f"{figure}.png")
+        if drawn:  # else the study does not answer this chapter
+            with suppress(MissingTable):
+                _answer(module, name, study_folder)
+                drawn.append(study_folder / "answers" / f"{name}.md")
+        written += drawn
     return written

@@ -1,42 +1,57 @@
-"""Tidy data frames from records: a row an image, a step, or a measured network."""
+"""Tidy data frames from records, a row an image, a step, or a measured network; and rows for charts and verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate
+from srlab.models.registry import label
+from srlab.stats.gains import paired
 from srlab.stats.words import count
 from srlab.study.records import Record
+from srlab.study.runs import Run
 
 if TYPE_CHECKING:
     from srlab.study.study import Study
 
 
-def _tidy(records: Sequence[Record], table: str, options: Sequence[str]) -> pd.DataFrame:
+def _tidy(records: Sequence[Record], table: str) -> pd.DataFrame:
     if not records:
         raise InputError("there is no run to show: this profile names none for it")
     frames = []
     for record in records:
-        run = record.run
-        known = {option: run.network.options[option] for option in options}
-        facts = {"run": run.hash, "model": run.network.model, "seed": run.seed, **known}
-        rows = record.table(table)
+        run, rows = record.run, record.table(table)
+        facts = {"run": run.hash, "model": run.network.model, "seed": run.seed}
         frames.append(pd.DataFrame(facts, index=rows.index).join(rows))
     return pd.concat(frames, ignore_index=True)
 
 
+def by_label(study: Study, runs: Sequence[Run]) -> dict[str, list[Record]]:
+    """Obtain runs, and return their records by label, e.g. "lcoan window=24"."""
+    records: dict[str, list[Record]] = {}
+    for run in runs:
+        records.setdefault(study.label(run), []).append(study.obtain(run))
+    return records
+
+
+def labelled(records: Mapping[str, Sequence[Record]], table: str) -> pd.DataFrame:
+    """Return a table of all records: arm (their key), run, model, seed and the table's columns."""
+    return pd.concat([_tidy(own, table).assign(arm=arm) for arm, own in records.items()], ignore_index=True)
+
+
 def curves(records: Sequence[Record]) -> pd.DataFrame:
     """Return training curves: run, model, seed and the columns of :func:`srlab.training.train`."""
-    return _tidy(records, "curve", ())
+    return _tidy(records, "curve")
 
 
-def quality(records: Sequence[Record], *options: str) -> pd.DataFrame:
-    """Return evaluated images: run, model, seed, the named options, benchmark, name, psnr_y (dB), ssim_y, …"""
-    return _tidy(records, "images", options)
+def quality(records: Sequence[Record]) -> pd.DataFrame:
+    """Return evaluated images: run, model, seed, benchmark, name, psnr_y (dB), ssim_y, …"""
+    return _tidy(records, "images")
 
 
 def bicubic(study: Study) -> pd.DataFrame:
@@ -46,7 +61,7 @@ def bicubic(study: Study) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFrame:
+def costs(records: Sequence[Record], timed: Record) -> pd.DataFrame:
     """Return the costs of training runs' networks and of their non-local layers, measured by one timing run.
 
     Rows are networks and parts; seeds do not change the computation.
@@ -54,11 +69,10 @@ def costs(records: Sequence[Record], timed: Record, *options: str) -> pd.DataFra
     frames, profile = [], timed.table("profile")
     for record in {timed.run.label_of(r.run.network): r for r in records}.values():
         network = record.run.network
-        label = timed.run.label_of(network)
-        rows = profile[profile["label"] == label].drop(columns="label")
-        known = {option: network.options[option] for option in options}
-        facts = {"run": timed.run.hash, "model": network.model, **known}
-        frames.append(rows.assign(**facts, parameters=timed.facts["parameters"][label]))
+        name = timed.run.label_of(network)
+        rows = profile[profile["label"] == name].drop(columns="label")
+        facts = {"run": timed.run.hash, "model": network.model, "parameters": timed.facts["parameters"][name]}
+        frames.append(rows.assign(**facts))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -71,3 +85,20 @@ def machine(record: Record) -> str:
     """Return the machine of a record, e.g. "CPU AMD EPYC, 2 threads"; a GPU is named without "CPU"."""
     on = record.facts["environment"]
     return f"CPU {on['name']}, {count(on['threads'], 'thread')}" if on["kind"] == "cpu" else on["name"]
+
+
+def named(rows: pd.DataFrame, by: str = "model", value: str = "gain_db") -> pd.DataFrame:
+    """Add name (the label of `by`) and value, and call low_db and high_db low and high, for charts and verdicts."""
+    found = rows.rename(columns={"low_db": "low", "high_db": "high"}).assign(name=rows[by].map(label))
+    return found.assign(value=rows[value]) if value in rows else found
+
+
+def image_gains(quality: pd.DataFrame, reference: object = "no_attention") -> pd.DataFrame:
+    """Average the gain on each image over seeds, as dots of charts: benchmark, model, name (the label), value (dB)."""
+    images = paired(quality, "model", reference).groupby(["benchmark", "model", "name"], sort=False)
+    return named(images["gain_db"].mean().reset_index())
+
+
+def averaged(dots: pd.DataFrame) -> pd.DataFrame:
+    """Average dots of charts over name and model, without an interval: name, model, value, low, high (NaN)."""
+    return dots.groupby(["name", "model"], sort=False, as_index=False)["value"].mean().assign(low=np.nan, high=np.nan)

@@ -11,8 +11,8 @@ from made_records import images, study_of, write
 
 from srlab.chapters.cost import FIGURES, timed
 from srlab.chapters.cost import tables as all_tables
+from srlab.chapters.cost.frames import DENSE, growth
 from srlab.chapters.cost.limits import LimitsRun
-from srlab.chapters.cost.tables import DENSE, growth
 from srlab.errors import InputError
 from srlab.measure.limits import MEASURED, TIME
 from srlab.models.registry import label

@@ -86,7 +86,7 @@ def test_output_is_clamped_and_rounded():
     assert torch.equal(sr[:, 3:], upscale(IMAGE, 2)[:, 3:])
 
 
-def test_every_module_gets_its_mode_back():
+def test_every_module_gets_its_mode_back_and_wrong_outputs_are_refused():
     model = Bicubic()
     model.layer.eval()  # frozen on purpose, while the whole trains
     super_resolve(model, IMAGE, 2)
@@ -94,12 +94,9 @@ def test_every_module_gets_its_mode_back():
     with pytest.raises(InputError, match=r"\(1, 3, 480, 480\)"):  # of another scale
         super_resolve(model, IMAGE, 3)
     assert model.training and not model.layer.training
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(value):
-    with pytest.raises(InputError, match="240×240"):
-        super_resolve(Bicubic(change=lambda output: output.index_fill(2, torch.tensor(5), value)), IMAGE, 2)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="240×240"):
+            super_resolve(Bicubic(change=lambda y, value=value: y.index_fill(2, torch.tensor(5), value)), IMAGE, 2)
 
 
 def test_self_ensemble_is_the_mean_over_the_eight_views():
@@ -166,15 +163,11 @@ def test_each_part_of_the_protocol_reaches_the_numbers_and_the_convention():
     assert evaluate(None, HELD_OUT[:1], 4, Protocol(border=4)).iloc[0].equals(usual)
 
 
-def test_the_command_line_has_an_option_for_each_part_of_the_protocol():
-    assert {field.name for field in fields(Protocol)} <= set(inspect.signature(measure.evaluate).parameters)
-
-
-@pytest.mark.parametrize("wrong", [{"lr": "nearest"}, {"border": -1}, {"zeros": 0}])
-def test_a_protocol_that_cannot_be_is_refused(wrong):
-    [(name, value)] = wrong.items()
+@pytest.mark.parametrize(("name", "value"), [("lr", "nearest"), ("border", -1), ("zeros", 0)])
+def test_a_protocol_that_cannot_be_is_refused_and_the_command_line_has_each_part(name, value):
     with pytest.raises(InputError, match=f"{name} '?{value}"):
-        Protocol(**wrong)
+        Protocol(**{name: value})
+    assert {field.name for field in fields(Protocol)} <= set(inspect.signature(measure.evaluate).parameters)
 
 
 def test_hr_is_cropped_to_a_multiple_of_the_scale_and_what_is_too_small_is_named(tmp_path):

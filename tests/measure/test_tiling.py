@@ -40,8 +40,7 @@ def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_wha
 
 @pytest.mark.parametrize("overlap", [0, 2])
 def test_an_overlap_that_is_too_small_shows(overlap):
-    image = torch.rand(3, 40, 40, dtype=torch.float64)
-    enlarge = convolutional()
+    image, enlarge = torch.rand(3, 40, 40, dtype=torch.float64), convolutional()
     assert not torch.allclose(tiled(enlarge, image, 2, 16, overlap), enlarge(image), atol=1e-6)
 
 

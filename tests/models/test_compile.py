@@ -17,7 +17,7 @@ BROKEN_IN_TRAINING = {"nlsn"}
 
 @cache
 def faults(mode: str) -> dict[str, str | None]:
-    command = [sys.executable, ROOT / "tests" / "models" / "compile_all.py", mode]
+    command = [sys.executable, ROOT / "tests/models/compile_all.py", mode]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)

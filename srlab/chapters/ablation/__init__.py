@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from tqdm.auto import tqdm
 
 from srlab.chapters.ablation import figures
 from srlab.chapters.ablation import losses as frames
 from srlab.chapters.ablation.altered import CHANGES, OWN, SHUFFLED, UNIFORM, attention_layers
-from srlab.models.registry import label
 from srlab.stats.gains import MARGIN
 from srlab.stats.words import between, count, listed, say
 from srlab.study.chapter import Tables
-from srlab.study.frames import quality
+from srlab.study.frames import named, quality
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
 QUESTION = "Do trained networks use their attention?"
 
 
-class Settings(BaseModel):
-    """The chapter has none: it alters the networks of the comparison and of the branched experiment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """None: the networks are those of the comparison and of the branched experiment."""
 
 
 def experiments(study: Study) -> dict[str, list[TrainingRun]]:
-    """Return the runs by experiment, as far as the profile has them."""
+    """Return the profile's runs by experiment."""
     found = {"from scratch": study.comparison(), "branched": study.branches()}
     return {name: runs for name, runs in found.items() if runs}
 
@@ -60,8 +57,8 @@ FIGURES = {"ablation": figures.ablation}
 
 def answer(tables: Tables) -> str:
     """Summarise what networks lose by uniform weights, with verdicts, and by the other changes."""
-    losses = tables["ablation_losses"].assign(value=lambda found: -found["drop_db"])
-    losses = losses.assign(name=losses["model"].map(label), low=-losses["high_db"], high=-losses["low_db"])
+    losses = named(tables["ablation_losses"])
+    losses = losses.assign(value=-losses["drop_db"], low=-losses["high"], high=-losses["low"])
     ranges, parts = [], []
     for experiment, own in losses.groupby("experiment", sort=False):
         by_change = {change: own[own["change"] == change] for change in CHANGES}

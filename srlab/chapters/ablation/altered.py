@@ -1,6 +1,6 @@
 """Attention with altered weights at test time, through the contract of :mod:`srlab.attention.contract`.
 
-- "uniform weights": the weights of a query become equal over the keys in its view, each as often as it occurs.
+- "uniform weights": a query's weights become equal over the keys in its view, each as often as it occurs.
 - "shuffled keys": the values of all keys are permuted, so that a weight meets the content of another place.
 - "own 7×7 only": keys outside the query's 7×7 neighbourhood are dropped, and the rest is scaled to sum to one. A query
   without a neighbour in view, as windows that choose others may have, attends to nothing.
@@ -42,6 +42,7 @@ REACH = 3
 QUERIES = 256
 
 Map = Float[Tensor, "b c h w"]
+Tokens = Float[Tensor, "b heads _tokens d"]
 
 
 class Altered(Pattern):
@@ -73,7 +74,6 @@ class Altered(Pattern):
         return weights
 
     def _near(self, queries: Int[Tensor, " q"] | None) -> Bool[Tensor, "q m"]:
-        """Mark the keys in each query's neighbourhood."""
         keys = self.pixels()
         queries = torch.arange(self.query.shape[2], device=keys.device) if queries is None else queries
         rows = queries[:, None] // self.width - keys // self.width
@@ -82,15 +82,9 @@ class Altered(Pattern):
 
 
 class Correlations(Pattern):
-    """The pixels of a query's window with signed weights, query·key + position; keys stand window by window."""
+    """The pixels of a query's window with signed weights, query·key + position [heads p p], window by window."""
 
-    def __init__(
-        self,
-        pattern: CorrelationPattern,
-        query: Float[Tensor, "b heads l d"],
-        key: Float[Tensor, "b heads m d"],
-        position: Float[Tensor, "heads p p"] | None = None,
-    ):
+    def __init__(self, pattern: CorrelationPattern, query: Tokens, key: Tokens, position: Tensor | None = None):
         self.query, self.key, self.position = query, key, position
         self.grid, self.device = pattern.grid, pattern.device
         self.multiplicity, self.pixels = pattern.multiplicity, pattern.pixels
@@ -182,7 +176,6 @@ def shuffled(count: int) -> Int[Tensor, " count"]:
 
 
 def attention_layers(network: nn.Module) -> list[Attention]:
-    """List a network's attention layers."""
     return [module for module in network.modules() if isinstance(module, Attention)]
 
 
@@ -190,10 +183,7 @@ def attention_layers(network: nn.Module) -> list[Attention]:
 def altered(network: nn.Module, change: str) -> Iterator[None]:
     """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then.
 
-    Raises
-    ------
-    InputError
-        If the change is unknown, or the network has no attention layer.
+    Raises InputError if the change is unknown, or the network has no attention layer.
     """
     if change not in (*CHANGES, NOTHING):
         raise InputError(f"change is '{change}'; allowed are {', '.join((*CHANGES, NOTHING))}")

@@ -6,13 +6,13 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from srlab.models.registry import label
 from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.gains import MARGIN
-from srlab.stats.words import count
+from srlab.stats.words import bar_note, count
 from srlab.study.chapter import Tables
+from srlab.study.frames import named
 
 
 @rc_context(HOUSE)
@@ -20,7 +20,7 @@ def ablation(tables: Tables) -> Figure:
     """Draw what each network loses, a panel a change; branched arms stand below the networks from scratch."""
     keys = ["experiment", "model", "seed", "change"]
     seeds = _named(tables["ablation"].groupby(keys, as_index=False, sort=False)["drop_db"].mean())
-    found = _named(tables["ablation_losses"]).rename(columns={"low_db": "low", "high_db": "high"})
+    found = _named(tables["ablation_losses"])
     changes = list(found["change"].unique())
     figure = blank(DOUBLE, 0.19 * found["name"].nunique() + 1.3)
     panels = list(figure.subplots(1, len(changes), sharex=True, sharey=True))
@@ -28,15 +28,14 @@ def ablation(tables: Tables) -> Figure:
         forest(ax, found[found["change"] == change], seeds[seeds["change"] == change], margin=MARGIN)
         ax.set(title=change, xlabel="Y-PSNR lost (dB)")
     part(panels, [experiment == "branched" for experiment in found.drop_duplicates("name")["experiment"]])
-    seeds, crops = count(int(found["seeds"].min()), "seed"), count(int(found["images"].max()), "crop")
-    note = (
-        "Large: mean; small: a seed; bars: 95 % intervals over seeds, simultaneous in a panel and experiment. Grey: no "
-        f"effect, ±{MARGIN:g} dB. {seeds}, {crops}."
-    )
+    seeds, crops = int(found["seeds"].min()), count(int(found["images"].max()), "crop")
+    note = f"Large: mean; small: a seed; {bar_note(seeds, 'simultaneous in a panel and experiment')}. Grey: no effect, "
+    note += f"±{MARGIN:g} dB. {count(seeds, 'seed')}, {crops}."
     caption(figure, "What trained networks lose when their attention is altered at test time", note)
     return figure
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    names = rows["model"].map(label) + rows["experiment"].map({"branched": " (branch)"}).fillna("")
-    return rows.assign(name=names, model=rows["model"].str.split().str[0], value=rows["drop_db"])
+    found = named(rows, value="drop_db")
+    names = found["name"] + rows["experiment"].map({"branched": " (branch)"}).fillna("")
+    return found.assign(name=names, model=rows["model"].str.split().str[0])

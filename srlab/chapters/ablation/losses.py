@@ -31,10 +31,7 @@ def crops(benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> dict[str,
 def lost(network: nn.Module, benchmarks: Mapping[str, Sequence[ImageRef]], scale: int) -> pd.DataFrame:
     """Measure what a network with attention loses by each change, an image and change a row.
 
-    Returns
-    -------
-    DataFrame
-        benchmark, name, change, psnr_y (dB, of the network as it is), drop_db (psnr_y less that with altered weights).
+    Columns: benchmark, name, change, psnr_y (dB, unchanged network), drop_db (psnr_y less that with altered weights).
     """
     rows = []
     for benchmark, refs in benchmarks.items():
@@ -49,12 +46,9 @@ def lost(network: nn.Module, benchmarks: Mapping[str, Sequence[ImageRef]], scale
 def losses(drops: pd.DataFrame) -> pd.DataFrame:
     """Average what each network loses by each change, with 95 % intervals over seeds, simultaneous for a change.
 
-    Returns
-    -------
-    DataFrame
-        experiment, model, change, drop_db (mean over images and seeds), low_db, high_db (`seed_difference`; infinite
-        for one seed), images, seeds, significant (the interval excludes zero), equal (it lies within ±`MARGIN`), run.
-        `significant` and `equal` need `SEEDS` seeds.
+    Columns: experiment, model, change, drop_db (mean over images and seeds), low_db, high_db (`seed_difference`;
+    infinite for one seed), images, seeds, significant (the interval excludes zero), equal (it lies within ±`MARGIN`),
+    run. `significant` and `equal` need `SEEDS` seeds.
     """
     rows = []
     for (experiment, change), together in drops.groupby(["experiment", "change"], sort=False):
@@ -72,18 +66,9 @@ def losses(drops: pd.DataFrame) -> pd.DataFrame:
 def gains(quality: Mapping[str, pd.DataFrame], losses: pd.DataFrame) -> pd.DataFrame:
     """Put what uniform weights cost beside what attention gains over the trunk without it, all benchmarks together.
 
-    Parameters
-    ----------
-    quality : mapping of str to DataFrame
-        Evaluated images by experiment, as `srlab.study.frames.quality` returns them; model is the label.
-    losses : DataFrame
-        As of :func:`losses`.
-
-    Returns
-    -------
-    DataFrame
-        experiment, the columns of `srlab.stats.gains.differences`, and before run uniform_cost_db, uniform_low_db,
-        uniform_high_db. Experiments without `PLAIN` have no rows.
+    `quality` holds evaluated images by experiment; model is the label. Columns: experiment, those of
+    `srlab.stats.gains.differences`, and before run uniform_cost_db, uniform_low_db, uniform_high_db. Experiments
+    without `PLAIN` have no rows.
     """
     names = {"drop_db": "uniform_cost_db", "low_db": "uniform_low_db", "high_db": "uniform_high_db"}
     keys, last = ["experiment", "model"], [*names.values(), "run"]

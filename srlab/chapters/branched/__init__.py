@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from srlab.chapters.branched import figures
 from srlab.chapters.branched import gains as frames
@@ -17,7 +17,7 @@ from srlab.models.registry import label
 from srlab.stats.gains import MARGIN
 from srlab.stats.words import between, count, number, say, signed
 from srlab.study.chapter import Tables
-from srlab.study.frames import quality
+from srlab.study.frames import by_label, labelled, named, quality
 from srlab.study.records import check_rules
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
@@ -25,10 +25,8 @@ from srlab.study.training_run import TrainingRun
 QUESTION = "What does attention add to a trained trunk?"
 
 
-class Settings(BaseModel):
-    """The chapter has none: `branch` in the profile lists trunks and arms."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """None: `branch` in the profile lists trunks and arms."""
 
 
 def runs(study: Study, settings: Settings) -> list[TrainingRun]:
@@ -37,18 +35,10 @@ def runs(study: Study, settings: Settings) -> list[TrainingRun]:
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
-    """Compute gains over both controls, their seeds, changes since the start, and gates.
-
-    Raises
-    ------
-    InputError
-        If a run began under other rules than those in force.
-    """
-    records = {study.label(run): [] for run in study.branches()}
-    for run in study.branches():
-        records[study.label(run)].append(study.obtain(run))
+    """Compute gains over both controls, their seeds, changes since the start, and gates; refuse other rules."""
+    records = by_label(study, study.branches())
     check_rules([record for own in records.values() for record in own], "quality")
-    images = frames.images(records)
+    images = labelled(records, "images")
     trunks = quality([study.obtain(run) for run in study.trunks()])
     side = study.profile.side
     return {
@@ -74,10 +64,12 @@ def answer(tables: Tables) -> str:
         f"{signed(change[CONTROL], 3)} dB, attention {between(change[attention['arm']], 3, sign=True)} dB). So this "
         "experiment cannot show that attention adds nothing.",
         "Over the trunk continued without attention, simultaneous 95 % intervals over trunks:\n\n"
-        + _said(gains, "gain_db"),
+        + say(named(gains, "arm"), MARGIN),
     ]
     if len(over := gains.dropna(subset="over_local_db")):
-        lines.append(f"Over the second control, a {label(LOCAL)}:\n\n{_said(over, 'over_local_db')}")
+        ends = {"over_local_db": "value", "over_local_low_db": "low", "over_local_high_db": "high"}
+        said = say(over.rename(columns=ends).assign(name=over["arm"].map(label)), MARGIN)
+        lines.append(f"Over the second control, a {label(LOCAL)}:\n\n{said}")
     local = gains.set_index("arm")["gain_db"].get(LOCAL)
     conv = "" if local is None else f"; the second control gains {signed(local, 3)} dB"
     crops = "" if np.isnan(side := start["lr_side"].iloc[0]) else f" the middle {side:.0f}×{side:.0f} LR pixels of"
@@ -90,10 +82,3 @@ def answer(tables: Tables) -> str:
         least, most = (f"{number(opened[arm])} ({label(arm)})" for arm in opened.index[[0, -1]])
         lines.append(f"Gates opened from 0 to {least} to {most}; 1 is their strength in networks trained from scratch.")
     return "\n\n".join(lines)
-
-
-def _said(gains: pd.DataFrame, column: str) -> str:
-    stem = column.removesuffix("gain_db").removesuffix("db")
-    ends = {column: "value", f"{stem}low_db": "low", f"{stem}high_db": "high"}
-    names = gains["arm"].map(label)
-    return say(gains[[*ends, "seeds"]].rename(columns=ends).assign(name=names), MARGIN)

@@ -8,7 +8,6 @@ import pandas as pd
 
 from srlab.stats.gains import MARGIN, differences, paired, pooled
 from srlab.stats.rules import rules
-from srlab.study.frames import quality
 from srlab.study.records import Record
 
 #: The control: the trunk that continues without attention.
@@ -19,19 +18,11 @@ LOCAL = "trunk_conv7"
 START = "start"
 
 
-def images(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Return every evaluated image: arm (the label of its runs) and the columns of `srlab.study.frames.quality`."""
-    return pd.concat([quality(own).assign(arm=arm) for arm, own in records.items()], ignore_index=True)
-
-
 def gains(images: pd.DataFrame) -> pd.DataFrame:
     """Compare each arm with both controls on all benchmarks together, the best first.
 
-    Returns
-    -------
-    DataFrame
-        The columns of `srlab.stats.gains.differences` for `arm`, margin_db, and over_local_db, over_local_low_db,
-        over_local_high_db: the gain over `LOCAL` (NaN where it was not trained, and in its own row).
+    The columns of `srlab.stats.gains.differences` for `arm`, margin_db, and over_local_db, over_local_low_db,
+    over_local_high_db: the gain over `LOCAL` (NaN where it was not trained, and in its own row).
     """
     found = pooled(differences(images, "arm", CONTROL)).assign(margin_db=MARGIN)
     ends = {"gain_db": "over_local_db", "low_db": "over_local_low_db", "high_db": "over_local_high_db"}
@@ -41,7 +32,7 @@ def gains(images: pd.DataFrame) -> pd.DataFrame:
     else:
         found = found.assign(**dict.fromkeys(ends.values(), float("nan")))
     found = found.sort_values("gain_db", ascending=False, kind="stable")
-    return found[[*(column for column in found if column != "run"), "run"]].reset_index(drop=True)
+    return found.assign(run=found.pop("run")).reset_index(drop=True)
 
 
 def seeds(images: pd.DataFrame, reference: str = CONTROL) -> pd.DataFrame:
@@ -51,21 +42,9 @@ def seeds(images: pd.DataFrame, reference: str = CONTROL) -> pd.DataFrame:
 
 
 def start(images: pd.DataFrame, trunks: pd.DataFrame, lr_side: float) -> pd.DataFrame:
-    """Compare every run, those of the controls too, with the trunk in which it began.
+    """Compare every run, those of the controls too, with the trunk in which it began, on the same images.
 
-    Parameters
-    ----------
-    images : DataFrame
-        As of :func:`images`.
-    trunks : DataFrame
-        The same images by the trunks, as `srlab.study.frames.quality` returns them.
-    lr_side : float
-        Largest side of a test image in LR pixels; NaN for whole images.
-
-    Returns
-    -------
-    DataFrame
-        arm, seed, change_db (mean over images), lr_side, run.
+    Columns: arm, seed, change_db (mean over images), lr_side (of a test image in LR pixels; NaN for whole ones), run.
     """
     found = seeds(pd.concat([images, trunks.assign(arm=START)], ignore_index=True), START)
     found = found.rename(columns={"gain_db": "change_db"}).assign(lr_side=lr_side)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.claims import costs, figures
 from srlab.chapters.claims.judged import examine, trained
@@ -23,31 +23,15 @@ from srlab.study.study import Study
 QUESTION = "Do the papers' claims hold here?"
 
 
-class Settings(BaseModel):
-    """Settings of the chapter: what is measured otherwise than claims.yaml states.
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter: what is measured otherwise than claims.yaml states."""
 
-    Attributes
-    ----------
-    sides, growth_sides : tuple of int
-        Sides of the maps in pixels; the rules' by default.
-    networks : tuple of int or pair of int
-        LR inputs of the published networks, sides or (height, width).
-    processes : int, optional
-        Fresh processes; as many as the rules state by default. Fewer give no verdict.
-    compiled : bool
-        Compile the fused windows of ESC, as published; on a CPU it needs a C++ compiler.
-    options : dict of str to dict
-        Options of networks, by name, instead of the published ones.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sides: tuple[PositiveInt, ...] = ()
+    sides: tuple[PositiveInt, ...] = ()  # of maps, px; the rules' by default
     growth_sides: tuple[PositiveInt, ...] = ()
-    networks: tuple[Size, ...] = (64, 128, (180, 320))
-    processes: PositiveInt | None = None
-    compiled: bool = True
-    options: dict[str, dict[str, Value]] = {}
+    networks: tuple[Size, ...] = (64, 128, (180, 320))  # LR inputs of the published networks
+    processes: PositiveInt | None = None  # fresh ones; the rules' number by default; fewer give no verdict
+    compiled: bool = True  # the fused windows of ESC, as published; on a CPU this needs a C++ compiler
+    options: dict[str, dict[str, Value]] = {}  # of networks, by name, instead of the published ones
 
 
 def runs(study: Study, settings: Settings) -> list[Run]:
@@ -76,7 +60,6 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         f"{_counted(once[gains])}. Time, memory and growth: {_counted(once[~gains])}.",
         "Networks of this size contradict no claim about quality at full size, and claims for ×4 are judged at this "
         "study's scale. Claims about time and memory on GPUs are judged on this machine.",
-        "\n".join(f"- {claim}: {_counted(own)}." for claim, own in once.groupby("claim", sort=False)),
         markdown(once),
     ]
     return "\n\n".join(paragraphs)

@@ -30,26 +30,16 @@ WORK = {
     "routing": "one layer of 64 channels",
 }
 ENDS = ("value", "low", "high")
-CURVES = (
-    *("id", "against", "code", "height", "width", "quantity", "claimed", *ENDS, "processes"),
-    *("judged", "from_no_effect", "from_claim", "device", "workload", "run"),
-)
-SLOPES = (
-    *("id", "model", "code", "from_px", "to_px", "slope", "low", "high", "within", "processes"),
-    *("device", "workload", "run"),
-)
+SLOPES = ("id", "model", "code", "from_px", "to_px", "slope", "low", "high", "within", "processes")
 
 
 def curves(records: Mapping[str, Record]) -> pd.DataFrame:
     """Compare the two costs of every claim, against each rival, on each code and size; records are by measurement.
 
-    Returns
-    -------
-    DataFrame
-        id (of claims.yaml), against (the rival), code, height, width (of the map or LR image, px), quantity, claimed
-        (NaN without a number), value, low, high (the quantity and its interval; infinite for one process), processes,
-        judged (true for the size that the claim names, or else the largest that both were measured on),
-        from_no_effect, from_claim (:func:`reached_from`, pixels), device, workload, run.
+    Columns: id (of claims.yaml), against (the rival), code, height, width (of the map or LR image, px), quantity,
+    claimed (NaN without a number), value, low, high (the quantity and its interval; infinite for one process),
+    processes, judged (true for the size that the claim names, or else the largest that both were measured on),
+    from_no_effect, from_claim (:func:`reached_from`, pixels), device, workload, run.
     """
     rows = [
         {"id": name, "against": rival, "code": code, **row}
@@ -59,37 +49,30 @@ def curves(records: Mapping[str, Record]) -> pd.DataFrame:
         for rival in claim.against
         for row in _curve(records[MEASURED_FOR[claim.arm]], claim, rival, code)
     ]
-    return pd.DataFrame(rows, columns=CURVES)
+    return pd.DataFrame(rows)
 
 
 def slopes(records: Mapping[str, Record], sides: tuple[int, ...] = ()) -> pd.DataFrame:
     """Fit time ∝ pixels^slope between successive maps of these sides, by default the rules' `growth_sides`.
 
-    Returns
-    -------
-    DataFrame
-        id, model, code, from_px, to_px, slope, low, high (interval), within (the interval lies within the claimed
-        exponent ± the rules' `growth_margin`), processes, device, workload, run.
+    Columns: id, model, code, from_px, to_px, slope, low, high (interval), within (the interval lies within the claimed
+    exponent ± the rules' `growth_margin`), processes, device, workload, run.
     """
     law, rows = rules().costs, []
     for name, claim in law.claims.items():
-        models, record = (
-            (claim.arm, *claim.against) if claim.quantity == GROWTH else (),
-            records[MEASURED_FOR[claim.arm]],
-        )
+        models = (claim.arm, *claim.against) if claim.quantity == GROWTH else ()
         for model, code in itertools.product(models, (PUBLISHED, OURS)):
+            record = records[MEASURED_FOR[claim.arm]]
             medians = _medians(record, model, code, "ms")
             there = [(side, side) for side in sides or law.growth_sides if (side, side) in medians]
             for small, large in itertools.pairwise(there):
                 pixels = [height * width for height, width in (small, large)]
                 grown = np.log(medians[large] / medians[small]) / np.log(pixels[1] / pixels[0])
-                found = over_seeds(grown)
-                within = (
-                    found.low >= claim.claimed - law.growth_margin and found.high <= claim.claimed + law.growth_margin
-                )
+                found, margin = over_seeds(grown), law.growth_margin
+                within = found.low >= claim.claimed - margin and found.high <= claim.claimed + margin
                 facts = (name, model, code, *pixels, *found, within, len(grown))
-                rows.append(dict(zip(SLOPES, facts, strict=False)) | _facts(record))
-    return pd.DataFrame(rows, columns=SLOPES)
+                rows.append(dict(zip(SLOPES, facts, strict=True)) | _facts(record))
+    return pd.DataFrame(rows, columns=None if rows else SLOPES)
 
 
 def reached_from(pixels: ArrayLike, ratios: ArrayLike, goal: float) -> float:
@@ -102,12 +85,11 @@ def reached_from(pixels: ArrayLike, ratios: ArrayLike, goal: float) -> float:
     if len(below) == 0:
         return float(pixels[0])
     if (last := below[-1]) == len(x) - 1:
-        return float("nan")
+        return np.nan
     return float(np.exp(x[last] - y[last] * (x[last + 1] - x[last]) / (y[last + 1] - y[last])))
 
 
 def _curve(record: Record, claim: CostClaim, rival: str, code: str) -> list[dict]:
-    """Return the rows of a claim against one rival on one code, by size."""
     column = "peak_mib" if claim.quantity == "memory_ratio" else "ms"
     own, other = (_medians(record, label, code, column) for label in (claim.arm, rival))
     places = [place for place in own if place in other]
@@ -119,35 +101,28 @@ def _curve(record: Record, claim: CostClaim, rival: str, code: str) -> list[dict
     pixels, ratios = [height * width for height, width in places], [each.value for each in found]
     claimed = np.nan if claim.claimed is None else claim.claimed
     goals = {"from_no_effect": 1.0, "from_claim": as_ratio(claimed, claim.quantity)}
-    facts = {
-        "quantity": claim.quantity,
-        "claimed": claimed,
-        **{name: reached_from(pixels, ratios, goal) for name, goal in goals.items()},
-        **_facts(record),
-    }
+    starts = {name: reached_from(pixels, ratios, goal) for name, goal in goals.items()}
     judged = claim.size if claim.size in places else places[-1]
     return [
-        {
-            **{"height": place[0], "width": place[1], "judged": place == judged, "processes": len(own[place])},
-            **{name: from_ratio(end, claim.quantity) for name, end in zip(ENDS, each, strict=True)},
-            **facts,
-        }
+        {"height": place[0], "width": place[1], "quantity": claim.quantity, "claimed": claimed}
+        | {name: from_ratio(end, claim.quantity) for name, end in zip(ENDS, each, strict=True)}
+        | {"processes": len(own[place]), "judged": place == judged, **starts, **_facts(record)}
         for place, each in zip(places, found, strict=True)
     ]
 
 
 def from_ratio(ratio: float, quantity: str) -> float:
     """Return a ratio of the rival's cost to one's own in the claim's quantity."""
-    if quantity == REDUCTION:
-        return 100 - 100 / ratio if ratio > 0 else -np.inf
-    return ratio
+    if quantity != REDUCTION:
+        return ratio
+    return 100 - 100 / ratio if ratio > 0 else -np.inf
 
 
 def as_ratio(value: float, quantity: str) -> float:
     """Invert :func:`from_ratio`; NaN stays NaN."""
-    if quantity == REDUCTION:
-        return np.inf if value >= 100 else 100 / (100 - value)
-    return value
+    if quantity != REDUCTION:
+        return value
+    return np.inf if value >= 100 else 100 / (100 - value)
 
 
 def _medians(record: Record, label: str, code: str, column: str) -> dict[tuple, Float[np.ndarray, " processes"]]:

@@ -31,15 +31,11 @@ MANY = 100
 def examine(study: Study, timed: list[Record], curves: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """Judge every claim; refuse runs that began under other rules than those in force.
 
-    Returns
-    -------
-    DataFrame
-        id, claim, claimed (NaN without a number), quantity, arm, against, basis (the experiment, or the code),
-        measured, low, high (95 % interval; for growth the median of local slopes and the outermost ends of their
-        intervals; NaN without a measurement), verdict (:data:`srlab.chapters.claims.verdicts.VERDICTS`), sentence,
-        share, share_low, share_high (0 is no effect, 1 the claim), spread (seeds or processes), device, workload,
-        margin (of no effect), full_size (results of released networks), run (hashes), source, shown (the verdict for
-        people).
+    Columns: id, claim, claimed (NaN without a number), quantity, arm, against, basis (the experiment, or the code),
+    measured, low, high (95 % interval; for growth the median of local slopes and the outermost ends of their intervals;
+    NaN without a measurement), verdict (:data:`srlab.chapters.claims.verdicts.VERDICTS`), sentence, share, share_low,
+    share_high (0 is no effect, 1 the claim), spread (seeds or processes), device, workload, margin (of no effect),
+    full_size (results of released networks), run (hashes), source, shown (the verdict for people).
     """
     check_rules(timed, "costs")
     rows = [*_quality(study), *_costs(curves, slopes)]
@@ -51,31 +47,21 @@ def claim_row(
 ) -> dict:
     """Return a row of `examine`; networks are arm, against and basis."""
     claim = {**rules().quality.claims, **rules().costs.claims}[name]
+    claimed = np.nan if claim.claimed is None else claim.claimed
+    row = {"id": name, "claim": claim.claim, "claimed": claimed, "quantity": claim.quantity}
+    row |= zip(("arm", "against", "basis"), networks, strict=True)
+    row |= zip(("measured", "low", "high"), found or 3 * [np.nan], strict=True)
+    row |= {"verdict": verdict.kind, "sentence": verdict.sentence}
+    row |= zip(("share", "share_low", "share_high"), verdict.share, strict=True)
     none = {"spread": "", "device": "", "workload": "", "margin": np.nan, "full_size": "", "run": NO_RUN}
-    row = {
-        "id": name,
-        "claim": claim.claim,
-        "claimed": np.nan if claim.claimed is None else claim.claimed,
-        "quantity": claim.quantity,
-        **dict(zip(("arm", "against", "basis"), networks, strict=True)),
-        **dict(zip(("measured", "low", "high"), found or 3 * [np.nan], strict=True)),
-        "verdict": verdict.kind,
-        "sentence": verdict.sentence,
-        **dict(zip(("share", "share_low", "share_high"), verdict.share, strict=True)),
-        **none | facts,
-        "source": f"https://arxiv.org/abs/{claim.source.removeprefix('arXiv:')}",
-    }
+    row |= none | facts | {"source": f"https://arxiv.org/abs/{claim.source.removeprefix('arXiv:')}"}
     return row | {"shown": in_words(row)}
 
 
 def _enough(verdict: Verdict, number: int, needed: int, noun: str) -> Verdict:
-    """Return the verdict, or undecided if it rests on too few seeds or processes."""
     if number >= needed:
         return verdict
     return verdict._replace(kind=UNDECIDED, sentence=f"{number} of the {needed} {noun} that a verdict needs")
-
-
-# --- quality --------------------------------------------------------------------------------------------------------
 
 
 def trained(study: Study) -> dict[tuple[str, str], list[TrainingRun]]:
@@ -106,17 +92,14 @@ def _quality(study: Study) -> Iterator[dict]:
             check_rules([*sides[0], *sides[1]], "quality")
             gains = _gains(sides, contrast.benchmark)
             found = seed_difference(gains, family)
-            facts |= {
-                "spread": f"{count(gains.shape[0], 'seed')}, {count(gains.shape[1], 'image')}",
-                "device": machine(sides[0][0]),
-                "workload": _training(study, contrast, sides),
-                "run": " ".join(record.run.hash for record in (*sides[0], *sides[1])),
-            }
+            seeds, images = gains.shape
+            facts |= {"spread": f"{count(seeds, 'seed')}, {count(images, 'image')}", "device": machine(sides[0][0])}
+            facts |= {"run": " ".join(record.run.hash for record in (*sides[0], *sides[1]))}
+            facts |= {"workload": _training(study, contrast, sides)}
             yield claim_row(name, networks, _of_quality(claim, found, gains, family), found, **facts)
 
 
 def _gains(sides: list[list[Record]], benchmark: str) -> Float[np.ndarray, "seeds images"]:
-    """Return PSNR of the first side less that of the second, dB, by seed and image."""
     images = pd.concat(quality(own).assign(side=side) for side, own in enumerate(sides))
     return matrix(paired(images if benchmark == ALL else images[images["benchmark"] == benchmark], "side", 1))
 
@@ -135,21 +118,15 @@ def _of_quality(claim: Claim, found: Estimate, gains: Float[np.ndarray, "seeds i
 
 
 def _training(study: Study, contrast: Contrast, sides: list[list[Record]]) -> str:
-    """Describe training and test in words."""
     run = sides[0][0].run
     sizes = " and ".join(f"{own[0].facts['parameters'] / 1e3:.0f}" for own in sides)
-    photographs, steps = run.photographs or len(study.data.train), _steps(run)
-    if run.start_from:
-        steps += f" after the trunk's {_steps(study.start_of(run))}"
-    tested = "all benchmarks" if contrast.benchmark == ALL else contrast.benchmark
-    return (
-        f"×{run.scale}, networks of {sizes} thousand parameters, {photographs} photographs, {steps}, of "
-        f"{run.budget.patch}×{run.budget.patch} px; {tested}"
+    trained = [run, study.start_of(run)] if run.start_from else [run]
+    steps = " after the trunk's ".join(
+        f"{each.budget.steps:,} steps of {each.budget.batch} patches" for each in trained
     )
-
-
-def _steps(run: TrainingRun) -> str:
-    return f"{run.budget.steps:,} steps of {run.budget.batch} patches"
+    tested = "all benchmarks" if contrast.benchmark == ALL else contrast.benchmark
+    words = f"×{run.scale}, networks of {sizes} thousand parameters, {run.photographs or len(study.data.train)} "
+    return f"{words}photographs, {steps}, of {run.budget.patch}×{run.budget.patch} px; {tested}"
 
 
 def full_size(root: Path, contrast: Contrast) -> str:
@@ -168,9 +145,6 @@ def full_size(root: Path, contrast: Contrast) -> str:
                     f"{printed[own] - row.psnr_y:+.2f} dB"
                 )
     return "; ".join(found)
-
-
-# --- time and memory ------------------------------------------------------------------------------------------------
 
 
 def _costs(curves: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict]:

@@ -33,28 +33,19 @@ ROUNDS = 3
 
 
 def label_on(label: str, code: str) -> str:
-    """Return the label of a network on a code."""
     return label if code == OURS else f"{label} ({code})"
 
 
 def timing_runs(study: Study, settings: Settings) -> list[TimingRun]:
     """Return the measurements: non-local layers, window attention, published networks, and routed windows."""
-    law = rules().costs
-    return [
-        TimingRun(
-            about=f"claims-{about}",
-            networks=networks,
-            scale=4 if about == "networks" else study.profile.scale,
-            sizes=sizes,
-            repeats=ROUNDS,
-            warmup=1,
-            processes=settings.processes or law.processes,
-            limit_s=law.network_limit_s if about == "networks" else law.limit_s,
-            limit_mib=law.limit_mib,
-            device=study.device,
-        )
-        for about, (networks, sizes) in _measured(settings).items()
-    ]
+    law, found = rules().costs, []
+    usual = {"repeats": ROUNDS, "warmup": 1, "limit_mib": law.limit_mib, "device": study.device}
+    usual |= {"processes": settings.processes or law.processes}
+    for about, (networks, sizes) in _measured(settings).items():
+        whole = about == "networks"
+        own = {"scale": 4 if whole else study.profile.scale, "limit_s": law.network_limit_s if whole else law.limit_s}
+        found.append(TimingRun(about=f"claims-{about}", networks=networks, sizes=sizes, **usual, **own))
+    return found
 
 
 def _measured(settings: Settings) -> dict[str, tuple[dict[str, Network], tuple[Size, ...]]]:

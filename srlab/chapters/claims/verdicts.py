@@ -51,10 +51,7 @@ def judge(
 ) -> Verdict:
     """Judge a claim that there is an effect, or as much as claimed (None or NaN for a claim without a number).
 
-    Raises
-    ------
-    InputError
-        If the interval does not contain its value, or the claim is not above nothing + margin.
+    Raises InputError if the interval does not contain its value, or the claim is not above nothing + margin.
     """
     if not low <= value <= high:
         raise InputError(f"interval [{low}, {high}] does not contain its value {value}")
@@ -77,11 +74,8 @@ def judge(
     if high < nothing:
         return Verdict(CONTRADICTED, share, "the effect is the other way")
     some = "an effect" if low > nothing else "an effect is not shown"
-    most = (
-        ("as much as claimed is not excluded" if high >= goal else "less than claimed")
-        if named
-        else "no number is claimed"
-    )
+    most = "as much as claimed is not excluded" if high >= goal else "less than claimed"
+    most = most if named else "no number is claimed"
     return Verdict(UNDECIDED, share, f"{some}; {most}")
 
 

@@ -69,7 +69,6 @@ def contrasts(claims: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(row: pd.Series) -> str:
-    """Return the measurement with its interval, if it has one."""
     value, low, high = (with_unit(row[end], row["quantity"], 3) for end in ("measured", "low", "high"))
     return value if low == high or not np.isfinite(row["high"] - row["low"]) else f"{value} [{low}, {high}]"
 
@@ -78,17 +77,12 @@ def markdown(once: pd.DataFrame) -> str:
     """Return :func:`contrasts` as a table in Markdown, with lists of the measurements and of full-size networks."""
     works = (once["spread"] + "; " + once["workload"] + "; " + once["device"]).where(once["run"] != NO_RUN)
     numbers = {work: place for place, work in enumerate(works.dropna().unique(), start=1)}
-    shown = pd.DataFrame(
-        {
-            "claim": "[" + once["claim"] + "](" + once["source"] + ")",
-            "claimed": once["claimed_words"],
-            "compared": once["compared"],
-            "measured [95 % interval]": once["measured_words"],
-            "verdict": "**" + once["shown"] + "**: " + once["sentence"].str.removeprefix(f"{NOT_MEASURED}: "),
-            "on": works.map(numbers).map("{:.0f}".format, na_action="ignore"),
-        }
-    ).fillna("–")
-    notes = [f"- {row.claim}, {row.full_size}." for row in once[once["full_size"] != ""].itertuples()]
-    lists = [f"{place}. {work}." for work, place in numbers.items()]
-    parts = [shown.to_markdown(index=False, disable_numparse=True), "Measured on (column “on”):", "\n".join(lists)]
-    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+    columns = {"claimed_words": "claimed", "compared": "compared", "measured_words": "measured [95 % interval]"}
+    shown = once[list(columns)].rename(columns=columns)
+    shown.insert(0, "claim", "[" + once["claim"] + "](" + once["source"] + ")")
+    shown["verdict"] = "**" + once["shown"] + "**: " + once["sentence"].str.removeprefix(f"{NOT_MEASURED}: ")
+    shown["on"] = works.map(numbers).map("{:.0f}".format, na_action="ignore")
+    table = shown.fillna("–").to_markdown(index=False, disable_numparse=True)
+    lists = "\n".join(f"{place}. {work}." for work, place in numbers.items())
+    notes = "\n".join(f"- {row.claim}, {row.full_size}." for row in once[once["full_size"] != ""].itertuples())
+    return "\n\n".join(filter(None, [table, "Measured on (column “on”):", lists, notes]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from srlab.chapters.clusters import figures, frames
 from srlab.models.on_trunk import UnitInterval
@@ -18,23 +18,12 @@ QUESTION = "Do clusters collapse, and what do they hold?"
 IMAGES = 8
 
 
-class Settings(BaseModel):
-    """Settings of the chapter.
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter."""
 
-    Attributes
-    ----------
-    clusters : tuple of int
-        LCoA's numbers of clusters k.
-    windows : tuple of int
-        Windows w, in tokens.
-    decays : tuple of float
-        Factors λ of the centroids' moving average, beside centroids that stay frozen after the first batch.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    clusters: tuple[PositiveInt, ...] = Field((16, 64), min_length=1)
-    windows: tuple[PositiveInt, ...] = ()
+    clusters: tuple[PositiveInt, ...] = Field((16, 64), min_length=1)  # LCoA's k
+    windows: tuple[PositiveInt, ...] = ()  # w, in tokens
+    # Factors λ of the centroids' moving average, beside centroids that stay frozen after the first batch.
     decays: tuple[UnitInterval, ...] = ()
 
 
@@ -89,26 +78,22 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Report evenness by k, the cause of empty clusters, and the movement of centroids."""
     paragraphs = [_evenness(tables["clusters_evenness"]), _ways(tables["cluster_ways_sizes"])]
     if "window_evenness" in tables:
-        paragraphs.append(
-            f"Windows with a single cluster: {_medians(tables['window_evenness'], 'pure_windows', percent)}."
-        )
+        pure = _medians(tables["window_evenness"], "pure_windows", percent)
+        paragraphs.append(f"Windows with a single cluster: {pure}.")
     moved = [tables[name] for name in ("clusters_drift", "centroids_drift") if name in tables]
     if moved:
         paragraphs.append(_drift(pd.concat(moved)))
     if "clusters_training" in tables:
         training = tables["clusters_training"]
         shares = _medians(training[training["step"] == training["step"].min()], "elsewhere", percent)
-        paragraphs.append(
-            f"Tokens that the centroids of the first step have in another cluster than the last: {shares}."
-        )
+        paragraphs.append(f"Tokens that the first step's centroids have in another cluster than the last: {shares}.")
     return "\n\n".join(paragraphs)
 
 
 def _medians(table: pd.DataFrame, column: str, words: Callable[[float], str]) -> str:
     """List the median of each arm."""
-    return listed(
-        [f"{words(value)} ({arm})" for arm, value in table.groupby("arm", sort=False)[column].median().items()]
-    )
+    medians = table.groupby("arm", sort=False)[column].median()
+    return listed([f"{words(value)} ({arm})" for arm, value in medians.items()])
 
 
 def _evenness(table: pd.DataFrame) -> str:
@@ -128,9 +113,8 @@ def _ways(sizes: pd.DataFrame) -> str:
         for row in middle.itertuples()
     ]
     times = middle.loc["anew from points", "effective"] / middle["effective"].iloc[0]
-    cause = (
-        "not the tokens or the start, but the centroids that training left" if times > 1.5 else "the tokens themselves"
-    )
+    trained = "not the tokens or the start, but the centroids that training left"
+    cause = trained if times > 1.5 else "the tokens themselves"
     said = f"The cause of uneven clusters is {cause}: k-means anew from points makes {number(times, 1)} times as many "
     said += f"effective clusters of the same tokens. All images together, k = {sizes['clusters'].iloc[0]}:"
     return "\n".join([said, "", *lines])

@@ -30,21 +30,10 @@ from srlab.widgets.canvas import WholeCanvas, in_turn
 class ClusterExplorer(ipywidgets.VBox):
     """Inspect a cluster of an image, by a trained network at a step of its training.
 
-    Choose the cluster by a click on the image or its cluster map, or by number. `status` explains whatever cannot be
-    shown.
-
-    Parameters
-    ----------
-    study : Study
-        Offers its networks that learn centroids (first seed; the reference's until they are trained), and the images of
-        its benchmarks, whole.
-
-    Attributes
-    ----------
-    image, network, layer, step, cluster, canvas, status : ipywidgets.Widget
-        Steps are those with kept centroids; only the last step of a run that kept none.
-    map : ClusterMap or None
-        The map that is drawn.
+    Choose the cluster by a click on the image or its cluster map, or by number. Networks are the study's that learn
+    centroids (first seed; the reference's until they are trained), images those of its benchmarks, whole. Steps are
+    those with kept centroids; only the last step of a run that kept none. `map` is the ClusterMap that is drawn, or
+    None; `status` explains why.
     """
 
     def __init__(self, study: Study):
@@ -85,7 +74,7 @@ class ClusterExplorer(ipywidgets.VBox):
         super().__init__([choices, ipywidgets.HBox([self.step, self.cluster]), self.status, self.canvas])
 
     def _divide(self, ref: ImageRef, name: str | None) -> tuple[dict[str, dict[int, ClusterMap]], Snapshots, str]:
-        """Return an image's maps by layer and step, the kept centroids if there are any, and the weights' source."""
+        """Return an image's maps by layer and step, the kept centroids if any, and the weights' source."""
         if name is None:
             raise InputError(f"profile '{self.study.profile.name}' trains no network that learns centroids")
         run = self._runs[name]

@@ -12,15 +12,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from srlab.chapters.clusters.frames import effective
-from srlab.chapters.clusters.maps import (
-    SIDE,
-    ClusterMap,
-    Patch,
-    divided,
-    largest_first,
-    total_sizes,
-    typical_patches,
-)
+from srlab.chapters.clusters.maps import SIDE, ClusterMap, Patch, divided, largest_first, total_sizes, typical_patches
 from srlab.plots.charts import lines
 from srlab.plots.estimates import forest, sweep
 from srlab.plots.images import LR_PIXELS, pictures, show
@@ -52,9 +44,8 @@ def cluster_evenness(tables: Mapping[str, pd.DataFrame]) -> Figure:
         for ax, (column, name) in zip(axes, words.items(), strict=True):
             middle = table.groupby(by, sort=False)[column].quantile([0.5, 0.25, 0.75]).unstack()
             found = middle.set_axis(["value", "low", "high"], axis=1).reset_index().assign(model=MODEL)
-            dots = (
-                table.groupby([by, "name"], sort=False)[column].mean().droplevel("name").rename("value").reset_index()
-            )
+            each = table.groupby([by, "name"], sort=False)[column].mean()
+            dots = each.droplevel("name").rename("value").reset_index()
             if by == "arm":
                 forest(ax, *(each.rename(columns={by: "name"}) for each in (found, dots)), zero=None)
                 ax.set_xlabel(name)
@@ -88,11 +79,9 @@ def cluster_ways(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel=name)
         ax.set_xlim(left=min(0, ax.get_xlim()[0]))
     tokens = sizes.groupby(["run", "way"])["tokens"].sum().iloc[0]
-    note = (
-        f"k = {sizes['clusters'].iloc[0]}; large: {tokens:,} tokens of all images together, median over "
-        f"{count(sizes['seed'].nunique(), 'seed')}; small: each of {count(images['name'].nunique(), 'image')}. "
-        "Effective: exponential of the entropy of sizes."
-    )
+    note = f"k = {sizes['clusters'].iloc[0]}; large: {tokens:,} tokens of all images together, median over "
+    note += f"{count(sizes['seed'].nunique(), 'seed')}; small: each of {count(images['name'].nunique(), 'image')}. "
+    note += "Effective: exponential of the entropy of sizes."
     caption(figure, "The same tokens divided by five ways of k-means", note)
     return figure
 
@@ -115,9 +104,7 @@ def cluster_drift(tables: Mapping[str, pd.DataFrame]) -> Figure:
         names[ax] = lines(ax, own.assign(name=own["arm"], x=own["step"], model=MODEL, colour=own["arm"].map(shades)))
         ax.set(xlabel="step of training", ylabel=words, title=title)
         ax.set_ylim(bottom=0)
-    note = (
-        "Lines: medians, bands: quartiles, over centroids, or over images divided by the centroids of each kept step."
-    )
+    note = "Lines: medians, bands: quartiles, over centroids, or over images divided by each kept step's centroids."
     caption(figure, "Movement of centroids in training", note)
     name_lines(names)
     return figure
@@ -132,10 +119,9 @@ def cluster_maps(study: Study, settings: object) -> Figure:
     maps = {k: _divided(study, k, study.pictures[:1])[0] for k in settings.clusters}
     first = next(iter(maps.values()))
     row = [(f"LR: {study.pictures[0].name}", first.picture)]
-    row += [
-        (f"k = {k}: {np.count_nonzero(own.sizes)} in use", np.uint8(255 * mapped(own, cluster_colours([own]))))
-        for k, own in maps.items()
-    ]
+    for k, own in maps.items():
+        coloured = np.uint8(255 * mapped(own, cluster_colours([own])))
+        row.append((f"k = {k}: {np.count_nonzero(own.sizes)} in use", coloured))
     note = f"First seed, {first.sizes.sum():,} tokens. Colours: similar centroids, from dark to light as their tokens."
     return pictures([row], "One image divided by the centroids of each k", note)
 
@@ -154,10 +140,8 @@ def typical(study: Study, settings: object) -> Figure:
         patches = typical_patches(maps, cluster, COLUMNS)
         words = [f"cluster {cluster}: {percent(sizes[cluster] / sizes.sum())}", *("" for _ in patches[1:])]
         rows.append([(word, framed(patch)) for word, patch in zip(words, patches, strict=True)])
-    note = (
-        f"k = {k}, first seed, {count(len(maps), 'image')}; below: each cluster's share of {sizes.sum():,} tokens. "
-        f"Patches: {SIDE}×{SIDE} LR px; the nearest token first, framed."
-    )
+    note = f"k = {k}, first seed, {count(len(maps), 'image')}; below: each cluster's share of {sizes.sum():,} tokens. "
+    note += f"Patches: {SIDE}×{SIDE} LR px; the nearest token first, framed."
     return pictures(rows, "Places nearest to the centroids of the largest clusters", note)
 
 
@@ -207,12 +191,8 @@ def framed(patch: Patch) -> UInt8[np.ndarray, "_h _w 3"]:
 def cluster_view(figure: Figure, now: ClusterMap, last: ClusterMap, cluster: int, degrees: pd.DataFrame | None) -> None:
     """Draw one cluster at one step: its tokens, all clusters, its typical places, and how far its centroid turned.
 
-    Parameters
-    ----------
-    now, last : ClusterMap
-        By the centroids of the step, and by the last ones, which give the colours.
-    degrees : DataFrame, optional
-        Columns step, chosen, q25, median, q75: angles from the first kept step.
+    `now` is by the centroids of the step, `last` by the last ones, which give the colours; `degrees` has step, chosen,
+    q25, median, q75: angles from the first kept step.
     """
     figure.clear()
     image = now.picture / 255

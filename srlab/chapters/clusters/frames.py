@@ -26,7 +26,6 @@ Arms = Mapping[str, Sequence[Record]]
 
 
 def _each(arms: Arms) -> list[tuple[dict[str, object], Record]]:
-    """List every record with the facts of its rows."""
     found = [(arm, record) for arm, records in arms.items() for record in records]
     return [({"arm": arm, "run": record.run.hash, "seed": record.run.seed}, record) for arm, record in found]
 
@@ -51,11 +50,8 @@ def _counts(sizes: Shaped[np.ndarray, " k"]) -> dict[str, float]:
 def evenness(arms: Arms, refs: Sequence[ImageRef]) -> pd.DataFrame:
     """Measure how evenly the first layer of trained networks divides the tokens of images, an image a row.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in the
-        largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows with a single cluster).
+    Columns: arm, run, seed, clusters, window, name, `gini` (of cluster sizes, 0 to 1), `largest` (share of tokens in
+    the largest cluster), `empty` (clusters without a token), `pure_windows` (share of windows with a single cluster).
     """
     rows = []
     for facts, record in tqdm(_each(arms), desc="clusters", unit="network"):
@@ -83,39 +79,26 @@ def turned(snapshots: Snapshots, layer: str) -> Float[np.ndarray, "steps k"]:
 def drift(arms: Arms) -> pd.DataFrame:
     """Summarise how centroids moved in training, a layer at a kept step a row.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, layer, step, q25, median, q75 (degrees from the first kept step, over centroids), still (share
-        of centroids at rest since the kept step before); no rows of runs that kept no centroids.
+    Columns: arm, run, seed, layer, step, q25, median, q75 (degrees from the first kept step, over centroids), still
+    (share of centroids at rest since the kept step before); no rows of runs that kept no centroids.
     """
-    tables = [pd.DataFrame(columns=["arm", "run", "seed", "layer", "step", "q25", "median", "q75", "still"])]
+    tables = []
     for facts, record in _each(arms):
         snapshots = kept_centroids(record)
         for layer in next(iter(snapshots.values()), {}):
             low, middle, high = np.quantile(turned(snapshots, layer), [0.25, 0.5, 0.75], axis=1)
             means = np.stack([each[layer][0].numpy() for each in snapshots.values()])
             still = [np.nan, *(means[1:] == means[:-1]).all(-1).mean(-1)]
-            columns = {
-                "layer": layer,
-                "step": list(snapshots),
-                "q25": low,
-                "median": middle,
-                "q75": high,
-                "still": still,
-            }
-            tables.append(pd.DataFrame(facts | columns))
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+            angles = {"q25": low, "median": middle, "q75": high, "still": still}
+            tables.append(pd.DataFrame(facts | {"layer": layer, "step": list(snapshots), **angles}))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def evenness_over_training(arms: Arms, refs: Sequence[ImageRef]) -> pd.DataFrame:
     """Measure how evenly the centroids of each kept step divide images, by the features of the trained network.
 
-    Returns
-    -------
-    DataFrame
-        arm, run, seed, layer, step, name, gini, largest, empty, `elsewhere` (share of tokens that the last kept step
-        has in another cluster), an image at a step a row; no rows of runs that kept no centroids.
+    Columns: arm, run, seed, layer, step, name, gini, largest, empty, `elsewhere` (share of tokens that the last kept
+    step has in another cluster), an image at a step a row; no rows of runs that kept no centroids.
     """
     rows = []
     kept = [(facts, record, found) for facts, record in _each(arms) if (found := kept_centroids(record))]
@@ -128,8 +111,7 @@ def evenness_over_training(arms: Arms, refs: Sequence[ImageRef]) -> pd.DataFrame
                 for step, each in by_step.items():
                     row = facts | {"layer": layer, "step": step, "name": ref.name, **_counts(each.sizes)}
                     rows.append(row | {"elsewhere": (each.clusters != last).mean()})
-    columns = ["arm", "run", "seed", "layer", "step", "name", "gini", "largest", "empty", "elsewhere"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows)
 
 
 def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -138,7 +120,7 @@ def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFr
     The tokens are those of the first layer that learns centroids, of all images. The ways: "as trained"; ten more Lloyd
     iterations from there, where empty clusters stay ("iterated") or are re-seeded ("iterated, re-seeding"); as many
     iterations from a start of its own ("anew from points", "anew by k-means++"). So the table separates three causes of
-    empty clusters: the tokens, the start, the update.
+    empty clusters: the tokens, the start, the update. Raises InputError if a network learns no centroids.
 
     Returns
     -------
@@ -146,11 +128,6 @@ def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFr
         run, seed, clusters (k), way, `rank` (1: the largest), `tokens` (of all images), a cluster a row.
     evenness : DataFrame
         run, seed, clusters, way, name, gini, largest, empty, `effective` (number of clusters), an image a row.
-
-    Raises
-    ------
-    InputError
-        If a network learns no centroids.
     """
     sizes, evenness = [], []
     for record in tqdm(records, desc="k-means", unit="network"):

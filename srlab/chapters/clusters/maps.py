@@ -29,24 +29,12 @@ SIDE = 15
 
 @dataclass(frozen=True)
 class ClusterMap:
-    """An image divided by centroids.
+    """An image divided by centroids."""
 
-    Attributes
-    ----------
-    picture : UInt8[np.ndarray, "h w 3"]
-        The LR image.
-    clusters : Int[np.ndarray, "h w"]
-        The cluster of each token, 0 to k − 1.
-    similarity : Float[np.ndarray, "h w"]
-        Cosine between each token and the centroid of its cluster.
-    centroids : Float[np.ndarray, "k d"]
-        Of unit length.
-    """
-
-    picture: UInt8[np.ndarray, "h w 3"]
-    clusters: Int[np.ndarray, "h w"]
-    similarity: Float[np.ndarray, "h w"]
-    centroids: Float[np.ndarray, "k d"]
+    picture: UInt8[np.ndarray, "h w 3"]  # the LR image
+    clusters: Int[np.ndarray, "h w"]  # of each token, 0 to k − 1
+    similarity: Float[np.ndarray, "h w"]  # cosine between each token and the centroid of its cluster
+    centroids: Float[np.ndarray, "k d"]  # of unit length
 
     @property
     def sizes(self) -> Int[np.ndarray, " k"]:
@@ -84,16 +72,12 @@ def clusters_at(lr: UInt8[Tensor, "3 h w"], layer: LayerTrace, centroids: Float[
 
     Centroids of an earlier step isolate the effect of their movement: that step's network had other features.
 
-    Raises
-    ------
-    InputError
-        If the layer's tokens cannot be compared with the centroids.
+    Raises InputError if the layer's tokens cannot be compared with the centroids.
     """
     width, own = centroids.shape[-1], layer.pattern
     if not isinstance(own, SortedWindows) or own.key.shape[-1] != width:
-        raise InputError(
-            f"{layer.mechanism}, {layer.name}: tokens cannot be compared with centroids of {width} channels"
-        )
+        layer = f"{layer.mechanism}, {layer.name}"
+        raise InputError(f"{layer}: tokens cannot be compared with centroids of {width} channels")
     with torch.inference_mode():
         points = own.key[0, 0]
         similarity, codes = (points @ centroids[0].to(points).mT).max(-1)
@@ -106,9 +90,9 @@ def over_training(
 ) -> dict[str, dict[int, ClusterMap]]:
     """Divide an image by the centroids of each kept step: maps by step, by layer."""
     layers = {layer.name: layer for layer in trace(network, lr)}
-    names = next(iter(snapshots.values()))
     return {
-        name: {step: clusters_at(lr, layers[name], each[name]) for step, each in snapshots.items()} for name in names
+        name: {step: clusters_at(lr, layers[name], each[name]) for step, each in snapshots.items()}
+        for name in next(iter(snapshots.values()))
     }
 
 
@@ -117,10 +101,7 @@ def traced(
 ) -> Iterator[tuple[UInt8[Tensor, "3 h w"], LayerTrace, Centroids]]:
     """Yield each LR image with the trace and the centroids of the first layer that learns centroids.
 
-    Raises
-    ------
-    InputError
-        If the network learns no centroids.
+    Raises InputError if the network learns no centroids.
     """
     learnt = centroids_of(network)
     if not learnt:
@@ -152,10 +133,7 @@ def typical_patches(maps: Sequence[ClusterMap], cluster: int, count: int, side: 
     Tokens are at least `side` rows or columns apart, so that no place appears twice; there may be fewer than `count`.
     Patches have `side` LR pixels a side.
 
-    Raises
-    ------
-    InputError
-        If there is no such cluster.
+    Raises InputError if there is no such cluster.
     """
     if not 0 <= cluster < (clusters := len(maps[0].centroids)):
         raise InputError(f"cluster {cluster} is unknown, allowed: 0 to {clusters - 1}")

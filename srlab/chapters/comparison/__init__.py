@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from srlab.chapters.comparison import figures, frames
 from srlab.errors import InputError
@@ -23,10 +23,8 @@ QUESTION = "Which network gives the most quality for its time and memory?"
 CONTROL = "no_attention"
 
 
-class Settings(BaseModel):
-    """The chapter has no settings: it compares the profile's `models` from its `seeds`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """None: the networks are the profile's `models` from its `seeds`."""
 
 
 def runs(study: Study, settings: Settings) -> list[TrainingRun]:
@@ -35,13 +33,7 @@ def runs(study: Study, settings: Settings) -> list[TrainingRun]:
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
-    """Compute quality, costs, training curves, gains over the control, and the spread between seeds.
-
-    Raises
-    ------
-    InputError
-        If the profile does not train the control.
-    """
+    """Compute quality, costs, training curves, gains over the control, and the spread between seeds."""
     if CONTROL not in study.profile.models:
         raise InputError(f"models: {listed(study.profile.models)}; '{CONTROL}' is needed to compare them with")
     records = [study.obtain(run) for run in runs(study, settings)]
@@ -76,21 +68,21 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         words.partition(" (")[0]: listed([label(model) for model in pareto(found, cost).index])
         for cost, words in frames.COSTS.items()
     }
-    gains = pooled(tables["comparison_gains"]).rename(columns={"gain_db": "value", "low_db": "low", "high_db": "high"})
+    gains = tidy.named(pooled(tables["comparison_gains"]))
     seeds = int(gains["seeds"].min())
     own, paired = tables["comparison_pairing"][["spread_db", "paired_spread_db"]].median()
     late = late_gains(curves).groupby("model")["late_db"].mean()
     own_design = [label(model) for model in found.index if model not in trunk_networks()]
     design = f" ({listed(own_design)} have designs and sizes of their own)" if own_design else ""
     lines = [
-        f"{count(len(found), 'network')} of {between(found['kparameters'], 0)} thousand parameters end "
-        f"{between(order, sign=True)} dB above bicubic enlargement ({number(baseline['psnr_y'].mean())} dB, "
-        f"{count(len(baseline), 'image')}). The Pareto front of mean Y-PSNR holds, against latency, "
+        f"{count(len(found), 'network')} of {between(found['kparameters'], 0)} thousand parameters differ from "
+        f"bicubic enlargement ({number(baseline['psnr_y'].mean())} dB, {count(len(baseline), 'image')}) by "
+        f"{between(order, sign=True)} dB. The Pareto front of mean Y-PSNR holds, against latency, "
         f"{fronts['latency']}; against memory, {fronts['peak memory']}; against parameters, {fronts['parameters']}."
         + ("" if seeds >= SEEDS else f" Fewer than {SEEDS} seeds give no verdict."),
         f"Above bicubic, in dB: {'; '.join(f'{label(model)} {signed(gain)}' for model, gain in order.items())}.",
         f"Against the trunk without attention{design}:",
-        say(gains.assign(name=gains["model"].map(label)), MARGIN),
+        say(gains, MARGIN),
         f"Standard deviation between seeds, median over networks: {number(own, 3)} dB for the mean Y-PSNR, "
         f"{number(paired, 3)} dB for the gain over the trunk without attention."
         if np.isfinite(own)

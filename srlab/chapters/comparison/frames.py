@@ -24,11 +24,8 @@ PARTS = {
 def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) -> pd.DataFrame:
     """Put quality per benchmark beside the cost of the whole network, bicubic enlargement first.
 
-    Returns
-    -------
-    DataFrame
-        benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms, peak_mib, gflops,
-        Mparameters (millions), run.
+    Columns: benchmark, model, images, seeds, psnr_y (dB), lowest_db, highest_db, ssim_y, median_ms, peak_mib, gflops,
+    Mparameters (millions), run.
     """
     whole = costs[costs["part"] == "network"].assign(Mparameters=costs["parameters"] / 1e6)
     cost = whole.groupby("model", sort=False)[["median_ms", "peak_mib", "gflops", "Mparameters"]].mean()
@@ -36,7 +33,7 @@ def overview(quality: pd.DataFrame, costs: pd.DataFrame, bicubic: pd.DataFrame) 
     both = pd.concat([baseline, means(quality).merge(cost, on="model")], ignore_index=True)
     order = {name: number for number, name in enumerate(baseline["benchmark"])}
     both = both.sort_values("benchmark", key=lambda names: names.map(order), kind="stable")
-    return both[[*(column for column in both if column != "run"), "run"]]
+    return both.assign(run=both.pop("run"))
 
 
 def summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -53,12 +50,8 @@ def spreads(quality: pd.DataFrame, reference: str = "no_attention") -> pd.DataFr
     """Compare the spread of a network's results between seeds with that of its differences to a reference.
 
     Networks of one seed start from the same trunk and train on the same patches, so a difference excludes both.
-
-    Returns
-    -------
-    DataFrame
-        model, seeds, spread_db (standard deviation over seeds of the mean Y-PSNR), paired_spread_db (of the difference
-        to the reference of the same seed), run; NaN for one seed.
+    Columns: model, seeds, spread_db (standard deviation over seeds of the mean Y-PSNR), paired_spread_db (of the
+    difference to the reference of the same seed), run; NaN for one seed.
     """
     rows = []
     for model, own in paired(quality, "model", reference).groupby("model", sort=False):
@@ -71,11 +64,8 @@ def spreads(quality: pd.DataFrame, reference: str = "no_attention") -> pd.DataFr
 def spent(records: Sequence[Record]) -> pd.DataFrame:
     """Average the time of training runs by part, over the runs of each network.
 
-    Returns
-    -------
-    DataFrame
-        model, steps_per_s, training_s, validation_s (with logs and checkpoints), start_s (Python and packages, once per
-        process), reading_s (images), evaluation_s, training_percent (of all these), run (hashes).
+    Columns: model, steps_per_s, training_s, validation_s (with logs and checkpoints), start_s (Python and packages,
+    once per process), reading_s (images), evaluation_s, training_percent (of all these), run (hashes).
     """
     rows = []
     for record in records:
@@ -84,6 +74,5 @@ def spent(records: Sequence[Record]) -> pd.DataFrame:
         share = 100 * parts["training_s"] / sum(parts.values())
         speed = {"steps_per_s": run.budget.steps / facts["seconds"]}
         rows.append({"model": run.network.model, **speed, **parts, "training_percent": share, "run": run.hash})
-    frame = pd.DataFrame(rows)
-    numbers = {name: (name, "mean") for name in frame.columns.drop(["model", "run"])}
-    return frame.groupby("model", sort=False).agg(**numbers, run=("run", " ".join)).reset_index()
+    networks = pd.DataFrame(rows).groupby("model", sort=False)
+    return networks.mean(numeric_only=True).assign(run=networks["run"].agg(" ".join)).reset_index()

@@ -7,17 +7,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator
 
-from srlab.chapters.cost import figures, timed
-from srlab.chapters.cost import tables as frames
+from srlab.chapters.cost import figures, frames, timed
 from srlab.errors import InputError
 from srlab.measure.limits import MEASURED
 from srlab.models.registry import label
 from srlab.stats.gains import MARGIN, differences, pooled
 from srlab.stats.intervals import Estimate
 from srlab.stats.words import between, listed, number, say
-from srlab.study.frames import quality, timings
+from srlab.study.frames import named, quality, timings
 from srlab.study.profile import Size, known
 from srlab.study.runs import Run
 from srlab.study.study import Study
@@ -28,36 +27,18 @@ Some = Field(min_length=1)
 Sides = Annotated[tuple[PositiveInt, ...], Some]
 
 
-class Settings(BaseModel):
-    """Settings of the chapter; repeats and warm-up are the profile's.
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter; repeats and warm-up are the profile's."""
 
-    Attributes
-    ----------
-    models : tuple of str
-        Networks to time; those of the comparison by default.
-    network : dict
-        Sizes of the timed trunk, instead of the profile's.
-    sizes : tuple of int
-        Sides of the square LR inputs in pixels.
-    sides, backends : tuple
-        Windows of one window attention layer, each by each back-end, on a map as large as the largest input.
-    tops : tuple of int
-        Numbers of windows that a window of FGCA and BRA chooses.
-    scales : tuple of int
-        Each on the smallest input, ×4 also on its own output.
-    limits : tuple of int or pair of int
-        Ever larger inputs of one layer alone, until a call takes more than `limit_s` seconds or `limit_mib` MiB.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    models: tuple[str, ...] = ()
-    network: dict[str, PositiveInt] = {}
-    sizes: Sides = (16, 24)
+    models: tuple[str, ...] = ()  # those of the comparison by default
+    network: dict[str, PositiveInt] = {}  # sizes of the timed trunk, instead of the profile's
+    sizes: Sides = (16, 24)  # of square LR inputs, px
+    # Windows of one window attention layer, by each back-end, on a map as large as the largest input.
     sides: Sides = (8, 16)
     backends: Annotated[tuple[Literal["reference", "sdpa", "flex", "rib"], ...], Some] = ("reference", "sdpa", "rib")
-    tops: Sides = (4,)
-    scales: Annotated[tuple[Literal[2, 3, 4, 8], ...], Some] = (2, 4)
+    tops: Sides = (4,)  # windows that a window of FGCA and BRA chooses
+    scales: Annotated[tuple[Literal[2, 3, 4, 8], ...], Some] = (2, 4)  # on the smallest input, ×4 also on its output
+    # Ever larger inputs of one layer alone, until a call takes more than `limit_s` seconds or `limit_mib` MiB.
     limits: Annotated[tuple[Size, ...], Some] = (16, 32)
     limit_s: PositiveFloat = 1.0
     limit_mib: PositiveInt = 1024
@@ -69,14 +50,8 @@ def runs(study: Study, settings: Settings) -> list[Run]:
     """Return the measurements, and the comparison's networks with dense or sparse, own or shared weights."""
     if study.profile.timing is None:
         raise InputError(f"profile '{study.profile.name}' has no 'timing', which the chapter 'cost' needs")
-    return [
-        timed.growth(study, settings),
-        timed.windows(study, settings),
-        timed.routing(study, settings),
-        *timed.scales(study, settings),
-        timed.limits(study, settings),
-        *timed.sharing(study),
-    ]
+    single = [run(study, settings) for run in (timed.growth, timed.windows, timed.routing, timed.limits)]
+    return [*single, *timed.scales(study, settings), *timed.sharing(study)]
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -89,31 +64,29 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     large = limits[limits["height"] * limits["width"] >= frames.FITTED]
     images = quality([study.obtain(run) for run in timed.sharing(study)])
     sharing = timing[timing["model"].isin(images["model"]) & (timing["size"] == timing["size"].max())]
-    costs = frames.COSTS
-    return {
+    found = {
         "timing": timing,
-        "timing_by_size": timing.sort_values(["size", "part"], kind="stable")[["size", "part", "model", *costs]],
+        "timing_by_size": timing.sort_values(["size", "part"], kind="stable"),
         "growth": frames.growth(timing),
         "cost_ratios": frames.ratios(growth, windows, routing),
         "inside": frames.inside(growth),
         "backends": kernels,
-        "backends_costs": kernels[["side", "backend", *costs]],
+        "backends_costs": kernels,
         "routing": routed,
-        "routing_costs": routed[["mechanism", "window", "top", "size", *costs]],
+        "routing_costs": routed,
         "scales": scales,
-        "scales_costs": scales.sort_values("scale", kind="stable")[["scale", "model", *costs]],
+        "scales_costs": scales.sort_values("scale", kind="stable"),
         "limits": limits,
-        "limits_costs": limits[["model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"]],
+        "limits_costs": limits,
         "limits_growth": frames.growth(large[large["state"] == MEASURED]),
         "roofline": roofline,
-        "roofline_costs": roofline[
-            ["model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"]
-        ],
+        "roofline_costs": roofline,
         "sharing_images": images,
         "sharing_costs": sharing,
         "sharing_gains": differences(images),
-        "sharing_layers": sharing[sharing["part"] == frames.LAYERS][["model", "size", *costs]],
+        "sharing_layers": sharing[sharing["part"] == frames.LAYERS],
     }
+    return found | {name: found[name][list(columns)] for name, columns in frames.SHOWN.items()}
 
 
 FIGURES = {
@@ -134,25 +107,28 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     growth = ratios[ratios["about"] == "growth"]
     dense, size, device = frames.reference(timing), growth["size"].iloc[0], growth["device"].iloc[0]
     against = growth[growth["second"] == dense]
-    gains = pooled(tables["sharing_gains"]).rename(columns={"gain_db": "value", "low_db": "low", "high_db": "high"})
+    gains = named(pooled(tables["sharing_gains"]))
     over = (roofline["median_ms"] / roofline["floor_ms"]).set_axis(roofline["model"].map(label))
     paragraphs = [
         f"Time of the non-local layers at {size:g}×{size:g} px on {device}, {label(dense)} = 1 ({_groups(against)}). "
         f"Their peak memory is {between(against['memory_ratio'])} times that of {label(dense)}.",
-        f"{_pairs(growth)} Ratios are of medians of {growth['rounds'].iloc[0]} interleaved rounds, with 95 % intervals "
-        "in brackets, if known (1 inside: no difference).",
-        f"Gain in Y-PSNR over no attention:\n\n{say(gains.assign(name=gains['model'].map(label)), MARGIN)}",
-        _windows(ratios[ratios["second"].str.endswith(" sdpa")]),
-        _routing(ratios[ratios["about"] == "routing"]),
+        f"Gain in Y-PSNR over no attention:\n\n{say(gains, MARGIN)}",
         _limits(tables["limits"], tables["limits_growth"]),
         f"Layers take {number(over.min(), 1)} ({over.idxmin()}) to {number(over.max(), 1)} times ({over.idxmax()}) as "
         "long as arithmetic and memory traffic need on this device.",
+        "Ratios of one layer to another: medians of interleaved rounds, with 95 % intervals in brackets, if known (1 "
+        "inside: no difference).",
+        pd.DataFrame(
+            {"layer": ratios["first"].map(label), "against": ratios["second"].map(label), "time": _ratios(ratios)}
+        )
+        .assign(memory=ratios["memory_ratio"].map(number), rounds=ratios["rounds"])
+        .to_markdown(index=False, disable_numparse=True),
     ]
-    return "\n\n".join(filter(None, paragraphs))
+    return "\n\n".join(paragraphs)
 
 
-def _ratio(row: object) -> str:
-    return f"{Estimate(row.ratio, row.low, row.high):.2f}"
+def _ratios(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series([f"{Estimate(*ends):.2f}" for ends in rows[["ratio", "low", "high"]].to_numpy()], rows.index)
 
 
 def _groups(rows: pd.DataFrame) -> str:
@@ -160,29 +136,8 @@ def _groups(rows: pd.DataFrame) -> str:
     rows = rows.sort_values("ratio")
     verdicts = (rows["high"] < 1, "faster"), (rows["low"] > 1, "slower"), (rows["high"] < np.inf, "not significant")
     words = np.select(*zip(*verdicts, strict=True), default="without an interval")
-    named = pd.Series([f"{label(row.first)} {_ratio(row)}" for row in rows.itertuples()])
-    return "; ".join(f"{verdict}: {listed(own)}" for verdict, own in named.groupby(words, sort=False).agg(list).items())
-
-
-def _pairs(rows: pd.DataFrame) -> str:
-    return " ".join(
-        f"{label(row.first)} takes {_ratio(row)} times the time and {number(row.memory_ratio)} times the memory of "
-        f"{label(row.second)}."
-        for row in rows.itertuples()
-        if (row.first, row.second) in frames.PAIRS
-    )
-
-
-def _windows(rows: pd.DataFrame) -> str:
-    """Compare the plain formula of window attention with the fused kernel."""
-    sides = [f"{_ratio(row)} with {side}×{side} windows" for row in rows.itertuples() for side in row.first.split()[:1]]
-    memory = f"{between(rows['memory_ratio'], 1)} times the memory"
-    return f"Window attention by the plain formula, fused kernel = 1: time {listed(sides)}; {memory}." if sides else ""
-
-
-def _routing(rows: pd.DataFrame) -> str:
-    windows = [f"{_ratio(row)} at {row.second.partition(' ')[2].replace(' ', ', ')}" for row in rows.itertuples()]
-    return f"Time of BRA, FGCA with M×M windows and as many chosen (top) = 1: {listed(windows)}."
+    found = (rows["first"].map(label) + " " + _ratios(rows)).groupby(words, sort=False).agg(list)
+    return "; ".join(f"{verdict}: {listed(own)}" for verdict, own in found.items())
 
 
 def _limits(found: pd.DataFrame, growth: pd.DataFrame) -> str:

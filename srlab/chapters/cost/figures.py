@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.chapters.cost.tables import LAYERS, reference
+from srlab.chapters.cost.frames import LAYERS, reference
 from srlab.measure.limits import MEASURED
 from srlab.models.registry import label
 from srlab.plots.charts import lines, points, stacked
@@ -18,9 +18,10 @@ from srlab.plots.estimates import forest
 from srlab.plots.marks import from_zero, logarithmic, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
-from srlab.stats.gains import paired, pooled
+from srlab.stats.gains import pooled
 from srlab.stats.tables import NAMES
-from srlab.stats.words import count
+from srlab.stats.words import bar_note, count
+from srlab.study.frames import image_gains, named
 
 #: Colour, marker and name of each back-end of window attention.
 BACKENDS = {
@@ -59,10 +60,6 @@ def _draw(ax: Axes, costs: pd.DataFrame, x: pd.Series, column: str, words: str) 
     return names
 
 
-def _named(costs: pd.DataFrame) -> pd.DataFrame:
-    return costs.assign(name=costs["model"].map(label))
-
-
 def _repeats(costs: pd.DataFrame) -> str:
     return f"Medians of {count(int(costs['repeats'].max()), 'repeat')}, bars: quartiles."
 
@@ -70,7 +67,7 @@ def _repeats(costs: pd.DataFrame) -> str:
 @rc_context(HOUSE)
 def scaling(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and peak memory against image size as multiples of dense attention's; layers, and whole networks."""
-    costs, names = _named(tables["timing"]), {}
+    costs, names = named(tables["timing"]), {}
     dense = reference(costs)
     figure = blank(DOUBLE, 5.6)
     for axes, column in zip(figure.subplots(2, 2, sharex=True, sharey="row"), COSTS, strict=True):
@@ -92,7 +89,7 @@ def scaling(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def inside(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the time of each mechanism's layers by stage."""
-    stages = _named(tables["inside"])
+    stages = named(tables["inside"])
     parts = stages.pivot(index="name", columns="stage", values="ms")
     figure = blank(DOUBLE, 1.5 + 0.26 * len(parts))
     ax = figure.subplots()
@@ -108,13 +105,11 @@ def inside(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def sharing(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw gain, time and memory of layers that are dense or sparse, with own or shared weights."""
-    gains = _named(pooled(tables["sharing_gains"])).assign(value=lambda own: own["gain_db"])
-    images = paired(tables["sharing_images"], "model", "no_attention").groupby(["model", "benchmark", "name"])
-    dots = _named(images["gain_db"].mean().rename("value").reset_index())
+    gains = named(pooled(tables["sharing_gains"]))
     layers = gains[["model", "name"]].merge(tables["sharing_layers"], on="model", how="left")
     figure = blank(DOUBLE, 0.35 * len(gains) + 1.4)
     gain, time, memory = figure.subplots(1, 3, sharey=True, width_ratios=[5, 3, 3])
-    forest(gain, gains.assign(low=gains["low_db"], high=gains["high_db"]), dots, clip=True)
+    forest(gain, gains, image_gains(tables["sharing_images"]), clip=True)
     gain.set(xlabel="Y-PSNR − no attention (dB)", title="(a) quality")
     gain.locator_params(axis="x", nbins=6)
     for ax, column, title in ((time, "median_ms", "(b) time of the layers"), (memory, "peak_mib", "(c) their memory")):
@@ -122,9 +117,8 @@ def sharing(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel=NAMES[column], title=title)
         from_zero(ax, "x")
     seeds, untimed = int(gains["seeds"].min()), layers.loc[layers["median_ms"].isna(), "name"].tolist()
-    bars = "bars: 95 % intervals over seeds, simultaneous" if seeds > 1 else "no interval"
     number, few = count(int(gains["images"].iloc[0]), "image"), f" Not timed: {', '.join(untimed)}." * bool(untimed)
-    note = f"(a) Small: {number}, large: their mean; {count(seeds, 'seed')}, {bars}. "
+    note = f"(a) Small: {number}, large: their mean; {count(seeds, 'seed')}, {bar_note(seeds)}. "
     note += f"(b, c) LR {layers['size'].max():g} px. {_repeats(tables['sharing_costs'])}{few}"
     caption(figure, "Dense or sparse, own or shared weights: quality and cost", note)
     return figure
@@ -174,7 +168,7 @@ def routing(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def scales(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the latency of whole networks at each scale; ×16 is ×4 twice."""
-    costs = _named(tables["scales"]).sort_values("scale", kind="stable")
+    costs = named(tables["scales"]).sort_values("scale", kind="stable")
     costs = costs.assign(hollow=costs["scale"] == 16)
     figure = blank(DOUBLE, 3.4)
     ax = figure.subplots()
@@ -189,7 +183,7 @@ def scales(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def limits(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and memory of one layer against the size of its map, up to where it fails."""
-    found = _named(tables["limits"])
+    found = named(tables["limits"])
     done, ends = found[found["state"] == MEASURED], found[found["state"] != MEASURED]
     last = ~done.duplicated("model", keep="last")
     done = done.assign(failed=last & done["model"].isin(ends["model"]))
@@ -208,10 +202,9 @@ def limits(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def roofline(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw speed against arithmetic intensity under the two roofs, and time as a multiple of the least possible."""
-    costs = _named(tables["roofline"])
-    costs = costs.assign(
-        x=costs["gflops"] * 1e9 / (costs["moved_mib"] * 2**20), y=costs["gflops"] / (costs["median_ms"] / 1e3)
-    )
+    costs = named(tables["roofline"])
+    costs["x"] = costs["gflops"] * 1e9 / (costs["moved_mib"] * 2**20)
+    costs["y"] = costs["gflops"] / (costs["median_ms"] / 1e3)
     over = costs.assign(**costs[["median_ms", "q25_ms", "q75_ms"]].div(costs["floor_ms"], axis=0))
     top, gib = costs["gflops_per_s"].iloc[0], costs["gib_per_s"].iloc[0]
     slope = gib * 2**30 / 1e9

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
 
 from srlab.measure.limits import find_limits
+from srlab.study.records import Record
 from srlab.study.runs import Network, Run
-
-if TYPE_CHECKING:
-    import torch
-
-    from srlab.study.records import Record
-    from srlab.study.study import Study
+from srlab.study.study import Study
 
 
 class LimitsRun(Run):
-    """Find the largest map that one layer of each mechanism can take; see :func:`srlab.measure.limits.find_limits`.
-
-    Attributes
-    ----------
-    networks : dict
-        Network by label.
-    sizes : tuple of pair of int
-        (height, width) in pixels, from small to large.
-    limit_s : float
-    limit_mib : int
-    """
+    """Find the largest map that one layer of each mechanism can take; see :func:`srlab.measure.limits.find_limits`."""
 
     tables: ClassVar = ("limits",)
 
     kind: Literal["limits"] = "limits"
-    networks: dict[str, Network]
-    sizes: tuple[tuple[int, int], ...]
+    networks: dict[str, Network]  # by label
+    sizes: tuple[tuple[int, int], ...]  # (height, width) in pixels, from small to large
     limit_s: float
     limit_mib: int
 

@@ -54,9 +54,8 @@ def routing(study: Study, settings: Settings) -> TimingRun:
 def scales(study: Study, settings: Settings) -> list[TimingRun]:
     """Return the measurements of whole networks at each scale; ×4 also on its own output, since ×16 is ×4 twice."""
     networks, size = _networks(study, settings), settings.sizes[0]
-    return [
-        study.timing("scale", networks, (size, 4 * size) if scale == 4 else (size,), scale) for scale in settings.scales
-    ]
+    sizes = {scale: (size, 4 * size) if scale == 4 else (size,) for scale in settings.scales}
+    return [study.timing("scale", networks, own, scale) for scale, own in sizes.items()]
 
 
 def limits(study: Study, settings: Settings) -> LimitsRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from srlab.chapters.maps import figures, frames
 from srlab.models.registry import label
@@ -16,16 +16,8 @@ from srlab.study.training_run import TrainingRun
 QUESTION = "Where does a pixel look?"
 
 
-class Settings(BaseModel):
-    """Settings of the chapter.
-
-    Attributes
-    ----------
-    query : (int, int), optional
-        Row and column (LR pixels) of the query in figures; by default the strongest corner of each image.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """`query`: row and column (LR pixels) of the query in figures; by default the strongest corner of each image."""
 
     query: tuple[int, int] | None = None
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from srlab.plots.estimates import forest
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.words import count
+from srlab.study.frames import averaged, named
 from srlab.study.study import Study
 from srlab.weights.identify import find_weights
 
@@ -68,12 +68,10 @@ def attention(study: Study, settings: Settings) -> Figure:
 def clusters_and_windows(study: Study, settings: Settings) -> Figure:
     """Draw the clusters and sorted windows of the mechanisms that sort, for one query of each of two photographs."""
     rows = _views(study, settings, SORTED, IMAGES - 1)
-    note = (
-        "Clusters by colour, the query's in vermilion. Windows of the sorted sequence: black is the query's own, blue "
-        "the previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the query, "
-        "black strokes are borders of windows. In a cluster longer than three windows, a query sees its neighbours in "
-        "reading order: stripes."
-    )
+    note = "Clusters by colour, the query's in vermilion. Windows of the sorted sequence: black is the query's own, "
+    note += "blue the previous, orange the next. Strips: grey changes from cluster to cluster; the red stroke is the "
+    note += "query, black strokes are borders of windows. In a cluster longer than three windows, a query sees its "
+    note += "neighbours in reading order: stripes."
     return galleries.sorted_maps(rows, "From clusters to windows: pixels sorted by cluster, cut into windows", note)
 
 
@@ -85,18 +83,13 @@ def gallery(study: Study, settings: Settings) -> Figure:
     scene = explore.open_scene(study, next(iter(explore.images(study))))
     looks = [explore.look(scene, model, *(settings.query or scene.start)) for model in models]
     sources = ", ".join(sorted({look.source for look in looks}))
-    note = (
-        f"Above: weights of the query in the circle{_corner(settings)}, first attention layer; below: SR around it, "
-        f"with the Y-PSNR of the part. Weights: {sources}."
-    )
+    note = f"Above: weights of the query in the circle{_corner(settings)}, first attention layer; below: SR around it, "
+    note += f"with the Y-PSNR of the part. Weights: {sources}."
     return galleries.gallery(looks, "One pixel in every network: its weights and its SR", note)
 
 
 def released(study: Study, folder: str | Path) -> dict[int, Figure]:
-    """Draw one pixel in four layers of each network in a folder of released weights, a figure a scale.
-
-    The layers are the first two, the middle and the last.
-    """
+    """Draw one pixel in four layers (first two, middle, last) of released networks, a figure a scale."""
     files = [file for file in find_weights(Path(folder)) if file.model in REGISTRY]
     drawn = {}
     for scale in sorted({file.scale for file in files}):
@@ -115,19 +108,15 @@ def attribution(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the diffusion index of local attribution, and its difference from the trunk without attention."""
     found = beyond_convolutions(tables["attribution"])
     places, photos = len(found[PLACE].drop_duplicates()), found["name"].nunique()
-    found = found.assign(name=found["model"].map(label))
     figure = blank(DOUBLE, 0.24 * found["model"].nunique() + 1.3)
     index, gain = figure.subplots(1, 2, sharey=True)
     for ax, column, zero in ((index, "diffusion_index", None), (gain, "gain", 0.0)):
-        dots = found.assign(value=found[column])
-        means = dots.groupby(["name", "model"], sort=False)["value"].mean().reset_index()
-        forest(ax, means.assign(low=np.nan, high=np.nan), dots, zero=zero)
+        dots = named(found, value=column)
+        forest(ax, averaged(dots), dots, zero=zero)
     index.set_xlabel("diffusion index (100: all LR pixels equal)")
     gain.set_xlabel("difference from no attention, same place")
-    note = (
-        f"Local attribution maps at {count(places, 'place')}, the strongest corners of {count(photos, 'photograph')}. "
-        "Small: each place; large: their mean. One seed."
-    )
+    note = f"Local attribution maps at {count(places, 'place')}, the strongest corners of "
+    note += f"{count(photos, 'photograph')}. Small: each place; large: their mean. One seed."
     caption(figure, "Spread of the LR pixels that contribute to restored detail", note)
     return figure
 

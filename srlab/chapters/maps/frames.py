@@ -34,13 +34,7 @@ def photographs(study: Study, count: int = IMAGES, side: int = SIDE) -> dict[str
 
 
 def reach(study: Study) -> pd.DataFrame:
-    """Measure the reach of every layer of the mapped networks; medians over corners of photographs.
-
-    Returns
-    -------
-    DataFrame
-        model, layer, run, and the columns of `srlab.analysis.layers.reach`.
-    """
+    """Measure `srlab.analysis.layers.reach` of every layer of `MAPPED`; medians over corners of photographs."""
     found = []
     for model in MAPPED:
         kept = weights(study, model)
@@ -56,10 +50,7 @@ def reach(study: Study) -> pd.DataFrame:
 def attribution(study: Study) -> pd.DataFrame:
     """Measure the spread of local attribution maps of every network at the strongest corners of photographs.
 
-    Returns
-    -------
-    DataFrame
-        model, name, row, col, diffusion_index (100 for equal contributions of all LR pixels), run.
+    Columns: model, name, row, col, diffusion_index (100 for equal contributions of all LR pixels), run.
     """
     side, images, count = ATTRIBUTED
     places = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, field_validator
 
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall import figures, frames
@@ -16,33 +16,20 @@ from srlab.chapters.recall.scenes import recall_images_to_show
 from srlab.models.registry import label, trunk_networks
 from srlab.stats.intervals import LEVEL, SEEDS
 from srlab.stats.words import between, count, listed, number, percent
+from srlab.study.frames import by_label, labelled
 from srlab.study.profile import BudgetChange, Value, on_the_trunk
 from srlab.study.study import Study
 
 QUESTION = "Who finds the other tile?"
 
 
-class Settings(BaseModel):
-    """Settings of the chapter.
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter."""
 
-    Attributes
-    ----------
-    training : dict
-        Changes to the profile's budget; `patch` is the task's side.
-    models : tuple of str
-        Networks on the trunk; all by default.
-    variants : dict of str to dict
-        Options of networks to try at further values, from the first seed: {lcoan: {window: [24, 48]}}.
-    task : RecallTask
-        The images to train on.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    training: BudgetChange = {}
-    models: tuple[str, ...] = ()
-    variants: dict[str, dict[str, tuple[Value, ...]]] = {}
-    task: RecallTask = RecallTask()
+    training: BudgetChange = {}  # of the profile's budget; `patch` is the task's side
+    models: tuple[str, ...] = ()  # networks on the trunk; all by default
+    variants: dict[str, dict[str, tuple[Value, ...]]] = {}  # from the first seed: {lcoan: {window: [24, 48]}}
+    task: RecallTask = RecallTask()  # the images to train on
 
     _models = field_validator("models")(on_the_trunk)
 
@@ -74,17 +61,15 @@ def runs(study: Study, settings: Settings) -> list[RecallRun]:
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute recall by factor (`recall`), the groups of networks, their seeds, costs and training curves."""
-    records = {study.label(each): [] for each in runs(study, settings)}
-    for each in runs(study, settings):
-        records[study.label(each)].append(study.obtain(each))
-    images = frames.images(records)
+    records = by_label(study, runs(study, settings))
+    images = labelled(records, "recall")
     recall = frames.recall(images)
     return {
         "recall": recall,
         "recall_groups": frames.groups(recall),
         "recall_seeds": frames.seeds(images),
         "recall_costs": frames.costs(recall),
-        "recall_curves": frames.curves(records),
+        "recall_curves": frames.curves(labelled(records, "curve")),
     }
 
 

@@ -20,7 +20,8 @@ from srlab.plots.maps import attention
 from srlab.plots.marks import powers
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
-from srlab.stats.words import count
+from srlab.stats.words import bar_note, count
+from srlab.study.frames import named
 from srlab.study.study import Study
 
 #: The factors, as axes name them.
@@ -42,15 +43,9 @@ SHOWN = ("lcoan", "trunk_nla", "trunk_fgca", "trunk_window", "trunk_conv_attn")
 def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of a copy far away, and what the damaged pixels reach of it."""
     groups, seeds = tables["recall_groups"], tables["recall_seeds"]
-    names = {arm: label(arm) for arm in groups["arm"]}
     figure = blank(DOUBLE, 0.2 * len(groups) + 1.2)
     found, reach, weight = panels = figure.subplots(1, 3, sharey=True, width_ratios=[5, 2, 2])
-    forest(
-        found,
-        groups.assign(name=groups["arm"].map(names), value=groups["recall"]),
-        seeds.assign(name=seeds["arm"].map(names), value=seeds["recall"]),
-        zero=None,
-    )
+    forest(found, *(named(each, "arm", "recall") for each in (groups, seeds)), zero=None)
     words = np.where(groups["found"].isna(), "none", "no softmax")
     bars(reach, groups.assign(value=groups["found"], missing=words))
     bars(weight, groups.assign(value=groups["weight"], missing=words))
@@ -77,13 +72,10 @@ def recall_images(study: Study, settings: object) -> Figure:
     scene, models = _scene(study)
     made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
     parts = [(name, picture(scene.task.around(each))) for name, each in made.items()]
-    note = (
-        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged tile "
-        "without an intact tile of its colour cannot be restored."
-    )
-    return pictures(
-        [parts[:2], parts[2:]], "A damaged tile and its only intact copy, of the same colour, far away", note
-    )
+    note = f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged "
+    note += "tile without an intact tile of its colour cannot be restored."
+    title = "A damaged tile and its only intact copy, of the same colour, far away"
+    return pictures([parts[:2], parts[2:]], title, note)
 
 
 def recall_look(study: Study, settings: object) -> Figure:
@@ -124,12 +116,8 @@ def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     costs = tables["recall_costs"]
     figure = blank(DOUBLE, 3.2)
     ax = figure.subplots()
-    names = points(
-        ax,
-        costs.assign(name=[label(arm) for arm in costs["arm"]], x=costs["seen"], y=costs["recall"]).rename(
-            columns={"low": "y_low", "high": "y_high"}
-        ),
-    )
+    columns = {"seen": "x", "value": "y", "low": "y_low", "high": "y_high"}
+    names = points(ax, named(costs, "arm", "recall").rename(columns=columns))
     low, high = costs["seen"].min() / 2, costs["seen"].max() * 2
     powers(ax, [10**decade for decade in range(1, 6) if low < 10**decade < high])
     ax.set(xlim=(low, high), ylim=(-0.2, 1.3), ylabel=f"recall {DISTANCE:g} LR px away")
@@ -142,10 +130,10 @@ def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall in training, mean over seeds with the range."""
-    curves = tables["recall_curves"]
+    curves, seeds = tables["recall_curves"], tables["recall_curves"]["seed"].nunique()
     found = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
-    found = found.assign(name=found["model"].map(label), x=found["step"], y=found["mean"])
-    if curves["seed"].nunique() > 1:
+    found = named(found).assign(x=found["step"], y=found["mean"])
+    if seeds > 1:
         found = found.assign(y_low=found["min"], y_high=found["max"])
     figure = blank(DOUBLE, 3.6)
     ax = figure.subplots()
@@ -153,18 +141,18 @@ def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     ax.set(xlim=(0, curves["step"].max()), ylim=(-0.15, 1.1), xlabel="step of training")
     ax.set_ylabel("recall on training images (1 − loss)")
     reached = curves[curves["recall"] >= 0.5].groupby("model")["step"].min()
-    title = (
-        f"{len(reached)} of {count(curves['model'].nunique(), 'network')} give back half of the lost detail in training"
+    networks = count(curves["model"].nunique(), "network")
+    band = "band: lowest to highest seed" if seeds > 1 else "no band"
+    note = (
+        f"Mean of {count(seeds, 'seed')}; {band}; mean over {np.diff(np.unique([0, *curves['step']])).min():g} steps."
     )
-    band = "band: lowest to highest seed" if curves["seed"].nunique() > 1 else "no band"
-    every = np.diff(np.unique([0, *curves["step"]])).min()
-    caption(figure, title, f"Mean of {count(curves['seed'].nunique(), 'seed')}; {band}; mean over {every:g} steps.")
+    caption(figure, f"{len(reached)} of {networks} give back half of the lost detail in training", note)
     name_lines({ax: names})
     return figure
 
 
 def _bars(table: pd.DataFrame) -> str:
-    return "bars: 95 % over seeds, not simultaneous" if table["seeds"].max() > 1 else "one seed: no interval"
+    return bar_note(int(table["seeds"].max()), "not simultaneous")
 
 
 def _counted(table: pd.DataFrame) -> str:

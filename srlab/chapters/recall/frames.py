@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 
 from srlab.stats.intervals import SEEDS, over_seeds
-from srlab.study.records import Record
 
 #: The distance of the headline, LR pixels; it was chosen before the runs.
 DISTANCE = 16.0
@@ -16,40 +13,24 @@ DISTANCE = 16.0
 INVENTS = -0.05
 
 
-def images(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Return recall of every image: arm (the label of its runs), model, seed, run, and the record's columns."""
-    frames = []
-    for arm, own in records.items():
-        for record in own:
-            rows, run = record.table("recall"), record.run
-            facts = {"arm": arm, "model": run.network.model, "seed": run.seed, "run": run.hash}
-            frames.append(pd.DataFrame(facts, index=rows.index).join(rows))
-    return pd.concat(frames, ignore_index=True)
-
-
 def recall(images: pd.DataFrame) -> pd.DataFrame:
     """Average recall of each arm at each value of each factor.
 
-    Returns
-    -------
-    DataFrame
-        arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over seeds
-        by Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means,
-        see :func:`srlab.chapters.recall.measure.measure_recall`), run.
+    Columns: arm, model, factor, value, recall (mean over seeds of the mean over images), low, high (95 % interval over
+    seeds by Student's t, not simultaneous; infinite for one seed), seeds, images, invented, found, weight, seen (means,
+    see :func:`srlab.chapters.recall.measure.measure_recall`), run.
     """
-    rows = []
-    for (arm, model, factor, value), own in images.groupby(["arm", "model", "factor", "value"], sort=False):
-        of_seeds = own.groupby("seed")["recall"].mean()
-        ends = dict(zip(("recall", "low", "high"), over_seeds(of_seeds.to_numpy()), strict=True))
-        means = own[["invented", "found", "weight", "seen"]].mean()
-        number = {"seeds": len(of_seeds), "images": own["image"].nunique()}
-        rows.append({"arm": arm, "model": model, "factor": factor, "value": value, **ends, **number, **means})
-        rows[-1]["run"] = " ".join(own["run"].unique())
+    rows, keys = [], ["arm", "model", "factor", "value"]
+    for known, own in images.groupby(keys, sort=False):
+        of_seeds = own.groupby("seed")["recall"].mean().to_numpy()
+        row = dict(zip([*keys, "recall", "low", "high"], [*known, *over_seeds(of_seeds)], strict=True))
+        row |= {"seeds": len(of_seeds), "images": own["image"].nunique()}
+        row |= own[["invented", "found", "weight", "seen"]].mean()
+        rows.append(row | {"run": " ".join(own["run"].unique())})
     return pd.DataFrame(rows)
 
 
 def at_distance(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the headline's distance."""
     return table[(table["factor"] == "distance") & (table["value"] == DISTANCE)]
 
 
@@ -62,12 +43,8 @@ def seeds(images: pd.DataFrame) -> pd.DataFrame:
 def groups(recall: pd.DataFrame) -> pd.DataFrame:
     """Group the networks at the headline's distance so that no interval overlaps one of another group, the best first.
 
-    Fewer than `SEEDS` seeds make one group. Variants (options in the label) are excluded.
-
-    Returns
-    -------
-    DataFrame
-        group (from 1) and the columns of :func:`recall`.
+    Columns: group (from 1) and those of :func:`recall`. Fewer than `SEEDS` seeds make one group; variants (options in
+    the label) are excluded.
     """
     there = at_distance(recall[recall["arm"] == recall["model"]])
     there = there.sort_values("recall", ascending=False, kind="stable").reset_index(drop=True)
@@ -83,14 +60,7 @@ def costs(recall: pd.DataFrame) -> pd.DataFrame:
     return there.sort_values(["seen", "arm"], kind="stable").reset_index(drop=True)
 
 
-def curves(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Return recall in training, on the images of the last steps: arm, model, seed, step, recall (1 − loss), run."""
-    frames = []
-    for arm, own in records.items():
-        for record in own:
-            if arm == (model := record.run.network.model):
-                curve = record.table("curve")
-                facts = {"arm": arm, "model": model, "seed": record.run.seed}
-                rows = curve.assign(**facts, recall=1 - curve["loss"], run=record.run.hash)
-                frames.append(rows[[*facts, "step", "recall", "run"]])
-    return pd.concat(frames, ignore_index=True)
+def curves(found: pd.DataFrame) -> pd.DataFrame:
+    """Return recall in training, without variants: arm, model, seed, step, recall (1 − loss of the last steps), run."""
+    own = found[found["arm"] == found["model"]].assign(recall=lambda rows: 1 - rows["loss"])
+    return own[["arm", "model", "seed", "step", "recall", "run"]].reset_index(drop=True)

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor
 
 from srlab.errors import InputError
@@ -35,38 +35,18 @@ Count = Annotated[int, Field(ge=0)]
 Range = tuple[Count, Count]
 
 
-class RecallTask(BaseModel):
-    """The content of recall images; each image draws numbers from the ranges, log-uniformly.
+class RecallTask(BaseModel, extra="forbid", frozen=True):
+    """The content of recall images; each image draws numbers from the ranges, log-uniformly."""
 
-    Attributes
-    ----------
-    side : int
-        Side of the LR image in pixels, a multiple of 4.
-    distance : pair of int
-        From damaged tile to copy, in LR pixels along rows or columns, multiples of 4.
-    pairs : pair of int
-        Damaged tiles with a copy, each with its own colour; fewer if the image has no room.
-    distractors : pair of int
-        Intact tiles of other colours.
-    copies : pair of int
-        Intact tiles of the colour of each pair: one at its distance, the others anywhere while there is room.
-    without_copy : int
-        Damaged tiles without an intact tile of their colour.
-    colours : int
-        Number of colours to choose from: a square number, with as many levels of red as of green.
-    apart : pair of float
-        Between neighbouring levels of red, or of green; from 0 to 1.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    side: PositiveInt = 24
-    distance: Range = (4, 20)
-    pairs: tuple[PositiveInt, PositiveInt] = (1, 8)
-    distractors: Range = (0, 8)
+    side: PositiveInt = 24  # of the LR image in pixels, a multiple of 4
+    distance: Range = (4, 20)  # from damaged tile to copy, in LR pixels along rows or columns, multiples of 4
+    pairs: tuple[PositiveInt, PositiveInt] = (1, 8)  # damaged tiles with a copy, each with its own colour, if room
+    distractors: Range = (0, 8)  # intact tiles of other colours
+    # Intact tiles of the colour of each pair: one at its distance, the others anywhere while there is room.
     copies: tuple[PositiveInt, PositiveInt] = (1, 4)
-    without_copy: Count = 0
-    colours: PositiveInt = 16
+    without_copy: Count = 0  # damaged tiles without an intact tile of their colour
+    colours: PositiveInt = 16  # to choose from: a square number, with as many levels of red as of green
+    # Between neighbouring levels of red, or of green.
     apart: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.1, 0.26)
 
     @model_validator(mode="after")
@@ -91,23 +71,13 @@ class RecallTask(BaseModel):
 
 
 class RecallImages(NamedTuple):
-    """A batch of recall images.
-
-    Attributes
-    ----------
-    lr, hr : Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 sh sw"]
-        0 to 1. An LR pixel away from damage is the mean of its HR pixels.
-    damaged, without_copy : Bool[Tensor, "n h w"]
-        LR pixels of damaged tiles with a copy, and without one.
-    copy : Int[Tensor, "n h w"]
-        The copy's pixel (row by row) for each LR pixel of a damaged tile with a copy; else −1.
-    """
+    """A batch of recall images, 0 to 1; an LR pixel away from damage is the mean of its HR pixels."""
 
     lr: Float[Tensor, "n 3 h w"]
     hr: Float[Tensor, "n 3 sh sw"]
-    damaged: Bool[Tensor, "n h w"]
+    damaged: Bool[Tensor, "n h w"]  # LR pixels of damaged tiles with a copy
     without_copy: Bool[Tensor, "n h w"]
-    copy: Int[Tensor, "n h w"]
+    copy: Int[Tensor, "n h w"]  # the copy's pixel (row by row) for each LR pixel of `damaged`; else −1
 
 
 def enlarge(images: Shaped[Tensor, "... h w"], scale: int) -> Shaped[Tensor, "... sh sw"]:
@@ -144,20 +114,13 @@ def recall_images(task: RecallTask, number: int, scale: int, seed: int | tuple[i
     inside = np.arange(TILE) + (CELL - TILE) // 2
     pixel = (row[..., None, None] * CELL + inside[:, None]) * task.side + column[..., None, None] * CELL + inside
     pixel = np.where((state == DAMAGED)[..., None, None], pixel, -1)
-    of_tile = (
-        _image(seen, GREY),
-        _image(intact, GREY),
-        _image(_spread(state == DAMAGED), False)[:, 0],
-        _image(_spread(state == WITHOUT_COPY), False)[:, 0],
-        _image(pixel[:, :, None], -1)[:, 0],
-    )
+    marks = (_image(_spread(state == kind), False)[:, 0] for kind in (DAMAGED, WITHOUT_COPY))
+    images = [_image(seen, GREY), _image(intact, GREY), *marks, _image(pixel[:, :, None], -1)[:, 0]]
     # Pairs lie along rows; half of the images are turned, and half mirrored.
     turned, mirrored = rng.random((2, number)) < 0.5
-    images = []
-    for image in of_tile:
+    for image in images:
         image[mirrored] = image[mirrored][..., ::-1].copy()
         image[turned] = image[turned].swapaxes(-1, -2).copy()
-        images.append(image)
     *images, copies = images
     there = copies >= 0
     row, column = np.divmod(copies, task.side)

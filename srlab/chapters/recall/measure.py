@@ -64,13 +64,7 @@ def recall_of(sr: Float[Tensor, "3 sh sw"], hr: Float[Tensor, "3 sh sw"], where:
 def reach(
     layer: Attended, queries: Int[Tensor, " q"], copies: Int[Tensor, " q"]
 ) -> tuple[Bool[Tensor, " q"], Float[Tensor, " q"], Float[Tensor, " q"]]:
-    """Measure what one layer's queries in damaged tiles reach, in one image.
-
-    Parameters
-    ----------
-    layer : Attended
-    queries, copies : Int[Tensor, "q"]
-        Pixels of a damaged tile, and for each the same place in its copy.
+    """Measure what one layer's queries, pixels of damaged tiles, reach; `copies` are the same places in the copies.
 
     Returns
     -------
@@ -99,20 +93,11 @@ def reach(
 def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...] = SETTINGS) -> pd.DataFrame:
     """Measure recall and reach of a network for each setting.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1; put in evaluation mode.
-    scale : int
-    settings : tuple of Setting
-
-    Returns
-    -------
-    DataFrame
-        Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without
-        a copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their
-        copy among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen
-        (keys of a query, mean over layers). The last three are NaN for networks without non-local layers.
+    Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without a
+    copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their copy
+    among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen (keys of a
+    query, mean over layers). The last three are missing for networks without non-local layers. The network maps
+    Float[Tensor, "1 3 h w"] of 0 to 1, and is put in evaluation mode.
     """
     rows = []
     network = network.eval()

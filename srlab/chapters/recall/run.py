@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
 
 from srlab.chapters.recall.images import RecallBatches, RecallTask, recall_loss
 from srlab.chapters.recall.measure import measure_recall
 from srlab.measure.profiling import count_parameters
+from srlab.study.records import Record
 from srlab.study.runs import Network, Run
+from srlab.study.study import Study
 from srlab.study.training_run import keep_network
 from srlab.training import Budget, first_process, train
-
-if TYPE_CHECKING:
-    import torch
-
-    from srlab.study.records import Record
-    from srlab.study.study import Study
 
 #: Recall images for the curve of training.
 VALIDATION = 32
 
 
 class RecallRun(Run):
-    """Train one network on recall images, and measure its recall; see :mod:`srlab.chapters.recall.measure`.
-
-    Attributes
-    ----------
-    network : Network
-    task : RecallTask
-        The images to train on.
-    settings : str
-        Hash of the settings to measure on.
-    budget : Budget
-        Its `patch` is the task's side.
-    seed : int
-    """
+    """Train one network on recall images, and measure its recall; see :mod:`srlab.chapters.recall.measure`."""
 
     tables: ClassVar = ("curve", "recall")
     trains: ClassVar = True
 
     kind: Literal["recall"] = "recall"
     network: Network
-    task: RecallTask
-    settings: str
-    budget: Budget
+    task: RecallTask  # the images to train on
+    settings: str  # hash of the settings to measure on
+    budget: Budget  # its `patch` is the task's side
     seed: int
 
     @property
@@ -55,19 +41,9 @@ class RecallRun(Run):
         batches = RecallBatches(self.task, self.scale, self.budget.batch, self.seed)
         # No step of training uses these images.
         validation = RecallBatches(self.task, self.scale, VALIDATION, self.seed).batch_at(self.budget.steps)
+        how = (self.budget, record.folder, self.seed, device, processes, deadline)
         network = self.network.build(self.scale, self.seed)
-        network, curve, facts, _ = train(
-            network,
-            batches,
-            validation,
-            self.budget,
-            record.folder,
-            self.seed,
-            device,
-            processes,
-            deadline,
-            objective=recall_loss,
-        )
+        network, curve, facts, _ = train(network, batches, validation, *how, objective=recall_loss)
         if not first_process():
             return
         started = time.perf_counter()

@@ -19,19 +19,11 @@ from srlab.study.study import Study
 
 @dataclass(frozen=True, kw_only=True)
 class RecallImage(TaskImage):
-    """The first test image of a setting.
-
-    Attributes
-    ----------
-    number : int
-        Index into :data:`srlab.chapters.recall.measure.SETTINGS`.
-    learnt : callable
-        Returns the run of a study's network on the task.
-    """
+    """The first test image of a setting."""
 
     path: Path = Path("recall image")
-    number: int
-    learnt: Callable[[Study, str], Run]
+    number: int  # index into `SETTINGS`
+    learnt: Callable[[Study, str], Run]  # returns the run of a study's network on the task
 
     def run(self, study: Study, model: str) -> Run:
         return self.learnt(study, model)
@@ -73,7 +65,5 @@ class RecallImage(TaskImage):
 
 def recall_images_to_show(learnt: Callable[[Study, str], Run]) -> dict[str, RecallImage]:
     """Return an image for each distance, by the name that explorers show."""
-    names = {
-        i: f"recall: copies {each.value:g} px away" for i, each in enumerate(SETTINGS) if each.factor == "distance"
-    }
-    return {name: RecallImage(name=name, number=number, learnt=learnt) for number, name in names.items()}
+    far = {f"recall: copies {each.value:g} px away": i for i, each in enumerate(SETTINGS) if each.factor == "distance"}
+    return {name: RecallImage(name=name, number=number, learnt=learnt) for name, number in far.items()}

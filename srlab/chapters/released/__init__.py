@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.released import figures, frames, reach
 from srlab.chapters.released.run import ReleasedRun, weights_folder, weights_in
@@ -24,33 +24,18 @@ QUESTION = "How good are released networks, at what price, and where do they loo
 REUSING = "elan_light"
 
 
-class Settings(BaseModel):
-    """Settings of the chapter.
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter."""
 
-    Attributes
-    ----------
-    weights : str, optional
-        A folder of weights; SRLAB_WEIGHTS has precedence. Without either nothing is measured.
-    networks : tuple of str
-        Networks to measure; all of the folder by default.
-    places : int
-        Places of reach, one an image of the last benchmark.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    weights: str | None = None
-    networks: tuple[str, ...] = ()
-    places: PositiveInt = 32
+    weights: str | None = None  # a folder; SRLAB_WEIGHTS has precedence; nothing is measured without either
+    networks: tuple[str, ...] = ()  # to measure; all of the folder by default
+    places: PositiveInt = 32  # of reach, one an image of the last benchmark
 
 
 def runs(study: Study, settings: Settings) -> list[ReleasedRun]:
     """Return every measurement of the networks in the folder of weights; none without a folder.
 
-    Raises
-    ------
-    InputError
-        If a network of the settings is not in the folder.
+    Raises InputError if a network of the settings is not in the folder.
     """
     folder = weights_folder(study)
     if folder is None:
@@ -74,10 +59,7 @@ def runs(study: Study, settings: Settings) -> list[ReleasedRun]:
 def records(study: Study, settings: Settings) -> dict[str, list[Record]]:
     """Return the records by kind of measurement: of the folder's weights, made if missing, or else the kept ones.
 
-    Raises
-    ------
-    InputError
-        If there are neither weights nor kept records.
+    Raises InputError if there are neither weights nor kept records.
     """
     found = [study.obtain(run) for run in runs(study, settings)]
     kept = (study.runs_folder.parent, *sorted((study.root / "results" / "reference").glob("released-*")))

@@ -20,6 +20,7 @@ from srlab.plots.text import caption, name_points
 from srlab.stats.gains import ALL, pareto
 from srlab.stats.words import between, count
 from srlab.study.chapter import Tables
+from srlab.study.frames import averaged
 
 #: Area of a marker in square points for a MiB.
 AREA = 0.16
@@ -58,11 +59,9 @@ def field(tables: Tables) -> Figure:
         logarithmic(ax, "x")
         ax.set(title=where, xlabel="latency (ms)", ylabel=f"Y-PSNR on {one['dataset']} (dB)")
     images, threads = count(int(one["images"]), "image"), count(int(one["threads"]), "thread")
-    note = (
-        f"{one['output']} px out. (a) {images}; {one['name']}, {threads}, median of {one['repeats']:.0f} calls. (b) "
-        f"{published['source'].iloc[0]}. Area: peak memory, {between(own['peak_mib'], 0)} MiB in (a). Line: Pareto "
-        "front."
-    )
+    note = f"{one['output']} px out. (a) {images}; {one['name']}, {threads}, median of {one['repeats']:.0f} calls. (b) "
+    note += f"{published['source'].iloc[0]}. Area: peak memory, {between(own['peak_mib'], 0)} MiB in (a). "
+    note += "Line: Pareto front."
     caption(figure, "Quality and latency of released networks ×4", note)
     name_points(names)
     return figure
@@ -84,9 +83,9 @@ def reach(tables: Tables) -> Figure:
     far.set(xlabel="radius that holds 90 % (LR px)", title="(b) how far", xlim=(0, None))
     note = (
         f"{images} of {one['dataset']}, one an image, where bicubic errs most, in crops of {one['side']}×{one['side']} "
-        f"LR px. Large: median; bars: quartiles; small: a place. Filled: local attribution, {one['steps']} steps; "
-        f"hollow: effective receptive field. Networks by PSNR on {one['dataset']}."
     )
+    note += f"LR px. Large: median; bars: quartiles; small: a place. Filled: local attribution, {one['steps']} steps; "
+    note += f"hollow: effective receptive field. Networks by PSNR on {one['dataset']}."
     caption(figure, "Reach of released networks ×4: local attribution and receptive fields", note)
     return figure
 
@@ -122,8 +121,8 @@ def similarity(tables: Tables) -> Figure:
     number, networks = count(int(plain["images"].iloc[0]), "image"), count(images["model"].nunique(), "network")
     note = (
         f"×4, {number}. (a) Mean over {networks}. (b) Above: gains; below: leads of one network over another, hollow "
-        "with the other's gain held equal. Bars: 95 % intervals, simultaneous for gains and for leads."
     )
+    note += "with the other's gain held equal. Bars: 95 % intervals, simultaneous for gains and for leads."
     caption(figure, "Gains of released networks over bicubic against self-similarity of the image", note)
     return figure
 
@@ -167,11 +166,9 @@ def maps(tables: Tables) -> Figure:
         ax.set_title(words)
     ax.set_xlabel("block")
     queries = weights.drop_duplicates("image")["queries"]
-    note = (
-        f"Above: {example['image'].iloc[0]}, its strongest corner (circle); weights of the block's first attention, "
-        f"which the second reuses. Below: means over {queries.sum()} queries on a grid, "
-        f"{count(len(queries), 'photograph')}. Keys in use: exponential of the entropy."
-    )
+    note = f"Above: {example['image'].iloc[0]}, its strongest corner (circle); weights of the block's first attention, "
+    note += f"which the second reuses. Below: means over {queries.sum()} queries on a grid, "
+    note += f"{count(len(queries), 'photograph')}. Keys in use: exponential of the entropy."
     caption(figure, "Where released ELAN-light looks, in windows of three sizes, block by block", note)
     return figure
 
@@ -181,17 +178,15 @@ def reused(tables: Tables) -> Figure:
     """Draw the change of PSNR when other weights replace the reused ones."""
     change = changes(tables["reused_psnr"])
     rows = change.melt(var_name="name").assign(model="elan_light")
-    found = rows.groupby("name", as_index=False, sort=False).agg(model=("model", "first"), value=("value", "mean"))
     figure = blank(DOUBLE, 0.3 * change.shape[1] + 1.1)
     ax = figure.subplots()
-    forest(ax, found.assign(low=-np.inf, high=np.inf), rows)
-    benchmark = tables["reused_psnr"]["benchmark"].iloc[0]
-    ax.set_xlabel(f"change of Y-PSNR on {benchmark} (dB)")
-    note = (
-        f"Large: mean; small: {count(len(change), 'image')}. Own features: the block's embedding of what enters the "
+    forest(ax, averaged(rows), rows)
+    ax.set_xlabel(f"change of Y-PSNR on {tables['reused_psnr']['benchmark'].iloc[0]} (dB)")
+    note = f"Large: mean; small: {count(len(change), 'image')}. Own features: the block's embedding of what enters the "
+    note += (
         "reusing layer. Even, query alone: weights that do not choose. Replaced in every layer that reuses weights; "
-        "the network was trained with shared ones."
     )
+    note += "the network was trained with shared ones."
     caption(figure, "ELAN-light with other weights in place of those that its layers reuse", note)
     return figure
 

@@ -35,17 +35,11 @@ def rows_of(records: Sequence[Record], table: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-# --- quality and costs ------------------------------------------------------------------------------------------------
-
-
 def quality(images: pd.DataFrame, scale: int) -> pd.DataFrame:
     """Average quality per network and data set, beside the published numbers.
 
-    Returns
-    -------
-    DataFrame
-        model, dataset, scale, images, psnr_y (dB), ssim_y, psnr_rgb, ssim_rgb, published_psnr_y, published_ssim_y (NaN
-        where the table of published numbers has none), run.
+    Columns: model, dataset, scale, images, psnr_y (dB), ssim_y, psnr_rgb, ssim_rgb, published_psnr_y, published_ssim_y
+    (NaN where the table of published numbers has none), run.
     """
     metrics = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"]
     groups = images.groupby(["model", "dataset"], sort=False)
@@ -55,18 +49,14 @@ def quality(images: pd.DataFrame, scale: int) -> pd.DataFrame:
     for metric in ("psnr_y", "ssim_y"):
         found[f"published_{metric}"] = known[metric].reindex(pd.MultiIndex.from_tuples(keys)).to_numpy()
     found.insert(0, "scale", scale)
-    found["run"] = found.pop("run")
-    return found.reset_index()
+    return found.assign(run=found.pop("run")).reset_index()
 
 
 def field(quality: pd.DataFrame, costs: Record) -> pd.DataFrame:
     """Put PSNR on the last data set beside the costs that were measured with the same weights.
 
-    Returns
-    -------
-    DataFrame
-        A row a network and output size: model, dataset, images, psnr_y (dB), output (px), `COSTS`, kind (cpu, cuda),
-        name (of the processor), threads, run.
+    A row a network and output size: model, dataset, images, psnr_y (dB), output (px), `COSTS`, kind (cpu, cuda), name
+    (of the processor), threads, run.
     """
     scale, environment = costs.run.scale, costs.facts["environment"]
     table = costs.table("profile").rename(columns={"label": "model"})
@@ -88,17 +78,11 @@ def elsewhere(dataset: str, scale: int) -> pd.DataFrame:
     return published_costs(dataset, scale).assign(dataset=dataset, source=SOURCE)
 
 
-# --- reach ------------------------------------------------------------------------------------------------------------
-
-
 def places(reach: pd.DataFrame, quality: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return reach at the places that all networks share, networks by falling PSNR on the whole data set.
 
-    Returns
-    -------
-    DataFrame
-        model, dataset, dataset_psnr (dB), name (of the image), `REACH` (see
-        :func:`srlab.chapters.released.reach.measure_reach`), run.
+    Columns: model, dataset, dataset_psnr (dB), name (of the image), `REACH` (see
+    :func:`srlab.chapters.released.reach.measure_reach`), run.
     """
     whole = quality[quality["dataset"] == dataset].set_index("model")["psnr_y"]
     shared = reach.groupby("name")["model"].transform("nunique") == reach["model"].nunique()
@@ -110,38 +94,21 @@ def places(reach: pd.DataFrame, quality: pd.DataFrame, dataset: str) -> pd.DataF
 def pairs(places: pd.DataFrame) -> pd.DataFrame:
     """Compare the diffusion index of any two networks place by place.
 
-    Returns
-    -------
-    DataFrame
-        model, against (the network with less PSNR), places, wider (share of places), difference (mean), low, high (95 %
-        interval by Student's t over places, simultaneous for all pairs).
+    Columns: model, against (the network with less PSNR), places, wider (share of places), difference (mean), low, high
+    (95 % interval by Student's t over places, simultaneous for all pairs).
     """
     wide = places.pivot(index="name", columns="model", values=INDEX)[list(places["model"].unique())]
     chosen, rows = list(combinations(wide.columns, 2)), []
-    for model, against in chosen:
-        apart = (wide[model] - wide[against]).to_numpy()
-        ends = dict(zip(("difference", "low", "high"), over_seeds(apart, len(chosen)), strict=True))
-        row = {"model": model, "against": against, "places": len(apart), "wider": (apart > 0).mean()}
-        rows.append(row | ends)
+    for one, other in chosen:
+        apart = (wide[one] - wide[other]).to_numpy()
+        rows.append((one, other, len(apart), (apart > 0).mean(), *over_seeds(apart, len(chosen))))
     return pd.DataFrame(rows, columns=["model", "against", "places", "wider", "difference", "low", "high"])
 
 
-# --- self-similarity --------------------------------------------------------------------------------------------------
-
-
 def gains(rows: pd.DataFrame, group: str) -> pd.DataFrame:
-    """Subtract bicubic enlargement image by image.
+    """Subtract bicubic enlargement, with self_similarity, image by image; `group` is "dataset" or "kind".
 
-    Parameters
-    ----------
-    rows : DataFrame
-        model, `group`, name, psnr_y, run; bicubic enlargement's rows have self_similarity.
-    group : {"dataset", "kind"}
-
-    Returns
-    -------
-    DataFrame
-        model, `group`, name, gain_db, self_similarity, run; networks by falling mean gain.
+    Columns: model, `group`, name, gain_db, self_similarity, run; networks by falling mean gain.
     """
     keys = [group, "name"]
     base = rows.loc[rows["model"] == BICUBIC, [*keys, "psnr_y", "self_similarity"]].rename(columns={"psnr_y": BICUBIC})
@@ -157,24 +124,10 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
 
     Where all networks gain much, leads are large too. So each lead stands twice: as it is, and with the gain of the
     other network held equal, which leaves what self-similarity explains beyond that. This control was added after a
-    first look.
-
-    Parameters
-    ----------
-    gains : DataFrame
-        As of :func:`gains`, by data set.
-
-    Returns
-    -------
-    DataFrame
-        model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL` together, and of
-        several those with `FEWEST` images), images, gain_db (mean), rho (Spearman's), low, high (95 %, simultaneous for
-        the gains of a data set, and for its leads of each control).
-
-    Raises
-    ------
-    InputError
-        If there are fewer than `LEAST` images.
+    first look. Columns: model, against (`BICUBIC`, or another network), control (`NOTHING` or `GAIN`), dataset (`ALL`
+    together, and of several those with `FEWEST` images), images, gain_db (mean), rho (Spearman's), low, high (95 %,
+    simultaneous for the gains of a data set, and for its leads of each control). Raises InputError if there are fewer
+    than `LEAST` images.
     """
     models = list(gains["model"].unique())
     sets = gains.drop_duplicates(["dataset", "name"])["dataset"].value_counts(sort=False)
@@ -191,8 +144,7 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
             lead = wide[one] - wide[other]
             compared.append((one, other, NOTHING, lead, None, len(leads)))
             compared.append((one, other, GAIN, lead, wide[other], len(leads)))
-        for model, against, control, gain, given, family in compared:
-            row = {"model": model, "against": against, "control": control, "dataset": dataset, "images": len(gain)}
-            ends = dict(zip(("rho", "low", "high"), spearman(similar, gain, family, given), strict=True))
-            rows.append(row | {"gain_db": gain.mean()} | ends)
-    return pd.DataFrame(rows)
+        for *names, gain, given, family in compared:
+            rows.append((*names, dataset, len(gain), gain.mean(), *spearman(similar, gain, family, given)))
+    columns = ["model", "against", "control", "dataset", "images", "gain_db", "rho", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

@@ -81,10 +81,7 @@ def self_similarity(hr: Pixels) -> float:
     away in rows or in columns. The measure is 1 − Σ squared distance / Σ squared patch: 1 for exact repeats and for a
     flat image, about 0.2 for white noise of 192×192 pixels.
 
-    Raises
-    ------
-    InputError
-        If the image is too small for every patch to have another far away.
+    Raises InputError if the image is too small for every patch to have another far away.
     """
     least = PATCH + 2 * NEAR
     if min(hr.shape[1:]) < least:

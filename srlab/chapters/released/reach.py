@@ -37,19 +37,10 @@ def settings() -> dict[str, int]:
 
 
 class Place(NamedTuple):
-    """A crop of an image, `SIDE` LR pixels a side, around a place, its LR pixel (SIDE/2, SIDE/2).
+    """A crop of an image, `SIDE` LR pixels a side, around a place, its LR pixel (SIDE/2, SIDE/2)."""
 
-    Attributes
-    ----------
-    name : str
-        The image's.
-    row, col : int
-        The place, in LR pixels of the whole image.
-    lr, hr : UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]
-    """
-
-    name: str
-    row: int
+    name: str  # the image's
+    row: int  # of the place, in LR pixels of the whole image
     col: int
     lr: UInt8[Tensor, "3 h w"]
     hr: UInt8[Tensor, "3 sh sw"]
@@ -78,10 +69,7 @@ def hardest_place(ref: ImageRef, scale: int) -> Place | None:
 def hardest_places(refs: Sequence[ImageRef], count: int, scale: int) -> list[Place]:
     """Return the hardest place of each of the first images by name with room for a crop.
 
-    Raises
-    ------
-    InputError
-        If there are fewer such images than `count`.
+    Raises InputError if there are fewer such images than `count`.
     """
     found: list[Place] = []
     for ref in sorted(refs, key=lambda ref: ref.name):
@@ -95,12 +83,9 @@ def hardest_places(refs: Sequence[ImageRef], count: int, scale: int) -> list[Pla
 def measure_reach(network: nn.Module, places: Sequence[Place], scale: int, device: torch.device) -> pd.DataFrame:
     """Measure what a network's detail depends on, a place a row.
 
-    Returns
-    -------
-    DataFrame
-        name (of the image), row, col, side, window, steps; diffusion_index; lam_50, lam_90, the radii in LR pixels that
-        hold 50 and 90 % of what is attributed; erf_50, erf_90, those of the effective receptive field; psnr_y (dB, of
-        the window) and gain_db over bicubic enlargement.
+    Columns: name (of the image), row, col, side, window, steps; diffusion_index; lam_50, lam_90, the radii in LR pixels
+    that hold 50 and 90 % of what is attributed; erf_50, erf_90, those of the effective receptive field; psnr_y (dB, of
+    the window) and gain_db over bicubic enlargement.
     """
     at, rows = (SIDE // 2, SIDE // 2), []
     for place in tqdm(places, desc="reach", unit="place"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 import torch
+from torch import nn
 
 from srlab.chapters.released import sharing
 from srlab.chapters.released.kinds import kinds, self_similarity
@@ -19,15 +20,11 @@ from srlab.measure.costs import measure_networks
 from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.profiling import count_parameters
 from srlab.measure.protocol import Protocol
+from srlab.study.records import Record
 from srlab.study.runs import Run
+from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
 from srlab.weights.identify import WeightsFile, find_weights
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from srlab.study.records import Record
-    from srlab.study.study import Study
 
 #: Y is not rounded, as in most of the networks' own papers.
 PROTOCOL = Protocol("none")
@@ -52,10 +49,7 @@ def weights_folder(study: Study) -> Path | None:
 def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
     """Find the files of weights for a scale, by network.
 
-    Raises
-    ------
-    InputError
-        If the folder has no weights for the scale, or two files of one network.
+    Raises InputError if the folder has no weights for the scale, or two files of one network.
     """
     found: dict[str, WeightsFile] = {}
     for each in find_weights(folder):
@@ -72,26 +66,17 @@ def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
 class ReleasedRun(Run):
     """Measure networks with released weights.
 
-    Attributes
-    ----------
-    measured : {"quality", "costs", "reach", "maps"}
-        "quality" is of benchmarks and of generated images; "reach" of the last benchmark, a place an image; "maps" of
-        layers that reuse weights, on the held-out photographs and the first benchmark.
-    weights : dict of str to str
-        SHA-256 of the weights by network; empty for bicubic enlargement, its record also has the images'
-        self-similarity.
-    data : str
-        Fingerprint of the benchmarks.
-    settings : dict of str to int
-        Numbers of the measurement: repeats and warmup; or places, side, window and steps of reach.
+    "quality" is of benchmarks and of generated images; "reach" of the last benchmark, a place an image; "maps" of
+    layers that reuse weights, on the held-out photographs and the first benchmark. The record of bicubic enlargement,
+    a run without weights, also has the images' self-similarity.
     """
 
     kind: Literal["released"] = "released"
     measured: Literal["quality", "costs", "reach", "maps"]
-    weights: dict[str, str]
-    data: str
+    weights: dict[str, str]  # SHA-256 by network
+    data: str  # fingerprint of the benchmarks
     benchmarks: tuple[str, ...]
-    settings: dict[str, int]
+    settings: dict[str, int]  # repeats and warmup; or places, side, window and steps of reach
 
     @property
     def slug(self) -> str:
@@ -120,26 +105,20 @@ class ReleasedRun(Run):
         for table, rows in found.items():
             record.write(table, rows)
         parameters = {name: count_parameters(each) for name, each in networks.items()}
-        record.finish(
-            device, parameters=parameters, data=study.data.name, convention=convention(self.scale, PROTOCOL, device)
-        )
+        how = convention(self.scale, PROTOCOL, device)
+        record.finish(device, parameters=parameters, data=study.data.name, convention=how)
 
 
 def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: torch.device) -> dict[str, pd.DataFrame]:
     """Evaluate a network, or bicubic enlargement, on benchmarks (`images`) and on generated images (`kinds`).
 
-    Returns
-    -------
-    dict of str to DataFrame
-        dataset or kind, and the columns of `srlab.measure.evaluation.evaluate`; for bicubic enlargement also
-        self_similarity (0 to 1).
+    Columns: dataset or kind, and those of `srlab.measure.evaluation.evaluate`; for bicubic enlargement also
+    self_similarity (0 to 1).
     """
     found = {}
     for table, column, images in (("images", "dataset", benchmarks), ("kinds", "kind", kinds())):
-        rows = [
-            evaluate(network, refs, scale, PROTOCOL, device).assign(**{column: name}) for name, refs in images.items()
-        ]
-        found[table] = pd.concat(rows, ignore_index=True)[[column, *rows[0].columns[:-1]]]
+        rows = {name: evaluate(network, refs, scale, PROTOCOL, device) for name, refs in images.items()}
+        found[table] = pd.concat(rows, names=[column]).reset_index(column).reset_index(drop=True)
         if network is None:
             similar = [self_similarity(ref.read()) for refs in images.values() for ref in refs]
             found[table] = found[table].assign(self_similarity=similar)
@@ -149,10 +128,7 @@ def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: tor
 def costs(networks: dict[str, nn.Module], device: torch.device, repeats: int, warmup: int) -> pd.DataFrame:
     """Measure time, memory and operations of whole networks, interleaved.
 
-    Returns
-    -------
-    DataFrame
-        label, height, width (of LR, px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
+    Columns: label, height, width (of LR, px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops.
     """
     _, found = measure_networks(networks, SIZES, device, repeats, warmup)
     return found[found["part"] == "network"].drop(columns=["part", "size", "moved_mib", "energy_j"])

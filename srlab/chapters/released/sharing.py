@@ -97,10 +97,7 @@ class Block:
 def reusing_layers(network: nn.Module) -> dict[SharedGMSA, GMSA]:
     """Map each layer that reuses weights to the layer that computes these.
 
-    Raises
-    ------
-    InputError
-        If the network has no such layer.
+    Raises InputError if the network has no such layer.
     """
     found, first = {}, None
     for module in network.modules():
@@ -133,6 +130,8 @@ def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.D
 
     Queries are so far from the edges that no window continues at the opposite edge.
 
+    Raises InputError if none of the network's layers reuses weights.
+
     Returns
     -------
     maps : DataFrame
@@ -141,11 +140,6 @@ def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.D
         keys_seen, distance and distance_even (px from the query: by the shares, and with equal shares).
     alike : DataFrame
         image, block, side, stand_in, likeness (mean cosine to the shared weights, 0 to 1).
-
-    Raises
-    ------
-    InputError
-        If none of the network's layers reuses weights.
     """
     maps, alike = [], []
     for ref in tqdm(refs, desc="maps", unit="image"):
@@ -193,7 +187,6 @@ def _looked_at(block: Block, weights: Float[Tensor, "heads q l"]) -> dict[str, F
 def _measures(
     shares: Float[Tensor, "q l"], plain: Float[Tensor, "q l"], places: Sequence[Place], width: int
 ) -> dict[str, float]:
-    """Average over queries."""
     shares, plain = shares.double(), plain.double()
     pixels = torch.arange(shares.shape[1])
     rows, columns = (torch.tensor(each)[:, None] for each in zip(*places, strict=True))
@@ -212,12 +205,8 @@ def _measures(
 def example(network: nn.Module, ref: ImageRef, scale: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Look at one query in the first, middle and last block: the image's strongest corner away from the edges.
 
-    Returns
-    -------
-    shown : DataFrame
-        image, block, side, row, col (a key of the query's window), weights, reusing (its shares, see :func:`look`).
-    around : DataFrame
-        row, col, red, green, blue (0 to 255), query (true for this pixel): LR pixels around the query.
+    Returns keys of the query's window (image, block, side, row, col, weights, and reusing, the shares of :func:`look`),
+    and LR pixels around the query: row, col, red, green, blue (0 to 255), query (true for this pixel).
     """
     lr, _ = pair(ref, scale)
     with torch.inference_mode():
@@ -265,10 +254,7 @@ def quality(
 ) -> pd.DataFrame:
     """Measure PSNR of the network as it is (`SHARED`), and with each of `STAND_INS` in all layers that reuse weights.
 
-    Returns
-    -------
-    DataFrame
-        benchmark, image, stand_in, psnr_y (dB).
+    Columns: benchmark, image, stand_in, psnr_y (dB).
     """
     measured = {SHARED: evaluate(network, refs, scale, protocol)}
     for stand_in in STAND_INS:

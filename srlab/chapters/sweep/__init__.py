@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
 
 from srlab.chapters.sweep import figures, recipes
 from srlab.models import entry
@@ -26,10 +26,8 @@ QUESTION = "What does one option change?"
 CHOSEN = "as chosen"
 
 
-class Recipe(BaseModel):
+class Recipe(BaseModel, extra="forbid", frozen=True):
     """Changes to the profile: `skip`, `first`, some sizes of the networks, some fields of the training budget."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     skip: Skip | None = None
     first: First | None = None
@@ -37,14 +35,12 @@ class Recipe(BaseModel):
     training: BudgetChange = {}
 
 
-class Sweep(BaseModel):
+class Sweep(BaseModel, extra="forbid", frozen=True):
     """Networks at several values of one thing; their gains are over the first value.
 
     The thing is an `option` with `values`, or `cases` (options by name; `model` replaces the network), or `photographs`
     (numbers of training images; all are added as the last), or `recipes` (the profile's own, `CHOSEN`, is added first).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: tuple[str, ...] = Field(("lcoan",), min_length=1)
     option: str | None = None
@@ -77,10 +73,8 @@ class Sweep(BaseModel):
         return self.cases or {value: {self.option: value} for value in self.values}
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter: sweeps by name, which is the name of their tables."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sweeps: dict[str, Sweep] = {"window": Sweep(option="window", values=(48, 96))}
 

@@ -17,7 +17,7 @@ from srlab.plots.text import Name, caption, name_lines
 from srlab.stats.gains import paired, pooled
 from srlab.stats.intervals import over_seeds
 from srlab.stats.tables import NAMES
-from srlab.stats.words import count, listed, signed
+from srlab.stats.words import bar_note, count, images_and_seeds, listed, signed
 
 #: What varies, on axes and in answers.
 AXES = NAMES | {"groups": "number of units", "photographs": "training photographs", "side": "side of windows (LR px)"}
@@ -84,9 +84,8 @@ def sweep_quality(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for ax in panels[len(varied) :]:
         bare(ax)
     images = tables[f"{varied[0][0]}_images"]
-    seeds, number = images["seed"].nunique(), len(images[["benchmark", "name"]].drop_duplicates())
-    bars = "small: each seed; bars: 95 %, simultaneous within a panel" if seeds > 1 else "no interval"
-    note = f"Y-PSNR minus that of the first value, mean of {count(seeds, 'seed')} and {count(number, 'image')}; {bars}."
+    note = f"Y-PSNR minus that of the first value, mean of {images_and_seeds(images)}; "
+    note += f"{bar_note(images['seed'].nunique(), 'simultaneous within a panel; small: each seed')}."
     return _finish(figure, "Gain of each value over the first value of its option", note, names)
 
 
@@ -98,9 +97,10 @@ def sweep_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure = blank(DOUBLE, 1.7 * len(varied) + 0.7)
     for axes, (name, by) in zip(figure.subplots(len(varied), 2, squeeze=False), varied, strict=True):
         costs = compared_part(tables[f"{name}_costs"]).rename(columns={by: "x"})
-        ends = ({"low": costs["q25_ms"], "high": costs["q75_ms"]}, {"low": float("nan"), "high": float("nan")})
-        for ax, column, bars in zip(axes, ("median_ms", "peak_mib"), ends, strict=True):
-            names[ax] = _panel(ax, costs.assign(value=costs[column], **bars), by, NAMES[column])
+        times = costs.rename(columns={"q25_ms": "low", "q75_ms": "high"})
+        both = {"median_ms": times, "peak_mib": costs.assign(low=float("nan"), high=float("nan"))}
+        for ax, (column, own) in zip(axes, both.items(), strict=True):
+            names[ax] = _panel(ax, own.assign(value=own[column]), by, NAMES[column])
             from_zero(ax, "x" if ax.get_xlabel() == NAMES[column] else "y")
             ax.set_title(f"{name}: {costs['part'].iloc[0]}")
     first = tables[f"{varied[0][0]}_costs"].iloc[0]
@@ -123,7 +123,7 @@ def recipes(tables: Mapping[str, pd.DataFrame]) -> Figure:
         forest(ax, pd.DataFrame(each).assign(name=order, model=model), own if several else None)
         reached = signed(own.loc[own["name"] == chosen, "gain_db"].mean())
         ax.set(title=f"{label(model)}\n{reached} dB {chosen}", xlabel="change (dB)")
-    bars = "small: each seed; bars: 95 % over seeds, not simultaneous" if several else "no interval"
-    number = f"{count(table['seed'].nunique(), 'seed')}, {count(int(table['images'].iloc[0]), 'image')}"
-    note = f"Y-PSNR minus that of the recipe {chosen}; above: its gain over bicubic. {number}; {bars}."
+    seeds, images = table["seed"].nunique(), count(int(table["images"].iloc[0]), "image")
+    note = f"Y-PSNR minus that of the recipe {chosen}; above: its gain over bicubic. {count(seeds, 'seed')}, {images}; "
+    note += f"{bar_note(seeds, 'not simultaneous; small: each seed')}."
     return _finish(figure, "Change of Y-PSNR by one change of the recipe", note, {})

@@ -144,7 +144,7 @@ def images(study):
     """Every image of every table of images is the record's."""
     for file in sorted(study.glob("tables/*_images.csv")):
         kept = table(study, file.stem)
-        if "run" not in kept or file.stem == "kinds_images":  # of kinds, images are cut and evaluated anew
+        if "run" not in kept:
             continue
         for digits, own in kept.groupby("run"):
             again = read(study, digits, "images.csv").set_index(["benchmark", "name"])

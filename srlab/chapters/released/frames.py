@@ -138,7 +138,7 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
     leads, rows = list(combinations(models, 2)), []
     for dataset, own in groups:
         wide = own.pivot(index=["dataset", "name", "self_similarity"], columns="model", values="gain_db")
-        similar = wide.index.get_level_values("self_similarity")
+        similar = wide.index.get_level_values("self_similarity").to_numpy()
         compared = [(model, BICUBIC, NOTHING, wide[model], None, len(models)) for model in models]
         for one, other in leads:
             lead = wide[one] - wide[other]

@@ -6,26 +6,32 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from kept import ROOT
 
 from srlab.measure.evaluation import convention
 from srlab.stats.rules import rules
 from srlab.study.records import Record
 from srlab.study.study import Study
 
-#: The sizes of networks that no test trains.
+#: The sizes of networks that no test trains for long.
 TINY = {
     "device": "cpu",
     "network": {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16},
     "training": {"steps": 1000, "batch": 2, "patch": 16, "learning_rate": 1.0e-3},
 }
+#: For tests that train: four steps, and two small images.
+FEW = {"seeds": [0], "images": 2, "side": 96, "timing": {"repeats": 1, "warmup": 1}}
+FEW |= {"training": TINY["training"] | {"steps": 4, "log_every": 2, "checkpoint_every": 2}}
 
 
-def study_of(root: Path, profile: dict, patch: pytest.MonkeyPatch) -> Study:
-    """Return the study of a profile that lies in `root`, on a device of nobody, with results in `root`."""
+def study_of(root: Path, profile: dict, patch: pytest.MonkeyPatch, device: str = "") -> Study:
+    """Return the study of a profile that lies in `root`, with results there; records made by hand have a device."""
     (root / "profiles").mkdir(exist_ok=True)
-    (root / "profiles" / "made.yaml").write_text(yaml.safe_dump(TINY | profile))
+    (root / "profiles" / "made.yaml").write_text(yaml.safe_dump(TINY | profile, sort_keys=False))
+    if not (root / "notebooks").exists():
+        (root / "notebooks").symlink_to(ROOT / "notebooks")
     patch.setenv("SRLAB_RESULTS", str(root / "results"))
-    patch.setenv("SRLAB_DEVICE", "amd-epyc")
+    patch.setenv("SRLAB_DEVICE", device)
     return Study("made", root)
 
 

@@ -56,25 +56,18 @@ def test_gradients_equal_those_of_dense_masked_softmax(name):
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_rows_of_weights_sum_to_one_and_can_be_asked_for_singly(name):
-    pattern = last_pattern([layer.eval() for layer in MECHANISMS[name](8)], torch.randn(1, 8, 7, 9))
-    rows = torch.tensor([0, 17, 62])
-    weights = pattern.weights()
-    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
-    torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
-
-
-@pytest.mark.parametrize("name", MECHANISMS)
-def test_each_key_has_its_pixel(name):
+def test_rows_of_weights_sum_to_one_and_each_key_has_its_pixel(name):
     """A key of a pixel, made by layers that read one pixel only, follows that pixel's input alone."""
     layers = [layer.eval() for layer in MECHANISMS[name](8)]
-    for layer in layers:  # 3×3 convolutions read their middle only
-        for module in layer.modules():
-            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
-                middle = module.weight.data[..., 1, 1].clone()
-                module.weight.data.zero_()[..., 1, 1] = middle
-    x = torch.randn(1, 8, 7, 9)
-    value, pixels = layers[-1].value(x), last_pattern(layers, x).pixels()
+    for module in torch.nn.ModuleList(layers).modules():  # 3×3 convolutions read their middle only
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            middle = module.weight.data[..., 1, 1].clone()
+            module.weight.data.zero_()[..., 1, 1] = middle
+    x, rows = torch.randn(1, 8, 7, 9), torch.tensor([0, 17, 62])
+    value, pattern = layers[-1].value(x), last_pattern(layers, x)
+    weights, pixels = pattern.weights(), pattern.pixels()
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
     assert pixels.shape == (value.shape[2],) and set(pixels.tolist()) == set(range(63))
     moved = x.clone()
     moved[..., 3, 4] += 1

@@ -23,17 +23,14 @@ def test_equals_its_formula(kind, size):
         torch.nn.init.normal_(parameter)
     x = torch.randn(2, channels, *size, dtype=torch.float64)
     first = x[:, :attended]
-    small = layer.to_small(first).reshape(2, attended, 3, 3)
-    own = torch.diag_embed(pad(small, [(side - 3) // 2] * 4).permute(0, 2, 3, 1)).permute(0, 3, 4, 1, 2)
+    small = pad(layer.to_small(first).reshape(2, attended, 3, 3), [(side - 3) // 2] * 4)
     if kind is LargeKernel:
-        weight = layer.kernel.weight
-        variants = [weight.rot90(i, (2, 3)) for i in range(4)]
+        variants = [layer.kernel.weight.rot90(i, (2, 3)) for i in range(4)]
         variants += [variant.transpose(2, 3) for variant in variants]
-        convolved = plain(sum(variants) / 8 + own, first)
+        kernels = sum(variants) / 8 + torch.einsum("bokl,oi->boikl", small, torch.eye(attended).double())
     else:
-        spatial = torch.diag_embed(layer.kernel.spatial[:, 0].permute(1, 2, 0)).permute(2, 3, 0, 1)
-        mixed = torch.einsum("oi,bihw->bohw", layer.kernel.mix[:, :, 0, 0], first)
-        convolved = plain(spatial + own, mixed)
+        kernels = torch.einsum("bokl,oi->boikl", layer.kernel.spatial[:, 0] + small, layer.kernel.mix[:, :, 0, 0])
+    convolved = plain(kernels, first)
     merge = layer.merge.weight[:, :, 0, 0]
     expected = torch.einsum("oi,bihw->bohw", merge, torch.cat([convolved, x[:, attended:]], 1))
     y, _ = layer(x)

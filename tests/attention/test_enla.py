@@ -40,10 +40,8 @@ def test_the_contrastive_loss_equals_the_released_one(golden):
 
 
 def test_the_contrastive_loss_and_its_gradient_equal_the_plain_formula():
-    query, key = (
-        6**0.5 * torch.nn.functional.normalize(torch.randn(2, 1100, 4, dtype=torch.float64), dim=-1) / 3
-        for _ in range(2)
-    )
+    tokens = torch.randn(2, 2, 1100, 4, dtype=torch.float64)
+    query, key = 6**0.5 * torch.nn.functional.normalize(tokens, dim=-1) / 3
     query.requires_grad_()
     ranked = (query @ key.mT).exp().sort(-1, descending=True).values
     positive, negative = ranked[..., :15].mean(-1), ranked[..., 50:65].mean(-1)

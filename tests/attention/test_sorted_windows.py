@@ -24,9 +24,8 @@ def test_each_query_attends_to_three_windows_a_round(length, window, rounds, see
 
 
 def test_sorting_is_stable_and_undone():
-    codes = torch.tensor([[[2, 0, 1, 0, 2]]])
     tokens = torch.arange(5.0).reshape(1, 1, 5, 1)
-    pattern = SortedWindows(tokens, tokens, codes, window=2)
+    pattern = SortedWindows(tokens, tokens, torch.tensor([[[2, 0, 1, 0, 2]]]), window=2)
     assert pattern.slots.tolist() == [[[1, 3, 2, 0, 4, 4]]]  # the last one is repeated to fill the window
     assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
 
@@ -81,8 +80,7 @@ def test_a_bucket_for_each_window_even_and_at_most_128(length, buckets):
 
 
 def test_rotations_are_drawn_anew_in_training_and_the_same_in_evaluation():
-    x = torch.randn(1, 8, 12, 12)
-    layer = NLSA(8, window=16)
+    x, layer = torch.randn(1, 8, 12, 12), NLSA(8, window=16)
     state = torch.get_rng_state()
     assert not torch.equal(layer.train().pattern(x).codes, layer.pattern(x).codes)
     torch.set_rng_state(state)

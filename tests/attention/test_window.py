@@ -101,23 +101,16 @@ def test_a_held_bias_follows_the_weights():
         position.table.add_(1)
 
 
-def test_a_held_bias_follows_the_optimizer():
-    layer = layer_with("table")
+def test_a_held_bias_follows_the_optimizer_and_serves_later_calls_that_record_gradients():
+    layer, x = layer_with("table"), torch.randn(1, 8, 8, 8)
     adam = torch.optim.Adam(layer.parameters(), 0.1)
-    x = torch.randn(1, 8, 8, 8)
     for _ in range(2):
         layer(x)[0].square().sum().backward()
         adam.step()
         with torch.inference_mode():
             assert torch.equal(layer.position(), layer.position.compute())
-
-
-def test_a_held_bias_serves_later_calls_that_record_gradients():
-    layer = layer_with("table").eval().requires_grad_(False)
-    x = torch.randn(1, 8, 8, 8)
-    with torch.inference_mode():
-        expected, _ = layer(x)
-    x.requires_grad_()
-    y, _ = layer(x)
-    y.sum().backward()
-    torch.testing.assert_close(y.detach(), expected.clone())
+            expected, _ = layer.requires_grad_(False)(x)
+        y, _ = layer(x.requires_grad_())
+        y.sum().backward()
+        torch.testing.assert_close(y.detach(), expected.clone())
+        layer.requires_grad_(True)

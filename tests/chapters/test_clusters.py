@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from legible import faults
+from made_records import FEW, study_of
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -28,12 +28,7 @@ from srlab.training import centroids_of
 
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
 LR = embedded().benchmarks["held-out"][1].read()[:, :14, :19]
-PROFILE = {
-    "device": "cpu",
-    "images": 2,
-    "side": 96,
-    "network": SIZES | {"clusters": 4, "window": 16},
-    "training": {"steps": 4, "batch": 2, "patch": 16, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-3},
+PROFILE = FEW | {
     "models": ["trunk_lsp", "no_attention"],
     "chapters": {"clusters": {"clusters": [4, 8], "windows": [16, 32], "decays": [0.0]}},
 }
@@ -56,16 +51,9 @@ def directed(angles=(0, 10, 80, 90), light=(10, 80, 160, 250), sizes=(4, 4, 4, 4
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clusters")
-    for name in ("profiles", "notebooks"):
-        (folder / name).mkdir()
-    (folder / "notebooks" / "05_clusters.ipynb").touch()
-    (folder / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(PROFILE))
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("SRLAB_RESULTS", str(folder / "out"))
-        monkeypatch.setattr(clusters, "IMAGES", 2)
-        yield Study("tiny", folder)
+def study(tmp_path_factory, patch):
+    patch.setattr(clusters, "IMAGES", 2)
+    return study_of(tmp_path_factory.mktemp("clusters"), PROFILE, patch)
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +283,7 @@ def test_what_is_missing_is_explained(explorer, study, tmp_path, monkeypatch):
     assert not other.canvas.figure.axes
     monkeypatch.setattr(Study, "comparison", lambda self: [])
     monkeypatch.setattr(clusters, "runs", lambda study, settings: [])
-    assert "tiny" in ClusterExplorer(study).status.value
+    assert "made" in ClusterExplorer(study).status.value
 
 
 def test_without_kept_centroids_only_the_last_step_is_there(explorer, monkeypatch):

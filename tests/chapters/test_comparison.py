@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from kept import ROOT
 from legible import faults
+from made_records import FEW, study_of
 
 from srlab.chapters import comparison
 from srlab.chapters.comparison import figures, frames
@@ -13,7 +12,6 @@ from srlab.errors import InputError
 from srlab.models.registry import label
 from srlab.plots.estimates import BAND
 from srlab.stats.gains import NO_RUN, differences
-from srlab.study import Study
 
 TRAINED = {"no_attention": [30.0, 30.1, 30.05], "trunk_nla": [30.2, 30.05, 30.1], "hit_srf": [30.4, 30.3, 30.35]}
 TIMES = {"no_attention": 2.0, "trunk_nla": 9.0, "hit_srf": 4.0}
@@ -129,30 +127,11 @@ def test_the_answer_names_every_network(seeds):
     assert all(label(model) in text for model in TRAINED) and "nan" not in text and "inf" not in text
 
 
-PROFILE = {
-    "device": "cpu",
-    "scale": 2,
-    "seeds": [0],
-    "images": 2,
-    "side": 48,
-    "network": {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16},
-    "training": {"steps": 4, "batch": 2, "patch": 16, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-3},
-    "models": ["no_attention", "lcoan"],
-    "timing": {"repeats": 1, "warmup": 1},
-    "chapters": {"comparison": {}},
-}
-
-
-def study_of(folder, monkeypatch, **changes) -> Study:
-    monkeypatch.setenv("SRLAB_RESULTS", str(folder / "out"))
-    (folder / "profiles").mkdir()
-    (folder / "notebooks").symlink_to(ROOT / "notebooks")
-    (folder / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(PROFILE | changes))
-    return Study("tiny", folder)
+PROFILE = FEW | {"side": 48, "models": ["no_attention", "lcoan"], "chapters": {"comparison": {}}}
 
 
 def test_a_study_makes_its_runs_tables_figures_and_answer(tmp_path, monkeypatch):
-    study = study_of(tmp_path, monkeypatch)
+    study = study_of(tmp_path, PROFILE, monkeypatch)
     chapter = study.chapter("comparison")
     made = chapter.tables()
     assert set(made) == {*tables(), "comparison", "spent"}
@@ -168,6 +147,6 @@ def test_a_study_makes_its_runs_tables_figures_and_answer(tmp_path, monkeypatch)
 
 
 def test_networks_need_the_trunk_without_attention_to_be_compared_with(tmp_path, monkeypatch):
-    study = study_of(tmp_path, monkeypatch, models=["lcoan"])
+    study = study_of(tmp_path, PROFILE | {"models": ["lcoan"]}, monkeypatch)
     with pytest.raises(InputError, match="no_attention"):
         study.chapter("comparison").tables()

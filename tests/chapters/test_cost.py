@@ -69,7 +69,7 @@ def write_limits(record):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        study = study_of(tmp_path_factory.mktemp("cost"), PROFILE, patch)
+        study = study_of(tmp_path_factory.mktemp("cost"), PROFILE, patch, "amd-epyc")
         for run in study.chapter("cost").runs:
             if run.kind == "timing":
                 write_timing(study.record(run))
@@ -113,18 +113,18 @@ def test_limits_are_of_one_layer_of_each_mechanism(study):
 )
 def test_settings_name_what_is_wrong(tmp_path, monkeypatch, change, named):
     with pytest.raises(InputError, match=named):
-        study_of(tmp_path, PROFILE | {"chapters": {"cost": COST | change}}, monkeypatch)
+        study_of(tmp_path, PROFILE | {"chapters": {"cost": COST | change}}, monkeypatch, "amd-epyc")
 
 
 def test_a_profile_without_timing_is_refused(tmp_path, monkeypatch):
-    study = study_of(tmp_path, {key: PROFILE[key] for key in ("models", "chapters")}, monkeypatch)
+    study = study_of(tmp_path, {key: PROFILE[key] for key in ("models", "chapters")}, monkeypatch, "amd-epyc")
     with pytest.raises(InputError, match="timing"):
         assert study.chapter("cost").runs
 
 
 def test_limits_are_found_and_recorded(tmp_path, monkeypatch):
     sizes = {"models": ["lcoan"], "limits": [8], "limit_s": 30.0, "limit_mib": 1024}
-    study = study_of(tmp_path, PROFILE | {"chapters": {"cost": sizes}}, monkeypatch)
+    study = study_of(tmp_path, PROFILE | {"chapters": {"cost": sizes}}, monkeypatch, "amd-epyc")
     monkeypatch.setattr(
         "srlab.chapters.cost.limits.find_limits", lambda networks, *_: pd.DataFrame({"label": [*networks]})
     )

@@ -3,43 +3,26 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from kept import ROOT
 from legible import faults
+from made_records import FEW, study_of
 
 from srlab.chapters import maps
 from srlab.chapters.maps import figures, frames
 from srlab.models import build
 from srlab.models.registry import label
-from srlab.study import Study
 from srlab.study.chapter import Tables
 from srlab.weights.checkpoints import save_network
 
-SIZES = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
-PROFILE = {
-    "device": "cpu",
-    "scale": 4,
-    "seeds": [0],
-    "network": SIZES,
-    "training": {"steps": 2, "batch": 1, "patch": 16, "log_every": 1, "checkpoint_every": 1, "learning_rate": 1e-3},
-    "models": ["no_attention", "lcoan", "trunk_window"],
-    "chapters": {"maps": {}},
-}
+PROFILE = FEW | {"scale": 4, "models": ["no_attention", "lcoan", "trunk_window"], "chapters": {"maps": {}}}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory, patch):
     """A tiny study with its tables."""
-    root = tmp_path_factory.mktemp("maps")
-    (root / "profiles").mkdir()
-    (root / "notebooks").symlink_to(ROOT / "notebooks")
-    (root / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(PROFILE))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SRLAB_RESULTS", str(root / "out"))
-        patch.setattr(frames, "ATTRIBUTED", (24, 2, 1))
-        study = Study("tiny", root)
-        study.chapter("maps").tables()
-        yield study
+    study = study_of(tmp_path_factory.mktemp("maps"), PROFILE, patch)
+    patch.setattr(frames, "ATTRIBUTED", (24, 2, 1))
+    study.chapter("maps").tables()
+    return study
 
 
 def attributed() -> pd.DataFrame:

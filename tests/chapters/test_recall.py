@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import scipy
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_records import FEW, study_of
 from pydantic import ValidationError
 from torch import nn
 
@@ -330,32 +330,16 @@ def test_figures_draw_every_arm_and_factor():
 
 # --- runs -------------------------------------------------------------------------------------------------------------
 
-PROFILE = {
-    "device": "cpu",
-    "seeds": [0],
-    "network": {"channels": 8, "groups": 1, "blocks": 1, "clusters": 4, "window": 16},
-    "training": {"steps": 6, "batch": 2, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-3},
-    "chapters": {
-        "recall": {
-            "training": {"steps": 4},
-            "models": ["no_attention", "lcoan"],
-            "variants": {"lcoan": {"clusters": [2]}},
-        }
-    },
-}
+CHAPTER = {"training": {"steps": 4}, "models": ["no_attention", "lcoan"], "variants": {"lcoan": {"clusters": [2]}}}
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A tiny profile with one test setting."""
-    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path / "out"))
-    (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(PROFILE))
     few = SETTINGS[:1]
-    monkeypatch.setattr(
-        "srlab.chapters.recall.run.measure_recall", lambda network, scale: measure_recall(network, scale, few)
-    )
-    return Study("tiny", tmp_path)
+    measure = "srlab.chapters.recall.run.measure_recall"
+    monkeypatch.setattr(measure, lambda network, scale: measure_recall(network, scale, few))
+    return study_of(tmp_path, FEW | {"chapters": {"recall": CHAPTER}}, monkeypatch)
 
 
 def runs(study):
@@ -392,5 +376,5 @@ def test_a_run_that_is_broken_off_ends_with_the_same_weights(study, tmp_path, mo
         study.obtain(run, deadline=time.monotonic() + 1000)
     broken = study.obtain(run).network().state_dict()
     monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path / "whole"))
-    whole = Study("tiny", tmp_path).obtain(run).network().state_dict()
+    whole = Study("made", tmp_path).obtain(run).network().state_dict()
     assert all(torch.equal(broken[key], whole[key]) for key in whole)

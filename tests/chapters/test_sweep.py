@@ -5,26 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from legible import faults
+from made_records import FEW, study_of
 from pydantic import ValidationError
 
 from srlab.chapters import sweep
 from srlab.chapters.sweep import CHOSEN, Recipe, Settings, Sweep, arms, figures, recipes
 from srlab.errors import InputError
 from srlab.stats.gains import differences
-from srlab.study import Study
 from srlab.study.records import Record
 
-PROFILE = {
-    "device": "cpu",
-    "seeds": [0],
-    "images": 2,
-    "side": 96,
-    "network": {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16},
-    "training": {"steps": 2, "batch": 2, "patch": 16, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-3},
-    "timing": {"repeats": 1, "warmup": 1},
-}
 SWEEPS = {
     "clusters": {"option": "clusters", "values": [4, 8]},
     "units": {"models": ["no_attention", "lcoan"], "option": "groups", "values": [1, 2]},
@@ -34,20 +24,13 @@ SWEEPS = {
 }
 
 
-def study_of(folder, monkeypatch, sweeps, **changes):
-    monkeypatch.setenv("SRLAB_RESULTS", str(folder / "out"))
-    for name in ("profiles", "notebooks"):
-        (folder / name).mkdir()
-    (folder / "notebooks" / "04_sweep.ipynb").touch()
-    profile = PROFILE | changes | {"chapters": {"sweep": {"sweeps": sweeps}}}
-    (folder / "profiles" / "tiny.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
-    return Study("tiny", folder)
+def swept_by(folder, patch, sweeps, **changes):
+    return study_of(folder, FEW | changes | {"chapters": {"sweep": {"sweeps": sweeps}}}, patch)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield study_of(tmp_path_factory.mktemp("sweep"), monkeypatch, SWEEPS)
+def study(tmp_path_factory, patch):
+    return swept_by(tmp_path_factory.mktemp("sweep"), patch, SWEEPS)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +42,7 @@ def tables(study):
 
 
 def test_a_sweep_goes_value_by_value_network_by_network_seed_by_seed(tmp_path, monkeypatch):
-    study = study_of(tmp_path, monkeypatch, SWEEPS, seeds=[3, 5])
+    study = swept_by(tmp_path, monkeypatch, SWEEPS, seeds=[3, 5])
     found = arms(study, Sweep(**SWEEPS["units"]))
     assert [(value, run.network.model, run.network.options["groups"], run.seed) for value, run in found] == [
         (groups, model, groups, seed) for groups in (1, 2) for model in ("no_attention", "lcoan") for seed in (3, 5)
@@ -86,23 +69,15 @@ def test_a_recipe_changes_the_start_and_the_sizes(study):
     assert run.network.options == options | {"skip": "bicubic", "first": "details", "groups": 3}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
-        ({}, "option"),
-        ({"option": "clusters"}, "option"),
-        ({"option": "clusters", "values": [4], "photographs": [4]}, "option"),
-        ({"option": "side", "values": [8]}, "side"),
-        ({"cases": {"a": {"model": "trunk_lsp", "renew_every": 2}}}, "renew_every"),
-        ({"models": ["nobody"], "photographs": [4]}, "nobody"),
-    ],
-)
-def test_settings_name_what_is_wrong(wrong, named):
-    with pytest.raises(ValidationError, match=named):
-        Settings(sweeps={"a": wrong})
-
-
-def test_recipes_are_one_sweep_and_have_fields_of_the_budget(study):
+def test_settings_name_what_is_wrong(study):
+    two = {"option": "clusters", "values": [4], "photographs": [4]}
+    wrong = {"option": ({}, {"option": "clusters"}, two), "side": ({"option": "side", "values": [8]},)}
+    wrong |= {"renew_every": ({"cases": {"a": {"model": "trunk_lsp", "renew_every": 2}}},)}
+    wrong |= {"nobody": ({"models": ["nobody"], "photographs": [4]},)}
+    for named, sweeps in wrong.items():
+        for each in sweeps:
+            with pytest.raises(ValidationError, match=named):
+                Settings(sweeps={"a": each})
     one = {"recipes": {"a": {"training": {"speed": 3}}}}
     with pytest.raises(ValidationError, match="x, y"):
         Settings(sweeps={"x": one, "y": one})

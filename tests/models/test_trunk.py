@@ -20,8 +20,9 @@ ARM = {"skip": "bicubic", "first": "details", "gates": "closed"}
 
 def stirred(network: torch.nn.Module) -> torch.nn.Module:
     """Change all weights, as training does: the last layer is not zero."""
+    generator = torch.Generator().manual_seed(1)
     for weight in network.parameters():
-        weight.data += 0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+        weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
     return network.eval()
 
 
@@ -83,11 +84,8 @@ def test_the_receptive_field_is_where_gradients_reach(scale, groups, blocks):
 
 @pytest.mark.parametrize("name", trunk_networks())
 def test_an_arm_begins_as_the_trunk_it_goes_on_from_bit_for_bit_and_its_gates_learn(name, tmp_path):
-    trunk, file, lr = (
-        stirred(small("no_attention", skip="bicubic")),
-        tmp_path / "trunk.safetensors",
-        torch.rand(2, 3, 17, 14),
-    )
+    trunk, lr = stirred(small("no_attention", skip="bicubic")), torch.rand(2, 3, 17, 14)
+    file = tmp_path / "trunk.safetensors"
     save_network(file, trunk, "no_attention", 2, {})
     arm = start_from(small(name, seed=5, **ARM), file).eval()
     assert torch.equal(arm(lr), trunk(lr))

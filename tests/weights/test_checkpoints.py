@@ -134,7 +134,7 @@ def test_released_weights_are_found_inside_their_wrapper_and_refused_where_they_
         torch.save(wrapped, tmp_path / "released.pth")
         layer = from_released("nla", read_pth(tmp_path / "released.pth"), **case.config)
         assert torch.equal(layer.theta[0].weight, case.weights["conv_match1.0.weight"])
-    less = {k: v for k, v in case.weights.items() if k != "conv_match1.0.weight"}
+    less = {key: tensor for key, tensor in case.weights.items() if key != "conv_match1.0.weight"}
     for name, weights, config, named in (
         ("nla", less, case.config, r"theta\.0\.weight"),
         ("nla", {**case.weights, "extra": torch.ones(1)}, case.config, "extra"),
@@ -163,14 +163,7 @@ def test_a_pickle_that_tries_to_run_code_does_not(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_cut_off_or_holds_no_ordinary_tensors_is_refused(tmp_path):
-    for zipped in (True, False):
-        torch.save({"weight": torch.ones(100)}, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
-        whole = (tmp_path / "whole.pth").read_bytes()
-        for part in (0.1, 0.5, 0.9, 0.99):
-            (tmp_path / "cut.pth").write_bytes(whole[: int(part * len(whole))])
-            with pytest.raises(InputError, match=r"cut\.pth"):
-                read_pth(tmp_path / "cut.pth")
+def test_what_holds_no_ordinary_tensors_is_refused(tmp_path):
     sparse, complex_, meta = torch.eye(3).to_sparse(), torch.ones(3) * 1j, torch.empty(3, device="meta")
     for unusual in (sparse, complex_, meta, "a text", {"weight": torch.ones(3)}):
         torch.save({"a": torch.ones(3), "b": unusual}, tmp_path / "unusual.pth")

@@ -105,12 +105,12 @@ def pairs(places: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "against", "places", "wider", "difference", "low", "high"])
 
 
-def gains(rows: pd.DataFrame, group: str) -> pd.DataFrame:
-    """Subtract bicubic enlargement, with self_similarity, image by image; `group` is "dataset" or "kind".
+def gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """Subtract bicubic enlargement, with self_similarity, image by image.
 
-    Columns: model, `group`, name, gain_db, self_similarity, run; networks by falling mean gain.
+    Columns: model, dataset, name, gain_db, self_similarity, run; networks by falling mean gain.
     """
-    keys = [group, "name"]
+    keys = ["dataset", "name"]
     base = rows.loc[rows["model"] == BICUBIC, [*keys, "psnr_y", "self_similarity"]].rename(columns={"psnr_y": BICUBIC})
     found = rows[rows["model"] != BICUBIC].drop(columns="self_similarity").merge(base, on=keys)
     found["gain_db"] = found["psnr_y"] - found[BICUBIC]
@@ -138,7 +138,7 @@ def correlations(gains: pd.DataFrame) -> pd.DataFrame:
     leads, rows = list(combinations(models, 2)), []
     for dataset, own in groups:
         wide = own.pivot(index=["dataset", "name", "self_similarity"], columns="model", values="gain_db")
-        similar = wide.index.get_level_values("self_similarity")
+        similar = wide.index.get_level_values("self_similarity").to_numpy()
         compared = [(model, BICUBIC, NOTHING, wide[model], None, len(models)) for model in models]
         for one, other in leads:
             lead = wide[one] - wide[other]

@@ -42,7 +42,7 @@ from srlab.study.study import Study
 SIDE = 64
 #: Queries a side of the grid: the first that keeps the page below `LIMIT` bytes, else the last.
 GRIDS = (6, 5, 4, 3)
-LIMIT = 2_500_000
+LIMIT = 1_500_000
 COLOURS = ("viridis", "cividis", "magma", "RdBu_r")
 #: SVG's letters for the codes of matplotlib's paths.
 LETTERS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}

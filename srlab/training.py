@@ -36,21 +36,11 @@ Rows = list[dict[str, int | float]]
 class Budget(BaseModel):
     """What the training of a network may cost, and how it is done.
 
-    Attributes
-    ----------
-    steps, batch, patch : int
-        Optimiser steps; patches in a batch, over all processes; side of an LR patch in pixels.
-    learning_rate, betas : float, tuple of float
-        Adam's; the learning rate is that after warm-up.
-    last_rate : float
-        The last convolution's share of the learning rate: its inputs are larger, so that a step changes the image more.
-    warmup, decay, halve_at : int, {"halve", "cosine", "linear"}, tuple of float
-        The learning rate rises linearly over `warmup` steps, then falls by half at each of `halve_at` (fractions of the
-        steps), or to zero at the last step.
-    ema_decay : float
-        Decay of the moving average of the weights, which is evaluated; it rises to this value from (1 + t) / (10 + t).
-    gradient_clip : float
-        Largest norm of the gradient.
+    Patches, `batch` over all processes, have `patch` LR pixels a side. Adam's learning rate rises linearly over
+    `warmup` steps, then falls by half at each of `halve_at` (fractions of the steps), or to zero at the last step.
+    `last_rate` is the last convolution's share: its inputs are larger, so that a step changes the image more. The
+    evaluated moving average of the weights has a decay that rises to `ema_decay` from (1 + t) / (10 + t).
+    `gradient_clip` is the largest norm of the gradient.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,41 +94,29 @@ def train(
     deadline: float | None = None,
     objective: Callable[..., Float[Tensor, ""]] = nn.functional.l1_loss,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
-    """Train a network with Adam, or resume from `folder`'s checkpoint.
+    """Train a network, LR [b, 3, h, w] on [0, 1] to SR, with Adam, or resume from `folder`'s checkpoint.
 
     After an interruption at any step the same call resumes and, on a CPU, ends with the same bits.
 
+    Return the network with its averaged weights, in evaluation mode; a row a log: step, loss and psnr (dB) of training
+    since the last row, validation_psnr (dB), learning_rate, images_per_s; seconds (training), data_wait_seconds (of
+    those, waiting for patches), log_seconds (validation, logs, checkpoints), startup_seconds (until the first step),
+    summed over interruptions; and centroids by step (`Budget.keeps_centroids_at`) and layer.
+
     Parameters
     ----------
-    network : nn.Module
-        Maps LR [b, 3, h, w] on [0, 1] to SR.
-    batches : Batches
     validation : tuple of Tensor
         LR and HR that are never trained on; the PSNR (RGB, dB) of the averaged weights on it is logged.
-    budget : Budget
     folder : Path
         Receives `checkpoint.safetensors` (the caller removes it once all is recorded) and `logs/`.
     seed : int
-        Seed of everything random in training but the patches, which have their own.
-    device : torch.device
+        Of everything random in training but the patches, which have their own.
     processes : int
         Devices that train together, with gloo on CPUs and nccl on GPUs; the batch is divided among them.
     deadline : float, optional
         By `time.monotonic`, s. At the first step of the log after it, a checkpoint is written and training stops.
     objective : callable
         The loss of SR, HR and what else a batch holds.
-
-    Returns
-    -------
-    averaged : nn.Module
-        The network with its averaged weights, in evaluation mode.
-    curve : DataFrame
-        step, loss and psnr (dB) of training since the last row, validation_psnr (dB), learning_rate, images_per_s.
-    facts : dict
-        seconds (training), data_wait_seconds (of those, waiting for patches), log_seconds (validation, logs,
-        checkpoints), startup_seconds (until the first step), summed over interruptions.
-    snapshots : dict
-        Centroids by step (`Budget.keeps_centroids_at`) and layer, of networks with k-means.
 
     Raises
     ------
@@ -168,10 +146,8 @@ def train(
     torch.manual_seed(seed)
     network = network.to(memory_format=torch.channels_last)
     last = set(network.last.parameters())
-    groups = [
-        {"params": [p for p in network.parameters() if p not in last], "share": 1.0},
-        {"params": list(network.last.parameters()), "share": budget.last_rate},
-    ]
+    others = [p for p in network.parameters() if p not in last]
+    groups = [{"params": others, "share": 1.0}, {"params": [*network.last.parameters()], "share": budget.last_rate}]
     averaged = AveragedModel(network, multi_avg_fn=partial(_average, decay=budget.ema_decay)).to(fabric.device).eval()
     adam = torch.optim.Adam(groups, budget.learning_rate, budget.betas)
     model, optimizer = fabric.setup(network, adam)
@@ -179,14 +155,12 @@ def train(
     checkpoint = Checkpoint(folder / "checkpoint.safetensors", network, averaged, adam)
     step, rows, facts, snapshots = checkpoint.load()
     saved = step
-    validation = tuple(fabric.to_device(images) for images in validation)
-    main = fabric.is_global_zero
+    validation, main = tuple(fabric.to_device(images) for images in validation), fabric.is_global_zero
     writer = SummaryWriter(folder / "logs", purge_step=step + 1) if main else None
     bar = tqdm(total=budget.steps, initial=step, desc=folder.name, unit="step", disable=not main)
 
     model.train()
-    seen: list[Float[Tensor, " 3"]] = []
-    since = time.perf_counter()
+    seen, since = [], time.perf_counter()
     facts["startup_seconds"] += since - entered
     cut = partial(batches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
     for batch, waited in _prefetch(cut, range(step, budget.steps)):
@@ -238,8 +212,7 @@ def train(
             saved = step if saving else saved
             if stopping:
                 break
-            seen = []
-            since = time.perf_counter()
+            seen, since = [], time.perf_counter()
     bar.close()
     if main:
         writer.close()
@@ -249,7 +222,7 @@ def train(
 
 
 def first_process() -> bool:
-    """Return whether this process records for those that train together."""
+    """Return True if this process records for those that train together."""
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
@@ -284,7 +257,6 @@ def centroids_of(network: nn.Module) -> Centroids:
 
 @torch.no_grad()
 def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor, decay: float) -> None:
-    """Update an exponential moving average; its decay rises to `decay` with the updates."""
     torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
 
 
@@ -310,8 +282,7 @@ class Checkpoint:
     """Everything that a resumed run needs, in one safetensors file, replaced as a whole."""
 
     def __init__(self, path: Path, network: nn.Module, averaged: AveragedModel, adam: torch.optim.Adam):
-        self.path = path
-        self.network, self.averaged, self.adam = network, averaged, adam
+        self.path, self.network, self.averaged, self.adam = path, network, averaged, adam
 
     def save(self, step: int, rows: Rows, facts: dict[str, float], snapshots: Snapshots) -> None:
         state = self.adam.state_dict()["state"]
@@ -336,13 +307,12 @@ class Checkpoint:
         state = {int(i): group for i, group in _grouped(parts["adam"]).items()}
         self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
         torch.set_rng_state(parts["rng"][""])
-        snapshots = {int(at): layers for at, layers in _grouped(parts.get("centroids", {})).items()}
-        snapshots = dict(sorted(snapshots.items()))  # a safetensors file has an order of its own
+        kept = _grouped(parts.get("centroids", {}))
+        snapshots = {int(at): kept[at] for at in sorted(kept, key=int)}  # a safetensors file has an order of its own
         return metadata["step"], metadata["rows"], metadata["facts"], snapshots
 
 
 def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Group tensors by their names' part before the first point."""
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         group, _, name = key.partition(".")

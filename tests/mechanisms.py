@@ -1,21 +1,24 @@
 """The mechanisms whose fast paths, gradients and maps tests compare with the dense oracle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from srlab.attention import (
-    BRA,
-    ENLA,
-    FGCA,
-    GMSA,
-    LSP,
-    NLA,
-    NLSA,
-    Attention,
-    CoA,
-    ImplicitPosition,
-    SharedGMSA,
-    WindowAttention,
-)
+import torch
+from torch import Tensor
+
+from srlab.attention import BRA, ENLA, FGCA, GMSA, LSP, NLA, NLSA, CoA, ImplicitPosition, SharedGMSA, WindowAttention
+from srlab.attention.contract import Attention
+
+
+def assert_same(make: Callable[[str], Tensor], ways: Iterable[str], inputs: list[Tensor], rtol: float, atol: float):
+    """Compare the numbers and gradients of several ways to compute the same with those of the first."""
+    direction, first = None, None
+    for way in ways:
+        y = make(way)
+        direction = torch.randn_like(y) if direction is None else direction
+        found = [y, *torch.autograd.grad((y * direction).sum(), inputs)]
+        first = first or found
+        torch.testing.assert_close(found, first, rtol=rtol, atol=atol)
+
 
 # One entry for each way of running each mechanism. The layers of a list run in order and share patterns.
 MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {

@@ -19,18 +19,14 @@ from srlab.errors import InputError
 from srlab.models import build
 from srlab.weights.checkpoints import load_tensors, open_network, read_pth
 
-RNG = np.random.default_rng(0)
-RGB = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
+RGB = np.random.default_rng(0).integers(0, 256, (17, 23, 3), dtype=np.uint8)
 OPTIONS = {"channels": 8, "groups": 1, "blocks": 1}
 
 
 def fuzz(examples: int) -> settings:
     """Run this many examples, each within seconds: a reader that never ends, or takes all memory, fails too."""
-    return settings(
-        max_examples=examples,
-        deadline=timedelta(seconds=10),
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
+    suppressed = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=examples, deadline=timedelta(seconds=10), suppress_health_check=suppressed)
 
 
 def encoded(image: Image.Image, kind: str, frames: int = 1, **options) -> bytes:
@@ -82,15 +78,11 @@ def mutated(draw, files: dict[str, bytes]) -> bytes:
     content = bytearray(files[draw(st.sampled_from(sorted(files)))])
     for _ in range(draw(st.integers(1, 6))):
         place = draw(st.integers(0, min(len(content), 300)) | st.integers(0, len(content)))
-        match draw(st.sampled_from(["flip", "flip", "cut", "insert", "end"])):
-            case "flip":
-                content[place : place + 1] = bytes([draw(st.integers(0, 255))])
-            case "cut":
-                del content[place : place + draw(st.integers(1, 40))]
-            case "insert":
-                content[place:place] = draw(st.binary(min_size=1, max_size=40))
-            case "end":
-                del content[place:]
+        byte, some, cut = st.binary(min_size=1, max_size=1), st.binary(min_size=1, max_size=40), st.integers(1, 40)
+        # A byte changed (twice as often), some cut out, some inserted, or all from there on cut off.
+        kinds = [(1, byte), (1, byte), (draw(cut), st.just(b"")), (0, some), (len(content), st.just(b""))]
+        length, put = draw(st.sampled_from(kinds))
+        content[place : place + length] = draw(put)
     return bytes(content)
 
 
@@ -110,14 +102,12 @@ def check_image(image: torch.Tensor) -> None:
 
 
 def check_tensors(tensors: dict[str, torch.Tensor]) -> None:
-    for key, tensor in tensors.items():
-        assert isinstance(key, str)
-        tensor.isfinite().all()  # an ordinary tensor: its numbers exist
+    # Ordinary tensors: their numbers exist.
+    assert all(isinstance(key, str) and tensor.isfinite().all() in (True, False) for key, tensor in tensors.items())
 
 
 def check_network(network: torch.nn.Module) -> None:
-    with torch.no_grad():
-        assert network(torch.rand(1, 3, 4, 4)).shape == (1, 3, 8, 8)
+    assert network(torch.rand(1, 3, 4, 4)).shape == (1, 3, 8, 8)
 
 
 def open_trunk(path: Path) -> torch.nn.Module:
@@ -155,5 +145,5 @@ NAMES = st.sampled_from(["channels", "groups", "blocks", "seed", "scale", "name"
     config=st.dictionaries(NAMES, VALUES, max_size=4) | VALUES,
 )
 def test_with_any_metadata_a_network_is_opened_or_refused(tmp_path, model, scale, config):
-    held = {"model": json.dumps(model), "scale": json.dumps(scale), "config": json.dumps(config)}
+    held = {key: json.dumps(value) for key, value in {"model": model, "scale": scale, "config": config}.items()}
     read_or_refused(tmp_path / "fuzzed.safetensors", save(NETWORK, held), open_trunk, check_network)

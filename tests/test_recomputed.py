@@ -23,7 +23,6 @@ GAINS = {
     "comparison": ("model", lambda values: "no_attention"),
     "clusters": ("clusters", min),
     "window": ("window", min),
-    "centroids": ("update", lambda values: values[-1]),
     "sides": ("side", min),
 }
 
@@ -104,18 +103,6 @@ def medians(study):
                 yield f"{name} {place}", own[["q25_ms", "median_ms", "q75_ms"]], times.loc[place]
 
 
-def stages(study):
-    """Shares of the profiler, of the median time of the same record."""
-    kept = table(study, "inside")
-    [run] = kept["run"].unique()
-    alone = read(study, run, "profile.csv").set_index(["part", "label", "size"])["median_ms"]["non-local layers"]
-    shares = read(study, run, "inside.csv").set_index(["label", "size", "stage"])["share"]
-    for row in kept.itertuples():
-        yield f"{row.model} {row.stage}", row.ms, shares[row.model, row.size, row.stage] * alone[row.model, row.size]
-    for model, told in kept.groupby("model"):
-        yield model, told["share"].sum(), 1
-
-
 def gains(study):
     for name, (by, reference) in GAINS.items():
         if not (study / "tables" / f"{name}_gains.csv").is_file():
@@ -144,7 +131,7 @@ def images(study):
     """Every image of every table of images is the record's."""
     for file in sorted(study.glob("tables/*_images.csv")):
         kept = table(study, file.stem)
-        if "run" not in kept or file.stem == "kinds_images":  # of kinds, images are cut and evaluated anew
+        if "run" not in kept:
             continue
         for digits, own in kept.groupby("run"):
             again = read(study, digits, "images.csv").set_index(["benchmark", "name"])
@@ -171,12 +158,6 @@ def exponents(study):
                 if len(own) > 2:
                     again = line.slope - line.stderr * scipy.stats.t.ppf(0.975, len(own) - 2)
                     yield f"{name} {row.model} {row.part} {cost}, low", low, again
-
-
-def windows(study):
-    for row in table(study, "backends_costs").itertuples():
-        own = profile(study, row.run).loc[f"{row.side} {row.backend}"]
-        yield f"{row.side} {row.backend}", (row.median_ms, row.peak_mib), own[["median_ms", "peak_mib"]]
 
 
 def recipes(study):
@@ -254,11 +235,9 @@ CHECKS = {
     qualities: ("comparison",),
     costs: ("comparison", "comparison_costs"),
     medians: ("timing",),
-    stages: ("inside",),
     gains: ("comparison_gains",),
     images: ("comparison_images",),
     exponents: ("growth", "limits_growth"),
-    windows: ("backends_costs",),
     recipes: ("recipes",),
 }
 

@@ -23,29 +23,10 @@ REASONS = {
     "weights/checkpoints.py": "weights in and out, and every check of a file's content",
 }
 #: Methods of matplotlib's axes that draw data; only srlab/plots calls them.
-DRAWING = set(
-    [
-        "axhline",
-        "axhspan",
-        "axvline",
-        "axvspan",
-        "bar",
-        "barh",
-        "boxplot",
-        "errorbar",
-        "fill_between",
-        "fill_betweenx",
-        "hist",
-        "hlines",
-        "imshow",
-        "pcolormesh",
-        "plot",
-        "scatter",
-        "stem",
-        "step",
-        "vlines",
-    ]
-)
+DRAWING = {
+    *("axhline", "axhspan", "axvline", "axvspan", "bar", "barh", "boxplot", "errorbar", "fill_between"),
+    *("fill_betweenx", "hist", "hlines", "imshow", "pcolormesh", "plot", "scatter", "stem", "step", "vlines"),
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -10,15 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "contrasts": ["Part", "contrast"],
         "images": ["SIDE", "TaskImage", "centre", "corners", "pair", "picture"],
         "layers": ["LayerTrace", "attention_row", "magnitudes", "reach", "receptive_field", "seen", "trace"],
-        "sorting": [
-            "NEXT",
-            "OWN",
-            "PREVIOUS",
-            "UNSEEN",
-            "clusters",
-            "gini",
-            "windows",
-        ],
+        "sorting": ["NEXT", "OWN", "PREVIOUS", "UNSEEN", "clusters", "gini", "windows"],
         "views": ["Boxes", "Groups", "Values", "View", "Windows", "panels", "view"],
     },
 )

@@ -22,36 +22,25 @@ BLUR = 1.2
 def local_attribution(
     network: nn.Module, lr: UInt8[Tensor, "3 h w"], row: int, col: int, window: int = 8, steps: int = 20
 ) -> Float[np.ndarray, "h w"]:
-    """Return the contribution of each LR pixel to the edges in a window of the SR image.
+    """Return the absolute contribution of each LR pixel to the edges in a window of the SR image, as shares of one.
 
     Edges are D, the sum of gradient magnitudes in the window. The gradient of D is integrated along a path from a
     blurred LR image (σ = `BLUR`) to the sharp one, σ falling evenly to 0, by the midpoint of each step. Signed
-    contributions sum to the difference of D between the two ends.
+    contributions sum to the difference of D between the two ends. The map is NaN if there are none. A pixel outside
+    the image, a window that does not fit into the SR image, or `steps` below 1 raises InputError.
 
     Parameters
     ----------
     network : nn.Module
         Maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode.
-    lr : UInt8[Tensor, "3 h w"]
-        0 to 255.
     row, col : int
         The LR pixel in the middle of the window; at an edge the window is moved inside.
-    window : int
-        Side of the window in SR pixels.
-    steps : int
-        Steps of the path, each a forward and a backward pass.
-
-    Returns
-    -------
-    Float[np.ndarray, "h w"]
-        Absolute contributions summed over channels, as shares of one; NaN if there are none.
-
-    Raises
-    ------
-    InputError
-        If the pixel is outside the image, the window does not fit into the SR image, or `steps` is below 1.
+    window, steps : int
+        Side of the window in SR pixels; steps of the path, each a forward and a backward pass.
     """
-    return _shares(contributions(network, lr, row, col, window, steps))
+    magnitude = np.abs(contributions(network, lr, row, col, window, steps)).sum(0)
+    with np.errstate(invalid="ignore"):
+        return magnitude / magnitude.sum()
 
 
 def contributions(
@@ -76,12 +65,7 @@ def contributions(
 def edges(sr: Float[Tensor, "1 3 sh sw"], lr_height: int, row: int, col: int, window: int) -> Float[Tensor, ""]:
     """Return D: the magnitude of differences with the next pixel below and to the right, summed over the window.
 
-    The scale is sh / `lr_height`; row, col and window are those of `local_attribution`.
-
-    Raises
-    ------
-    InputError
-        If the window, and one pixel below and to its right, does not fit into the SR image.
+    The scale is sh / `lr_height`. The window needs one pixel below and to its right; see `local_attribution`.
     """
     scale = sr.shape[2] // lr_height
     least = min(sr.shape[2:]) - 1
@@ -107,11 +91,9 @@ def diffusion_index(attribution: Float[np.ndarray, "h w"]) -> float:
 
 
 def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) -> float:
-    """Return the radius (pixels) around a pixel that holds a part of what is attributed.
+    """Return the least distance (pixels) from a pixel within which pixels, by their centres, hold a share of a map.
 
-    The radius is the least distance from (row, col) within which pixels, by their centres, hold the share `held`
-    (0 to 1) of `shares`, a map of `local_attribution` or `srlab.analysis.layers.receptive_field`. It is NaN for a map
-    of NaN.
+    `held` is that share (0 to 1) of a map of `local_attribution` or `receptive_field`. A map of NaN has radius NaN.
     """
     distance = np.hypot(*np.ogrid[-row : shares.shape[0] - row, -col : shares.shape[1] - col]).ravel()
     order = np.argsort(distance, kind="stable")
@@ -119,12 +101,6 @@ def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) ->
     if not np.isfinite(within[-1]):
         return float("nan")
     return float(distance[order][np.searchsorted(within, held * within[-1])])
-
-
-def _shares(signed: Float[np.ndarray, "3 h w"]) -> Float[np.ndarray, "h w"]:
-    magnitude = np.abs(signed).sum(0)
-    with np.errstate(invalid="ignore"):
-        return magnitude / magnitude.sum()
 
 
 def _blurred(image: Float[np.ndarray, "3 h w"], sigma: float) -> Float[np.ndarray, "3 h w"]:

@@ -29,22 +29,10 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an image and its SR by several networks.
+    """A part of an HR image, and its SR by network.
 
-    Attributes
-    ----------
-    name : str
-        The image.
-    whole : UInt8[np.ndarray, "h w 3"]
-        The HR image.
-    box : tuple of int
-        (top, left, height, width) of the part in HR pixels.
-    hr : UInt8[np.ndarray, "_h _w 3"]
-        The part in HR.
-    made : dict of str to Made
-        By network.
-    spread : float
-        Standard deviation of Y over networks, its mean over the part (levels of 255).
+    `box` is (top, left, height, width) in HR pixels. `spread` is the standard deviation of Y over networks, its mean
+    over the part (levels of 255).
     """
 
     name: str
@@ -58,22 +46,9 @@ class Part:
 def contrast(networks: Mapping[str, nn.Module | None], refs: Sequence[ImageRef], scale: int, side: int) -> Part:
     """Find the part of some images where networks differ most, on the grid of LR pixels.
 
-    The difference is the standard deviation of Y over networks, with bicubic only beside a single network.
-
-    Parameters
-    ----------
-    networks : dict of str to nn.Module or None
-        By the name to show; None is bicubic interpolation.
-    refs : sequence of ImageRef
-        HR images.
-    scale : int
-    side : int
-        Side of a part in LR pixels, less in a smaller image.
-
-    Raises
-    ------
-    InputError
-        If there is no image, or fewer than two networks, bicubic included.
+    The difference is the standard deviation of Y over networks, with bicubic (None) only beside a single network.
+    `side` is that of a part in LR pixels, less in a smaller image. No image, or fewer than two networks, raises
+    InputError.
     """
     if not refs or len(networks) < 2:
         raise InputError(f"{len(refs)} images, {len(networks)} networks: parts need one image and two networks or more")

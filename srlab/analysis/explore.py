@@ -46,18 +46,10 @@ class Traced:
 
 @dataclass
 class Scene:
-    """An image to inspect, and the networks that ran on it; `open_scene` makes one.
+    """An image to inspect, and the networks that ran on it (`traces`); `open_scene` makes one.
 
-    Attributes
-    ----------
-    name : str
-        A key of `images`, or a file.
-    cut : bool
-        Whether this is only the middle of a larger image.
-    task : TaskImage, optional
-        The task image that this is; its networks are those trained on the task.
-    traces : dict
-        Results of `traced`.
+    `name` is a key of `images`, or a file. `cut` images are only the middle of a larger one. On a task image, networks
+    are those trained on the task.
     """
 
     study: Study
@@ -80,13 +72,7 @@ class Scene:
         return self.task.start() if self.task else corners(self.lr, 1)[0]
 
     def traced(self, model: str, weights: str = TRAINED) -> Traced:
-        """Run a network on this image, once, and return its layers and its SR.
-
-        Raises
-        ------
-        InputError
-            As `open_model` does, or if the network has no attention layer.
-        """
+        """Run a network on this image, once; raise as `open_model`, or if the network has no attention layer."""
         key = (model, weights)
         if key not in self.traces:
             network, source = open_model(self.study, model, self.scale, weights, self.task)
@@ -99,15 +85,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Restored:
-    """A network's SR around the query, beside HR.
+    """A network's SR around the query, beside HR; `difference` is Y of SR minus Y of HR, in levels of 255.
 
-    Attributes
-    ----------
-    sr, hr : UInt8[np.ndarray, "h w 3"]
-    difference : Float[np.ndarray, "h w"]
-        Y of SR minus Y of HR, in levels of 255.
-    psnr, psnr_here : float
-        Y-PSNR (dB, Y rounded) of the whole scene without a border of `scale` pixels, and of this crop.
+    `psnr` is the Y-PSNR (dB, Y rounded) of the whole scene without a border of `scale` pixels, `psnr_here` the crop's.
     """
 
     sr: UInt8[np.ndarray, "_h _w 3"]
@@ -121,12 +101,7 @@ class Restored:
 class Look:
     """One query in one layer of one network, and the network's SR around it.
 
-    Attributes
-    ----------
-    source : str
-        Source of the weights, as `open_model` returns it.
-    image : str
-        Title of the scene.
+    `source` is that of the weights, as `open_model` returns it; `image` is the title of the scene.
     """
 
     model: str
@@ -164,18 +139,13 @@ def open_scene(study: Study | str, image: str | Path, scale: int | None = None, 
     Parameters
     ----------
     study : Study or str
-        A study or the name of its profile.
+        A study, or the name of its profile.
     image : str or Path
-        A key of `images`, or a file.
+        A key of `images`, or a file; a missing or unreadable file, or one smaller than `scale`, raises InputError.
     scale : int, optional
         The study's by default.
     side : int
         Largest side in LR pixels; of a larger image the middle is opened.
-
-    Raises
-    ------
-    InputError
-        If there is no such image, it is unreadable, or smaller than `scale`.
     """
     study = Study(study) if isinstance(study, str) else study
     scale = scale or study.profile.scale
@@ -197,8 +167,6 @@ def open_model(
 
     Parameters
     ----------
-    model : str
-        A name of the registry.
     weights : str
         "trained": by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`). "untrained":
         random, with the study's sizes, or the paper's if these do not fit. Else a file: a checkpoint of srlab or of
@@ -209,7 +177,7 @@ def open_model(
     Returns
     -------
     network, source : nn.Module, str
-        The source is "trained here", for instance "reference: amd-epyc", "UNTRAINED", or the file's name.
+        The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name.
 
     Raises
     ------
@@ -228,10 +196,8 @@ def open_model(
         raise InputError(f"scale {scale}: the study trained its networks at ×{study.profile.scale}")
     run = run_on(study, model, image)
     if (kept := study.weights(run)) is None:
-        raise InputError(
-            f"run {run.name} is not finished: run the notebook's cells above first, or choose "
-            f"the weights '{UNTRAINED}' or a file"
-        )
+        remedy = f"run the notebook's cells above first, or choose the weights '{UNTRAINED}' or a file"
+        raise InputError(f"run {run.name} is not finished: {remedy}")
     return kept.network(), kept.source
 
 
@@ -246,28 +212,16 @@ def look(
     field: bool = False,
     attribution: bool = False,
 ) -> Look:
-    """Inspect one query in one layer of a network, and the network's SR around it.
+    """Inspect one query in one layer of a network, and its SR; a missing layer, round or pixel raises InputError.
 
     Parameters
     ----------
-    scene : Scene
     model, weights : str
         As in `open_model`.
-    row, col : int
-        LR pixels, from 0.
-    layer : int
-        Attention layer, from 0; negative from the last.
-    round : int
-        Round of sorting, from 0.
-    field : bool
-        Add the network's effective receptive field (one backward pass).
-    attribution : bool
-        Add the network's local attribution map (about twenty passes).
-
-    Raises
-    ------
-    InputError
-        If there is no such network, layer, round or pixel.
+    row, col, layer, round : int
+        LR pixel, attention layer (negative: from the last) and round of sorting, from 0.
+    field, attribution : bool
+        Add the network's effective receptive field (one backward pass), and its local attribution map (about twenty).
     """
     traced = scene.traced(model, weights)
     if not -len(traced.layers) <= layer < len(traced.layers):
@@ -304,15 +258,6 @@ def describe(view: View) -> str:
     ranked = np.sort(view.weights, axis=None)[::-1]
     half = int(np.searchsorted(ranked.cumsum(), 0.5)) + 1
     return f"{found}; half of its weight lies on {half:,} of them, and the largest weight is {100 * ranked[0]:.3g} %."
-
-
-def whose(sources: Mapping[str, str]) -> str:
-    """Return one sentence with the source (`srlab.study.records.Weights.source`) of each network's weights."""
-    each: dict[str, list[str]] = {}
-    for model, source in sources.items():
-        each.setdefault(source, []).append(label(model))
-    named = [f"{', '.join(models)} ({source})" for source, models in each.items()]
-    return f"Weights: {'; '.join(named)}."
 
 
 def code(scene: Scene, looks: Sequence[Mapping[str, object]]) -> str:

@@ -24,19 +24,14 @@ from srlab.errors import InputError
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One attention layer in one forward pass.
+    """One attention layer in one forward pass, on a map of height × width tokens, which are LR pixels.
 
     Attributes
     ----------
-    name : str
-        Module path in the network, e.g. "groups.0.attention".
-    mechanism : str
-        Class name, e.g. "LSP".
+    name, mechanism : str
+        Module path in the network, e.g. "groups.0.attention", and class, e.g. "LSP".
     pattern : Pattern
-        Its attention pattern; a layer that shares an earlier layer's weights has that layer's pattern.
-    height, width : int
-        Size of its input map in tokens, which are LR pixels.
-    layer : Attention, optional
+        A layer that shares an earlier layer's weights has that layer's pattern.
     small : Float[Tensor, "p 3 3"], optional
         The dynamic kernel that a ConvAttn computed from this input.
     number, count : int
@@ -64,13 +59,7 @@ class LayerTrace:
         return self.pattern.codes.shape[1] if isinstance(self.pattern, SortedWindows) else 1
 
     def index(self, row: int, col: int) -> int:
-        """Return the token at a pixel.
-
-        Raises
-        ------
-        InputError
-            If the pixel is outside the map.
-        """
+        """Return the token at a pixel; a pixel outside the map raises InputError."""
         check_pixel(row, col, self.height, self.width)
         return row * self.width + col
 
@@ -82,26 +71,15 @@ class LayerTrace:
 def check_pixel(row: int, col: int, height: int, width: int) -> None:
     """Raise an InputError unless the pixel is inside an LR image of that size."""
     if not (0 <= row < height and 0 <= col < width):
-        raise InputError(
-            f"pixel (row {row}, column {col}) is outside the LR image: rows are 0 to {height - 1}, "
-            f"columns 0 to {width - 1}"
-        )
+        allowed = f"rows are 0 to {height - 1}, columns 0 to {width - 1}"
+        raise InputError(f"pixel (row {row}, column {col}) is outside the LR image: {allowed}")
 
 
 def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
     """Run a network once and return its attention layers in the order in which they ran.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode.
-    lr : UInt8[Tensor, "3 h w"]
-        0 to 255.
-
-    Raises
-    ------
-    InputError
-        If the network has no attention layer.
+    The network maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode. One without attention layers
+    raises InputError.
     """
     device = next(network.parameters()).device
     with torch.inference_mode():
@@ -120,12 +98,7 @@ def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h
     """Return the weights of the query at a pixel over all keys, their mean over heads; they sum to one.
 
     ConvAttn has kernels instead of weights: a key's weight is its share of the kernels' magnitude, the Frobenius
-    norm over channels of large plus dynamic kernel.
-
-    Raises
-    ------
-    InputError
-        If the pixel is outside the map, or the layer has no weights.
+    norm over channels of large plus dynamic kernel. A layer without weights raises InputError.
     """
     query = layer.query(row, col)
     if isinstance(layer.pattern, CorrelationPattern):
@@ -142,23 +115,20 @@ def magnitudes(
 ) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]]:
     """Return the magnitude of a ConvAttn's or a convolution's kernels at each offset: Frobenius norms over channels.
 
-    Returns
-    -------
-    large, dynamic, both : Float[np.ndarray, "k k"], Float[np.ndarray, "3 3"], Float[np.ndarray, "k k"]
-        The kernel that all layers share, or a convolution's own; the kernel computed from this image, or zeros;
-        and their sum. A kernel is centred on the query, and its offsets are those of the keys.
+    They are the kernel that all layers share, or a convolution's own; the kernel computed from this image, or zeros;
+    and their sum. A kernel is centred on the query, and its offsets are those of the keys.
     """
     pattern, small = layer.pattern, layer.small
     margin = [pattern.weight.shape[-1] // 2 - 1] * 4
     with torch.inference_mode():
+        large = pattern.weight
         if small is None:  # a plain convolution
-            large, dynamic = pattern.weight, pattern.weight.new_zeros(1, 1, 3, 3)
+            dynamic = large.new_zeros(1, 1, 3, 3)
         elif pattern.mix is None:
-            large = pattern.weight
             dynamic = torch.diag_embed(small.permute(1, 2, 0)).permute(2, 3, 0, 1)
         else:  # channels are mixed before both kernels
             mixed = pattern.mix[:, :, 0, 0].norm(dim=1)[:, None, None, None]
-            large, dynamic = pattern.weight * mixed, small[:, None] * mixed
+            large, dynamic = large * mixed, small[:, None] * mixed
         both = large + pad(dynamic, margin)
         return tuple(kernel.norm(dim=(0, 1)).cpu().numpy() for kernel in (large, dynamic, both))
 
@@ -172,13 +142,7 @@ def _placed(layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k 
 
 
 def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
-    """Count how often each key is visible to the query at a pixel, in the head with the largest count; 0 is never.
-
-    Raises
-    ------
-    InputError
-        If the pixel is outside the map.
-    """
+    """Count how often each key is visible to the query at a pixel, in the head with the largest count; 0 is never."""
     query = layer.query(row, col)
     with torch.inference_mode():
         return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
@@ -196,12 +160,8 @@ def receptive_field(
     """Return the effective receptive field of the scale×scale SR pixels of one LR pixel.
 
     It is the absolute gradient of the sum of these SR pixels, summed over channels, as shares of one. The network is
-    in evaluation mode.
-
-    References
-    ----------
-    W. Luo et al., "Understanding the effective receptive field in deep convolutional neural networks",
-    NeurIPS 2016.
+    in evaluation mode. Source: W. Luo et al., "Understanding the effective receptive field in deep convolutional
+    neural networks", NeurIPS 2016.
     """
     image = (lr[None].to(next(network.parameters()).device).float() / 255).requires_grad_()
     block = network(image)[..., scale * row : scale * (row + 1), scale * col : scale * (col + 1)]
@@ -211,14 +171,11 @@ def receptive_field(
 
 
 def reach(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> pd.DataFrame:
-    """Measure how many keys queries attend to and how far away, one query (row, column) a row.
+    """Measure how many keys queries attend to and how far away, one query (row, col) a row.
 
-    Returns
-    -------
-    DataFrame
-        row, col; `keys_seen`, the number of different visible keys; `keys_effective`, the exponential of the
-        weights' entropy; `distance` and `distance_even`, the mean distance (pixels) of a key from the query, by
-        the weights and with equal weights on all tokens.
+    `keys_seen` is the number of different visible keys, `keys_effective` the exponential of the weights' entropy.
+    `distance` and `distance_even` are the mean distance (pixels) of a key from the query, by the weights and with equal
+    weights on all tokens.
     """
     rows, cols = np.mgrid[: layer.height, : layer.width]
     measures = []
@@ -226,14 +183,7 @@ def reach(layer: LayerTrace, places: Sequence[tuple[int, int]]) -> pd.DataFrame:
         weights = attention_row(layer, row, col).astype(float)
         present = weights[weights > 0]
         distance = np.hypot(rows - row, cols - col)
-        measures.append(
-            {
-                "row": row,
-                "col": col,
-                "keys_seen": np.count_nonzero(seen(layer, row, col)),
-                "keys_effective": np.exp(-(present * np.log(present)).sum()),
-                "distance": (weights * distance).sum(),
-                "distance_even": distance.mean(),
-            }
-        )
-    return pd.DataFrame(measures)
+        visible, effective = np.count_nonzero(seen(layer, row, col)), np.exp(-(present * np.log(present)).sum())
+        measures.append((row, col, visible, effective, (weights * distance).sum(), distance.mean()))
+    names = ["row", "col", "keys_seen", "keys_effective", "distance", "distance_even"]
+    return pd.DataFrame(measures, columns=names)

@@ -14,13 +14,7 @@ UNSEEN, PREVIOUS, OWN, NEXT = range(4)
 
 
 def clusters(layer: LayerTrace, round: int = 0) -> Int[np.ndarray, "h w"]:
-    """Return the cluster, or hash bucket, of each token in one round.
-
-    Raises
-    ------
-    InputError
-        If the layer sorts no tokens.
-    """
+    """Return the cluster, or hash bucket, of each token in one round of a layer that sorts; others raise InputError."""
     codes = _sorted(layer).codes[0, round]
     return codes.unflatten(0, (layer.height, layer.width)).cpu().numpy()
 
@@ -29,11 +23,7 @@ def windows(layer: LayerTrace, row: int, col: int, round: int = 0) -> Int[np.nda
     """Label each token by the query's windows in one round: UNSEEN, PREVIOUS, OWN or NEXT.
 
     With fewer than three windows a token can be in several; OWN takes precedence over PREVIOUS, PREVIOUS over NEXT.
-
-    Raises
-    ------
-    InputError
-        If the layer sorts no tokens, or the pixel is outside the map.
+    A layer that sorts no tokens, or a pixel outside the map, raises InputError.
     """
     pattern, index = _sorted(layer), layer.index(row, col)
     slots = pattern.slots[0, round].unflatten(0, (-1, pattern.window)).cpu().numpy()

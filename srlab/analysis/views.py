@@ -82,8 +82,6 @@ class View:
         Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
     seen : Int[np.ndarray, "h w"]
         Number of times that each key is visible to the query; 0 is never.
-    panels : tuple of Panel
-        The mechanism's own panels.
     """
 
     layer: str
@@ -98,24 +96,15 @@ class View:
 def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, round: int = 0) -> View:
     """Return everything to draw for the query at a pixel of the traced image, in one round of sorting, from 0.
 
-    Raises
-    ------
-    InputError
-        If the pixel is outside the map, or the layer has no such round.
+    A pixel outside the map, or a round that the layer does not have, raises InputError.
     """
     if not 0 <= round < layer.rounds:
         raise InputError(f"round {round + 1}: {layer.mechanism} has rounds 1 to {layer.rounds}")
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
     on_image = slice(lr.shape[1]), slice(lr.shape[2])
-    return View(
-        layer=layer.title,
-        row=row,
-        col=col,
-        picture=picture(lr),
-        weights=attention_row(layer, row, col)[on_image] if has_weights else None,
-        seen=seen(layer, row, col)[on_image],
-        panels=tuple(panels(layer.pattern, layer, row, col, round)),
-    )
+    weights = attention_row(layer, row, col)[on_image] if has_weights else None
+    visible, own = seen(layer, row, col)[on_image], tuple(panels(layer.pattern, layer, row, col, round))
+    return View(layer.title, row, col, picture(lr), weights, visible, own)
 
 
 @singledispatch
@@ -199,10 +188,6 @@ def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, round: int)
 @panels.register
 def _(pattern: KernelPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     large, dynamic, _ = magnitudes(layer)
-    size = len(large)
-    if layer.small is None:
-        return [Values(f"kernel, {size}×{size}", large, on_image=False)]
-    return [
-        Values(f"shared kernel, {size}×{size}", large, on_image=False),
-        Values("this image's kernel, 3×3", dynamic, on_image=False),
-    ]
+    size, plain = len(large), layer.small is None
+    shown = [Values(f"{'' if plain else 'shared '}kernel, {size}×{size}", large, on_image=False)]
+    return shown if plain else [*shown, Values("this image's kernel, 3×3", dynamic, on_image=False)]

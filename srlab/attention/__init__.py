@@ -1,4 +1,5 @@
 """Attention mechanisms, one a file, each keeping the contract of :mod:`srlab.attention.contract`."""
+# ruff: noqa: F401
 
 from srlab.attention.bra import BRA
 from srlab.attention.coa import CoA
@@ -16,29 +17,3 @@ from srlab.attention.routed_windows import RoutedWindows
 from srlab.attention.scc import SCC
 from srlab.attention.sorted_windows import SortedWindows
 from srlab.attention.window import ImplicitPosition, PositionTable, WindowAttention
-
-__all__ = [
-    "BRA",
-    "ENLA",
-    "FGCA",
-    "GMSA",
-    "LSP",
-    "NLA",
-    "NLSA",
-    "SCC",
-    "Attention",
-    "CoA",
-    "ConvAttn",
-    "DecomposedKernel",
-    "ImplicitPosition",
-    "LargeKernel",
-    "LocalConvolution",
-    "Pattern",
-    "PositionTable",
-    "RoutedWindows",
-    "SharedGMSA",
-    "SortedWindows",
-    "SphericalKMeans",
-    "WindowAttention",
-    "dense_attention",
-]

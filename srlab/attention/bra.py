@@ -1,7 +1,4 @@
-"""BRA: bi-level routing attention, the baseline with a fixed number of windows that grow with the image.
-
-Source: Zhu et al., BiFormer, CVPR 2023, arXiv 2303.08810.
-"""
+"""BRA: bi-level routing attention (BiFormer, CVPR 2023, arXiv 2303.08810), with a fixed number of windows."""
 
 from __future__ import annotations
 
@@ -30,16 +27,7 @@ class BRA(RoutedAttention):
     """Attention of each of S×S windows to its top-k windows, plus a depthwise convolution of the values.
 
     The map is padded with zeros to a multiple of S before projection: the padding carries the bias and counts. Scores
-    are scaled by 1 / √channels, whatever the number of heads.
-
-    Parameters
-    ----------
-    windows : int
-        S, in windows along each side of the map.
-    top : int
-        k, in windows.
-    channels, heads, residual_scale, backend
-        See :class:`~srlab.attention.routed_windows.RoutedAttention`.
+    are scaled by 1 / √channels, whatever the number of heads. `windows` is S, `top` k.
     """
 
     def __init__(

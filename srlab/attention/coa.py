@@ -8,9 +8,8 @@ from srlab.attention.contract import Map, Pattern, ResidualAttention
 class CoA(ResidualAttention):
     """x + residual_scale · (shared weights · value); only the value, conv1×1(x), is this layer's own.
 
-    The weights are those of an earlier layer: :class:`~srlab.attention.lsp.LSP`, or
-    :class:`~srlab.attention.nla.NLA` without the sparse pattern. Gradients of all layers flow back into it. The
-    released code also runs a match convolution here, in vain.
+    The weights are those of an earlier layer, LSP or, without the sparse pattern, NLA; gradients of all layers flow
+    back into it. The released code also runs a match convolution here, in vain.
     """
 
     shares = True

@@ -31,12 +31,7 @@ def to_map(tokens: Float[Tensor, "b l c"], height: int, width: int) -> Map:
 class Pattern:
     """The keys that each query attends to, and their weights.
 
-    Attributes
-    ----------
-    query : Float[Tensor, "b heads l d"]
-        Scaled: scores are plain dot products.
-    key : Float[Tensor, "b heads m d"]
-        m is l, or more if a mechanism pads its map.
+    Queries are scaled: scores are plain dot products. The number of keys m is l, or more if a mechanism pads its map.
     """
 
     query: Queries
@@ -47,10 +42,7 @@ class Pattern:
         raise NotImplementedError
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
-        """Return how often each given query (None: all) attends to each key, 0 for never; by default each key once.
-
-        Heads that share their keys may be given as one.
-        """
+        """Return how often each query attends to each key, 0 for never; heads that share their keys may be one."""
         length = self.query.shape[2] if queries is None else len(queries)
         b, heads, m, _ = self.key.shape
         return torch.ones(b, heads, length, m, dtype=torch.long, device=self.key.device)
@@ -64,12 +56,10 @@ class Pattern:
         return 0.0
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
-        """Return attention weights over all keys, by the plain formula; rows sum to one.
-
-        A key counts as often as its multiplicity: the multiplicity's logarithm is added to its score.
-        """
+        """Return attention weights over all keys, by the plain formula; rows sum to one."""
         query = self.query if queries is None else self.query[:, :, queries]
         scores = query @ self.key.mT + self.bias(queries)
+        # With the logarithm of its multiplicity added to its score, a key counts that often.
         return (scores + self.multiplicity(queries).to(scores.dtype).log()).softmax(-1)
 
 
@@ -77,8 +67,8 @@ class Attention(nn.Module):
     """A mechanism on a feature map: `forward(x, shared=None) -> (y, shared)`.
 
     `shared` carries a pattern from the layer that made it to the layers that reuse it. A mechanism that hands its
-    pattern on sets `shares`; the others pass `shared` through. A mechanism with a loss of its own leaves it, weighted,
-    in `auxiliary_loss` in training mode; the training loop adds it.
+    pattern on sets `shares`; the others pass `shared` through. A loss of its own it leaves, weighted, in
+    `auxiliary_loss` in training mode; the training loop adds it.
     """
 
     shares = False

@@ -1,7 +1,4 @@
-"""ConvAttn: a large kernel shared by the whole network plus a small one made from the image, in attention's place.
-
-Source: ESC, arXiv 2503.06671.
-"""
+"""ConvAttn (ESC, arXiv 2503.06671): a large kernel shared by the network plus a small one made from the image."""
 
 from __future__ import annotations
 
@@ -60,10 +57,7 @@ def depthwise(x: Part, kernels: Float[Tensor, "b p k k"]) -> Part:
 
 
 class LargeKernel(FromWeights):
-    """One size×size kernel over p = `channels` channels for the whole network; `size` is odd.
-
-    It is applied as the average of its eight flips and rotations.
-    """
+    """One kernel, of odd `size`, over p channels for the network: the average of its eight flips and rotations."""
 
     def __init__(self, channels: int = 16, size: int = 13):
         super().__init__()
@@ -92,18 +86,9 @@ class DecomposedKernel(nn.Module):
 class ConvAttn(Attention):
     """Convolve the first p channels with the shared large kernel and a dynamic one; merge all channels by conv1×1.
 
-    The dynamic kernel, depthwise 3×3, follows from the means of the p channels by conv1×1, GELU, conv1×1.
-
-    Parameters
-    ----------
-    attended : int
-        p, at most `channels`.
-    reduction : int
-        The dynamic kernel is made through p // reduction channels.
-    kernel : LargeKernel, DecomposedKernel or None
-        A network's first layer has it; None for the layers that reuse its pattern.
-    residual_scale : float or None
-        Output x + residual_scale · result; None for the result alone.
+    p is `attended`. The dynamic kernel, depthwise 3×3, follows from the means of the p channels by conv1×1 to
+    p // reduction channels, GELU, conv1×1. A network's first layer has the large `kernel`; the others reuse its
+    pattern. Output x + residual_scale · result, or the result alone if None.
     """
 
     shares = True
@@ -119,14 +104,12 @@ class ConvAttn(Attention):
         super().__init__()
         if attended > channels:
             raise InputError(f"attended is {attended}: it must not be above channels, {channels}")
-        self.attended, self.residual_scale = attended, residual_scale
-        self.kernel = kernel
-        last = nn.Conv2d(attended // reduction, 9 * attended, 1)
+        self.attended, self.kernel, self.residual_scale = attended, kernel, residual_scale
+        narrow = attended // reduction
+        last = nn.Conv2d(narrow, 9 * attended, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.to_small = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(attended, attended // reduction, 1), nn.GELU(), last
-        )
+        self.to_small = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(attended, narrow, 1), nn.GELU(), last)
         self.merge = nn.Conv2d(channels, channels, 1)
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> Pattern:
@@ -144,5 +127,4 @@ class ConvAttn(Attention):
 
     def small_kernels(self, x: Map) -> Float[Tensor, "b p 3 3"]:
         """Return the dynamic kernel of each image."""
-        made = self.to_small(x[:, : self.attended])
-        return made.unflatten(1, (self.attended, 9)).reshape(-1, self.attended, 3, 3)
+        return self.to_small(x[:, : self.attended]).reshape(-1, self.attended, 3, 3)

@@ -1,7 +1,4 @@
-"""ENLA: efficient non-local attention, softmax weights by random features, linear in the tokens.
-
-Source: Xia et al., Efficient Non-Local Contrastive Attention for Image Super-Resolution, AAAI 2022.
-"""
+"""ENLA: efficient non-local contrastive attention (Xia et al., AAAI 2022), by random features, linear in the tokens."""
 
 from __future__ import annotations
 
@@ -64,20 +61,9 @@ def _blocks(tokens: Float[Tensor, "b 1 l d"]) -> tuple[Float[Tensor, "b 1 _ d"],
 class ENLA(ResidualAttention):
     """Non-local attention by random features; in training, with a contrastive loss that sharpens it.
 
-    Query, key and value are conv1×1(x).
-
-    Parameters
-    ----------
-    reduction : int
-        Query and key have channels // reduction channels.
-    features : int
-        m of the paper, 128.
-    amplification : float
-        The length of queries and keys.
-    residual_scale : float
-        Output x + residual_scale · result.
-    contrastive_weight : float
-        Weight of the contrastive loss in `auxiliary_loss`; 0 for none. It needs maps of at least 65 tokens.
+    Query, key and value are conv1×1(x); query and key have channels // reduction channels and the length
+    `amplification`. `features` is m of the paper, 128. `contrastive_weight` is that of the loss in `auxiliary_loss`;
+    0 for none. The loss needs maps of at least 65 tokens.
     """
 
     projection: Float[Tensor, "features d"]
@@ -119,12 +105,7 @@ def contrastive_loss(query: Float[Tensor, "b l d"], key: Float[Tensor, "b l d"])
     """Return the mean over queries of relu(1 − log(positive / (negative + 10⁻⁶))).
 
     Positive and negative are mean weights exp(q·k) of a query's keys at ranks 0 to 14 and 50 to 64. Gradients flow
-    through these scores only. Queries go in blocks: no [L, L] matrix is held.
-
-    Raises
-    ------
-    InputError
-        For fewer than 65 tokens.
+    through these scores only. Queries go in blocks: no [L, L] matrix is held. Fewer than 65 tokens are an InputError.
     """
     if key.shape[1] < 65:
         raise InputError(

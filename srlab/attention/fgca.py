@@ -1,7 +1,4 @@
-"""FGCA: fine-grained context-aware attention, each small window attends to its best-matching windows.
-
-Source: arXiv 2504.06634; no code was released.
-"""
+"""FGCA: fine-grained context-aware attention, arXiv 2504.06634; no code was released."""
 
 from __future__ import annotations
 
@@ -14,19 +11,11 @@ from srlab.attention.window_grid import WindowGrid
 
 
 class FGCA(RoutedAttention):
-    """Attention of each M×M window to all tokens of its top-k windows; M is fixed, so windows grow in number.
+    """Attention of each M×M window to all tokens of its top-k windows; `side` is M, in pixels, `top` k.
 
-    A pixel costs O(k · M² · C); choosing costs O(n² · C) for n windows. Ours, where the paper is silent: scores are
-    scaled by 1 / √(channels of a head), heads share the choice, and maps are padded by reflection; the padding counts.
-
-    Parameters
-    ----------
-    side : int
-        M, in pixels.
-    top : int
-        k, in windows.
-    channels, heads, residual_scale, backend
-        See :class:`~srlab.attention.routed_windows.RoutedAttention`.
+    M is fixed, so windows grow in number. A pixel costs O(k · M² · C); choosing costs O(n² · C) for n windows. Ours,
+    where the paper is silent: scores are scaled by 1 / √(channels of a head), heads share the choice, and maps are
+    padded by reflection; the padding counts.
     """
 
     def __init__(

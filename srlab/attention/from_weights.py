@@ -42,7 +42,6 @@ class FromWeights(nn.Module):
         self._held = Held()
 
     def compute(self) -> Tensor | tuple[Tensor, ...]:
-        """Compute the result, from parameters alone."""
         raise NotImplementedError
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:

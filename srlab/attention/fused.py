@@ -42,7 +42,6 @@ def fit(
 
 
 def widen(t: Float[Tensor, "*n d"], width: int) -> Float[Tensor, "*n e"]:
-    """Append zeros to each row."""
     # Padding by zero columns would copy, and materialise a view of overlapping windows.
     return t if t.shape[-1] == width else pad(t, (0, width - t.shape[-1]))
 
@@ -74,7 +73,7 @@ def suits_blocks(query: Queries, key: Keys, value: Values) -> bool:
 
 
 def in_blocks(query: Queries, key: Keys, value: Values) -> tuple[Outputs, Mass]:
-    """Return the same as :func:`attend` by plain products, some windows (the heads here) at a time."""
+    """Compute the same as :func:`attend` by plain products, some windows (the heads here) at a time."""
     out, mass = value.new_empty(*query.shape[:3], value.shape[3]), value.new_empty(query.shape[:3])
     size = BLOCK // (query.shape[2] * key.shape[2])
     for image in zip(query, key, value, out, mass, strict=True):

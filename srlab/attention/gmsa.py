@@ -30,10 +30,9 @@ Tokens = Float[Tensor, "n p d"]
 
 @dataclass(frozen=True)
 class Windows:
-    """A map cut into windows of several sizes, after padding by reflection to whole windows of every size.
+    """A map of `size` cut into windows of several `sides`, after padding by reflection to whole windows of every size.
 
-    `size` is the map's height and width, `sides` those of the windows, in pixels. `shifted` windows begin half a side
-    further down and right; the last ones continue at the opposite edge.
+    `shifted` windows begin half a side further down and right; the last ones continue at the opposite edge.
     """
 
     size: tuple[int, int]
@@ -42,21 +41,17 @@ class Windows:
 
     @property
     def whole(self) -> WindowGrid:
-        """Grid that pads and crops the map."""
         side = math.lcm(*self.sides)
         return WindowGrid(self.size, (side, side))
 
     @property
     def filled(self) -> tuple[int, int]:
-        """Height and width of the padded map."""
         return tuple(count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True))
 
     def cut(self, x: Padded, side: int) -> Float[Tensor, "b n p c"]:
-        """Cut the padded map into windows of one size, row by row."""
         return self._grid(side).cut(self._rolled(x, -(side // 2)))
 
     def join(self, windows: Float[Tensor, "b n p c"], side: int) -> Padded:
-        """Undo :meth:`cut`."""
         return self._rolled(self._grid(side).join(windows), side // 2)
 
     def window_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
@@ -138,21 +133,13 @@ class MultiscalePattern(Pattern):
 class SharedGMSA(Attention):
     """ELAN's accelerated self-attention: values BN(conv1×1(x)) by the weights of an earlier :class:`GMSA`; conv1×1.
 
-    Each size of windows has an equal part of the channels, rounded down.
-
-    Parameters
-    ----------
-    sides : tuple of int
-        Sides of the windows in pixels, as in the earlier layer; even.
-    residual_scale : float or None
-        Output x + residual_scale · result; None for the result alone.
-    backend : {"sdpa", "reference"}
-        "sdpa" folds BN into the convolution in evaluation mode; "reference" does as the paper writes.
+    The windows' `sides`, in pixels, are even, and those of the earlier layer; each has an equal part of the channels,
+    rounded down. Output x + residual_scale · result, or the result alone if None. Backend "sdpa" folds BN into the
+    convolution in evaluation mode; "reference" does as the paper writes.
     """
 
     shares = True
-    #: Projections of each part: its values.
-    projections = 1
+    projections = 1  # of each part: its values
 
     def __init__(
         self,
@@ -221,12 +208,12 @@ class GMSA(SharedGMSA):
         self.shifted = shifted
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> MultiscalePattern:
-        return self._pattern(x, self._projected(x)[0])
+        return self._both(x)[0]
 
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
-        embedding, value = self._projected(x)  # once for both
-        pattern = self._pattern(x, embedding)
+        pattern, value = self._both(x)
         return self.output(x, pattern.attend(value)), pattern
 
-    def _pattern(self, x: Map, embedding: Float[Tensor, "b heads m d"]) -> MultiscalePattern:
-        return MultiscalePattern(self._windows(x, self.shifted), embedding, self.backend)
+    def _both(self, x: Map) -> tuple[MultiscalePattern, Float[Tensor, "b heads m d"]]:
+        embedding, value = self._projected(x)
+        return MultiscalePattern(self._windows(x, self.shifted), embedding, self.backend), value

@@ -1,7 +1,6 @@
-"""Spherical k-means: the learnable part of LCoA's sparse pattern.
+"""Spherical k-means: the learnable part of LCoA's sparse pattern, arXiv 2404.04922.
 
-Sources: arXiv 2404.04922; Dhillon, Modha, Concept decompositions for large sparse text data using clustering, Machine
-Learning 42, 2001.
+Source: Dhillon, Modha, Concept decompositions for large sparse text data using clustering, Machine Learning 42, 2001.
 """
 
 from __future__ import annotations
@@ -43,10 +42,7 @@ def cluster_sums(points: Points, codes: Codes, clusters: int) -> tuple[Centroids
 
 
 def lloyd_step(points: Points, centroids: Centroids, empty_clusters: EmptyClusters = "stay") -> Centroids:
-    """Run one Lloyd iteration: each centroid becomes the normalised sum of its points.
-
-    The centroid of an empty cluster stays, or is re-seeded by :func:`reseed`.
-    """
+    """Run one Lloyd iteration: each centroid becomes the normalised sum of its points; empty ones may be re-seeded."""
     sums, sizes = cluster_sums(points, assign(points, centroids), centroids.shape[1])
     empty = reseed(points, centroids, sizes) if empty_clusters == "reseed" else centroids
     return torch.where(sizes[..., None] > 0, normalize(sums, dim=-1), empty)
@@ -76,10 +72,7 @@ def reseed(points: Points, centroids: Centroids, sizes: Sizes) -> Centroids:
 
 
 def draw(points: Points, rounds: int, clusters: int, generator: torch.Generator) -> Centroids:
-    """Draw distinct points of the batch as unit centroids, for each round independently.
-
-    Points repeat only if there are fewer than clusters.
-    """
+    """Draw points of the batch as unit centroids, for each round; distinct unless there are fewer than clusters."""
     pooled = normalize(points.flatten(0, 1), dim=-1)
     weights = torch.ones(rounds, len(pooled))
     rows = weights.multinomial(clusters, replacement=len(pooled) < clusters, generator=generator)
@@ -87,7 +80,7 @@ def draw(points: Points, rounds: int, clusters: int, generator: torch.Generator)
 
 
 def draw_apart(points: Points, rounds: int, clusters: int, generator: torch.Generator) -> Centroids:
-    """Draw points of the batch as unit centroids by k-means++, for each round independently.
+    """Draw points of the batch as unit centroids by k-means++, for each round.
 
     The first is uniform. The probability of each later one is proportional to 1 − its cosine to the nearest before it,
     half the squared distance; uniform if all points are drawn. Sources: Arthur, Vassilvitskii, k-means++, SODA 2007;
@@ -113,19 +106,15 @@ def _gather(part: Tensor) -> list[Tensor]:
 
 
 class SphericalKMeans(nn.Module):
-    """Centroids that follow the training batches, without gradient.
+    """Centroids that follow the training batches, without gradient; `rounds` sets of them, independently.
 
     The first batch initialises them: k of its points, then ten Lloyd iterations on the unit sphere. Each later batch
-    moves them by an exponential moving average, or they stay frozen.
+    moves them by an exponential moving average of decay λ in [0, 1]; 0 keeps the last batch alone.
 
     Parameters
     ----------
-    rounds : int
-        Independent sets of centroids.
     centroid_update : {"ema", "frozen"}
         "ema" is the paper's text; its released code computes the average but never writes it back: "frozen".
-    ema_decay : float
-        λ in [0, 1]; 0 keeps the last batch alone.
     centroid_start : {"points", "kmeans++"}
         The first k points, by :func:`draw`, as in the paper, or by :func:`draw_apart`.
     empty_clusters : {"stay", "reseed"}

@@ -27,20 +27,10 @@ from srlab.attention.sorted_windows import Sharing, SortedWindows
 class LSP(ResidualAttention):
     """Attention among tokens of one k-means cluster and its neighbours, wherever they lie in the image.
 
-    Parameters
-    ----------
-    clusters, window : int
-        k and w of the paper, 128 and 384; a window attends to itself and its two neighbours.
-    reduction : int
-        E has channels // reduction channels.
-    rounds : int
-        Independent sets of centroids; 1 in the paper.
-    residual_scale : float
-        Output x + residual_scale · result.
-    sharing : {"recomputed", "stored", "plain", "auto"}
-        What later layers reuse, see :class:`~srlab.attention.sorted_windows.SortedWindows`.
-    **learning
-        Further options of :class:`~srlab.attention.kmeans.SphericalKMeans`: update, start and empty clusters.
+    `clusters` and `window` are k and w of the paper, 128 and 384; `rounds`, sets of centroids, are 1 there. E has
+    channels // reduction channels. `sharing`, what later layers reuse, is an option of
+    :class:`~srlab.attention.sorted_windows.SortedWindows`, `learning` are those of
+    :class:`~srlab.attention.kmeans.SphericalKMeans`.
     """
 
     shares = True

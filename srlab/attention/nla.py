@@ -1,7 +1,4 @@
-"""NLA: plain non-local attention, every token attends to every token: the baseline of LCoA's paper, arXiv 2404.04922.
-
-Source: Wang et al., Non-local Neural Networks, CVPR 2018.
-"""
+"""NLA: plain non-local attention (Wang et al., CVPR 2018), the baseline of LCoA's paper, arXiv 2404.04922."""
 
 from __future__ import annotations
 
@@ -29,17 +26,11 @@ class DensePattern(Pattern):
 
 
 class NLA(Attention):
-    """Plain non-local attention: a softmax(θ φᵀ) g + b x, with unscaled scores.
+    """Plain non-local attention: a softmax(θ φᵀ) g + b x, unscaled scores; θ, φ have channels // reduction channels.
 
-    Parameters
-    ----------
-    reduction : int
-        θ and φ have channels // reduction channels.
-    residual_scale, input_scale : float
-        a and b: 0.1 and 1 as for every mechanism on our trunk. Released code has a = 1, and b = 1 (NLSN) or b = 0.1
-        (the non-local network beside LCoAN, which damps its input tenfold).
-    sharing : {"recomputed", "stored"}
-        Later CoA layers reuse queries and keys, without holding scores, or the [L, L] weights.
+    a, `residual_scale`, and b, `input_scale`, are 0.1 and 1 as for every mechanism on our trunk. Released code has
+    a = 1, and b = 1 (NLSN) or b = 0.1 (the non-local network beside LCoAN, which damps its input tenfold). Later CoA
+    layers reuse queries and keys, without holding scores ("recomputed"), or the [L, L] weights ("stored").
     """
 
     shares = True
@@ -53,8 +44,7 @@ class NLA(Attention):
         sharing: Literal["recomputed", "stored"] = "recomputed",
     ):
         super().__init__()
-        self.residual_scale, self.input_scale = residual_scale, input_scale
-        self.sharing = sharing
+        self.residual_scale, self.input_scale, self.sharing = residual_scale, input_scale, sharing
         self.theta = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
         self.phi = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
         self.g = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.PReLU())

@@ -1,7 +1,4 @@
-"""NLSA: non-local sparse attention, locality-sensitive hashing puts similar tokens next to each other.
-
-Source: Mei et al., Image Super-Resolution with Non-Local Sparse Attention, CVPR 2021.
-"""
+"""NLSA: non-local sparse attention (Mei et al., CVPR 2021); hashing puts similar tokens next to each other."""
 
 from __future__ import annotations
 
@@ -22,22 +19,11 @@ SHARING = {"fused": "recomputed", "reference": "plain"}
 class NLSA(ResidualAttention):
     """Attention among tokens of one spherical hash code and their neighbours, averaged over several hashings.
 
-    Query E = conv3×3(x), key E / ‖E‖, value conv1×1(x). Tokens are sorted by code and cut into windows; a window
-    attends to itself and its two neighbours. Evaluation always draws the same hashings, so that an image's result is
-    reproducible; the released code draws anew.
-
-    Parameters
-    ----------
-    window : int
-        w of the paper, 144 tokens.
-    reduction : int
-        E has channels // reduction channels.
-    rounds : int
-        Independent hashings; 4 in the paper.
-    residual_scale : float
-        Output x + residual_scale · result.
-    backend : {"fused", "reference"}
-        "reference" holds the scores of every window and round, as the paper's formula reads.
+    Query E = conv3×3(x), of channels // reduction channels, key E / ‖E‖, value conv1×1(x). Tokens are sorted by code
+    and cut into windows, in the paper of 144 tokens; a window attends to itself and its two neighbours. `rounds` are
+    independent hashings, 4 in the paper. Evaluation always draws the same ones, so that an image's result is
+    reproducible; the released code draws anew. Backend "reference" holds the scores of every window and round, as the
+    paper's formula reads.
     """
 
     def __init__(

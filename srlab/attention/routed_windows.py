@@ -30,17 +30,9 @@ GATHERED = {"cpu": 2**25, "other": 2**28}
 class RoutedWindows(Pattern):
     """The tokens of a window attend to all tokens of its `top` windows (all windows, if there are fewer).
 
-    Keys and values come window by window, padding included.
-
-    Parameters
-    ----------
-    query, key : Float[Tensor, "b n p c"]
-        Tokens by window; scores are plain dot products of their parts by head. Heads share the choice.
-    size : (int, int)
-        Height and width of the map before padding; only these pixels are queries.
-    backend : {"fused", "reference"}
-        "fused" gathers keys and values for some windows at a time. "reference" gathers them for all windows, `top`
-        times as much, and holds the scores.
+    Keys and values come window by window, padding included; only pixels within `size`, the map before padding, are
+    queries. Scores are plain dot products by head; heads share the choice. Backend "fused" gathers keys and values for
+    some windows at a time; "reference" for all windows, `top` times as much, and holds the scores.
     """
 
     def __init__(
@@ -60,7 +52,6 @@ class RoutedWindows(Pattern):
         return by_head(self._keys, self.heads)
 
     def _join(self, windows: Windows) -> Float[Tensor, "b heads l d"]:
-        """Join windows into the tokens of the unpadded map, by head."""
         height, width = self.size
         return by_head(self.grid.join(windows)[:, :height, :width], self.heads)
 
@@ -70,9 +61,8 @@ class RoutedWindows(Pattern):
         values = value.transpose(1, 2).flatten(0, 1).unflatten(0, (b * n, -1))
         routes = (self.routes + n * torch.arange(b, device=value.device)[:, None, None]).flatten(0, 1)
         if self.backend == "reference":
-            gathered_keys, gathered_values = gather(keys, routes), gather(values, routes)
-            out = (queries.transpose(1, 2) @ gathered_keys.mT).softmax(-1) @ gathered_values
-            out = out.transpose(1, 2)
+            weights = (queries.transpose(1, 2) @ gather(keys, routes).mT).softmax(-1)
+            out = (weights @ gather(values, routes)).transpose(1, 2)
         else:
             out = AttendInGroups.apply(*fit(queries, keys, values), routes)[..., : value.shape[-1]]
         return self._join(out.flatten(2).unflatten(0, (b, n)))
@@ -113,10 +103,7 @@ def gather(windows: WindowsByHead, routes: Routes) -> Float[Tensor, "asking head
 
 
 class AttendInGroups(torch.autograd.Function):
-    """Softmax attention of windows to those on their routes, a group of some megabytes at a time.
-
-    Neither scores nor gathered keys and values of all windows are held: the backward pass gathers each group again.
-    """
+    """Softmax attention of windows to those on their routes, some megabytes at a time; backward gathers them again."""
 
     @staticmethod
     def forward(
@@ -153,8 +140,7 @@ def _groups(size: int, *tensors: Tensor) -> zip:
 class RoutedAttention(Attention):
     """Attention by :class:`RoutedWindows`: one linear map for queries, keys and values, one for the result.
 
-    `channels` is a multiple of `heads`; `scale` multiplies the scores. Output x + residual_scale · result, or the
-    result alone if None.
+    `scale` multiplies the scores. Output x + residual_scale · result, or the result alone if None.
     """
 
     def __init__(
@@ -163,8 +149,7 @@ class RoutedAttention(Attention):
         super().__init__()
         if channels % heads:
             raise InputError(f"{channels} channels cannot be divided among {heads} heads")
-        self.heads, self.top, self.scale = heads, top, scale
-        self.residual_scale, self.backend = residual_scale, backend
+        self.heads, self.top, self.scale, self.residual_scale, self.backend = heads, top, scale, residual_scale, backend
         self.qkv = nn.Linear(channels, 3 * channels)
         self.merge = nn.Linear(channels, channels)
 

@@ -21,10 +21,7 @@ from srlab.errors import InputError
 
 
 class GroupPosition(FromWeights):
-    """The position bias between the pixels of a window and its groups of pixels, by a network on offsets.
-
-    `window` and `groups` are a window's height and width, in pixels and in groups.
-    """
+    """The position bias between a window's pixels and its groups, by a network on offsets; sizes: (height, width)."""
 
     def __init__(self, heads: int, hidden: int, window: Pair, groups: Pair):
         super().__init__()
@@ -78,18 +75,11 @@ class CorrelationPattern(Pattern):
 class SCC(Attention):
     """Half of the output correlates a window's pixels with groups of them, half correlates channels.
 
-    Queries and values are conv1×1(x) times a bottleneck of three convolutions. In a window of p pixels:
-    spatial = (q·rᵀ/d + bias)·r for each head, with r = v reduced to one token a group by a learned linear;
-    channel = v·(qᵀ·v/p)ᵀ for all heads together; then a linear of both.
-
-    Parameters
-    ----------
-    channels, heads : int
-        A head has d = channels / (2 · heads).
-    window, base : (int, int)
-        Height and width of a window in pixels; it has min(window, base) groups.
-    backend : {"reassociated", "reference"}
-        q·(rᵀ·r/d) + bias·r, with the last linear folded in; or the formula as written.
+    Queries and values are conv1×1(x) times a bottleneck of three convolutions. In a window of p pixels, for heads of
+    d = channels / (2 · heads): spatial = (q·rᵀ/d + bias)·r for each head, with r = v reduced to one token a group by a
+    learned linear; channel = v·(qᵀ·v/p)ᵀ for all heads together; then a linear of both. A window, of (height, width)
+    pixels, has min(window, base) groups. Backend "reassociated" computes q·(rᵀ·r/d) + bias·r, with the last linear
+    folded in; "reference" the formula as written.
     """
 
     def __init__(
@@ -132,14 +122,13 @@ class SCC(Attention):
         return grid.crop(grid.join(correlate(qv))).permute(0, 3, 1, 2), shared
 
     def _reduced(self, v: Float[Tensor, "b n p half"]) -> Float[Tensor, "b n groups half"]:
-        """Reduce each group to one token, by the learned linear over its members."""
+        """Reduce each group to one token."""
         (across, down), (tall, wide) = self.groups, self.position.members
         members = v.unflatten(2, (across, tall, down, wide)).transpose(3, 4)
         weighted = members * self.reduce.weight.reshape(tall, wide, 1)
         return (weighted.sum((4, 5)) + self.reduce.bias).flatten(2, 3)
 
     def _plain(self, qv: Float[Tensor, "b n p c"]) -> Float[Tensor, "b n p c"]:
-        """Correlate as the paper writes it."""
         q, v = qv.chunk(2, -1)
         q_heads, r_heads = (tokens.unflatten(-1, (self.heads, -1)).transpose(2, 3) for tokens in (q, self._reduced(v)))
         correlation = q_heads @ r_heads.mT / q_heads.shape[-1] + self.position.plain()

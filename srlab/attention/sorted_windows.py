@@ -1,7 +1,4 @@
-"""Sort tokens by code, cut the sequence into windows, attend to the own, previous and next window.
-
-LSP, CoA and NLSA share this machinery; they differ in the source of the codes.
-"""
+"""Sort tokens by code, cut the sequence into windows, attend to the own, previous and next window: LSP, CoA, NLSA."""
 
 from __future__ import annotations
 
@@ -31,16 +28,11 @@ class SortedWindows(Pattern):
 
     The last sorted tokens repeat to fill the last window: they count twice as keys, and the results of the repeats are
     dropped. Neighbours are cyclic: a single window counts three times, the other of two windows double. A window is at
-    most as long as the sequence.
-
-    Several rounds are averaged with weights softmax over rounds of logsumexp(scores): one softmax over all their keys.
+    most as long as the sequence. Several rounds are averaged with weights softmax over rounds of logsumexp(scores): one
+    softmax over all their keys.
 
     Parameters
     ----------
-    query, key : Float[Tensor, "b 1 l d"]
-    codes : Int[Tensor, "b rounds l"]
-    window : int
-        Tokens in a window.
     sharing : {"auto", "recomputed", "stored", "plain"}
         "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that reuse
         them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores and

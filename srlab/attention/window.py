@@ -1,10 +1,7 @@
 """Window attention: dense attention inside windows that do not overlap, with or without a position bias.
 
-Large windows pay only if the scores are not held. The back-ends are the paper's plain formula, PyTorch's fused kernel,
-and FlexAttention, which reads the bias from its table.
-
-Sources: arXiv 2503.06671 (ESC: 32×32 windows, position table as in Swin Transformer, ICCV 2021); arXiv 2603.06738 (RIB:
-rank-factorised implicit neural bias, gate).
+Large windows pay only if the scores are not held. Sources: arXiv 2503.06671 (ESC: 32×32 windows, position table as in
+Swin Transformer, ICCV 2021); arXiv 2603.06738 (RIB: rank-factorised implicit neural bias, gate).
 """
 
 from __future__ import annotations
@@ -41,19 +38,18 @@ class PositionTable(FromWeights):
         self.table = nn.Parameter(0.001 * torch.randn(heads, (2 * window - 1) ** 2))
 
     def compute(self) -> Float[Tensor, "heads p p"]:
-        """Return the bias of every query (rows) and key (columns) of a window."""
         offsets = self.table.unflatten(1, (2 * self.window - 1, 2 * self.window - 1))
         # Each query's biases are a patch of the table: the first's in the lower right, the last's at 0.
         of_query = offsets.unfold(1, self.window, 1).unfold(2, self.window, 1).flip(1, 2)
         return of_query.flatten(3, 4).flatten(1, 2)
 
     def plain(self) -> Float[Tensor, "heads p p"]:
-        """Return the same as papers write it: the table read at every pair's row and column offset."""
+        """Compute the same as papers write it: read the table at every pair's row and column offset."""
         pixels = torch.arange(self.window**2, device=self.table.device)
         return self.table[:, self.index(pixels[:, None], pixels)]
 
     def index(self, query: Int[Tensor, "*q"], key: Int[Tensor, "*k"]) -> Int[Tensor, "*pairs"]:
-        """Return the place of a query's and a key's bias in the table; both are pixels of a window."""
+        """Return the place in the table of the bias of two pixels of a window."""
         rows = key // self.window - query // self.window + self.window - 1
         columns = key % self.window - query % self.window + self.window - 1
         return rows * (2 * self.window - 1) + columns
@@ -77,8 +73,7 @@ class ImplicitPosition(FromWeights):
 
     def __init__(self, heads: int, window: int, rank: int = 16, hidden: int = 32, frequencies: int = 10):
         super().__init__()
-        self.window = window
-        self.frequencies = frequencies
+        self.window, self.frequencies = window, frequencies
         self.to_hidden = nn.Parameter(0.05 * torch.randn(2 + 4 * frequencies, hidden))
         self.hidden_bias = nn.Parameter(torch.zeros(1, hidden))
         self.to_query = nn.Parameter(0.05 * torch.randn(heads, hidden, rank))
@@ -132,10 +127,7 @@ class BiasedAttention(torch.autograd.Function):
 
 @dataclass
 class WindowPattern(Pattern):
-    """Every query attends to the keys of its window once, padding included, with the bias of `position`.
-
-    `queries` and `keys` are by window of each image, scaled: scores are plain dot products.
-    """
+    """Every query attends to the keys of its window once, padding included; `queries` and `keys` are by window."""
 
     grid: WindowGrid
     queries: Tokens
@@ -145,7 +137,6 @@ class WindowPattern(Pattern):
 
     @property
     def query(self) -> Float[Tensor, "b heads l d"]:
-        """Queries in the order of the map's pixels."""
         return self._to_pixels(self.queries)
 
     @property
@@ -164,7 +155,6 @@ class WindowPattern(Pattern):
         return self._to_pixels(attend(values))
 
     def _plain(self, values: Values) -> Values:
-        """Attend as the papers write it, with the scores of all windows in memory."""
         scores = self.queries @ self.keys.mT
         if self.position is not None:
             scores = scores + self.position.plain()
@@ -202,20 +192,13 @@ class WindowPattern(Pattern):
 class WindowAttention(Attention):
     """Attention inside windows; q, k, v and the output are 1×1 convolutions, scores are scaled by 1/√d.
 
-    Maps of any size are padded at the bottom and right by reflection to whole windows.
+    Maps of any size are padded at the bottom and right by reflection to whole windows; `window` is a side in pixels.
+    `position` makes the bias from (heads, window). Output x + residual_scale · result, or the result alone if None.
 
     Parameters
     ----------
-    channels, heads : int
-        `channels` is a multiple of `heads`.
-    window : int
-        Side of a window in pixels.
-    position : callable or None
-        Makes the position bias from (heads, window): :class:`PositionTable`, :class:`ImplicitPosition`.
     gate : bool
         Multiply the attended values by sigmoid(conv1×1(depthwise 3×3(x))), as RIB's paper does.
-    residual_scale : float or None
-        Output x + residual_scale · result; None for the result alone.
     backend : {"sdpa", "reference", "flex"}
         The fused kernel; the formula as written, with all scores; compiled FlexAttention, which does not hold the
         window⁴ numbers of the bias either (on the CPU it cannot train).
@@ -234,8 +217,7 @@ class WindowAttention(Attention):
         super().__init__()
         if channels % heads:
             raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
-        self.heads, self.window = heads, window
-        self.residual_scale, self.backend = residual_scale, backend
+        self.heads, self.window, self.residual_scale, self.backend = heads, window, residual_scale, backend
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)
         self.position = position(heads, window) if position is not None else None
@@ -245,28 +227,24 @@ class WindowAttention(Attention):
             self.gate = nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1), nn.Sigmoid())
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> WindowPattern:
-        grid = self._grid(x)
-        return self._pattern(grid, self._project(x, grid))
+        return self._pattern(*self._project(x))
 
     def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
-        return self._value(self._project(x, self._grid(x)))
+        return self._value(self._project(x)[1])
 
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
-        grid = self._grid(x)
-        projected = self._project(x, grid)  # once for both
+        grid, projected = self._project(x)  # once for both
         return self.output(x, self._pattern(grid, projected).attend(self._value(projected))), shared
 
-    def _grid(self, x: Map) -> WindowGrid:
-        return WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
-
-    def _project(self, x: Map, grid: WindowGrid) -> Float[Tensor, "b n p 3 heads d"]:
+    def _project(self, x: Map) -> tuple[WindowGrid, Float[Tensor, "b n p 3 heads d"]]:
         """Return q, k and v of each window, where a kernel reads them in place."""
+        grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
         windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
         depth = x.shape[1] // self.heads
         scale = torch.ones_like(self.to_qkv.bias)
         scale[: x.shape[1]] = depth**-0.5  # queries only
         weight, bias = self.to_qkv.weight.flatten(1) * scale[:, None], self.to_qkv.bias * scale
-        return nn.functional.linear(windows, weight, bias).unflatten(3, (3, self.heads, depth))
+        return grid, nn.functional.linear(windows, weight, bias).unflatten(3, (3, self.heads, depth))
 
     def _pattern(self, grid: WindowGrid, projected: Float[Tensor, "b n p 3 heads d"]) -> WindowPattern:
         queries, keys = (part.flatten(0, 1).transpose(1, 2) for part in projected.unbind(3)[:2])

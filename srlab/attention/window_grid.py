@@ -17,11 +17,7 @@ class WindowGrid:
     """A map cut into windows that do not overlap, padded by reflection at the bottom and right.
 
     Padding larger than the map goes on periodically, as mode 'reflect' of `numpy.pad`; a single row or column repeats.
-
-    Attributes
-    ----------
-    size, window : (int, int)
-        Height and width of the map and of a window, in pixels.
+    `size` and `window` are height and width, in pixels.
     """
 
     size: Pair
@@ -33,14 +29,12 @@ class WindowGrid:
         return tuple((side + window - 1) // window for side, window in zip(self.size, self.window, strict=True))
 
     def pad(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b H W c"]:
-        """Pad the last windows."""
         for axis, (side, window, count) in enumerate(zip(self.size, self.window, self.shape, strict=True), start=1):
             if side < count * window:
                 x = x.index_select(axis, reflected(side, count * window, x.device))
         return x
 
     def crop(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w c"]:
-        """Remove the padding."""
         return x[:, : self.size[0], : self.size[1]]
 
     def cut(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b n p c"]:

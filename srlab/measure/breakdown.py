@@ -44,19 +44,8 @@ def layer_breakdown(
 ) -> pd.DataFrame:
     """Measure the share of each stage in the time of non-local layers, on one size of input.
 
-    Parameters
-    ----------
-    networks : dict
-        By label; they are put on the device, in evaluation mode.
-    size : int or pair of int
-    device : torch.device
-    repeats, warmup : int
-        Profiled calls, taken together, and calls before them.
-
-    Returns
-    -------
-    DataFrame
-        label, size, height, width, stage, share, repeats. Networks without such layers have no rows.
+    Networks, by label, are put on the device, in evaluation mode; `repeats` profiled calls are taken together. Return
+    label, size, height, width, stage, share, repeats; networks without such layers have no rows.
     """
     tables = []
     for label, network in networks.items():
@@ -88,7 +77,7 @@ def stage_shares(
 
 @contextmanager
 def _marked(layers: list[Attention]) -> Iterator[None]:
-    """Meanwhile, show the profiler where layers choose and where they project."""
+    """Show the profiler where layers choose and where they project."""
     projections = [m for layer in layers for m in layer.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     marks = [(layer, "pattern", CHOOSING) for layer in layers] + [(m, "forward", PROJECTIONS) for m in projections]
     for module, name, stage in marks:

@@ -23,7 +23,6 @@ NETWORK, LAYERS = "network", "non-local layers"
 
 
 def height_and_width(size: Size) -> tuple[int, int]:
-    """Return a size as height and width."""
     return size if isinstance(size, tuple) else (size, size)
 
 
@@ -71,16 +70,7 @@ def measure_networks(
     warmup: int,
     precision: Precision = "32-true",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure several networks, and their non-local layers alone, interleaved.
-
-    Parameters
-    ----------
-    networks : dict
-        By label; they are put on the device, in evaluation mode.
-    sizes : sequence of int or pair of int
-    device : torch.device
-    repeats, warmup : int
-    precision : {"32-true", "bf16-mixed"}
+    """Measure several networks by label, and their non-local layers alone, interleaved, in evaluation mode.
 
     Returns
     -------

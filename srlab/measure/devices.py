@@ -13,10 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device "auto", "cpu" or "cuda"; "auto" is the GPU where there is one, else the CPU.
-
-    Another name, or "cuda" where PyTorch finds no GPU, is an InputError.
-    """
+    """Return the device "auto" (a GPU if there is one), "cpu" or "cuda"; a missing or unknown one is an InputError."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device '{name}' is not known: choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -46,14 +43,7 @@ def _family(model: str) -> str:
 
 
 def describe_device(device: torch.device | str) -> dict[str, str | int]:
-    """Describe what was measured on.
-
-    Returns
-    -------
-    dict
-        name (model of the CPU or GPU), kind ("cpu" or "cuda"), threads (PyTorch's on the CPU), versions torch, python
-        and platform, and srlab's commit (`code_commit`).
-    """
+    """Return model, kind ("cpu" or "cuda"), PyTorch's threads on the CPU, versions, and srlab's commit."""
     device = torch.device(device)
     return {
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
@@ -84,7 +74,6 @@ def code_commit(root: Path = CHECKOUT) -> str:
 
 
 def _output(*command: str, cwd: Path | None = None) -> str:
-    """Return what a program prints; "" if it is missing or fails."""
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -37,30 +37,11 @@ def super_resolve(
     overlap: int = OVERLAP,
     zeros: int | None = None,
 ) -> Pixels:
-    """Enlarge one image.
+    """Enlarge one image of 8 or 16 bits; the result has as many, clamped and rounded, and is on the CPU.
 
-    Parameters
-    ----------
-    model : nn.Module or None
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"], in evaluation mode; None is bicubic
-        interpolation.
-    image : UInt8[Tensor, "3 h w"] or UInt16[Tensor, "3 h w"]
-        The LR image, 0 to 255 or 0 to 65535.
-    scale : int
-    device : str or torch.device
-        The model's.
-    ensemble, tile, precision, overlap, zeros
-        As in :class:`~srlab.measure.protocol.Protocol`.
-
-    Returns
-    -------
-    UInt8[Tensor, "3 H W"] or UInt16[Tensor, "3 H W"]
-        The output, clamped and rounded, on the CPU.
-
-    Raises
-    ------
-    InputError
-        If the model's output has another shape, or holds NaN or infinite values.
+    The model maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"], in evaluation mode, on `device`; None
+    is bicubic interpolation. Other options: see :class:`~srlab.measure.protocol.Protocol`. An output of another shape,
+    or with NaN or infinite values, is an InputError.
     """
     if tile is not None:
         how = {"device": device, "ensemble": ensemble, "precision": precision, "zeros": zeros}
@@ -93,15 +74,7 @@ def evaluate(
 ) -> pd.DataFrame:
     """Measure a model on HR images: crop each to a multiple of `scale`, shrink it, super-resolve, compare.
 
-    Parameters
-    ----------
-    model, scale, device
-        As in `super_resolve`.
-    refs : sequence of ImageRef
-        HR images, for instance one of `DataSource.benchmarks`.
-    protocol : Protocol
-    lr_refs : sequence of ImageRef, optional
-        LR images in the order of `refs`, instead of shrunk HR images.
+    `lr_refs` are LR images in the order of `refs`, instead of shrunk HR images.
 
     Returns
     -------
@@ -151,26 +124,13 @@ def assess(
     device: str | torch.device = "cpu",
     first: int | None = None,
 ) -> dict[str, object]:
-    """Evaluate a model on a benchmark, and record how.
-
-    Parameters
-    ----------
-    model, scale, protocol, device
-        As in `evaluate`.
-    benchmark : Benchmark
-    first : int, optional
-        Take only this many of its images, the first by name.
+    """Evaluate a model on a benchmark, or on the `first` of its images by name, and record how; errors of `evaluate`.
 
     Returns
     -------
     dict
         The means of `summarise`; convention; images, the rows of `evaluate`; with tiles also tiling: what they changed
         (`srlab.measure.tiling.deviation`) on the first image of more than one tile, or None.
-
-    Raises
-    ------
-    InputError
-        As in `evaluate`; also if LR files are asked for and missing.
     """
     lr_refs = benchmark.lr(scale) if protocol.lr == FILES else None
     images = evaluate(model, benchmark.hr[:first], scale, protocol, device, lr_refs)
@@ -209,7 +169,6 @@ def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.devi
 
 
 def quality(ref: ImageRef, sr: Pixels, hr: Pixels, scale: int, protocol: Protocol) -> dict[str, float]:
-    """Compute the metrics of one SR image."""
     with _naming(ref):
         return image_quality(sr, hr, protocol.left_out(scale), protocol.y_rounding)
 
@@ -224,7 +183,6 @@ def _enlarge(
 def _tiling(
     model: nn.Module | None, refs: Sequence[ImageRef], scale: int, protocol: Protocol, device: str | torch.device
 ) -> dict[str, str | int | float | None] | None:
-    """Measure what tiles change on the first image of more than one tile."""
     shrink = SHRINKING["matlab" if protocol.lr == FILES else protocol.lr].shrink
     for ref in refs:
         lr = shrink(_hr(ref, scale), scale)
@@ -244,7 +202,6 @@ def _hr(ref: ImageRef, scale: int) -> Pixels:
 
 @contextmanager
 def _naming(ref: ImageRef) -> Iterator[None]:
-    """Let errors name the image's file."""
     try:
         yield
     except InputError as error:

@@ -26,15 +26,9 @@ def find_limits(
     limit_mib: int,
     device: torch.device,
 ) -> pd.DataFrame:
-    """Measure the non-local layers of each network on ever larger inputs, until they fail.
+    """Measure the non-local layers of each network on ever larger feature maps (height, width), until they fail.
 
-    Parameters
-    ----------
-    networks : dict of str to Trunk
-    sizes : sequence of pair of int
-        Height and width of the feature maps.
-    limit_s, limit_mib, device
-        As in :func:`srlab.measure.processes.measure_in_processes`, whose errors are raised.
+    Limits and errors are those of :func:`srlab.measure.processes.measure_in_processes`.
 
     Returns
     -------

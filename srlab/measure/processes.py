@@ -85,17 +85,10 @@ def measure_in_processes(
 
     Parameters
     ----------
-    networks : dict
-        By label.
-    sizes : sequence of int or pair of int
-    device : torch.device
-    processes, repeats : int
     limit_s : float
         A call that takes longer ends its network's series, s.
     limit_mib : int
         Memory of a process beyond what it holds after a small first input, MiB; on a GPU, all its memory.
-    roofs : bool
-        Whether to measure the device's roofs too.
 
     Returns
     -------
@@ -105,7 +98,7 @@ def measure_in_processes(
         label, part, size, height, width (px), state ("measured"; "out of memory" or "too slow" in the last row of a
         series that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median).
     roofs : dict
-        Medians of :func:`srlab.measure.profiling.ceilings`.
+        Medians of :func:`srlab.measure.profiling.ceilings`, if asked for.
 
     Raises
     ------

@@ -37,24 +37,7 @@ def measure(
     """Time calls interleaved (A B C, A B C, ...), so that a drift of the machine's speed affects all equally.
 
     A GPU is timed by CUDA events, a CPU by `torch.utils.benchmark`, which makes two more calls before each timing.
-
-    Parameters
-    ----------
-    calls : dict
-        By name.
-    repeats, warmup : int
-        Timed rounds, and untimed rounds before them.
-    device : torch.device or str
-
-    Returns
-    -------
-    pandas.DataFrame
-        name, repeat (from 0), ms, a timing a row.
-
-    Raises
-    ------
-    InputError
-        If `calls` is empty, `repeats` below 1 or `warmup` below 0.
+    Return name, repeat (from 0), ms, a timing a row. No calls, `repeats` below 1 or `warmup` below 0 are an InputError.
     """
     if not calls:
         raise InputError("calls is empty: at least one call is expected")
@@ -149,13 +132,9 @@ def count_parameters(module: torch.nn.Module) -> int:
 
 
 def ceilings(device: torch.device | str, repeats: int = 7) -> dict[str, float]:
-    """Measure the two roofs of a roofline, in float32.
+    """Measure the two roofs of a roofline, in float32, as the fastest of several runs.
 
-    Returns
-    -------
-    dict
-        gflops_per_s of the fastest of several products of 2048×2048 matrices; gib_per_s, read and written, of the
-        fastest of several copies of 256 MiB.
+    Return gflops_per_s of products of 2048×2048 matrices; gib_per_s, read and written, of copies of 256 MiB.
     """
     device = torch.device(device)
     side, words = 2048, 2**26
@@ -163,10 +142,7 @@ def ceilings(device: torch.device | str, repeats: int = 7) -> dict[str, float]:
     source, target = (torch.zeros(words, device=device) for _ in range(2))
     calls = {"product": lambda: torch.mm(left, right, out=product), "copy": lambda: target.copy_(source)}
     best = measure(calls, repeats, warmup=2, device=device).groupby("name")["ms"].min() / 1e3
-    return {
-        "gflops_per_s": 2 * side**3 / best["product"] / 1e9,
-        "gib_per_s": 2 * 4 * words / best["copy"] / 2**30,
-    }
+    return {"gflops_per_s": 2 * side**3 / best["product"] / 1e9, "gib_per_s": 2 * 4 * words / best["copy"] / 2**30}
 
 
 def energy(call: Callable[[], object], device: torch.device | str, seconds: float = 0.5) -> float | None:

@@ -15,7 +15,7 @@ FILES = "files"
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to test; the default is that of most papers.
+    """One way to test; the default is that of most papers. A value that cannot be is an InputError.
 
     Attributes
     ----------
@@ -34,11 +34,6 @@ class Protocol:
         Side of tiles in LR pixels, and the pixels around each; None: the whole image.
     precision : {"32-true", "bf16-mixed"}
         The model's.
-
-    Raises
-    ------
-    InputError
-        If `lr` is unknown, `border` below 0 or `zeros` below 1.
     """
 
     y_rounding: str = "matlab"

@@ -37,10 +37,7 @@ HEADINGS = {
 def published() -> pd.DataFrame:
     """Return the published PSNR (dB) and SSIM on Y, collected in Table 2 of arXiv 2503.06671.
 
-    Returns
-    -------
-    pandas.DataFrame
-        method, dataset (lower case), scale, psnr_y, ssim_y; a row for each reported number.
+    Columns: method, dataset (lower case), scale, psnr_y, ssim_y; a row for each reported number.
     """
     wide = _table()
     rows = [
@@ -55,10 +52,7 @@ def published() -> pd.DataFrame:
 def published_costs(dataset: str, scale: int) -> pd.DataFrame:
     """Return the published costs for 1280×720 pixels on the authors' GPU, float32, batch 1.
 
-    Returns
-    -------
-    pandas.DataFrame
-        method, psnr_y (dB, on the data set), latency_ms, memory_mb, parameters.
+    Columns: method, psnr_y (dB, on the data set), latency_ms, memory_mb, parameters.
     """
     rows = _table().query("scale == @scale").rename(columns={f"{dataset.lower()}_psnr": "psnr_y"})
     rows = rows.assign(parameters=1000 * rows["params_k"]).dropna(subset="psnr_y").reset_index(drop=True)
@@ -70,13 +64,7 @@ def _table() -> pd.DataFrame:
 
 
 def read_records(paths: Sequence[Path]) -> list[dict]:
-    """Read the records that `srlab evaluate --json` writes.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or holds anything else.
-    """
+    """Read the records that `srlab evaluate --json` writes; a file that holds anything else is an InputError."""
     records = []
     for path in paths:
         try:
@@ -94,18 +82,10 @@ def read_records(paths: Sequence[Path]) -> list[dict]:
 
 
 def compare(records: Sequence[dict]) -> pd.DataFrame:
-    """Compare measured PSNR and SSIM on Y with the published values.
+    """Compare measured PSNR and SSIM on Y with the published values: a row a record, with the columns of `HEADINGS`.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        As `srlab evaluate --json` writes them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a record, with the columns of `HEADINGS`; n counts images, unpublished values are NaN. A difference is the
-        measured less the published value, both rounded as published.
+    n counts images, unpublished values are NaN. A difference is the measured less the published value, both rounded as
+    published.
     """
     measured = pd.DataFrame(
         [{**{key: record[key] for key in KEYS[:5]}, "n": len(record["images"])} for record in records]
@@ -121,19 +101,7 @@ def compare(records: Sequence[dict]) -> pd.DataFrame:
 
 
 def render(records: Sequence[dict], form: str = "markdown") -> str:
-    """Return the comparison as Markdown, with the convention below, or as CSV.
-
-    Parameters
-    ----------
-    records : sequence of dict
-        As `srlab evaluate --json` writes them.
-    form : {"markdown", "csv"}
-
-    Raises
-    ------
-    InputError
-        If there are no records, or for another form.
-    """
+    """Return the comparison as Markdown, with the convention below, or as CSV; without records, an InputError."""
     if form not in FORMATS:
         raise InputError(f"format '{form}' is unknown; there are: {', '.join(FORMATS)}")
     if not records:

@@ -21,24 +21,7 @@ def tiled(
 
     A convolutional network gives the same as on the whole image, if `overlap` covers its receptive field and `tile`
     and `overlap` are multiples of its grid. Attention that reaches farther is cut off; `deviation` measures the effect.
-
-    Parameters
-    ----------
-    enlarge : callable
-        Maps [c, h, w] to [c, scale * h, scale * w]; called with (tile + 2 * overlap)² pixels at most.
-    image : Shaped[Tensor, "c h w"]
-    scale : int
-    tile, overlap : int
-        Side of a tile, and pixels around it, in pixels of `image`.
-
-    Returns
-    -------
-    Shaped[Tensor, "c H W"]
-
-    Raises
-    ------
-    InputError
-        If `tile` is below 1 or `overlap` below 0.
+    `enlarge` is called with (tile + 2 * overlap)² pixels at most. A tile below 1 or overlap below 0 is an InputError.
     """
     if tile < 1 or overlap < 0:
         raise InputError(f"tile {tile} with an overlap of {overlap} pixels: at least 1 and at least 0 are expected")
@@ -62,19 +45,8 @@ def deviation(
 ) -> tuple[tuple[int, int], float, float]:
     """Measure what tiling changes, on the middle of an image of 8 or 16 bits, twice a tile with its surroundings.
 
-    Parameters
-    ----------
-    enlarge, image, scale, tile, overlap
-        As in `tiled`; `enlarge` is called with four times as many pixels.
-
-    Returns
-    -------
-    (height, width) : tuple of int
-        Size of the middle, in pixels of `image`.
-    levels : float
-        The largest difference, in levels of 255.
-    psnr : float
-        PSNR of the tiled result against the whole one, dB; `inf` if they are equal.
+    Return height and width of the middle in pixels of `image`; the largest difference, in levels of 255; the PSNR (dB)
+    of the tiled result against the whole one, `inf` if they are equal.
     """
     _, height, width = image.shape
     seen = tile + 2 * overlap

@@ -1,7 +1,4 @@
-"""ELAN-light: shifts and 1×1 convolutions, and window attention; the next layer reuses its weights.
-
-Source: Zhang et al., Efficient Long-Range Attention Network for Image Super-resolution, ECCV 2022, arXiv 2203.06697.
-"""
+"""ELAN-light (Zhang et al., ECCV 2022, arXiv 2203.06697): shifts and 1×1 convolutions, windows with shared weights."""
 
 from __future__ import annotations
 
@@ -27,10 +24,7 @@ SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 class Shift(torch.autograd.Function):
-    """Four fifths of the channels take their pixels from the right, left, below and above, zeros from outside.
-
-    The other channels stay. The backward pass is the opposite shift.
-    """
+    """Four fifths of the channels take their pixels from the right, left, below and above, zeros from outside."""
 
     @staticmethod
     def forward(context: FunctionCtx, x: Map, back: bool = False) -> Map:
@@ -58,7 +52,6 @@ def _inside(side: int, shift: int) -> slice:
 
 
 def _outside(side: int, shift: int) -> slice:
-    """Return the other places; an empty slice without a shift."""
     return slice(0, shift) if shift > 0 else slice(side + shift if shift else 0, side)
 
 
@@ -104,10 +97,7 @@ class ELAB(nn.Module):
 
 
 class ELAN(Network):
-    """Padding to whole windows of all `sides`; conv3×3; ELABs, + first feature; conv3×3 and pixel shuffle.
-
-    Images on [0, 1] are multiplied by `colours` before the first convolution and divided by it after the last.
-    """
+    """Padding to whole windows, × `colours`; conv3×3; ELABs, + first feature; conv3×3, pixel shuffle, / `colours`."""
 
     def __init__(self, scale: int, channels: int, blocks: list[ELAB], sides: tuple[int, ...], colours: float):
         super().__init__()

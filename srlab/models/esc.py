@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from srlab.attention.contract import Map, Pattern
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
-from srlab.attention.window import Backend, ImplicitPosition, WindowAttention
+from srlab.attention.window import Backend, ImplicitPosition, PositionTable, WindowAttention
 from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
 from srlab.models.skip import Bicubic, RepeatedPixels
@@ -28,8 +28,7 @@ RIB_PAPER = "arXiv:2603.06738"
 class ESCBlock(nn.Module):
     """ConvFFN and window attention once, then pairs of ConvFFN and ConvAttn, each with its skip.
 
-    The hidden width of the first ConvFFN is first_ratio · channels, of those in pairs ratio · channels. `norm_in_pairs`
-    begins each pair with LayerNorm. `conv_attn` makes a ConvAttn without a kernel of its own.
+    The hidden width of the first ConvFFN is first_ratio · channels, of those in pairs ratio · channels.
     """
 
     def __init__(
@@ -43,16 +42,15 @@ class ESCBlock(nn.Module):
         norm_in_pairs: bool,
     ):
         super().__init__()
-        self.norm = ChannelNorm(channels, eps=1e-6)
+        norm = partial(ChannelNorm, channels, eps=1e-6)
+        self.norm = norm()
         self.ffn = ConvFFN(channels, first_ratio)
-        self.attention_norm = ChannelNorm(channels, eps=1e-6)
+        self.attention_norm = norm()
         self.attention = window_attention
-        self.pair_norms = nn.ModuleList(
-            ChannelNorm(channels, eps=1e-6) if norm_in_pairs else nn.Identity() for _ in range(pairs)
-        )
+        self.pair_norms = nn.ModuleList(norm() if norm_in_pairs else nn.Identity() for _ in range(pairs))
         self.pair_ffns = nn.ModuleList(ConvFFN(channels, ratio) for _ in range(pairs))
         self.conv_attns = nn.ModuleList(conv_attn() for _ in range(pairs))
-        self.out_norm = ChannelNorm(channels, eps=1e-6)
+        self.out_norm = norm()
         self.out = conv3x3(channels, channels)
 
     def forward(self, x: Map, kernel: Pattern) -> Map:
@@ -74,11 +72,10 @@ class ESC(Network):
         blocks: list[ESCBlock],
         kernel: LargeKernel | DecomposedKernel,
         skip: nn.Module,
-        norm_after_blocks: bool = False,
+        norm_after_blocks: bool,
     ):
         super().__init__()
-        self.scale = scale
-        self.skip = skip
+        self.scale, self.skip = scale, skip
         self.head = conv3x3(3, channels)
         self.kernel = kernel
         self.blocks = nn.ModuleList(blocks)
@@ -95,67 +92,55 @@ class ESC(Network):
         return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
 
 
-@register("esc", "ESC", "one window attention a block, then ConvAttn, which emulates it", ESC_PAPER)
-def esc(
-    scale: int,
-    channels: PositiveInt = 64,
-    heads: PositiveInt = 4,
-    blocks: PositiveInt = 5,
-    pairs: PositiveInt = 5,
-    side: PositiveInt = 32,
-    attended: PositiveInt = 16,
-    kernel_size: PositiveInt = 13,
-    ratio: PositiveFloat = 1.25,
-    backend: Backend = "sdpa",
-) -> ESC:
-    def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, side, backend=backend)
-        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended), pairs, 2.0, ratio, False)
+def family(
+    position: Callable[[int, int], nn.Module] = PositionTable,
+    gate: bool = False,
+    kernel: type[LargeKernel | DecomposedKernel] = LargeKernel,
+    reduction: int = 2,
+    first_ratio: float = 2.0,
+    norm_in_pairs: bool = False,
+    norm_after_blocks: bool = True,
+    skip: Callable[[int], nn.Module] = RepeatedPixels,
+    kernel_first: bool = False,
+) -> Callable[..., ESC]:
+    """Return the function that builds a network; `kernel_first` draws its large kernel before its blocks."""
 
-    kernel = LargeKernel(attended, kernel_size)
-    return ESC(scale, channels, [block() for _ in range(blocks)], kernel, RepeatedPixels(scale))
+    def make(
+        scale: int,
+        channels: PositiveInt = 64,
+        heads: PositiveInt = 4,
+        blocks: PositiveInt = 5,
+        pairs: PositiveInt = 5,
+        side: PositiveInt = 32,
+        attended: PositiveInt = 16,
+        kernel_size: PositiveInt = 13,
+        ratio: PositiveFloat = 1.25,
+        backend: Backend = "sdpa",
+    ) -> ESC:
+        def block() -> ESCBlock:
+            attention = WindowAttention(channels, heads, side, position, gate, backend=backend)
+            conv_attn = partial(ConvAttn, channels, attended, reduction)
+            return ESCBlock(channels, attention, conv_attn, pairs, first_ratio, ratio, norm_in_pairs)
+
+        shared = kernel(attended, kernel_size) if kernel_first else None
+        made = [block() for _ in range(blocks)]
+        shared = shared or kernel(attended, kernel_size)
+        return ESC(scale, channels, made, shared, skip(scale), norm_after_blocks)
+
+    return make
 
 
+esc = family(norm_after_blocks=False, kernel_first=True)
+esc_fp = family(
+    kernel=DecomposedKernel, reduction=4, first_ratio=1.5, norm_in_pairs=True, skip=partial(Bicubic, matlab=False)
+)
+esc_rib = family(ImplicitPosition, gate=True, first_ratio=4.0)
+
+register("esc", "ESC", "one window attention a block, then ConvAttn, which emulates it", ESC_PAPER)(esc)
 register("esc_light", "ESC-light", "ESC with fewer blocks", ESC_PAPER)(partial(esc, blocks=3))
-
-
-@register("esc_fp", "ESC-FP", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)
-def esc_fp(
-    scale: int,
-    channels: PositiveInt = 48,
-    heads: PositiveInt = 3,
-    blocks: PositiveInt = 5,
-    pairs: PositiveInt = 5,
-    side: PositiveInt = 32,
-    attended: PositiveInt = 16,
-    kernel_size: PositiveInt = 13,
-    ratio: PositiveFloat = 1.25,
-    backend: Backend = "sdpa",
-) -> ESC:
-    def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, side, backend=backend)
-        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended, 4), pairs, 1.5, ratio, True)
-
-    made, kernel = [block() for _ in range(blocks)], DecomposedKernel(attended, kernel_size)
-    return ESC(scale, channels, made, kernel, Bicubic(scale, matlab=False), norm_after_blocks=True)
-
-
-@register("esc_rib", "ESC-RIB", "ESC with larger windows and a position bias of low rank", RIB_PAPER)
-def esc_rib(
-    scale: int,
-    channels: PositiveInt = 64,
-    heads: PositiveInt = 4,
-    blocks: PositiveInt = 5,
-    pairs: PositiveInt = 5,
-    side: PositiveInt = 64,
-    attended: PositiveInt = 16,
-    kernel_size: PositiveInt = 13,
-    ratio: PositiveFloat = 1.25,
-    backend: Backend = "sdpa",
-) -> ESC:
-    def block() -> ESCBlock:
-        attention = WindowAttention(channels, heads, side, ImplicitPosition, gate=True, backend=backend)
-        return ESCBlock(channels, attention, partial(ConvAttn, channels, attended), pairs, 4.0, ratio, False)
-
-    made, kernel = [block() for _ in range(blocks)], LargeKernel(attended, kernel_size)
-    return ESC(scale, channels, made, kernel, RepeatedPixels(scale), norm_after_blocks=True)
+register("esc_fp", "ESC-FP", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)(
+    partial(esc_fp, channels=48, heads=3)
+)
+register("esc_rib", "ESC-RIB", "ESC with larger windows and a position bias of low rank", RIB_PAPER)(
+    partial(esc_rib, side=64)
+)

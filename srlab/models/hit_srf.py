@@ -1,7 +1,4 @@
-"""HiT-SRF: correlation of pixels, without softmax, in windows that grow from block to block.
-
-Source: HiT-SR, ECCV 2024; HiT-SRF is its variant of SRFormer.
-"""
+"""HiT-SRF (HiT-SR's variant of SRFormer, ECCV 2024): correlation without softmax, in windows that grow by block."""
 
 from __future__ import annotations
 
@@ -52,8 +49,7 @@ class HiTSRF(Network):
 
     def __init__(self, scale: int, channels: int, stages: list[HiTStage]):
         super().__init__()
-        self.scale = scale
-        self.mean = MeanColour()
+        self.scale, self.mean = scale, MeanColour()
         self.skip: nn.Module = self.mean
         self.head = conv3x3(3, channels)
         self.first_norm = ChannelNorm(channels)
@@ -84,7 +80,5 @@ def hit_srf(
         window = (int(base[0] * ratio), int(base[1] * ratio))
         return HiTBlock(channels, SCC(channels, heads, window, base, backend), expansion)
 
-    def stage() -> HiTStage:
-        return HiTStage(channels, [block(ratio) for ratio in ratios])
-
-    return HiTSRF(scale, channels, [stage() for _ in range(stages)])
+    made = [HiTStage(channels, [block(ratio) for ratio in ratios]) for _ in range(stages)]
+    return HiTSRF(scale, channels, made)

@@ -8,10 +8,9 @@ from srlab.attention.contract import Attention, Map
 
 
 class Network(nn.Module):
-    """The common part of all networks; images on [0, 1].
+    """The common part of all networks, for images on [0, 1]: `skip` maps the LR image to the term to add the output to.
 
-    `skip` maps the LR image to the term that the output is added to. The convolution `head` reads the image, `last`
-    makes it.
+    The convolution `head` reads the image, `last` makes it.
     """
 
     scale: int

@@ -7,28 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat
+from pydantic import PositiveInt as Count
 
-from srlab.attention import (
-    BRA,
-    ENLA,
-    FGCA,
-    GMSA,
-    LSP,
-    NLA,
-    NLSA,
-    CoA,
-    ConvAttn,
-    ImplicitPosition,
-    LargeKernel,
-    LocalConvolution,
-    PositionTable,
-    SharedGMSA,
-    WindowAttention,
-)
-from srlab.attention.gmsa import Sides
+from srlab.attention.bra import BRA
+from srlab.attention.coa import CoA
+from srlab.attention.conv_attn import ConvAttn, LargeKernel
+from srlab.attention.enla import ENLA
+from srlab.attention.fgca import FGCA
+from srlab.attention.gmsa import GMSA, SharedGMSA, Sides
+from srlab.attention.gmsa import Backend as Folded
 from srlab.attention.kmeans import EmptyClusters, Start
-from srlab.attention.window import Backend
+from srlab.attention.local import LocalConvolution
+from srlab.attention.lsp import LSP
+from srlab.attention.nla import NLA
+from srlab.attention.nlsa import NLSA
+from srlab.attention.routed_windows import Backend as Fused
+from srlab.attention.window import Backend, ImplicitPosition, PositionTable, WindowAttention
 from srlab.models.registry import register_on_trunk
 from srlab.models.trunk import ADDED
 
@@ -38,22 +33,23 @@ ELAN = "arXiv:2203.06697"
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 Sharing = Literal["recomputed", "stored"]
 CentroidUpdate = Literal["ema", "frozen"]
+Position = Literal["none", "table", "rib"]
 
 
 @register_on_trunk("lcoan", "LCoA", "LCoA: sparse weights of the first layer, shared by all later ones", LCOA)
 def lcoan(
     i: int,
     channels: int,
-    clusters: PositiveInt = 128,
-    window: PositiveInt = 384,
-    reduction: PositiveInt = 1,
-    rounds: PositiveInt = 1,
+    clusters: Count = 128,
+    window: Count = 384,
+    reduction: Count = 1,
+    rounds: Count = 1,
     sharing: Literal["auto", "recomputed", "stored"] = "auto",
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
     centroid_start: Start = "points",
     empty_clusters: EmptyClusters = "stay",
-    renew_every: PositiveInt | None = None,
+    renew_every: Count | None = None,
 ) -> LSP | CoA:
     """Compute weights in the first layer only, as published, or in every `renew_every`-th one."""
     renewed = i == 0 if renew_every is None else i % renew_every == 0
@@ -68,10 +64,10 @@ def lcoan(
 def trunk_lsp(
     i: int,
     channels: int,
-    clusters: PositiveInt = 128,
-    window: PositiveInt = 384,
-    reduction: PositiveInt = 1,
-    rounds: PositiveInt = 1,
+    clusters: Count = 128,
+    window: Count = 384,
+    reduction: Count = 1,
+    rounds: Count = 1,
     centroid_update: CentroidUpdate = "ema",
     ema_decay: UnitInterval = 0.999,
     centroid_start: Start = "points",
@@ -84,12 +80,12 @@ def trunk_lsp(
 
 
 @register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)
-def trunk_nla(i: int, channels: int, reduction: PositiveInt = 2, sharing: Sharing = "recomputed") -> NLA:
+def trunk_nla(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed") -> NLA:
     return NLA(channels, reduction, sharing=sharing)
 
 
 @register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "CoA alone: dense weights, made once and shared", LCOA)
-def trunk_nla_shared(i: int, channels: int, reduction: PositiveInt = 2, sharing: Sharing = "recomputed") -> NLA | CoA:
+def trunk_nla_shared(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed") -> NLA | CoA:
     return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
 
 
@@ -99,96 +95,62 @@ def no_attention(i: int, channels: int) -> None:
 
 
 @register_on_trunk("trunk_conv7", "7×7 convolution", "a depthwise convolution in every layer", "a control of ours")
-def trunk_conv7(i: int, channels: int, kernel_size: PositiveInt = 7) -> LocalConvolution:
+def trunk_conv7(i: int, channels: int, kernel_size: Count = 7) -> LocalConvolution:
     return LocalConvolution(channels, kernel_size)
 
 
 @register_on_trunk("nlsn", "NLSA", "NLSA in every layer: sparse by hashing in rounds", "Mei et al., CVPR 2021")
 def nlsn(
-    i: int,
-    channels: int,
-    window: PositiveInt = 144,
-    reduction: PositiveInt = 4,
-    rounds: PositiveInt = 4,
-    backend: Literal["fused", "reference"] = "fused",
+    i: int, channels: int, window: Count = 144, reduction: Count = 4, rounds: Count = 4, backend: Fused = "fused"
 ) -> NLSA:
     return NLSA(channels, window, reduction, rounds, backend=backend)
 
 
 @register_on_trunk("enlcn", "ENLA", "ENLA in every layer: linear, with a contrastive loss", "Xia et al., AAAI 2022")
 def enlcn(
-    i: int,
-    channels: int,
-    reduction: PositiveInt = 4,
-    features: PositiveInt = 128,
-    contrastive_weight: NonNegativeFloat = 1e-3,
+    i: int, channels: int, reduction: Count = 4, features: Count = 128, contrastive_weight: NonNegativeFloat = 1e-3
 ) -> ENLA:
     return ENLA(channels, reduction, features, contrastive_weight=contrastive_weight)
 
 
 @register_on_trunk("trunk_fgca", "FGCA", "small windows attend to best-matching windows", "arXiv:2504.06634")
 def trunk_fgca(
-    i: int,
-    channels: int,
-    heads: PositiveInt = 4,
-    side: PositiveInt = 8,
-    top: PositiveInt = 16,
-    backend: Literal["fused", "reference"] = "fused",
+    i: int, channels: int, heads: Count = 4, side: Count = 8, top: Count = 16, backend: Fused = "fused"
 ) -> FGCA:
     return FGCA(channels, heads, side, top, ADDED, backend)
 
 
 @register_on_trunk("trunk_bra", "BRA", "windows, fixed in number, attend to best-matching windows", "arXiv:2303.08810")
 def trunk_bra(
-    i: int,
-    channels: int,
-    heads: PositiveInt = 4,
-    windows: PositiveInt = 8,
-    top: PositiveInt = 16,
-    backend: Literal["fused", "reference"] = "fused",
+    i: int, channels: int, heads: Count = 4, windows: Count = 8, top: Count = 16, backend: Fused = "fused"
 ) -> BRA:
     return BRA(channels, heads, windows, top, ADDED, backend)
 
 
 @register_on_trunk("trunk_window", "windows", "window attention in every layer, with a position table or RIB", ESC)
 def trunk_window(
-    i: int,
-    channels: int,
-    heads: PositiveInt = 4,
-    side: PositiveInt = 32,
-    position: Literal["none", "table", "rib"] = "table",
-    backend: Backend = "sdpa",
+    i: int, channels: int, heads: Count = 4, side: Count = 32, position: Position = "table", backend: Backend = "sdpa"
 ) -> WindowAttention:
     maker = {"none": None, "table": PositionTable, "rib": ImplicitPosition}[position]
     return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend)
 
 
 @register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)
-def trunk_conv_attn(
-    i: int,
-    channels: int,
-    attended: PositiveInt = 48,  # not ESC's quarter: operations match LCoAN's
-    kernel_size: PositiveInt = 13,
-) -> ConvAttn:
+def trunk_conv_attn(i: int, channels: int, attended: Count = 48, kernel_size: Count = 13) -> ConvAttn:
+    # 48 channels are attended, not ESC's quarter: operations match LCoAN's.
     kernel = LargeKernel(attended, kernel_size) if i == 0 else None
     return ConvAttn(channels, attended, kernel=kernel, residual_scale=ADDED)
 
 
 @register_on_trunk("trunk_elan", "ELAN", "windows of several sizes; every second layer reuses the weights", ELAN)
-def trunk_elan(
-    i: int,
-    channels: int,
-    sides: Sides = (8, 16, 32),  # not ELAN's 4, 8 and 16: operations match LCoAN's
-    backend: Literal["sdpa", "reference"] = "sdpa",
-) -> SharedGMSA:
+def trunk_elan(i: int, channels: int, sides: Sides = (8, 16, 32), backend: Folded = "sdpa") -> SharedGMSA:
+    # Not ELAN's sides of 4, 8 and 16: operations match LCoAN's.
     if i % 2 > 0:
         return SharedGMSA(channels, sides, residual_scale=ADDED, backend=backend)
     return trunk_elan_own(i, channels, sides, backend)
 
 
 @register_on_trunk("trunk_elan_own", "ELAN, not shared", "windows of several sizes; each layer makes its weights", ELAN)
-def trunk_elan_own(
-    i: int, channels: int, sides: Sides = (8, 16, 32), backend: Literal["sdpa", "reference"] = "sdpa"
-) -> GMSA:
+def trunk_elan_own(i: int, channels: int, sides: Sides = (8, 16, 32), backend: Folded = "sdpa") -> GMSA:
     # As in ELAN, every second pair of layers shifts its windows: from the third layer on, so no layer of two units.
     return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=ADDED, backend=backend)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 import torch
-from pydantic import PositiveInt, ValidationError, validate_call
+from pydantic import PositiveInt as Count
+from pydantic import ValidationError, validate_call
 from torch import nn
 
 from srlab.attention import Attention
@@ -29,8 +30,7 @@ Layer = Callable[..., Attention | None]
 class Entry:
     """A network of the registry: the name for people is `label`, a line of description `title`.
 
-    `trunk` is True for the trunk with one attention or another. `options` are configuration keys and their defaults;
-    `skip`, `first` and `gates` of :func:`build` come on top. `make` builds the network from `scale` and options.
+    `trunk` is True for the trunk with one attention or another; `options` hold the defaults of each configuration key.
     """
 
     name: str
@@ -61,13 +61,7 @@ def register_on_trunk(name: str, label: str, title: str, paper: str) -> Callable
     def enter(layer: Layer) -> Layer:
         checked = validate_call(layer)
 
-        def make(
-            scale: int,
-            channels: PositiveInt = 128,
-            groups: PositiveInt = 10,
-            blocks: PositiveInt = 4,
-            **options: object,
-        ) -> Trunk:
+        def make(scale: int, channels: Count = 128, groups: Count = 10, blocks: Count = 4, **options: object) -> Trunk:
             return Trunk(lambda i: checked(i, channels, **options), scale, channels, groups, blocks)
 
         options = _defaults(make) | _defaults(layer)
@@ -83,7 +77,6 @@ def _defaults(function: Callable) -> dict[str, object]:
 
 
 def trunk_networks() -> tuple[str, ...]:
-    """Return the names of the trunk's networks, in the order of their registration."""
     return tuple(name for name, each in REGISTRY.items() if each.trunk)
 
 
@@ -115,7 +108,6 @@ def label(name: str) -> str:
 
 
 def check_scale(scale: int) -> None:
-    """Raise an InputError unless networks are made for that scale."""
     if scale not in SCALES:
         raise InputError(f"scale is {scale}; allowed are {', '.join(map(str, SCALES))}")
 
@@ -129,7 +121,7 @@ def build(
     gates: str = "published",
     **config: object,
 ) -> nn.Module:
-    """Build a network.
+    """Build a network; an unknown name, scale or option is an InputError.
 
     Parameters
     ----------
@@ -146,11 +138,6 @@ def build(
         "closed" puts gates that training has to open behind the attention layers of a network on the trunk.
     **config
         Options of that network, e.g. `channels=24`; the defaults are the papers' values.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, scale or option.
     """
     chosen = entry(name)
     check_scale(scale)

@@ -1,8 +1,8 @@
 """The term that a network adds its output to, and its first filters: as published, or so that it learns fast.
 
-On top of the bicubic enlargement of its input a network learns only the missing detail, several times faster; all
-compared networks then start from the same image. That image has the brightness already, so first filters that sum to
-zero remove it: norms and nonlinearities get details of a useful size from the first step on.
+On top of the bicubic enlargement of its input a network learns only the missing detail, several times faster, and all
+networks start from the same image. That image has the brightness, so first filters that sum to zero remove it: norms
+and nonlinearities get details of a useful size from the first step on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ First = Literal["published", "details"]
 
 #: The gain of first filters of details, which are about a tenth of [0, 1] images.
 DETAIL_GAIN = 10.0
-
 #: Mean RGB of DIV2K on [0, 1].
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 

@@ -31,10 +31,8 @@ class FGCABlock(nn.Module):
 
     def __init__(self, attention: FGCA, channels: int, ratio: float):
         super().__init__()
-        self.attention_norm = ChannelNorm(channels)
-        self.attention = attention
-        self.ffn_norm = ChannelNorm(channels)
-        self.ffn = ConvFFN(channels, ratio)
+        self.attention_norm, self.attention = ChannelNorm(channels), attention
+        self.ffn_norm, self.ffn = ChannelNorm(channels), ConvFFN(channels, ratio)
 
     def forward(self, x: Map) -> Map:
         x = x + self.attention(self.attention_norm(x))[0]
@@ -53,9 +51,7 @@ class SSCAN(Network):
 
     def __init__(self, scale: int, channels: int, blocks: list[SSCANBlock]):
         super().__init__()
-        self.scale = scale
-        self.skip = NoSkip()
-        self.head = conv3x3(3, channels)
+        self.scale, self.skip, self.head = scale, NoSkip(), conv3x3(3, channels)
         self.blocks = nn.Sequential(*blocks)
         self.body_end = conv3x3(channels, channels)
         self.to_image = conv3x3(channels, 3 * scale**2)

@@ -1,4 +1,4 @@
-"""Random streams: each named part of a network draws from a stream of its own."""
+"""Random streams, one a named part of a network: its first weights do not depend on the parts built before it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import torch
 
 @contextmanager
 def stream(name: str) -> Iterator[None]:
-    """Draw from the stream of torch's seed and this name, leaving the generator outside as it was.
-
-    A part's first weights then do not depend on the parts built before it. Streams nest.
-    """
+    """Draw from the stream of torch's seed and this name, leaving the generator outside as it was; streams nest."""
     digest = sha256(f"{torch.initial_seed()} {name}".encode()).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest[:7]))

@@ -35,10 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 class FeatureAggregationUnit(nn.Module):
-    """Residual blocks, an attention layer or None, conv3×3, times 0.1, + input.
-
-    A `gate`, a 1×1 convolution, filters what the attention layer adds; None for no gate.
-    """
+    """Residual blocks, an attention layer or None, conv3×3, times 0.1, + input; a 1×1 `gate` filters what it adds."""
 
     residual_scale = 0.1
 
@@ -58,32 +55,17 @@ class FeatureAggregationUnit(nn.Module):
 
 
 class Trunk(Network):
-    """Head, feature aggregation units with the given attention, upsampler.
+    """Head, `groups` feature aggregation units of `blocks` residual blocks, upsampler.
 
-    Each part draws its first weights from a stream of its own: networks of one seed begin with bit-equal trunks,
-    whatever their attention.
-
-    Parameters
-    ----------
-    attention : callable
-        Maps the index of a unit, 0 … groups − 1, to its attention layer or None.
-    scale : {2, 3, 4, 8}
-    channels, groups, blocks : int
-        Width, number of units, residual blocks in a unit (128, 10 and 4 as published).
+    `attention` maps the index of a unit, 0 … groups − 1, to its attention layer or None. Each part draws its first
+    weights from a stream of its own: networks of one seed begin with bit-equal trunks, whatever their attention.
     """
 
     def __init__(
-        self,
-        attention: Callable[[int], Attention | None],
-        scale: int,
-        channels: int = 128,
-        groups: int = 10,
-        blocks: int = 4,
+        self, attention: Callable[[int], Attention | None], scale: int, channels: int, groups: int, blocks: int
     ):
         super().__init__()
-        self.scale = scale
-        self.channels = channels
-        self.mean = MeanColour()
+        self.scale, self.channels, self.mean = scale, channels, MeanColour()
         self.skip: nn.Module = self.mean
         with stream("head"):
             self.head = conv3x3(3, channels)
@@ -100,16 +82,12 @@ class Trunk(Network):
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
         # Channels-last from here on: convolutions and attention read it without a copy.
-        features = self.head((lr - self.mean.mean).contiguous(memory_format=torch.channels_last))
-        x = self.body_end(self._body(features)) + features
-        return self.skip(lr) + enlarge([*self.upsampler, self.tail], x, self.scale)
-
-    def _body(self, x: Map) -> Map:
-        """Run the units; the pattern that they share is freed before the image is made."""
+        x = features = self.head((lr - self.mean.mean).contiguous(memory_format=torch.channels_last))
         shared = None
         for group in self.groups:
             x, shared = group(x, shared)
-        return x
+        del shared  # before the image is made, which takes memory
+        return self.skip(lr) + enlarge([*self.upsampler, self.tail], self.body_end(x) + features, self.scale)
 
     @property
     def sees(self) -> int:
@@ -135,10 +113,9 @@ class Trunk(Network):
 
 
 def close_gates(trunk: Trunk) -> Trunk:
-    """Give each attention layer a gate that is zero at first.
+    """Give each attention layer a gate that is zero at first: the output is, bit for bit, that of the trunk alone.
 
-    With closed gates the output is, bit for bit, that of the trunk without attention; a gate of `ADDED` times the
-    identity adds as much as runs from scratch do.
+    A gate of `ADDED` times the identity adds as much as runs from scratch do.
     """
     for unit in trunk.groups:
         if unit.attention is not None:
@@ -148,10 +125,7 @@ def close_gates(trunk: Trunk) -> Trunk:
 
 
 def gates_of(network: nn.Module) -> dict[str, float]:
-    """Return each gate's openness by unit: the root mean square of its singular values, over `ADDED`.
-
-    0 is closed; 1 adds as much as runs from scratch do.
-    """
+    """Return the root mean square of each gate's singular values, over `ADDED`: 0 for closed, 1 as from scratch."""
     return {
         name: (unit.gate.weight.float().square().sum() / unit.gate.out_channels).sqrt().item() / ADDED
         for name, unit in network.named_modules()

@@ -1,7 +1,6 @@
 """From features to an image: convolutions and pixel shuffles, in one step where that is less work.
 
-Without a nonlinearity between them they are one convolution. It maps the features of 5×5 LR pixels to the image's
-pixels within one LR pixel.
+Without a nonlinearity between them they are one convolution, from 5×5 LR pixels to the image within one LR pixel.
 """
 
 from __future__ import annotations
@@ -32,11 +31,9 @@ class Upsampler(nn.Sequential):
     """conv3×3 and pixel shuffle: by two for each factor of two, or once by three."""
 
     def __init__(self, channels: int, scale: int):
-        factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
-        layers = []
-        for factor in factors:
-            layers += [conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor)]
-        super().__init__(*layers)
+        super().__init__()
+        for factor in {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]:
+            self.extend([conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor)])
 
 
 def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
@@ -60,7 +57,6 @@ def enlarge(layers: Sequence[nn.Module], features: Features, scale: int) -> SR:
 
 
 def one_by_one(layers: Sequence[nn.Module], features: Features) -> SR:
-    """Return the image that the layers make one after another."""
     for layer in layers:
         features = layer(features)
     return features

@@ -8,12 +8,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "charts": ["bars", "heat", "lines", "points"],
-        "forest": ["forest", "part", "sweep"],
-        "maps": ["LR_PIXELS", "TITLE", "attention", "shrink_factor"],
+        "charts": ["bars", "front", "groups", "heat", "lines", "points", "stacked"],
+        "estimates": ["forest", "part", "sweep"],
+        "images": ["LR_PIXELS", "crops", "pictures", "show"],
+        "maps": ["TITLE", "attention", "shrink_factor"],
         "marks": ["from_zero", "logarithmic", "powers", "rows"],
         "output": ["save"],
-        "restored": ["crops", "pictures"],
         "style": ["DOUBLE", "HOUSE", "INK", "STYLE", "blank", "look"],
         "text": ["Name", "caption", "name_lines", "name_points"],
     },

@@ -1,120 +1,138 @@
-"""Further charts that chapters compose: tables as colours, bars of shares, points with names, and lines."""
+"""Further charts that chapters compose: tables as colours, bars, points with names, and lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from srlab.plots.style import INK, look
-from srlab.plots.text import Name
+from srlab.plots.marks import from_zero, rows
+from srlab.plots.style import INK, look, look_of
+from srlab.plots.text import Name, readable
+
+#: Colour and marker of groups, in the order of the rows.
+GROUPS = ((INK, "s"), ("#999999", "o"), (INK, "^"), (INK, "x"))
 
 
 def heat(
-    ax: Axes,
-    cells: pd.DataFrame,
-    *,
-    ends: tuple[float, float] = (0.0, 1.0),
-    colours: str = "YlGnBu",
-    form: str = ".2f",
-    words: pd.DataFrame | None = None,
-    italic: pd.DataFrame | None = None,
+    ax: Axes, cells: pd.DataFrame, *, words: pd.DataFrame | None = None, italic: pd.DataFrame | None = None
 ) -> None:
-    """Draw a table as coloured cells with their numbers; the index stands at the left, the columns below.
+    """Draw a table of shares (0 to 1) as coloured cells; the index stands at the left, the columns below.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        Numbers.
-    ends : (float, float)
-        The range of the colours.
-    form : str
-        The format of the numbers.
-    words : DataFrame, optional
-        Text instead of the numbers.
-    italic : DataFrame of bool, optional
-        Cells with text in italics.
+    Cells contain their numbers with two decimals, or `words`; those where `italic` is true are in italics.
     """
-    text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:{form}}")
-    style = {"cmap": colours, "vmin": ends[0], "vmax": ends[1], "cbar": False, "annot": text, "fmt": ""}
-    sns.heatmap(cells, ax=ax, annot_kws={"fontsize": 7}, linewidths=0.5, **style)
+    text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
+    style = {"cmap": "YlGnBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": text, "fmt": "", "linewidths": 0.5}
+    sns.heatmap(cells, ax=ax, annot_kws={"fontsize": 7}, **style)
     for written, slanted in zip(ax.texts, np.asarray(italic).ravel() if italic is not None else [], strict=False):
         written.set_fontstyle("italic" if slanted else "normal")
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, rotation=0)
 
 
-def bars(ax: Axes, found: pd.DataFrame, missing: str = "none") -> None:
-    """Draw a horizontal bar per row, in the order of the rows, and a word where the value is missing.
-
-    Parameters
-    ----------
-    found : DataFrame
-        model (gives the colour), value, and optionally missing (a word for this row).
-    missing : str
-        The word for rows without a value.
-    """
+def bars(ax: Axes, found: pd.DataFrame) -> None:
+    """Draw a horizontal bar per row (model, value), and the word `missing` of the row where it has no value."""
     for y, row in enumerate(found.itertuples()):
         if np.isfinite(row.value):
             ax.barh(y, row.value, height=0.6, color=look(row.model)["color"])
         else:
-            ax.text(0.03, y, getattr(row, "missing", missing), va="center", fontsize=7, color=INK)
+            ax.text(0.03, y, row.missing, va="center", fontsize=7, color=INK)
     ax.tick_params(length=0, axis="y")
 
 
-def points(ax: Axes, found: pd.DataFrame) -> list[Name]:
+def stacked(ax: Axes, parts: pd.DataFrame, looks: Mapping[str, tuple[str, str]], unit: str) -> None:
+    """Draw a horizontal bar per row from the top down, with its total at the end and a legend of the parts above.
+
+    `parts` contains sizes in `unit`: rows are bars, columns their parts from left to right. `looks` gives the colour
+    and the hatch of each part.
+    """
+    begin = pd.Series(0.0, parts.index)
+    for part, (colour, hatch) in looks.items():
+        style = {"left": begin, "height": 0.7, "color": colour, "hatch": hatch, "edgecolor": "white"}
+        ax.barh(range(len(parts)), parts[part], label=part, **style)
+        begin = begin + parts[part]
+    for y, total in enumerate(begin):
+        ax.annotate(f"{total:.3g} {unit}", (total, y), (4, 0), textcoords="offset points", va="center", color=INK)
+    rows(ax, list(parts.index))
+    from_zero(ax, "x")
+    legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(looks), borderaxespad=0.2)
+    for words, (colour, _) in zip(legend.get_texts(), looks.values(), strict=True):
+        words.set_color(readable(colour))
+
+
+def groups(ax: Axes, found: pd.DataFrame) -> None:
+    """Draw a small marker per row (x, y, group), a look and a label in the legend for each group."""
+    for (group, own), (colour, marker) in zip(found.groupby("group", sort=False), GROUPS, strict=False):
+        ax.scatter(own["x"], own["y"], s=12, c=colour, marker=marker, alpha=0.7, linewidths=0.6, label=group)
+    ax.legend(handletextpad=0.1, borderpad=0)
+
+
+def front(ax: Axes, found: pd.DataFrame) -> None:
+    """Draw a grey step behind the points of a Pareto front: the best quality (y) that each cost (x, rising) reaches."""
+    ax.plot(found["x"], found["y"], color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)
+
+
+def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]:
     """Draw a marker per row, with bars where the row has intervals.
 
     Parameters
     ----------
     found : DataFrame
-        name, model (gives colour and marker), x, y; optionally x_low, x_high, y_low, y_high.
+        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally x_low, x_high, y_low, y_high, area
+        (of the marker, square points).
 
     Returns
     -------
     list of Name
         For :func:`srlab.plots.text.name_points`, once every panel is drawn.
     """
+    names = []
     for row in found.itertuples():
-        style = look(row.model) | {"linestyle": "none", "markersize": 6}
+        style = look_of(row) | {"linestyle": "none", "markersize": getattr(row, "area", 36.0) ** 0.5}
+        if hollow:
+            style |= {"markerfacecolor": "none", "markeredgewidth": 1.2}
         if np.isfinite(getattr(row, "x_high", np.inf)):
             ax.hlines(row.y, row.x_low, row.x_high, color=style["color"], linewidth=1.2)
         if np.isfinite(getattr(row, "y_high", np.inf)):
             ax.vlines(row.x, row.y_low, row.y_high, color=style["color"], linewidth=1.2, alpha=0.6)
         ax.plot(row.x, row.y, **style)
-    return [Name(row.name, row.x, row.y, look(row.model)["color"]) for row in found.itertuples()]
+        names.append(Name(row.name, row.x, row.y, style["color"]))
+    return names
 
 
-def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True, faint: Sequence[str] = ()) -> list[Name]:
-    """Draw a line per name, with a band or bars where its rows have ends.
+def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True) -> list[Name]:
+    """Draw a line per name, its points marked unless `marks` is false, with a band or bars where its rows have ends.
 
     Parameters
     ----------
     found : DataFrame
-        name, model (gives colour and marker), x, y; optionally y_low, y_high (a band), colour (instead of the model's).
-    marks : bool
-        Mark every point.
-    faint : sequence of str
-        Names to draw in pale colours.
+        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally y_low, y_high (a band), low, high (a
+        bar; ends that are not finite draw none), hollow (bool: a white marker), failed (bool: a cross on the point).
 
     Returns
     -------
     list of Name
-        For :func:`srlab.plots.text.name_lines`, once every panel is drawn.
+        The last point of each line, for :func:`srlab.plots.text.name_lines` or `name_points`.
     """
     names = []
     for name, own in found.groupby("name", sort=False):
-        style = look(own["model"].iloc[0]) | {"markersize": 3.5, "alpha": 0.25 if name in faint else 1.0}
-        if "colour" in own:
-            style |= dict.fromkeys(("color", "markerfacecolor"), own["colour"].iloc[0])
+        style = look_of(own.iloc[0]) | {"markersize": 4}
         if not marks:
             style |= {"marker": "none"}
-        ax.plot(own["x"], own["y"], **style)
         if "y_low" in own and np.isfinite(own["y_low"]).all():
             ax.fill_between(own["x"], own["y_low"], own["y_high"], color=style["color"], alpha=0.15, linewidth=0)
+        if "low" in own:
+            known = own[np.isfinite(own["high"] - own["low"])]
+            ax.vlines(known["x"], known["low"], known["high"], color=style["color"], linewidth=2, alpha=0.5)
+        ax.plot(own["x"], own["y"], **style)
+        cross = {"marker": "x", "markersize": 9, "markeredgewidth": 1.8}
+        for column, change in (("hollow", {"markerfacecolor": "white"}), ("failed", cross)):
+            if column in own and own[column].any():
+                marked = own[own[column]]
+                ax.plot(marked["x"], marked["y"], **style | {"linestyle": "none", "zorder": 3} | change)
         last = own.dropna(subset="y").iloc[-1]
         names.append(Name(str(name), last["x"], last["y"], style["color"]))
     return names

@@ -8,14 +8,13 @@ from textwrap import fill
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import NullLocator
+from matplotlib.figure import Figure
 
 from srlab.analysis.explore import Look
 from srlab.analysis.sorting import OWN, UNSEEN
 from srlab.analysis.views import Groups, View, Windows
-from srlab.plots.maps import OWN_GROUP, WEIGHTS, WINDOWS, draw_image, draw_panel, draw_weights
+from srlab.plots.images import QUERY, key, show
+from srlab.plots.maps import OWN_GROUP, WINDOWS, draw_image, draw_panel, draw_weights
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank
 from srlab.plots.text import SMALL, caption
 
@@ -27,13 +26,7 @@ LETTERS = 19
 
 @rc_context(HOUSE)
 def weight_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Figure:
-    """Draw the weights of queries in several layers: a row a query, the LR image first.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        The views of each query by the name of the layer; the names are the same in every row.
-    """
+    """Draw weights: a row a query, its LR image and its views by layer; all rows have the same layers."""
     columns = 1 + len(rows[0])
     figure = blank(DOUBLE, DOUBLE / columns * len(rows) + 1.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -43,30 +36,14 @@ def weight_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Fi
             draw_weights(ax, view)
     for ax, name in zip(grid[0], ("LR, query", *rows[0]), strict=True):
         ax.set_title(fill(name, LETTERS), fontsize=SMALL)
-    _key(figure, grid)
+    key(figure, grid, SCALE)
     caption(figure, title, note)
     return figure
 
 
-def _key(figure: FigureBase, grid: np.ndarray) -> None:
-    bar = figure.colorbar(
-        ScalarMappable(WEIGHTS, "viridis"), ax=grid, orientation="horizontal", extend="both", aspect=50, shrink=0.7
-    )
-    bar.set_ticks([0.1, 1, 10, 100, 1000], labels=["0.1", "1", "10", "100", "1,000"])
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.set_label(SCALE)
-    bar.ax.grid(visible=False)
-
-
 @rc_context(HOUSE)
 def gallery(looks: Sequence[Look], title: str, note: str) -> Figure:
-    """Draw one pixel in several networks or layers: its weights, and below them the SR around it.
-
-    Parameters
-    ----------
-    looks : sequence of Look
-        `srlab.analysis.explore.look` at one pixel of one scene.
-    """
+    """Draw looks at one pixel of one scene, in several networks or layers: weights, and below them the SR around it."""
     bands = -(-(1 + len(looks)) // COLUMNS)
     figure = blank(DOUBLE, bands * (2 * DOUBLE / COLUMNS + 0.75) + 1.1)
     grid = figure.subplots(2 * bands, COLUMNS, squeeze=False)
@@ -74,39 +51,27 @@ def gallery(looks: Sequence[Look], title: str, note: str) -> Figure:
         bare(ax)
     draw_image(grid[0, 0], looks[0].view)
     grid[0, 0].set_title(fill(f"LR, {looks[0].image}", LETTERS), fontsize=SMALL)
-    _crop(grid[1, 0], looks[0].restored.hr, "HR around the query")
+    show(grid[1, 0], looks[0].restored.hr, title="HR around the query")
     for number, look in enumerate(looks, 1):
         above, below = (grid[2 * (number // COLUMNS) + row, number % COLUMNS] for row in (0, 1))
         draw_weights(above, look.view)
         above.set_title(f"{fill(look.title, LETTERS)}\n{fill(look.layer, LETTERS)}", fontsize=SMALL)
-        _crop(below, look.restored.sr, f"SR, {look.restored.psnr_here:.2f} dB")
-    _key(figure, grid)
+        show(below, look.restored.sr, title=f"SR, {look.restored.psnr_here:.2f} dB")
+    key(figure, grid, SCALE)
     caption(figure, title, note)
     return figure
 
 
-def _crop(ax: Axes, image: np.ndarray, words: str) -> None:
-    ax.imshow(image, interpolation="nearest")
-    ax.set_title(words, fontsize=SMALL)
-
-
 @rc_context(HOUSE)
 def sorted_maps(rows: Sequence[Mapping[str, View]], title: str, note: str) -> Figure:
-    """Draw the clusters and windows of layers that sort their tokens, and the sorted sequence as strips.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        The views of each query by the name of the layer; the names are the same in every row.
-    """
+    """Draw clusters and windows of layers that sort tokens, in rows as `weight_maps`; below, the sorted sequence."""
     columns = 1 + sum(len(view.panels) for view in rows[0].values())
     strips = [(number, name, view) for number, views in enumerate(rows, 1) for name, view in views.items()]
     height, below = DOUBLE / columns * len(rows) + 0.4, 0.42 * len(strips) + 0.4
     figure = blank(DOUBLE, height + below + 0.8)
     upper, lower = figure.subfigures(2, 1, height_ratios=[height, below])
-    for number, (axes, views) in enumerate(
-        zip(upper.subplots(len(rows), columns, squeeze=False), rows, strict=True), 1
-    ):
+    grid = upper.subplots(len(rows), columns, squeeze=False)
+    for number, (axes, views) in enumerate(zip(grid, rows, strict=True), 1):
         draw_image(axes[0], next(iter(views.values())))
         axes[0].set_title(f"LR, query {number}")
         drawn = [(name, view, panel) for name, view in views.items() for panel in view.panels]
@@ -137,7 +102,7 @@ def _strip(whole: Axes, near: Axes, view: View) -> None:
     long = len(own)
     for ax in (whole, near):
         ax.imshow(colours[None], aspect="auto", interpolation="nearest", extent=(0, len(order), 0, 1))
-        ax.axvline(query + 0.5, color="#D50000", linewidth=1.2)
+        ax.axvline(query + 0.5, color=QUERY, linewidth=1.2)
         ax.plot((own_group[0], own_group[-1] + 1), (1.12, 1.12), color=OWN_GROUP, linewidth=2.5, clip_on=True)
         ax.set(yticks=[], ylim=(0, 1.25))
         ax.grid(visible=False)

@@ -12,23 +12,19 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from srlab.analysis.explore import Look
 from srlab.analysis.views import Boxes, Groups, Values, View, Windows
+from srlab.plots.images import LR_PIXELS, QUERY, WEIGHTS, frame, show
 from srlab.plots.style import DOUBLE, HOUSE, bare
 from srlab.plots.text import SMALL
 
-Rectangle4 = tuple[float, float, float, float]  # left, bottom, width, height, as shares of a figure's
-#: Weights are drawn as multiples of an even spread over all tokens, on one scale everywhere.
-WEIGHTS = LogNorm(0.1, 1000)
 #: Unseen, previous, own, next.
 WINDOWS = np.array([to_rgba(colour) for colour in ("#00000000", "#56B4E9", "#000000", "#E69F00")])
 OWN_GROUP = "#D55E00"
 UNWEIGHED = ListedColormap(["#9ecae1"]).with_extremes(bad="#00000000")
-QUERY = "#D50000"
 DIFFERENCE = Normalize(-32, 32)  # levels of 255
-LR_PIXELS = "LR pixels"  #: label of axes in LR pixels
 TITLE = 0.4  # inches: two lines above each map, one below
 DRAWN = 128  # tokens a side; larger maps are drawn with fewer, larger squares
 
@@ -58,12 +54,8 @@ def _samples(labels: Int[np.ndarray, "_h _w"]) -> Int[np.ndarray, "_a _b"]:
 
 def _show(ax: Axes, image: np.ndarray, view: View, mark: bool = True) -> None:
     """Draw an image on the LR image's pixels, however few squares it has, with the query in a circle."""
-    height, width = view.picture.shape[:2]
-    ax.set_label(LR_PIXELS)
-    ax.imshow(image, interpolation="nearest", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-    for colour, line in (("white", 2.2), (QUERY, 1.0)) if mark else ():
-        ax.plot(view.col, view.row, "o", ms=6, mfc="none", mec=colour, mew=line)
-    bare(ax)
+    at = (view.row, view.col) if mark else None
+    show(ax, image, at=at, size=view.picture.shape[:2], label=LR_PIXELS)
 
 
 def _over(view: View, colours: np.ndarray, alpha: float = 0.85) -> np.ndarray:
@@ -115,9 +107,9 @@ def _(panel: Windows, ax: Axes, view: View) -> None:
 def _(panel: Boxes, ax: Axes, view: View) -> None:
     """Draw the query's window in red and the chosen windows in white, as in the papers' figures."""
     _show(ax, view.picture * 0.6 / 255, view, mark=False)
-    framed = [*((box, "white", 1.0) for box in panel.keys), (panel.query, QUERY, 1.8)]
-    for (top, left, height, width), colour, line in framed:
-        ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec=colour, lw=line))
+    for box in panel.keys:
+        frame(ax, box, "white", 1.0)
+    frame(ax, panel.query, QUERY, 1.8)
     ax.plot(view.col, view.row, ".", ms=4, color=QUERY)
 
 
@@ -133,8 +125,7 @@ def _(panel: Values, ax: Axes, view: View) -> None:
         values = colours(norm(_means(np.ma.masked_invalid(panel.values))))
         _show(ax, _over(view, values, alpha=1.0), view)
     else:
-        bare(ax)
-        ax.imshow(panel.values, interpolation="nearest", cmap=colours, norm=norm)
+        show(ax, panel.values, cmap=colours, norm=norm)
     ax.text(0.5, -0.02, f"{least} to {largest:.2g}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL)
 
 
@@ -158,18 +149,16 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
         ax.text(0.5, 1.03, words, transform=ax.transAxes, ha="center", va="bottom", fontsize=SMALL)
         return ax
 
-    def crop(row: int, column: int, words: str, image: np.ndarray, **style: object) -> None:
-        place(row, column, words).imshow(image, interpolation="nearest", **style)
-
     draw_image(place(0, 0, fill(f"LR, {first.image}", letters)), first.view)
-    crop(0, columns - 2, "HR around the query", first.restored.hr)
+    show(axes[0, columns - 2], first.restored.hr, title="HR around the query")
     for row, look in enumerate(looks, 1):
         draw_weights(place(row, 0, fill(f"{look.title}: {look.layer}", letters)), look.view)
         for column, panel in enumerate(look.view.panels, 1):
             draw_panel(panel, place(row, column, fill(panel.title, letters)), look.view)
         made = look.restored
-        crop(row, columns - 2, f"SR, {made.psnr:.2f} dB\n({made.psnr_here:.2f} dB here)", made.sr)
-        crop(row, columns - 1, "SR − HR", made.difference, cmap="RdBu_r", norm=DIFFERENCE)
+        words = f"SR, {made.psnr:.2f} dB\n({made.psnr_here:.2f} dB here)"
+        show(axes[row, columns - 2], made.sr, title=words)
+        show(axes[row, columns - 1], made.difference, title="SR − HR", cmap="RdBu_r", norm=DIFFERENCE)
     return figure
 
 
@@ -179,16 +168,15 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     if figure.get_label() == layout:
         axes = dict(zip(np.ndindex(rows, columns), figure.axes, strict=False))
         for ax in axes.values():
+            ax.set_label("")
             for artist in (*ax.images, *ax.lines, *ax.patches, *ax.texts):
                 artist.remove()
-            ax.set_label("")
         return axes
-
     figure.clear()
     figure.set_label(layout)
     title = TITLE / figure.get_figheight()
 
-    def rectangle(row: int, column: int) -> Rectangle4:
+    def rectangle(row: int, column: int) -> tuple[float, float, float, float]:
         left, bottom = 0.01 + 0.98 * column / columns, (rows - 1 - row) / rows + 0.36 * title
         return left, bottom, 0.94 / columns, 1 / rows - title
 
@@ -209,7 +197,8 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     key(columns - 1, 0.3, 0.8, "RdBu_r", "difference of Y\n(levels of 255)", ends, xticks=[ends[0], 0, ends[1]])
     if sorts:
         names = ("query's cluster or bucket", "previous window", "query's own window", "next window")
-        colours = zip((OWN_GROUP, *WINDOWS[1:]), names, strict=True)
-        handles = [Patch(color=colour, label=name) for colour, name in colours]
+        handles = [
+            Patch(color=colour, label=name) for colour, name in zip((OWN_GROUP, *WINDOWS[1:]), names, strict=True)
+        ]
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=rectangle(0, 1)[:2], fontsize=SMALL)
     return axes

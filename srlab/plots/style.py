@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -84,13 +85,18 @@ def look(model: str) -> dict[str, str]:
     if name not in STYLE:
         raise InputError(f"model '{name}' has no colour and marker; give it some in srlab.plots.STYLE")
     colour, marker = STYLE[name]
-    stored = model.endswith(STORED)
-    return {
-        "color": colour,
-        "marker": marker,
-        "markerfacecolor": "white" if stored else colour,
-        "linestyle": "--" if stored else "-",
-    }
+    face, line = ("white", "--") if model.endswith(STORED) else (colour, "-")
+    return {"color": colour, "marker": marker, "markerfacecolor": face, "linestyle": line}
+
+
+def look_of(row: pd.Series | tuple) -> dict[str, str]:
+    """Return line properties of a row: those of its model, changed by its colour, its marker, and dashed (bool)."""
+    found = look(row.model) if hasattr(row, "model") else {"linestyle": "-"}
+    if hasattr(row, "colour"):
+        found |= {"color": row.colour, "markerfacecolor": row.colour}
+    if hasattr(row, "marker"):
+        found |= {"marker": row.marker}
+    return found | ({"linestyle": "--"} if getattr(row, "dashed", False) else {})
 
 
 def blank(width: float, height: float) -> Figure:

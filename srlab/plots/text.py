@@ -139,11 +139,9 @@ def _drawn(ax: Axes, step: float) -> Float[np.ndarray, "_ 2"]:
 def _large(ax: Axes, points: float) -> list[Bbox]:
     """Return boxes around markers wider than 6 points."""
     boxes = []
-    for each in ax.collections:
-        if isinstance(each, PathCollection) and len(each.get_sizes()) and each.get_sizes().max() > 36:
-            places = ax.transData.transform(each.get_offsets())
-            halves = points * np.sqrt(np.broadcast_to(each.get_sizes(), len(places))) / 2
-            boxes += [Bbox.from_extents(*(at - half), *(at + half)) for at, half in zip(places, halves, strict=True)]
+    for line in (line for line in ax.lines if line.get_marker() not in ("None", "") and line.get_markersize() > 6):
+        half = points * line.get_markersize() / 2
+        boxes += [Bbox.from_extents(*(at - half), *(at + half)) for at in ax.transData.transform(line.get_xydata())]
     return boxes
 
 

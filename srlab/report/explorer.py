@@ -32,7 +32,8 @@ from srlab.files import write_text
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.models.registry import label
-from srlab.plots.maps import OWN_GROUP, QUERY, WINDOWS
+from srlab.plots.images import QUERY
+from srlab.plots.maps import OWN_GROUP, WINDOWS
 from srlab.report.packing import LEVELS, pack
 from srlab.report.templates import fill
 from srlab.study.study import Study
@@ -49,7 +50,7 @@ LETTERS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}
 
 @dataclass(frozen=True)
 class PageNetwork:
-    """A network of the page: its name, the source of its weights (`Weights.source` or "untrained"), and itself."""
+    """A network of the page, with its name and the source of its weights (`Weights.source` or "untrained")."""
 
     name: str
     source: str
@@ -81,24 +82,19 @@ def write_explorer(study: Study) -> Path:
 
     Images are one part of each photograph with a free licence or, in a study that trains on none, the images of its
     chapters' own tasks. Networks are those of the first seed with weights here or in the reference. If there are none,
-    the page shows all networks with random weights, marked as UNTRAINED.
+    the page shows all networks with random weights, marked as UNTRAINED. The path is `explorer.html` in the study's
+    folder.
     """
     refs = page_images(study)
     networks, scale = page_networks(study, refs[0]), study.profile.scale
     images = [_open(ref, networks, scale) for ref in refs]
+    scales = {name: colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tolist() for name in COLOURS}
+    facts = {"levels": LEVELS, "task": isinstance(refs[0], TaskImage), "untrained": networks[0].source == UNTRAINED}
+    facts |= {"colours": scales, "query": QUERY, "ownGroup": OWN_GROUP, "windows": [to_hex(own) for own in WINDOWS[1:]]}
+    facts |= {"networks": [_named(each.name) | {"source": each.source} for each in networks]}
+    facts |= {"comparison": comparison(study)}
     for side in GRIDS:
-        facts = {
-            "levels": LEVELS,
-            "images": [_image(each, scale, side) for each in images],
-            "networks": [_named(each.name) | {"source": each.source} for each in networks],
-            "task": isinstance(refs[0], TaskImage),
-            "untrained": networks[0].source == UNTRAINED,
-            "colours": {name: _colours(name) for name in COLOURS},
-            "query": QUERY,
-            "ownGroup": OWN_GROUP,
-            "windows": [to_hex(colour) for colour in WINDOWS[1:]],
-            "comparison": comparison(study),
-        }
+        facts["images"] = [_image(each, scale, side) for each in images]
         html = fill("explorer.html", study=study, facts=facts, packed=_packed(images, side))
         if len(html.encode()) < LIMIT:
             break
@@ -122,9 +118,8 @@ def page_networks(study: Study, image: ImageRef) -> list[PageNetwork]:
     runs = [run for run in study.runs() if hasattr(run, "network") and run == run_on(study, run.network.model, image)]
     kept = [(run.network.model, study.weights(run)) for run in runs]
     trained = [PageNetwork(model, weights.source, weights.network()) for model, weights in kept if weights is not None]
-    return trained or [
-        PageNetwork(run.network.model, UNTRAINED, run.network.build(run.scale, seed=0).eval()) for run in runs
-    ]
+    untrained = ((run.network.model, run.network.build(run.scale, seed=0).eval()) for run in runs)
+    return trained or [PageNetwork(model, UNTRAINED, network) for model, network in untrained]
 
 
 def _open(ref: ImageRef, networks: Sequence[PageNetwork], scale: int) -> PageImage:
@@ -132,10 +127,10 @@ def _open(ref: ImageRef, networks: Sequence[PageNetwork], scale: int) -> PageIma
     task = isinstance(ref, TaskImage)
     if not task:
         lr, hr = centre(lr, SIDE), centre(hr, SIDE * scale)
-    by_name = {each.name: each.network for each in networks}
-    sr = {name: super_resolve(network, lr, scale) for name, network in {"bicubic": None, **by_name}.items()}
-    attending = (name for name, network in by_name.items() if any(isinstance(m, Attention) for m in network.modules()))
-    layers = {name: trace(by_name[name], lr) for name in attending}
+    named = {each.name: each.network for each in networks}
+    sr = {name: super_resolve(network, lr, scale) for name, network in {"bicubic": None, **named}.items()}
+    attending = [name for name, network in named.items() if any(isinstance(m, Attention) for m in network.modules())]
+    layers = {name: trace(named[name], lr) for name in attending}
     start, queries = (ref.start(), ref.queries()) if task else (corners(lr, 1)[0], None)
     return PageImage(ref.name, lr, hr, sr, layers, start, queries)
 
@@ -154,17 +149,11 @@ def _image(image: PageImage, scale: int, side: int) -> dict:
     def restored(sr: UInt8[Tensor, "3 sh sw"]) -> dict:
         return {"picture": _webp(sr), "psnr": round(image_quality(sr, image.hr, scale)["psnr_y"], 2)}
 
-    rows, cols = grid = image.grid(side)
-    return {
-        "name": image.name,
-        "size": list(image.lr.shape[1:]),
-        "rows": rows,
-        "cols": cols,
-        "start": [int(np.abs(np.array(own) - at).argmin()) for own, at in zip(grid, image.start, strict=True)],
-        "lr": _webp(image.lr),
-        "hr": _webp(image.hr),
-        "sr": {name: restored(sr) for name, sr in image.sr.items()},
-    }
+    grid = rows, cols = image.grid(side)
+    start = [int(np.abs(np.subtract(places, at)).argmin()) for places, at in zip(grid, image.start, strict=True)]
+    facts = {"name": image.name, "size": list(image.lr.shape[1:]), "rows": rows, "cols": cols, "start": start}
+    pictures = {"lr": _webp(image.lr), "hr": _webp(image.hr)}
+    return facts | pictures | {"sr": {name: restored(sr) for name, sr in image.sr.items()}}
 
 
 def _named(model: str) -> dict[str, str]:
@@ -196,12 +185,10 @@ def comparison(study: Study) -> dict | None:
         for name, of_image in images[benchmark].groupby("name", sort=False):
             psnr = of_image[name].round(3).to_dict()
             sets.append({"title": f"{benchmark}: {name}", "psnr": psnr, "ranges": {}})
-    networks = [
-        _named(row.model)
-        | {"ms": round(row.median_ms, 2), "mib": round(row.peak_mib, 1)}
-        | {"parameters": round(1e6 * row.Mparameters), "seeds": row.seeds}
-        for row in means.dropna(subset="median_ms").drop_duplicates("model").itertuples()
-    ]
+    networks = []
+    for row in means.dropna(subset="median_ms").drop_duplicates("model").itertuples():
+        cost = {"ms": round(row.median_ms, 2), "mib": round(row.peak_mib, 1), "seeds": row.seeds}
+        networks.append(_named(row.model) | cost | {"parameters": round(1e6 * row.Mparameters)})
     on = tables.parent.name.removeprefix(f"{study.profile.name}-")
     return {"on": on, "side": int(costs["size"].iloc[0]), "networks": networks, "sets": sets}
 
@@ -215,11 +202,6 @@ def mark(marker: str) -> str:
         places = (points.reshape(-1, 2) * (1, -1)).round(3).ravel()
         drawn.append(LETTERS[int(code)] + ("" if code == 79 else " ".join(map(str, places.tolist()))))
     return " ".join(drawn)
-
-
-def _colours(name: str) -> list[list[int]]:
-    """Return red, green and blue of the levels from 1 on."""
-    return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tolist()
 
 
 def _webp(image: UInt8[Tensor, "3 _h _w"]) -> str:

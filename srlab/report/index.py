@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from srlab.files import read_table, write_table, write_text
+from srlab.files import read_table, write_text
 from srlab.report.figures import inlined
 from srlab.report.pages import Page, pages_of
 from srlab.report.templates import fill
@@ -16,7 +16,7 @@ from srlab.report.texts import html, texts
 from srlab.stats.intervals import SEEDS
 from srlab.stats.tables import styled
 from srlab.stats.words import count
-from srlab.study.records import Record, records_in
+from srlab.study.records import Record
 from srlab.study.study import Study
 
 
@@ -30,7 +30,6 @@ def write_index(study: Study) -> Path:
         pages=[_opening(page) for page in pages],
         picture=next((name for page in pages for name in page.figures), None),
         explorer=(study.folder / "explorer.html").is_file(),
-        elsewhere=_elsewhere(study),
     )
 
 
@@ -123,40 +122,3 @@ def _budgets(study: Study) -> list[str]:
         f"{kind}: {budget.steps:,} steps of {budget.batch} × {budget.patch}×{budget.patch} LR pixels"
         for kind, budget in kinds.items()
     ]
-
-
-def _elsewhere(study: Study) -> dict | None:
-    """Compare the costs of the compared networks with the reference's; None without one. The table is written too."""
-    run = study.costs()
-    theirs = records_in(study.reference, f"{run.slug}-*") if run and study.reference else []
-    if not theirs or not study.has(own := study.record(run)):
-        return None
-    costs = _costs_beside(own, theirs[0])
-    costs = costs[costs["network"].isin(study.profile.models)]
-    if costs.empty:
-        return None
-    name = "costs_elsewhere"
-    write_table(study.folder / "tables" / f"{name}.csv", costs)
-    here, there = own.facts["environment"], theirs[0].facts["environment"]
-    return {"name": name, "table": _shown(costs, name), "here": here, "there": there}
-
-
-def _costs_beside(record: Record, other: Record) -> pd.DataFrame:
-    """Compare two machines' measurements of equal networks on equal inputs; time_ratio is here / other."""
-    networks = record.run.networks
-    same = [label for label in networks if networks[label] == other.run.networks.get(label)]
-    tables = [each.table("profile") for each in (record, other)]
-    here, there = (rows[rows["label"].isin(same) & (rows["part"] == "network")] for rows in tables)
-    both = here.merge(there, on=["label", "size"], suffixes=("", "_other"))
-    return pd.DataFrame(
-        {
-            "network": both["label"],
-            "size": both["size"],
-            "here_ms": both["median_ms"],
-            "other_ms": both["median_ms_other"],
-            "time_ratio": both["median_ms"] / both["median_ms_other"],
-            "here_mib": both["peak_mib"],
-            "other_mib": both["peak_mib_other"],
-            "run": f"{record.run.hash} {other.run.hash}",
-        }
-    )

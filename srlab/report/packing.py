@@ -14,7 +14,7 @@ from torch import Tensor
 from srlab.analysis.explore import describe
 from srlab.analysis.layers import LayerTrace
 from srlab.analysis.views import Boxes, Groups, Panel, Values, Windows, panels, view
-from srlab.plots.maps import WEIGHTS
+from srlab.plots.images import WEIGHTS
 
 #: Levels of a number, from 1; level 0 is empty. The middle of an odd number of levels is the zero of signed numbers.
 LEVELS = 65
@@ -56,8 +56,7 @@ def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, pl
     found = view(layer, lr, row, col)
     levels = found.seen > 0  # without weights, level 1 is visible
     if found.weights is not None:
-        relative = np.clip(found.weights * found.weights.size, WEIGHTS.vmin, WEIGHTS.vmax)
-        levels = _levels(WEIGHTS(relative).data, levels)
+        levels = _levels(WEIGHTS(found.weights * found.weights.size).data, levels)
     rounds = [found.panels, *(panels(layer.pattern, layer, row, col, round) for round in range(1, layer.rounds))]
     return {
         "weighed": found.weights is not None,
@@ -101,11 +100,5 @@ def _(panel: Values, planes: Planes, size: Sequence[int]) -> dict:
     largest = float(np.abs(values[there]).max(initial=0)) or 1.0
     least = -largest if panel.signed else 0.0
     levels = _levels((values - least) / (largest - least), there)
-    return {
-        "kind": "values",
-        "title": panel.title,
-        "planes": [planes.keep(levels)],
-        "onImage": panel.on_image,
-        "signed": panel.signed,
-        "largest": float(f"{largest:.3g}"),
-    }
+    kept = {"kind": "values", "title": panel.title, "planes": [planes.keep(levels)], "onImage": panel.on_image}
+    return kept | {"signed": panel.signed, "largest": float(f"{largest:.3g}")}

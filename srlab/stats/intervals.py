@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float
 
 from srlab.errors import InputError
 
-Numbers: TypeAlias = Sequence[float] | np.ndarray | pd.Series
+Numbers: TypeAlias = Sequence[float | int] | np.ndarray | pd.Series
 LEVEL = 0.95
 RESAMPLES = 4000
 #: Fewer seeds than this give no verdict: their spread is not known.
@@ -128,16 +129,6 @@ def growth_exponent(pixels: Numbers, costs: Numbers) -> Estimate:
     return Estimate(float(line.slope), float(line.slope - margin), float(line.slope + margin))
 
 
-def rank_correlation(groups: Sequence[Float[np.ndarray, "_ 2"]]) -> float:
-    """Average Spearman's ρ over groups; groups of fewer than three pairs or with a constant side are excluded.
-
-    NaN if every group is excluded.
-    """
-    kept = [pairs for pairs in groups if len(pairs) > 2 and (np.ptp(pairs, axis=0) > 0).all()]
-    found = [scipy.stats.spearmanr(pairs).statistic for pairs in kept]
-    return float(np.mean(found)) if found else float("nan")
-
-
 def spearman(first: Numbers, second: Numbers, family: int = 1, given: Numbers | None = None) -> Estimate:
     """Estimate Spearman's ρ, by Fisher's z with the variance (1 + ρ²/2) / (n − 3).
 
@@ -146,9 +137,10 @@ def spearman(first: Numbers, second: Numbers, family: int = 1, given: Numbers | 
     by `given`. Source: D. G. Bonett, T. A. Wright, "Sample size requirements for estimating Pearson, Kendall and
     Spearman correlations", Psychometrika 65(1), 2000.
     """
-    rho, number = rank_correlation([np.column_stack([first, second]).astype(float)]), len(first)
-    if given is not None:
-        others = [rank_correlation([np.column_stack([side, given]).astype(float)]) for side in (first, second)]
+    sides = [np.asarray(side, float) for side in (first, second, given) if side is not None]
+    rho, *others = (pd.Series(one).corr(pd.Series(other), "spearman") for one, other in combinations(sides, 2))
+    number = len(first)
+    if others:
         with np.errstate(invalid="ignore"):
             rho = float((rho - np.prod(others)) / np.sqrt(np.prod(1 - np.square(others))))
         number -= 1

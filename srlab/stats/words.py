@@ -77,7 +77,7 @@ def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -
     seeds = int(gains["seeds"].min())
     if seeds < SEEDS:
         return (
-            f"Gains range from {between(gains['value'], digits, sign=True)} {unit}. "
+            f"Gains: {between(gains['value'], digits, sign=True)} {unit}. "
             f"A verdict needs {SEEDS} seeds; there {'is 1' if seeds == 1 else f'are {seeds}'}."
         )
     above, below = gains["low"] > 0, gains["high"] < 0

@@ -3,8 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "checkpoints": ["from_released", "load_network", "open_network", "save_network"],
-    },
+    __name__, submod_attrs={"checkpoints": ["from_released", "load_network", "open_network", "save_network"]}
 )

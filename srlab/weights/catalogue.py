@@ -5,30 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReleasedFile:
-    """A file of released weights.
-
-    Attributes
-    ----------
-    file : str
-        Its name here, MODEL_xSCALE and its suffix.
-    model : str
-        A key of the registry, or spandrel's id of an architecture in small letters.
-    scale : int
-    page : str
-        Where to get it, or where its authors describe it.
-    licence : str
-        As its page states it; "none stated" where it states none.
-    trained : str
-        By whom and on what; whether these weights produced the paper's numbers.
-    sha256 : str
-    """
+    """A file of released weights, named MODEL_xSCALE and its suffix."""
 
     file: str
-    model: str
+    model: str  # a key of the registry, or spandrel's id of an architecture in small letters
     scale: int
-    page: str
-    licence: str
-    trained: str
+    page: str  # where to get it, or where its authors describe it
+    licence: str  # as its page states it, or "none stated"
+    trained: str  # by whom and on what; whether these weights produced the paper's numbers
     sha256: str
 
 

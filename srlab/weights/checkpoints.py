@@ -47,10 +47,7 @@ class OwnNetwork(BaseModel, strict=True):
 
 
 def save_tensors(path: Path, tensors: StateDict, metadata: dict[str, object]) -> None:
-    """Write a safetensors file with JSON metadata, beside and then renamed: never half a file.
-
-    A file that cannot be written is an InputError.
-    """
+    """Write a safetensors file with JSON metadata, beside and then renamed; an InputError leaves no half file."""
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     with replacing(path) as beside:
         try:
@@ -62,10 +59,7 @@ def save_tensors(path: Path, tensors: StateDict, metadata: dict[str, object]) ->
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Read a safetensors file: its tensors and its metadata, where JSON is parsed and all else remains text.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, is no safetensors file, or holds tensors of an unusual kind.
+    A missing or broken file, or one with tensors of an unusual kind, is an InputError.
     """
     _check_readable(path)
     try:
@@ -78,13 +72,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 
 def read_pth(path: str | Path) -> dict[str, Tensor]:
-    """Read the state dict of a foreign .pth file; nothing in the file is run.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, needs more than tensors to be read, or holds none.
-    """
+    """Read the state dict of a foreign .pth file; one that needs more than tensors is an InputError, and is not run."""
     path = Path(path)
     _check_readable(path)
     try:
@@ -108,13 +96,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], OwnNetwork | None]:
 
 
 def unwrap(loaded: object, source: str = "state dict") -> dict[str, Tensor]:
-    """Take the mapping of names to tensors out of `params_ema`, `params` or the like.
-
-    Raises
-    ------
-    InputError
-        If there is no such mapping, or a tensor is sparse, quantised, complex or the like.
-    """
+    """Take the mapping of names to dense real tensors out of `params_ema`, `params` or the like; else an InputError."""
     for key in WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
@@ -138,18 +120,9 @@ def save_network(path: Path, network: nn.Module, name: str, scale: int, config: 
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
-    """Build the network of a file of :func:`save_network`, in evaluation mode.
+    """Return the network of a file of :func:`save_network`, in evaluation mode, and its model, scale and config.
 
-    Returns
-    -------
-    network : nn.Module
-    metadata : dict
-        model, scale, config.
-
-    Raises
-    ------
-    InputError
-        If the file does not name its network, or the weights do not fit it.
+    A file that does not name its network, or weights that do not fit it, are an InputError.
     """
     tensors, metadata = load_tensors(Path(path))
     own = _own_network(metadata, path)
@@ -157,7 +130,9 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
 
 
 def open_network(model: str, weights: Path, scale: int) -> nn.Module:
-    """Build the named network with the weights of a file: this project's, or those that its authors released.
+    """Build the named network with the weights of a file, in evaluation mode.
+
+    It maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"].
 
     Parameters
     ----------
@@ -165,12 +140,6 @@ def open_network(model: str, weights: Path, scale: int) -> nn.Module:
         A key of the registry, or the name of an architecture of spandrel, such as "craft".
     weights : Path
         A file of :func:`save_network`; or a .pth or .safetensors file of the network as published.
-    scale : int
-
-    Returns
-    -------
-    nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; in evaluation mode.
 
     Raises
     ------
@@ -217,19 +186,8 @@ def find_released(tensors: StateDict) -> tuple[str, int] | None:
 def from_released(name: str, state_dict: StateDict, **config: object) -> nn.Module:
     """Build a network or module with the weights of its released implementation, in evaluation mode.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`srlab.weights.released.RELEASED`.
-    state_dict : mapping of str to Tensor
-        With the released key names, possibly inside `params_ema` or `params`.
-    **config
-        By the released implementation's names; others are ignored.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, an option is missing, or the weights do not fit.
+    The state dict, possibly inside `params_ema` or `params`, and `config` have the released names. An unknown name, a
+    missing option, or weights that do not fit are an InputError.
     """
     if name not in RELEASED:
         raise InputError(f"released implementation '{name}' is unknown; there are: {', '.join(RELEASED)}")
@@ -243,17 +201,8 @@ def from_released(name: str, state_dict: StateDict, **config: object) -> nn.Modu
 def start_from(network: nn.Module, path: Path) -> nn.Module:
     """Give a network on the trunk the weights of another run's trunk; attention and gates stay as they were built.
 
-    Parameters
-    ----------
-    network : Trunk
-        With closed gates it computes, bit for bit, what the other network computes.
-    path : Path
-        A file of :func:`save_network`, of the trunk without attention.
-
-    Raises
-    ------
-    InputError
-        If the trunks differ.
+    `path` is a file of :func:`save_network`, of the trunk without attention; another trunk is an InputError. With
+    closed gates the network computes, bit for bit, what the other one computes.
     """
     tensors, _ = load_tensors(path)
     own = {key: tensor for key, tensor in network.state_dict().items() if ".attention." in key or ".gate." in key}

@@ -19,26 +19,16 @@ Keys = list[tuple[str, str | None]]
 
 @dataclass(frozen=True)
 class Released:
-    """One released implementation.
-
-    Attributes
-    ----------
-    make : callable
-        Builds our module.
-    options : str
-        Our names of its options, "ours=theirs" where the released name differs.
-    keys : list of (pattern, replacement)
-        Regular expressions on released key names, applied in order; None drops the key.
-    defaults : dict
-        Released options that a configuration may lack.
-    pointwise : str or None
-        Pattern of our names of 1×1 convolutions that are released as linear layers.
-    """
+    """One released implementation; `make` builds our module."""
 
     make: Callable[..., nn.Module]
+    #: Our names of its options, "ours=theirs" where the released name differs.
     options: str
+    #: Regular expressions on released key names and replacements, applied in order; None drops the key.
     keys: Keys
+    #: Released options that a configuration may lack.
     defaults: Mapping[str, object] = field(default_factory=dict)
+    #: Pattern of our names of 1×1 convolutions that are released as linear layers.
     pointwise: str | None = None
 
     def build(self, config: Mapping[str, object]) -> nn.Module:

@@ -28,19 +28,9 @@ class FromSpandrel(nn.Module):
 
 
 def load(weights: Mapping[str, Tensor], source: str, why: str):
-    """Return spandrel's descriptor of a network from RGB to RGB.
+    """Return spandrel's descriptor of a network from RGB to RGB; `source` and `why` go into errors.
 
-    Parameters
-    ----------
-    weights : mapping of str to Tensor
-        As released.
-    source, why : str
-        The name of the weights, and the reason to use spandrel, in messages.
-
-    Raises
-    ------
-    InputError
-        If spandrel is not installed, does not recognise the weights, or they map other channels.
+    Without spandrel, for weights that it does not recognise, or other channels, there is an InputError.
     """
     try:
         import spandrel
@@ -71,18 +61,8 @@ def load(weights: Mapping[str, Tensor], source: str, why: str):
 def open_with_spandrel(model: str, weights: Mapping[str, Tensor], scale: int, source: str) -> FromSpandrel:
     """Build the network of released weights, in evaluation mode; its output is clamped to 0 to 1.
 
-    Parameters
-    ----------
-    model : str
-        Spandrel's name or id of the architecture, in any case.
-    weights, source
-        As in `load`.
-    scale : int
-
-    Raises
-    ------
-    InputError
-        As in `load`; also if the weights are of another architecture or scale.
+    `model` is spandrel's name or id of the architecture, in any case; weights of another or another scale, and faults
+    that `load` finds, are an InputError.
     """
     descriptor = load(weights, source, f"srlab has no network '{model}'")
     architecture = descriptor.architecture

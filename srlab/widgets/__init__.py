@@ -4,7 +4,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={
-        "explorer": ["Explorer"],
-    },
+    submod_attrs={"explorer": ["Explorer"]},
 )

@@ -12,15 +12,10 @@ from matplotlib.figure import Figure
 
 
 class WholeCanvas(Canvas):
-    """A canvas that sends whole pictures only.
+    """A canvas that sends whole pictures only; `size` is width and height of its figure in inches.
 
     A browser clears a resized canvas, perhaps after it was drawn, and a difference picture would leave holes.
     JupyterLab may run each control in a thread: handlers that fill the figure hold `lock`, and drawing waits for it.
-
-    Parameters
-    ----------
-    size : (float, float), optional
-        Width and height of the figure, inches.
     """
 
     def __init__(self, size: tuple[float, float] | None = None):

@@ -38,26 +38,13 @@ class Explorer(ipywidgets.VBox):
     study : Study
         Its images (the middle, at most 128×128 LR pixels) and all networks are offered.
     weights : str or Path, optional
-        A folder of released weights to offer. Other files can be chosen by path or uploaded; network and scale follow
-        the file.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or no file of weights in it.
+        A folder of released weights to offer; one without such files raises InputError. Other files can be chosen by
+        path or uploaded; network and scale follow the file.
 
     Attributes
     ----------
-    image, scale : ipywidgets.Dropdown
-    upload : ipywidgets.FileUpload
-        An image of the reader's own, as HR.
-    choices : tuple of NetworkChoice
-    row, col : ipywidgets.BoundedIntText
-        The query's pixel.
-    field, attribution : ipywidgets.Checkbox
-        Whether to show effective receptive fields, and local attribution maps.
-    status, code : ipywidgets.HTML
-    canvas : ipympl.backend_nbagg.Canvas
+    image, scale, upload, choices, row, col, field, attribution, export : ipywidgets.Widget
+        The controls; `upload` takes an image of the reader's own as HR, and `choices` are rows of `NetworkChoice`.
     scene : Scene or None
     looks : list of Look
         The drawn views.
@@ -71,12 +58,9 @@ class Explorer(ipywidgets.VBox):
         self.looks: list[Look] = []
         names = [(name, name) for name in explore.images(study)]
         self.image = ipywidgets.Dropdown(options=names, **explained("image", "Image to inspect"))
-        self.scale = ipywidgets.Dropdown(
-            options=[(f"×{scale}", scale) for scale in SCALES],
-            value=study.profile.scale,
-            **explained("scale", "LR is the image at 1/scale; the study's networks are trained at one scale"),
-            layout=WIDE,
-        )
+        words = explained("scale", "LR is the image at 1/scale; the study's networks are trained at one scale")
+        scales = [(f"×{scale}", scale) for scale in SCALES]
+        self.scale = ipywidgets.Dropdown(options=scales, value=study.profile.scale, **words, layout=WIDE)
         hint = "An image of yours as HR; LR is made from it"
         self.upload = ipywidgets.FileUpload(accept="image/*", description="own image", tooltip=hint)
         self.row = ipywidgets.BoundedIntText(**explained("row", "Row of the query, LR pixels"), layout=WIDE)
@@ -85,12 +69,9 @@ class Explorer(ipywidgets.VBox):
             "receptive fields (slower)": "LR pixels that the SR pixels at the query depend on, in the whole network",
             "attribution (slower still)": "LR pixels that contributed to the detail there (local attribution map)",
         }
-        self.field, self.attribution = (
-            ipywidgets.Checkbox(**explained(*words), indent=False) for words in maps.items()
-        )
-        self.export = ipywidgets.Button(
-            description="export", icon="download", tooltip="Write this view as PNG and SVG, and show the call"
-        )
+        self.field, self.attribution = (ipywidgets.Checkbox(**explained(*each), indent=False) for each in maps.items())
+        hint = "Write this view as PNG and SVG, and show the call"
+        self.export = ipywidgets.Button(description="export", icon="download", tooltip=hint)
         self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         self.choices = self._network_choices()
         self.canvas = WholeCanvas()
@@ -98,17 +79,9 @@ class Explorer(ipywidgets.VBox):
         self.canvas.mpl_connect("key_press_event", self._press)
         self._size: tuple[float, float] | None = None
         self._changing = False
-        super().__init__(
-            [
-                ipywidgets.HBox([self.image, self.scale, self.upload]),
-                *self.choices,
-                ipywidgets.HBox([self.row, self.col, self.field, self.attribution]),
-                self.status,
-                self.canvas,
-                self.export,
-                self.code,
-            ]
-        )
+        images = ipywidgets.HBox([self.image, self.scale, self.upload])
+        query = ipywidgets.HBox([self.row, self.col, self.field, self.attribution])
+        super().__init__([images, *self.choices, query, self.status, self.canvas, self.export, self.code])
         sliders = (slider for choice in self.choices for slider in (choice.layer, choice.round))
         self._queries = (self.row, self.col, self.field, self.attribution, *sliders)
         self._observe(True)

@@ -27,12 +27,10 @@ def explained(name: str, tooltip: str) -> dict[str, object]:
 
 
 class NetworkChoice(ipywidgets.HBox):
-    """A row of controls: network, weights, layer and round.
+    """A row of controls: network (or `NONE`), weights, layer and round.
 
     Attributes
     ----------
-    model : ipywidgets.Dropdown
-        A network of the registry, or `NONE`; people read its label.
     weights : ipywidgets.Combobox
         "trained", "untrained", or the path of a checkpoint.
     file : ipywidgets.FileUpload
@@ -40,7 +38,7 @@ class NetworkChoice(ipywidgets.HBox):
     layer, round : ipywidgets.IntSlider
         From 1; `round` is visible only if a layer has several.
     fault : str
-        Why the chosen file cannot be used, or "".
+        The reason why the chosen file cannot be used, or "".
     """
 
     def __init__(self, models: Sequence[str], model: str, number: int, files: Sequence[str] = ()):
@@ -48,22 +46,13 @@ class NetworkChoice(ipywidgets.HBox):
         names = [(label(name), name) for name in models]
         words = explained(f"network {number}", "Network to inspect")
         self.model = ipywidgets.Dropdown(options=names, value=model, **words, layout=WIDE)
-        self.weights = ipywidgets.Combobox(
-            options=(TRAINED, UNTRAINED, *files),
-            value=TRAINED,
-            **explained(
-                "weights",
-                "trained: by this study, else by its reference. untrained: random. Or the path of a checkpoint: "
-                "srlab's .safetensors or a released .pth; network and scale then follow the file.",
-            ),
-            continuous_update=False,
-        )
-        self.file = ipywidgets.FileUpload(
-            accept=",".join(SUFFIXES),
-            description="file",
-            tooltip="Weights from your computer; network and scale follow the file. For large files enter a path",
-            layout={"width": "90px", "flex": "none"},
-        )
+        hint = "trained: by this study, else by its reference. untrained: random. Or the path of a checkpoint: "
+        hint += "srlab's .safetensors or a released .pth; network and scale then follow the file."
+        style = {**explained("weights", hint), "continuous_update": False}
+        self.weights = ipywidgets.Combobox(options=(TRAINED, UNTRAINED, *files), value=TRAINED, **style)
+        hint = "Weights from your computer; network and scale follow the file. For large files enter a path"
+        style = {"description": "file", "tooltip": hint, "layout": {"width": "90px", "flex": "none"}}
+        self.file = ipywidgets.FileUpload(accept=",".join(SUFFIXES), **style)
         self.layer, self.round = (
             ipywidgets.IntSlider(1, 1, 1, **explained(*words), continuous_update=False, layout=SLIDER)
             for words in (("layer", "Attention layer, from the first"), ("round", "Round of sorting or hashing"))
@@ -104,13 +93,7 @@ class NetworkChoice(ipywidgets.HBox):
         return None
 
     def receive(self, folder: Path) -> None:
-        """Keep an uploaded file in a folder, and choose it.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
+        """Keep an uploaded file in a folder, and choose it; an unwritable folder raises InputError."""
         for file in self.file.value:
             content = bytes(file["content"])
             # Files of one name and different content stay apart.

@@ -64,18 +64,9 @@ def test_a_window_at_the_edge_is_moved_inside_and_repeats_give_the_same_map():
     assert not any(parameter.grad is not None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize(
-    ("where", "named"),
-    [
-        ({"row": 40}, "row 40"),
-        ({"col": -1}, "column -1"),
-        ({"window": 80}, "80"),
-        ({"window": 0}, "0"),
-        ({"steps": 0}, "0"),
-    ],
-)
-def test_an_error_names_the_value(where, named):
-    with pytest.raises(InputError, match=named):
+@pytest.mark.parametrize("where", [{"row": 40}, {"col": -1}, {"window": 80}, {"window": 0}, {"steps": 0}])
+def test_an_error_names_the_value(where):
+    with pytest.raises(InputError, match=str(next(iter(where.values())))):
         local_attribution(build("no_attention", 2, seed=0, **SIZES), LR, **{"row": 1, "col": 1, **where})
 
 

@@ -81,21 +81,15 @@ def test_attribution_and_receptive_field_are_added_on_request(scene):
     assert f"{diffusion_index(expected):.1f}" in panel.title
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"model": "nosuch"}, "nosuch"),
-        ({"model": "trunk_nla"}, "trunk_nla-x2"),
-        ({"model": "no_attention", "weights": "untrained"}, "attention layer"),
-        ({"layer": 2}, "layer 2"),
-        ({"round": 1}, "round 2"),
-        ({"row": 84}, "row 84"),
-        ({"weights": "/nosuch.safetensors"}, "/nosuch.safetensors"),
-    ],
-)
-def test_an_error_names_what_is_missing(scene, change, named):
+MISSING = {"nosuch": {"model": "nosuch"}, "trunk_nla-x2": {"model": "trunk_nla"}, "layer 2": {"layer": 2}}
+MISSING |= {"round 2": {"round": 1}, "row 84": {"row": 84}, "/nosuch.pth": {"weights": "/nosuch.pth"}}
+MISSING |= {"attention": {"model": "no_attention", "weights": "untrained"}}
+
+
+@pytest.mark.parametrize("named", MISSING)
+def test_an_error_names_what_is_missing(scene, named):
     with pytest.raises(InputError, match=named):
-        explore.look(scene, **{"model": "lcoan", "row": 3, "col": 4, **change})
+        explore.look(scene, **{"model": "lcoan", "row": 3, "col": 4, **MISSING[named]})
 
 
 def test_an_error_names_the_image_or_the_scale(study, tmp_path):
@@ -112,9 +106,8 @@ def test_the_code_draws_the_same(scene, tmp_path):
     pixel = {"row": 3, "col": 4}
     first = {"model": "lcoan", "layer": 1, "round": 0, "weights": "trained", "field": False, **pixel}
     other = {"model": "nlsn", "round": 2, "weights": "untrained", "field": True, "attribution": True, **pixel}
-    arguments = [first, other]
+    arguments, names = [first, other], {}
     code = explore.code(scene, arguments)
-    names = {}
     exec(code.replace("srlab.plots.attention(", "figure = srlab.plots.attention("), names)
     drawn = plots.attention([explore.look(scene, **each) for each in arguments])
     for figure, name in ((names["figure"], "code.png"), (drawn, "drawn.png")):

@@ -6,6 +6,7 @@ from mechanisms import MECHANISMS
 from srlab import analysis, attention
 from srlab.analysis.images import corners
 from srlab.analysis.layers import LayerTrace, attention_row, reach, seen, trace
+from srlab.analysis.similarity import cosine, weights_at
 from srlab.analysis.views import view
 from srlab.data.sources import embedded
 from srlab.errors import InputError
@@ -14,15 +15,12 @@ from srlab.models import build
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
 SORTS = {"clusters": 4, "window": 20}
 NETWORKS = {"lcoan": SORTS, "trunk_lsp": SORTS | {"rounds": 2}, "trunk_nla": {}, "trunk_nla_shared": {}}
+COMPARED = {"trunk_nla": {}, "trunk_lsp": SORTS, "trunk_conv_attn": {"attended": 4, "kernel_size": 5}}
+COMPARED["trunk_window"] = {"heads": 2, "side": 8}  # it fills the map: several keys of one pixel
 LR = embedded().benchmarks["held-out"][1].read()[:, :14, :19]
 
 
-def traced(name):
-    return trace(build(name, 2, seed=0, **SIZES, **NETWORKS[name]), LR)
-
-
 def traced_layer(layer, x, shared=None):
-    """A layer of its own, traced on a feature map."""
     layer.eval()
     with torch.no_grad():
         small = layer.small_kernels(x)[0] if isinstance(layer, attention.ConvAttn) else None
@@ -30,7 +28,6 @@ def traced_layer(layer, x, shared=None):
 
 
 def sorted_layer(codes, window, width):
-    """A layer of random tokens with these codes."""
     tokens = torch.randn(1, 1, len(codes), 3)
     pattern = attention.SortedWindows(tokens, tokens, torch.tensor(codes)[None, None], window)
     return LayerTrace("layer", "LSP", pattern, len(codes) // width, width)
@@ -38,7 +35,7 @@ def sorted_layer(codes, window, width):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_sum_to_one_over_what_is_seen(name):
-    layers = traced(name)
+    layers = trace(build(name, 2, seed=0, **SIZES, **NETWORKS[name]), LR)
     assert [layer.name for layer in layers] == ["groups.0.attention", "groups.1.attention"]
     assert [(layer.number, layer.count) for layer in layers] == [(1, 2), (2, 2)]
     for layer in layers:
@@ -60,14 +57,11 @@ def test_tracing_leaves_no_hook_and_needs_a_layer():
         trace(build("no_attention", 2, seed=0, **SIZES), LR)
 
 
-def test_windows_and_clusters_of_a_known_order():
+def test_windows_and_clusters_of_a_known_order_and_unseen_tokens():
     layer = sorted_layer([0, 1, 0, 1, 0, 1, 0, 1], 3, 4)  # sorted: 0 2 4, 6 1 3, 5 7 and 7 again
     assert analysis.clusters(layer).tolist() == [[0, 1, 0, 1], [0, 1, 0, 1]]
     assert analysis.windows(layer, 0, 0).tolist() == [[2, 3, 2, 3], [2, 1, 3, 1]]
     assert seen(layer, 0, 0).tolist() == [[1, 1, 1, 1], [1, 1, 1, 2]]
-
-
-def test_unseen_tokens_are_in_no_window_and_a_single_window_is_the_own():
     layer = sorted_layer([0] * 20, 4, 5)
     labels = analysis.windows(layer, 0, 0)
     assert labels.ravel().tolist() == [2] * 4 + [3] * 4 + [0] * 8 + [1] * 4
@@ -129,11 +123,8 @@ def test_the_bias_of_a_window_is_where_the_window_is(position):
     assert window.query == (4, 4, 4, 4)
     assert np.isfinite(bias).sum() == 2 * 3 and np.isfinite(bias[4:, 4:]).all()
     with torch.no_grad():
-        if position is attention.PositionTable:
-            held = layer.position.plain()
-        else:
-            queries, keys = layer.position.compute()
-            held = queries @ keys.mT
+        held = layer.position()  # a table, or factors
+        held = held if torch.is_tensor(held) else held[0] @ held[1].mT
     assert bias[5, 6] == pytest.approx(float(held[:, 1 * 4 + 1, 1 * 4 + 2].mean()), rel=1e-5)
 
 
@@ -151,15 +142,16 @@ def test_every_round_has_its_buckets():
 
 
 def test_dense_layers_have_no_clusters_and_scc_has_no_weights():
-    dense = traced("trunk_nla")[0]
+    dense = trace(build("trunk_nla", 2, seed=0, **SIZES), LR)[0]
     shown = view(dense, LR, 3, 4)
     assert shown.panels == () and (shown.seen == 1).all()
     scc = trace(build("hit_srf", 2, seed=0, channels=12, heads=2, stages=1), LR)[0]
     shown = view(scc, LR, 3, 4)
     assert shown.weights is None and isinstance(shown.panels[0], analysis.Boxes) and shown.seen[3, 4] > 0
-    for mechanism, refuse in (("NLA", lambda: analysis.clusters(dense)), ("SCC", lambda: attention_row(scc, 3, 4))):
-        with pytest.raises(InputError, match=mechanism):
-            refuse()
+    with pytest.raises(InputError, match="NLA"):
+        analysis.clusters(dense)
+    with pytest.raises(InputError, match="SCC"):
+        attention_row(scc, 3, 4)
 
 
 @pytest.mark.parametrize("shifted", [False, True])
@@ -178,7 +170,6 @@ def test_windows_of_several_sizes_are_drawn_where_their_pixels_are_seen(shifted,
 
 
 def test_the_receptive_field_of_a_convolution_is_its_kernel():
-    torch.manual_seed(0)
     convolution = torch.nn.Conv2d(3, 12, 5, padding=2)
     network = torch.nn.Sequential(convolution, torch.nn.PixelShuffle(2)).eval()
     field = analysis.receptive_field(network, LR, 2, 6, 8)
@@ -191,8 +182,7 @@ def test_reach_of_even_weights():
     layer = sorted_layer([0] * 12, 12, 4)
     layer.pattern.query = torch.zeros(1, 1, 12, 3)
     measured = reach(layer, [(0, 0), (2, 3)])
-    assert measured["keys_seen"].tolist() == [12, 12]
-    assert np.allclose(measured["keys_effective"], 12)
+    assert measured["keys_seen"].tolist() == [12, 12] and np.allclose(measured["keys_effective"], 12)
     assert np.allclose(measured["distance"], measured["distance_even"])
 
 
@@ -201,3 +191,23 @@ def test_corners_lie_on_structure():
     image[:, 20:, 30:] = 255
     assert corners(image, 1)[0] == pytest.approx((20, 30), abs=2)
     assert corners(torch.zeros(3, 40, 30, dtype=torch.uint8), 1) == [(20, 15)]
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_the_mean_over_heads_is_the_row_of_weights(name):
+    places = [(8, 11), (0, 18)]
+    for layer in trace(build(name, 2, seed=0, **SIZES, **COMPARED[name]), LR):
+        if name == "trunk_conv_attn":  # as made, its dynamic kernels are zero
+            torch.nn.init.normal_(layer.layer.to_small[-1].weight)
+        with torch.no_grad():
+            weights = weights_at(layer, places)
+        rows = np.stack([attention_row(layer, *place).ravel() for place in places])
+        assert weights.mean(0).numpy() == pytest.approx(rows, abs=1e-6)
+        assert cosine(weights, weights) == pytest.approx(1)
+
+
+def test_other_numbers_of_heads_are_compared_by_their_means():
+    one, other = torch.rand(2, 5, 7), torch.rand(3, 5, 7)
+    expected = torch.cosine_similarity(one.mean(0), other.mean(0), dim=1).mean().item()
+    assert cosine(one, other) == pytest.approx(expected, rel=1e-5)
+    assert cosine(one, one.flip(0)) < 1 - 1e-3  # head by head, though the means are the same

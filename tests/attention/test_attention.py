@@ -4,28 +4,20 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from mechanisms import MECHANISMS
+from mechanisms import MECHANISMS, assert_same
 from torch import Tensor
 
-from srlab.attention import (
-    FGCA,
-    LSP,
-    NLA,
-    NLSA,
-    SCC,
-    Attention,
-    CoA,
-    ConvAttn,
-    SharedGMSA,
-    WindowAttention,
-    dense_attention,
-)
+from srlab.attention import FGCA, LSP, NLA, NLSA, SCC, CoA, ConvAttn, SharedGMSA, WindowAttention
+from srlab.attention.contract import Attention, Pattern, dense_attention
 from srlab.errors import InputError
 from srlab.measure.profiling import peak_memory
 from srlab.weights.checkpoints import from_released
 
 # Of L = h·w tokens: a multiple of the window, not one, one and two windows, fewer than a window, one token.
 SIZES = [(6, 8), (7, 9), (3, 4), (4, 5), (3, 3), (1, 5), (1, 1)]
+
+
+WAYS = {"fast": lambda *call: Attention.__call__(*call)[0], "dense": dense_attention}
 
 
 def run(layers: list[Attention], x: Tensor, attend: Callable) -> Tensor:
@@ -37,8 +29,12 @@ def run(layers: list[Attention], x: Tensor, attend: Callable) -> Tensor:
     return x
 
 
-def fast(layer: Attention, x: Tensor, shared: object) -> Tensor:
-    return layer(x, shared)[0]
+def last_pattern(layers: list[Attention], x: Tensor) -> Pattern:
+    shared = None
+    for layer in layers:
+        pattern = layer.pattern(x, shared)
+        _, shared = layer(x, shared)
+    return pattern
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -46,54 +42,36 @@ def fast(layer: Attention, x: Tensor, shared: object) -> Tensor:
 def test_equals_dense_masked_softmax(name, size):
     layers = [layer.double().eval() for layer in MECHANISMS[name](8)]
     x = torch.randn(2, 8, *size, dtype=torch.float64)
-    torch.testing.assert_close(run(layers, x, fast), run(layers, x, dense_attention), rtol=0, atol=1e-12)
+    torch.testing.assert_close(*(run(layers, x, way) for way in WAYS.values()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_gradients_equal_those_of_dense_masked_softmax(name):
     layers = torch.nn.ModuleList(MECHANISMS[name](8)).double().eval()
     x = torch.randn(2, 8, 7, 9, dtype=torch.float64, requires_grad=True)
-    direction = torch.randn_like(x)
     inputs = [x, *layers.parameters()]
-    of_fast = torch.autograd.grad((run(layers, x, fast) * direction).sum(), inputs)
-    of_dense = torch.autograd.grad((run(layers, x, dense_attention) * direction).sum(), inputs)
-    for ours, oracle in zip(of_fast, of_dense, strict=True):
-        torch.testing.assert_close(ours, oracle, rtol=0, atol=1e-10)
-    assert all(gradient.abs().max() > 0 for gradient in of_fast if gradient.dim() > 1)
+    assert_same(lambda way: run(layers, x, WAYS[way]), WAYS, inputs, rtol=0, atol=1e-10)
+    gradients = torch.autograd.grad((run(layers, x, WAYS["fast"]) * torch.randn_like(x)).sum(), inputs)
+    assert all(gradient.abs().max() > 0 for gradient in gradients if gradient.dim() > 1)
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_rows_of_weights_sum_to_one_and_can_be_asked_for_singly(name):
-    layers = [layer.eval() for layer in MECHANISMS[name](8)]
-    x, shared = torch.randn(1, 8, 7, 9), None
-    for layer in layers:
-        pattern = layer.pattern(x, shared)
-        _, shared = layer(x, shared)
-    rows = torch.tensor([0, 17, 62])
-    weights = pattern.weights()
-    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
-    torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
-
-
-@pytest.mark.parametrize("name", MECHANISMS)
-def test_each_key_has_its_pixel(name):
+def test_rows_of_weights_sum_to_one_and_each_key_has_its_pixel(name):
     """A key of a pixel, made by layers that read one pixel only, follows that pixel's input alone."""
     layers = [layer.eval() for layer in MECHANISMS[name](8)]
-    for layer in layers:  # 3×3 convolutions read their middle only
-        for module in layer.modules():
-            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
-                middle = module.weight.data[..., 1, 1].clone()
-                module.weight.data.zero_()[..., 1, 1] = middle
-    x = torch.randn(1, 8, 7, 9)
-    shared = None
-    for layer in layers:
-        pattern = layer.pattern(x, shared)
-        value, pixels = layer.value(x), pattern.pixels()
-        _, shared = layer(x, shared)
+    for module in torch.nn.ModuleList(layers).modules():  # 3×3 convolutions read their middle only
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            middle = module.weight.data[..., 1, 1].clone()
+            module.weight.data.zero_()[..., 1, 1] = middle
+    x, rows = torch.randn(1, 8, 7, 9), torch.tensor([0, 17, 62])
+    value, pattern = layers[-1].value(x), last_pattern(layers, x)
+    weights, pixels = pattern.weights(), pattern.pixels()
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    torch.testing.assert_close(pattern.weights(rows), weights[:, :, rows])
     assert pixels.shape == (value.shape[2],) and set(pixels.tolist()) == set(range(63))
     moved = x.clone()
     moved[..., 3, 4] += 1
-    changed = (layer.value(moved) - value).abs().amax((0, 1, 3)) > 1e-6
+    changed = (layers[-1].value(moved) - value).abs().amax((0, 1, 3)) > 1e-6
     assert set(pixels[changed].tolist()) == {3 * 9 + 4}
     assert torch.equal(changed, pixels == 3 * 9 + 4) or "bra" in name  # padding by zeros follows no pixel
 
@@ -125,11 +103,10 @@ def test_equals_the_released_code(golden, name, option, ways):
 @pytest.mark.parametrize("name", ["lsp_coa_module", "lsp_coa_one_window", "lsp_coa_two_windows", "lsp_coa_two_rounds"])
 def test_lsp_and_coa_equal_the_released_code(golden, name):
     case = golden(name)
-    own = {part: {} for part in ("lsp", "coa")}
-    for key, tensor in case.weights.items():
-        part, _, rest = key.partition(".")
-        own[part][rest] = tensor
-    lsp, coa = (from_released(part, own[part], **case.config) for part in ("lsp", "coa"))
+    lsp, coa = (
+        from_released(part, {k[4:]: t for k, t in case.weights.items() if k.startswith(f"{part}.")}, **case.config)
+        for part in ("lsp", "coa")
+    )
     for sharing in ("plain", "recomputed", "stored"):
         lsp.sharing = sharing
         with torch.no_grad():

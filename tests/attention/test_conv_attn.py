@@ -14,10 +14,6 @@ def plain(kernels: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return torch.einsum("boikl,bihwkl->bohw", kernels, patches)
 
 
-def centred(small: torch.Tensor, size: int) -> torch.Tensor:
-    return pad(small, [(size - 3) // 2] * 4)
-
-
 @pytest.mark.parametrize("size", [(9, 7), (3, 20), (1, 1)])
 @pytest.mark.parametrize("kind", [LargeKernel, DecomposedKernel])
 def test_equals_its_formula(kind, size):
@@ -27,17 +23,14 @@ def test_equals_its_formula(kind, size):
         torch.nn.init.normal_(parameter)
     x = torch.randn(2, channels, *size, dtype=torch.float64)
     first = x[:, :attended]
-    small = layer.to_small(first).reshape(2, attended, 3, 3)
-    own = torch.diag_embed(centred(small, side).permute(0, 2, 3, 1)).permute(0, 3, 4, 1, 2)
+    small = pad(layer.to_small(first).reshape(2, attended, 3, 3), [(side - 3) // 2] * 4)
     if kind is LargeKernel:
-        weight = layer.kernel.weight
-        variants = [weight.rot90(i, (2, 3)) for i in range(4)]
+        variants = [layer.kernel.weight.rot90(i, (2, 3)) for i in range(4)]
         variants += [variant.transpose(2, 3) for variant in variants]
-        convolved = plain(sum(variants) / 8 + own, first)
+        kernels = sum(variants) / 8 + torch.einsum("bokl,oi->boikl", small, torch.eye(attended).double())
     else:
-        spatial = torch.diag_embed(layer.kernel.spatial[:, 0].permute(1, 2, 0)).permute(2, 3, 0, 1)
-        mixed = torch.einsum("oi,bihw->bohw", layer.kernel.mix[:, :, 0, 0], first)
-        convolved = plain(spatial + own, mixed)
+        kernels = torch.einsum("bokl,oi->boikl", layer.kernel.spatial[:, 0] + small, layer.kernel.mix[:, :, 0, 0])
+    convolved = plain(kernels, first)
     merge = layer.merge.weight[:, :, 0, 0]
     expected = torch.einsum("oi,bihw->bohw", merge, torch.cat([convolved, x[:, attended:]], 1))
     y, _ = layer(x)
@@ -55,9 +48,10 @@ def test_the_averaged_kernel_is_folded_once_for_inference_and_looks_the_same_fro
         torch.testing.assert_close(turned, weight)
 
 
-def test_a_layer_without_kernel_uses_the_shared_one():
+def test_a_layer_without_kernel_uses_the_shared_one_and_small_kernels_start_at_zero():
     first, second = ConvAttn(6, 4, kernel=LargeKernel(4, 5)), ConvAttn(6, 4)
     x = torch.randn(1, 6, 8, 8)
+    assert first.small_kernels(x).abs().max() == 0
     _, shared = first(x)
     y, passed_on = second(x, shared)
     assert passed_on is shared
@@ -70,8 +64,3 @@ def test_the_pattern_is_the_pixels_under_the_kernel():
     seen = pattern.multiplicity(torch.tensor([0, 3 * 7 + 3]))[0, 0].unflatten(1, (6, 7))
     assert seen[0].nonzero().max().item() == 2 and seen[0].sum() == 9
     assert seen[1].sum() == 25
-
-
-def test_the_small_kernel_starts_at_zero():
-    layer = ConvAttn(6, 4, kernel=LargeKernel(4, 5))
-    assert layer.to_small(torch.randn(2, 4, 8, 8)).abs().max() == 0

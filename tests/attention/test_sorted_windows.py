@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms import assert_same
 
 from srlab.attention import NLSA, SortedWindows, fused, sorted_windows
 from srlab.attention.nlsa import hash_codes
@@ -23,9 +24,8 @@ def test_each_query_attends_to_three_windows_a_round(length, window, rounds, see
 
 
 def test_sorting_is_stable_and_undone():
-    codes = torch.tensor([[[2, 0, 1, 0, 2]]])
     tokens = torch.arange(5.0).reshape(1, 1, 5, 1)
-    pattern = SortedWindows(tokens, tokens, codes, window=2)
+    pattern = SortedWindows(tokens, tokens, torch.tensor([[[2, 0, 1, 0, 2]]]), window=2)
     assert pattern.slots.tolist() == [[[1, 3, 2, 0, 4, 4]]]  # the last one is repeated to fill the window
     assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
 
@@ -44,13 +44,7 @@ def test_auto_stores_weights_without_gradients_up_to_a_size(monkeypatch):
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    length=st.integers(1, 40),
-    window=st.integers(1, 50),
-    block=st.integers(1, 4000),
-    depth=st.integers(1, 6),
-    images=st.integers(1, 2),
-)
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 4000), st.integers(1, 6), st.integers(1, 2))
 def test_products_in_blocks_are_softmax_attention_and_its_mass(length, window, block, depth, images):
     query, key = torch.randn(2, images, 3, length, depth)
     key, value = key[:, :, : min(window, length)], torch.randn(images, 3, min(window, length), depth + 2)
@@ -63,17 +57,13 @@ def test_products_in_blocks_are_softmax_attention_and_its_mass(length, window, b
 
 
 def test_all_ways_give_the_same_gradients_for_large_scores():
-    tokens = [10 * torch.randn(1, 1, 50, 8, dtype=torch.float64) for _ in range(3)]
+    query, key, value = ((10 * torch.randn(1, 1, 50, 8, dtype=torch.float64)).requires_grad_() for _ in range(3))
     codes = torch.randint(0, 4, (1, 3, 50))
-    direction = torch.randn_like(tokens[0])
-    found = []
-    for sharing in ("recomputed", "stored", "plain"):
-        query, key, value = inputs = [t.clone().requires_grad_() for t in tokens]
-        y = SortedWindows(query, key, codes, 12, sharing).attend(value)
-        found.append([y, *torch.autograd.grad((y * direction).sum(), inputs)])
-    for recomputed, held, plain in zip(*found, strict=True):
-        torch.testing.assert_close(recomputed, plain, rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(held, plain, rtol=1e-9, atol=1e-9)
+
+    def output(sharing: str) -> torch.Tensor:
+        return SortedWindows(query, key, codes, 12, sharing).attend(value)
+
+    assert_same(output, ("plain", "recomputed", "stored"), [query, key, value], rtol=1e-9, atol=1e-9)
 
 
 def test_a_hash_code_is_the_nearest_of_the_directions_and_their_opposites():
@@ -90,8 +80,7 @@ def test_a_bucket_for_each_window_even_and_at_most_128(length, buckets):
 
 
 def test_rotations_are_drawn_anew_in_training_and_the_same_in_evaluation():
-    x = torch.randn(1, 8, 12, 12)
-    layer = NLSA(8, window=16)
+    x, layer = torch.randn(1, 8, 12, 12), NLSA(8, window=16)
     state = torch.get_rng_state()
     assert not torch.equal(layer.train().pattern(x).codes, layer.pattern(x).codes)
     torch.set_rng_state(state)

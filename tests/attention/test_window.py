@@ -6,16 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from mechanisms import assert_same
 from torch.optim.swa_utils import AveragedModel
 
 from srlab.attention import ImplicitPosition, PositionTable, WindowAttention, dense_attention
 from srlab.attention.window_grid import WindowGrid
 
-POSITIONS = {
-    "none": None,
-    "table": PositionTable,
-    "rib": partial(ImplicitPosition, rank=4, hidden=6, frequencies=3),
-}
+POSITIONS = {"none": None, "table": PositionTable, "rib": partial(ImplicitPosition, rank=4, hidden=6, frequencies=3)}
 
 
 def layer_with(position: str, heads: int = 2, window: int = 8, **options: object) -> WindowAttention:
@@ -32,14 +29,13 @@ def layer_with(position: str, heads: int = 2, window: int = 8, **options: object
 def test_back_ends_give_the_same_numbers_and_gradients_on_any_size(position, size):
     layer = layer_with(position).double()
     x = torch.randn(2, 8, *size, dtype=torch.float64, requires_grad=True)
-    direction, found = torch.randn_like(x), []
-    for backend in ("sdpa", "reference"):
+
+    def output(backend: str) -> torch.Tensor:
         layer.backend = backend
-        y, _ = layer(x)
-        found.append([y, *torch.autograd.grad((y * direction).sum(), [x, *layer.parameters()])])
-    for ours, plain in zip(*found, strict=True):
-        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-10)
-    torch.testing.assert_close(y, dense_attention(layer, x), rtol=0, atol=1e-12)
+        return layer(x)[0]
+
+    assert_same(output, ("sdpa", "reference"), [x, *layer.parameters()], rtol=0, atol=1e-10)
+    torch.testing.assert_close(layer(x)[0], dense_attention(layer, x), rtol=0, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -77,60 +73,44 @@ def test_the_table_is_read_at_key_minus_query():
 @torch.no_grad()
 def test_a_held_bias_follows_the_weights():
     layer = layer_with("table").eval()
-    x = torch.randn(1, 8, 8, 8)
+    position = layer.position
 
     def is_current(layer: WindowAttention) -> bool:
-        fast = layer(x.to(layer.to_out.weight))[0]
-        layer.backend = "reference"  # computes the bias anew
-        plain = layer(x.to(layer.to_out.weight))[0]
-        layer.backend = "sdpa"
-        return torch.allclose(fast, plain, atol=1e-5)
+        return torch.allclose(layer.position(), layer.position.plain(), atol=1e-5)
 
-    assert is_current(layer)
-    assert layer.position() is layer.position()
-    layer.position.table.mul_(3)
-    assert is_current(layer)
-    torch._foreach_lerp_([layer.position.table], [torch.randn_like(layer.position.table)], 0.9)
-    assert is_current(layer)
-    other = layer_with("table")
-    layer.load_state_dict(other.state_dict())
-    assert is_current(layer)
-    layer.load_state_dict(layer_with("table").state_dict(), assign=True)
-    assert is_current(layer)
-    layer.position.table = torch.nn.Parameter(torch.randn_like(layer.position.table))
-    assert is_current(layer)
+    assert is_current(layer) and position() is position()
+    for change in (
+        lambda: position.table.mul_(3),
+        lambda: torch._foreach_lerp_([position.table], [torch.randn_like(position.table)], 0.9),
+        lambda: layer.load_state_dict(layer_with("table").state_dict()),
+        lambda: layer.load_state_dict(layer_with("table").state_dict(), assign=True),
+        lambda: setattr(position, "table", torch.nn.Parameter(torch.randn_like(position.table))),
+        layer.double,
+        layer.float,
+    ):
+        before = position()
+        change()
+        assert is_current(layer) and position() is not before and position().dtype == position.table.dtype
     copied = copy.deepcopy(layer)
     copied.position.table.mul_(-1)
     assert is_current(copied) and is_current(layer)
-    assert is_current(layer.double())
-    assert layer.position().dtype == torch.float64
-    assert is_current(layer.float())
     averaged = AveragedModel(layer, multi_avg_fn=lambda own, new, _: torch._foreach_lerp_(own, new, 0.5))
-    averaged.eval()
-    averaged.update_parameters(layer)
-    layer.position.table.add_(1)
-    assert is_current(averaged.module)
-    averaged.update_parameters(layer)
-    assert is_current(averaged.module)
+    for _ in range(2):
+        averaged.update_parameters(layer)
+        assert is_current(averaged.module)
+        position.table.add_(1)
 
 
-def test_a_held_bias_follows_the_optimizer():
-    layer = layer_with("table")
+def test_a_held_bias_follows_the_optimizer_and_serves_later_calls_that_record_gradients():
+    layer, x = layer_with("table"), torch.randn(1, 8, 8, 8)
     adam = torch.optim.Adam(layer.parameters(), 0.1)
-    x = torch.randn(1, 8, 8, 8)
     for _ in range(2):
         layer(x)[0].square().sum().backward()
         adam.step()
         with torch.inference_mode():
             assert torch.equal(layer.position(), layer.position.compute())
-
-
-def test_a_held_bias_serves_later_calls_that_record_gradients():
-    layer = layer_with("table").eval().requires_grad_(False)
-    x = torch.randn(1, 8, 8, 8)
-    with torch.inference_mode():
-        expected, _ = layer(x)
-    x.requires_grad_()
-    y, _ = layer(x)
-    y.sum().backward()
-    torch.testing.assert_close(y.detach(), expected.clone())
+            expected, _ = layer.requires_grad_(False)(x)
+        y, _ = layer(x.requires_grad_())
+        y.sum().backward()
+        torch.testing.assert_close(y.detach(), expected.clone())
+        layer.requires_grad_(True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import ROOT, find_chromium, start_chromium
+from lab import ROOT, find_chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NO_CHROMIUM = "needs Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to its path"
@@ -17,7 +17,8 @@ def chromium() -> Iterator[Browser]:
     if find_chromium() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
     with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
+        arguments = ["--disable-gpu", "--disable-quic", "--disable-sync"]  # no window and no requests of its own
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         yield browser
         browser.close()
 

@@ -3,15 +3,12 @@
 import re
 
 import pytest
-from compared import write_comparison
-from faked import new_study, teach
-from lab import BLANK, PICTURE
+from faked import new_study, teach, write_comparison
+from lab import BLANK, PICTURE, brightness
 from playwright.sync_api import expect
 
-from srlab.data.layouts import held_out
 from srlab.models.registry import label
 from srlab.report import explorer
-from srlab.study.study import Study
 
 pytestmark = pytest.mark.slow
 
@@ -21,18 +18,15 @@ TAUGHT = ("no_attention", "trunk_nla", "lcoan", "trunk_window", "nlsn")
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """The smoke study with two photographs, and NLSN, which sorts in several rounds; nothing is trained."""
-    refs = {ref.name: ref for ref in held_out().hr}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "pictures", (refs["brick"], refs["page_left"]))
         patch.setattr(explorer, "GRIDS", (4,))
-        study = new_study(tmp_path_factory.mktemp("results"), patch)
+        study = new_study(tmp_path_factory.mktemp("results"), patch, "brick", "page_left")
         study.profile = study.profile.model_copy(update={"models": (*study.profile.models, "nlsn")})
         yield study
 
 
 @pytest.fixture(scope="module")
 def untrained(study):
-    """The page of a study without weights."""
     path = explorer.write_explorer(study)
     return path.rename(path.with_name("untrained.html"))
 
@@ -48,7 +42,6 @@ def trained(study, untrained):
 
 @pytest.fixture
 def shown(page, complaints, trained):
-    """The page, just opened, in the light, on a screen."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": 1200, "height": 900})
@@ -62,23 +55,16 @@ def shown(page, complaints, trained):
 
 
 def at(page, row, col):
-    """Wait until the map shows the query at this pixel."""
     expect(page.locator(f"#map[data-row='{row}'][data-col='{col}']")).to_be_visible()
 
 
 def drawn(page, number=0):
-    """A hash of what a map shows."""
     return page.locator(".maps canvas").nth(number).evaluate(PICTURE)
 
 
 def changed(page, before, number=0):
-    """Wait until a map shows something else."""
     script = f"before => ({PICTURE})(document.querySelectorAll('.maps canvas')[{number}]) !== before"
     page.wait_for_function(script, arg=before)
-
-
-def choose(page, control, option):
-    page.locator(f"#{control}").select_option(option)
 
 
 def test_it_opens_on_lcoa_with_its_clusters_and_windows(shown):
@@ -91,20 +77,20 @@ def test_it_opens_on_lcoa_with_its_clusters_and_windows(shown):
 
 def test_another_image_another_network_another_layer_another_round(shown):
     before = drawn(shown)
-    choose(shown, "image", "page_left")
+    shown.locator("#image").select_option("page_left")
     changed(shown, before)
     expect(shown.locator("#left")).to_have_attribute("alt", re.compile("page_left"))
-    choose(shown, "network", label("trunk_window"))
+    shown.locator("#network").select_option(label("trunk_window"))
     expect(shown.locator("#rightname")).to_contain_text(label("trunk_window"))
     before = drawn(shown, 3)  # the position bias
-    choose(shown, "layer", "1")
+    shown.locator("#layer").select_option("1")
     changed(shown, before, 3)
-    choose(shown, "network", label("nlsn"))
+    shown.locator("#network").select_option(label("nlsn"))
     expect(shown.locator("#round option")).to_have_count(4)
     before = drawn(shown, 2)  # hash buckets
-    choose(shown, "round", "2")
+    shown.locator("#round").select_option("2")
     changed(shown, before, 2)
-    choose(shown, "network", label("no_attention"))
+    shown.locator("#network").select_option(label("no_attention"))
     expect(shown.locator(".small canvas")).to_have_count(1)
     shown.evaluate("location.hash = '#trunk_window'")
     expect(shown.locator("#network option:checked")).to_have_text(label("trunk_window"))
@@ -141,7 +127,7 @@ def test_the_wipe_shows_more_of_sr_or_less(shown):
     shown.locator("#pictures").click(position={"x": 0.75 * box["width"], "y": 20})
     expect(left).to_have_css("clip-path", "inset(0px 25% 0px 0px)")
     bicubic = left.get_attribute("src")
-    choose(shown, "against", "HR")
+    shown.locator("#against").select_option("HR")
     expect(left).not_to_have_attribute("src", bicubic)
 
 
@@ -151,7 +137,7 @@ def test_a_mark_has_a_network_s_numbers_and_leads_to_it(shown):
     mark.locator("path").hover()
     for words in (label("trunk_nla"), "31.10 dB", "+2.10", "10.3 ms", "4.0 MiB", "60,000"):
         expect(tip).to_contain_text(words)
-    choose(shown, "set", "Set5: b")
+    shown.locator("#set").select_option("Set5: b")
     mark.focus()
     expect(tip).to_contain_text("32.00 dB")
     shown.keyboard.press("Enter")
@@ -159,11 +145,6 @@ def test_a_mark_has_a_network_s_numbers_and_leads_to_it(shown):
     expect(shown.locator("#map")).to_be_in_viewport()
     # A network of the table that is not on the page leads nowhere.
     assert (shown.locator("#plot a").count(), shown.locator("#plot g").count()) == (len(TAUGHT), 1)
-
-
-def brightness(page, where, colour):
-    channels = page.locator(where).first.evaluate(f"each => getComputedStyle(each).{colour}")
-    return sum(int(number) for number in re.findall(r"\d+", channels)[:3]) / 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -175,8 +156,8 @@ def test_it_fits_a_telephone_and_is_dark_on_request(shown, scheme):
     assert shown.locator("#map").bounding_box()["width"] > 340
     heights = "texts => texts.map(text => text.getBoundingClientRect().height)"
     assert min(shown.locator("#plot text").evaluate_all(heights)) > 10  # letters do not shrink with the plot
-    paper, ink = brightness(shown, "body", "backgroundColor"), brightness(shown, "#plot text", "fill")
-    assert (paper > 240 and ink < 100) if scheme == "light" else (paper < 60 and ink > 150)
+    paper, ink = (brightness(shown, *each) for each in (("body", "backgroundColor"), ("#plot text", "fill")))
+    assert (paper > 0.9 and ink < 0.4) if scheme == "light" else (paper < 0.25 and ink > 0.6)
 
 
 def test_random_weights_are_impossible_to_overlook(page, complaints, untrained):

@@ -1,8 +1,12 @@
 """Index and report of a study, opened from the folder as a person does."""
 
 import pytest
-from faked import finish, new_study, pages_left
+from faked import new_study
+from lab import brightness
+from matplotlib.figure import Figure
 
+from srlab.measure.evaluation import convention
+from srlab.plots import save
 from srlab.report import write_index, write_report
 
 pytestmark = pytest.mark.slow
@@ -12,23 +16,31 @@ NAMES = {"short": "a CPU", "word": "x" * 80, "words": "Processor of 80 character
 SMALL_LETTERS = """least => [...document.querySelectorAll('body *')].filter(element =>
     [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
     && parseFloat(getComputedStyle(element).fontSize) < least).map(element => element.textContent)"""
-#: JavaScript: how bright a colour of the page is, from 0 to 1.
-BRIGHTNESS = """([where, property]) => {
-    const channels = getComputedStyle(document.querySelector(where))[property].match(/\\d+/g).slice(0, 3);
-    return channels.reduce((sum, channel) => sum + channel / 3 / 255, 0);
-}"""
+
+
+def finished(folder, patch, processor):
+    """A study as if one of its runs were all, with an answer and a figure of each chapter."""
+    study = new_study(folder, patch)
+    record = study.record(study.training("lcoan"))
+    environment = {"name": processor, "threads": 2, "torch": "2.0", "commit": "0123456789"}
+    record.__dict__["facts"] = {"environment": environment, "convention": convention(2), "finished": "2026-01-01"}
+    patch.setattr(study, "finished_records", lambda: [record])
+    figure = Figure((7, 2))
+    figure.subplots().plot([0, 1])
+    (study.folder / "answers").mkdir(parents=True)
+    for chapter in study.chapters:
+        answer = f"The **answer** of `{chapter.name}`, on {processor}.\n"
+        (study.folder / "answers" / f"{chapter.name}.md").write_text(answer)
+        save(figure, study.folder, next(iter(chapter.module.FIGURES)))
+    return study
 
 
 @pytest.fixture(scope="module", params=[write_index, write_report], ids=["index", "report"])
 def written(request, tmp_path_factory):
     """The page by the name of the processor that it was made on."""
-    paths = {}
     with pytest.MonkeyPatch.context() as patch:
-        for key, name in NAMES.items():
-            study = new_study(tmp_path_factory.mktemp("results"), patch)
-            pages_left(study, name[:80])
-            paths[key] = request.param(finish(study, patch, name[:80]))
-        yield paths
+        folders = {key: tmp_path_factory.mktemp("results") for key in NAMES}
+        yield {key: request.param(finished(folders[key], patch, name[:80])) for key, name in NAMES.items()}
 
 
 def open_page(page, path, width=1200, scheme="light"):
@@ -51,7 +63,7 @@ def test_everything_on_it_is_there_and_comes_from_the_folder(written, page, comp
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_as_dark_as_the_reader_asks(written, page, scheme):
     open_page(page, written["short"], scheme=scheme)
-    paper, ink = (page.evaluate(BRIGHTNESS, ["body", name]) for name in ("backgroundColor", "color"))
+    paper, ink = (brightness(page, "body", name) for name in ("backgroundColor", "color"))
     assert (paper < 0.2 and ink > 0.8) if scheme == "dark" else (paper > 0.9 and ink < 0.2)
 
 

@@ -10,7 +10,7 @@ from srlab.chapters import comparison
 from srlab.chapters.comparison import figures, frames
 from srlab.errors import InputError
 from srlab.models.registry import label
-from srlab.plots.forest import BAND
+from srlab.plots.estimates import BAND
 from srlab.stats.gains import NO_RUN, differences
 
 TRAINED = {"no_attention": [30.0, 30.1, 30.05], "trunk_nla": [30.2, 30.05, 30.1], "hit_srf": [30.4, 30.3, 30.35]}

@@ -16,9 +16,8 @@ from srlab.chapters.cost.limits import LimitsRun
 from srlab.errors import InputError
 from srlab.measure.limits import MEASURED, TIME
 from srlab.models.registry import label
-from srlab.plots.curves import curves
-from srlab.plots.estimates import estimates
-from srlab.plots.stacked import stacked
+from srlab.plots import charts
+from srlab.plots.estimates import forest
 from srlab.plots.style import blank
 from srlab.study.records import Record
 from srlab.study.runs import run_of
@@ -241,8 +240,8 @@ def test_the_answer_is_written_from_tables_alone(study, tables):
 def test_curves_have_a_line_a_name_bars_and_marks():
     ax = blank(4.0, 3.0).subplots()
     found = pd.DataFrame({"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4]})
-    found = found.assign(colour="#0072B2", marker="o")
-    names = curves(ax, found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False))
+    found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
+    names = charts.lines(ax, found.assign(colour="#0072B2", marker="o"))
     assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
     assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
     hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
@@ -252,7 +251,7 @@ def test_curves_have_a_line_a_name_bars_and_marks():
 def test_stacked_bars_add_up():
     ax = blank(4.0, 3.0).subplots()
     parts = pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"])
-    stacked(ax, parts, {"a": ("#111111", ""), "b": ("#222222", "")}, "s")
+    charts.stacked(ax, parts, {"a": ("#111111", ""), "b": ("#222222", "")}, "s")
     assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
     assert [text.get_text() for text in ax.texts] == ["4 s", "6 s"]
 
@@ -261,6 +260,6 @@ def test_estimates_beyond_the_axis_are_arrows():
     ax = blank(4.0, 3.0).subplots()
     rows = [(0.5, 0.1, 0.9), (3, 2.5, 3.5), 3 * (np.nan,)]
     found = pd.DataFrame(rows, columns=["value", "low", "high"]).assign(name="same")
-    estimates(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), lines=(1.0,))
+    forest(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), zero=1.0)
     assert [line.get_marker() for line in ax.lines] == ["None", "o", ">"]
     assert ax.get_xlim() == (0, 2) and [text.get_text() for text in ax.get_yticklabels()] == 3 * ["same"]

@@ -43,17 +43,15 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, weights, patch):
-    """A study with its chapter made: small images, crops and kinds."""
+    """A study with its chapter made: small images and crops."""
     root = tmp_path_factory.mktemp("root")
     for benchmark, number in BENCHMARKS.items():
         for n, ref in enumerate(embedded().benchmarks["held-out"][:number]):
             write_png(root / f"data/benchmark/{benchmark}/HR/{n}.png", ref.read()[:, :96, :96])
-    few = {kind: refs[-1:] for kind, refs in run.kinds().items()}
     patch.setenv("SRLAB_DATA", str(root / "data"))
     patch.setenv("SRLAB_WEIGHTS", str(weights))
     patch.setattr("srlab.chapters.released.reach.SIDE", 16)
     patch.setattr("srlab.chapters.released.reach.STEPS", 1)
-    patch.setattr(run, "kinds", lambda: few)
     patch.setattr(run, "SIZES", ((12, 20), (16, 16)))
     study = study_of(root, PROFILE, patch)
     study.chapter("released").tables()
@@ -176,7 +174,7 @@ def gains():
             names = [f"img_{n:03d}" for n in range(number)]
             table = pd.DataFrame({"model": model, "dataset": dataset, "name": names, "psnr_y": psnr, "run": model})
             tables.append(table.assign(self_similarity=similar if model == "bicubic" else np.nan))
-    return frames.gains(pd.concat(tables, ignore_index=True), "dataset")
+    return frames.gains(pd.concat(tables, ignore_index=True))
 
 
 def test_gains_are_over_bicubic_on_the_same_image(gains):

@@ -5,16 +5,8 @@ import torch
 from torch import nn
 
 from srlab.attention.contract import Attention, Pattern
-from srlab.measure.breakdown import (
-    ATTENDING,
-    CHOOSING,
-    COPIES,
-    PROJECTIONS,
-    SORTING,
-    STAGES,
-    layer_breakdown,
-    stage_shares,
-)
+from srlab.measure import breakdown
+from srlab.measure.breakdown import ATTENDING, CHOOSING, COPIES, PROJECTIONS, SORTING, STAGES
 from srlab.models import build
 from srlab.models.registry import trunk_networks
 
@@ -36,14 +28,13 @@ class OneStage(Attention):
 
     def forward(self, x, shared=None):
         self.pattern(x, shared)
-        if self.stage == PROJECTIONS:
-            self.convolution(x)
-        if self.stage == SORTING:
-            x.argsort(dim=-1)
-        if self.stage == COPIES:
-            x.flatten(2)[..., torch.arange(x[0, 0].numel()).flip(0)]
-        if self.stage == ATTENDING:
-            x.flatten(2).mT.matmul(x.flatten(2)).softmax(-1)
+        work = {
+            PROJECTIONS: self.convolution,
+            SORTING: torch.argsort,
+            COPIES: lambda x: x.flatten(2)[..., torch.arange(x[0, 0].numel()).flip(0)],
+            ATTENDING: lambda x: x.flatten(2).mT.matmul(x.flatten(2)).softmax(-1),
+        }
+        work.get(self.stage, id)(x)
         return x, shared
 
 
@@ -51,7 +42,7 @@ class OneStage(Attention):
 def test_each_stage_is_found(stage):
     layer, x = OneStage(stage), torch.rand(1, 64, 32, 32)
     with torch.inference_mode():
-        found = stage_shares([layer], lambda: layer(x), 3, 1, CPU).set_index("stage")["share"]
+        found = breakdown.stage_shares([layer], lambda: layer(x), 3, 1, CPU).set_index("stage")["share"]
     assert list(found.index) == list(STAGES)
     assert found.sum() == pytest.approx(1)
     assert found[stage] > 0.6, found
@@ -63,7 +54,7 @@ def test_every_mechanism_of_the_trunk_is_measured_and_left_unchanged():
     x = torch.rand(1, 3, 16, 16)
     with torch.inference_mode():
         before = {name: network(x) for name, network in networks.items()}
-        found = layer_breakdown(networks, 16, CPU, repeats=1, warmup=1)
+        found = breakdown.layer_breakdown(networks, 16, CPU, repeats=1, warmup=1)
         after = {name: network(x) for name, network in networks.items()}
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)
     having = set(networks) - {"no_attention"}

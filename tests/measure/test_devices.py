@@ -13,17 +13,12 @@ from srlab.measure.devices import choose_device, code_commit, describe_device, d
 
 
 @pytest.mark.parametrize(("present", "chosen"), [(True, "cuda"), (False, "cpu")])
-def test_auto_takes_a_gpu_if_there_is_one(monkeypatch, present, chosen):
+def test_auto_takes_a_gpu_if_there_is_one_and_missing_and_unknown_devices_are_refused(monkeypatch, present, chosen):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
-    assert choose_device("auto") == torch.device(chosen)
-    assert choose_device("cpu") == torch.device("cpu")
-
-
-@pytest.mark.parametrize("name", ["cuda", "tpu"])
-def test_missing_and_unknown_devices_are_refused(monkeypatch, name):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=f"device '{name}'"):
-        choose_device(name)
+    assert choose_device("auto") == torch.device(chosen) and choose_device("cpu") == torch.device("cpu")
+    for name in ("tpu",) if present else ("cuda", "tpu"):
+        with pytest.raises(InputError, match=f"device '{name}'"):
+            choose_device(name)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +54,9 @@ def test_a_mac_names_its_processor(monkeypatch, tmp_path):
 
 
 def test_description_of_the_cpu():
+    expected = {"kind": "cpu", "threads": torch.get_num_threads(), "torch": torch.__version__}
     description = describe_device("cpu")
-    assert description["name"] and description["commit"]
-    assert (description["kind"], description["threads"]) == ("cpu", torch.get_num_threads())
-    assert (description["torch"], description["python"]) == (torch.__version__, platform.python_version())
+    assert description["name"] and description["commit"] and description.items() >= expected.items()
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -86,7 +86,7 @@ def test_output_is_clamped_and_rounded():
     assert torch.equal(sr[:, 3:], upscale(IMAGE, 2)[:, 3:])
 
 
-def test_every_module_gets_its_mode_back():
+def test_every_module_gets_its_mode_back_and_wrong_outputs_are_refused():
     model = Bicubic()
     model.layer.eval()  # frozen on purpose, while the whole trains
     super_resolve(model, IMAGE, 2)
@@ -94,12 +94,9 @@ def test_every_module_gets_its_mode_back():
     with pytest.raises(InputError, match=r"\(1, 3, 480, 480\)"):  # of another scale
         super_resolve(model, IMAGE, 3)
     assert model.training and not model.layer.training
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(value):
-    with pytest.raises(InputError, match="240×240"):
-        super_resolve(Bicubic(change=lambda output: output.index_fill(2, torch.tensor(5), value)), IMAGE, 2)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="240×240"):
+            super_resolve(Bicubic(change=lambda y, value=value: y.index_fill(2, torch.tensor(5), value)), IMAGE, 2)
 
 
 def test_self_ensemble_is_the_mean_over_the_eight_views():
@@ -107,16 +104,12 @@ def test_self_ensemble_is_the_mean_over_the_eight_views():
 
     class Slope(nn.Module):
         def forward(self, x):
-            _, _, height, width = x.shape
-            slope = torch.linspace(0, 0.5, 2 * width) + torch.linspace(0, 0.25, 2 * height)[:, None]
-            return slope.expand(1, 3, -1, -1)
+            return (torch.linspace(0, 0.5, 40) + torch.linspace(0, 0.25, 40)[:, None]).expand(1, 3, -1, -1)
 
-    lr = IMAGE[:, :20, :20]
-    assert len(super_resolve(Slope(), lr, 2).unique()) > 50
-    assert super_resolve(Slope(), lr, 2, ensemble=True).unique().tolist() == [round(255 * 0.375)]
-    lr = IMAGE[:, :30, :50]
-    difference = super_resolve(Bicubic(), lr, 2, ensemble=True).int() - super_resolve(Bicubic(), lr, 2).int()
-    assert difference.abs().max() <= 1
+    alone, mean = (super_resolve(Slope(), IMAGE[:, :20, :20], 2, ensemble=ensemble) for ensemble in (False, True))
+    assert len(alone.unique()) > 50 and mean.unique().tolist() == [round(255 * 0.375)]
+    alone, mean = (super_resolve(Bicubic(), IMAGE[:, :30, :50], 2, ensemble=each).int() for each in (False, True))
+    assert (mean - alone).abs().max() <= 1
 
 
 def test_sixteen_bits_stay_sixteen_bits_and_are_compared_in_eight():
@@ -151,11 +144,9 @@ def test_zeros_are_what_the_network_sees_beyond_the_edge_and_are_cropped():
         def forward(self, x):
             return x.repeat_interleave(2, -1).repeat_interleave(2, -2) * 0.5 + 0.5 * x[..., -1:, -1:]
 
-    image = torch.full((3, 10, 13), 200, dtype=torch.uint8)
-    assert super_resolve(Last(), image, 2).unique().tolist() == [200]
-    filled = super_resolve(Last(), image, 2, zeros=8)
-    assert filled.shape == (3, 20, 26) and filled.unique().tolist() == [100]
-    assert torch.equal(super_resolve(Last(), image[:, :8, :8], 2, zeros=8), super_resolve(Last(), image[:, :8, :8], 2))
+    for size, zeros, value in (((10, 13), None, 200), ((10, 13), 8, 100), ((8, 8), 8, 200)):
+        sr = super_resolve(Last(), torch.full((3, *size), 200, dtype=torch.uint8), 2, zeros=zeros)
+        assert sr.shape == (3, 2 * size[0], 2 * size[1]) and sr.unique().tolist() == [value]
 
 
 def test_each_part_of_the_protocol_reaches_the_numbers_and_the_convention():
@@ -166,15 +157,11 @@ def test_each_part_of_the_protocol_reaches_the_numbers_and_the_convention():
     assert evaluate(None, HELD_OUT[:1], 4, Protocol(border=4)).iloc[0].equals(usual)
 
 
-def test_the_command_line_has_an_option_for_each_part_of_the_protocol():
-    assert {field.name for field in fields(Protocol)} <= set(inspect.signature(measure.evaluate).parameters)
-
-
-@pytest.mark.parametrize("wrong", [{"lr": "nearest"}, {"border": -1}, {"zeros": 0}])
-def test_a_protocol_that_cannot_be_is_refused(wrong):
-    [(name, value)] = wrong.items()
+@pytest.mark.parametrize(("name", "value"), [("lr", "nearest"), ("border", -1), ("zeros", 0)])
+def test_a_protocol_that_cannot_be_is_refused_and_the_command_line_has_each_part(name, value):
     with pytest.raises(InputError, match=f"{name} '?{value}"):
-        Protocol(**wrong)
+        Protocol(**{name: value})
+    assert {field.name for field in fields(Protocol)} <= set(inspect.signature(measure.evaluate).parameters)
 
 
 def test_hr_is_cropped_to_a_multiple_of_the_scale_and_what_is_too_small_is_named(tmp_path):

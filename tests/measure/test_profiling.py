@@ -3,6 +3,7 @@
 import sys
 import time
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -11,16 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from srlab.errors import InputError
+from srlab.measure import profiling
 from srlab.measure.costs import measure_networks, profile_network
-from srlab.measure.profiling import (  # fmt: skip
-    ceilings,
-    count_flops,
-    count_parameters,
-    energy,
-    measure,
-    peak_memory,
-    summarise_times,
-)
+from srlab.measure.profiling import ceilings, count_flops, count_parameters, energy, measure, peak_memory
 from srlab.models import build
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
@@ -42,7 +36,7 @@ def test_calls_are_timed_interleaved(device):
 
 def test_times_are_milliseconds_of_one_call():
     calls = {"short": lambda: time.sleep(0.002), "long": lambda: time.sleep(0.030)}
-    summary = summarise_times(measure(calls, repeats=3, warmup=0, device="cpu"))
+    summary = profiling.summarise_times(measure(calls, repeats=3, warmup=0, device="cpu"))
     short, long = summary["median_ms"]
     assert 2 <= short < 30 <= long < 300
 
@@ -51,7 +45,7 @@ def test_times_are_milliseconds_of_one_call():
 def test_gpu_times_and_energy_wait_for_the_work():
     x = torch.randn(4096, 4096, device="cuda")
     calls = {"one": lambda: x @ x, "twenty": lambda: [x @ x for _ in range(20)]}
-    medians = summarise_times(measure(calls, repeats=5, warmup=2, device="cuda"))["median_ms"]
+    medians = profiling.summarise_times(measure(calls, repeats=5, warmup=2, device="cuda"))["median_ms"]
     assert 10 < medians["twenty"] / medians["one"] < 30
     one, twenty = (energy(call, "cuda") for call in calls.values())
     assert one is None or 8 < twenty / one < 50
@@ -59,10 +53,8 @@ def test_gpu_times_and_energy_wait_for_the_work():
 
 def test_times_are_summarised_by_name():
     times = pd.DataFrame({"name": ["b"] * 5 + ["a"], "repeat": [0, 1, 2, 3, 4, 0], "ms": [9, 1, 3, 5, 7, 4]})
-    assert summarise_times(times).to_dict("index") == {
-        "b": {"median_ms": 5, "q25_ms": 3, "q75_ms": 7, "repeats": 5},
-        "a": {"median_ms": 4, "q25_ms": 4, "q75_ms": 4, "repeats": 1},
-    }
+    summary = profiling.summarise_times(times)[["median_ms", "q25_ms", "q75_ms", "repeats"]]
+    assert summary.T.to_dict("list") == {"b": [5, 3, 7, 5], "a": [4, 4, 4, 1]}
 
 
 @pytest.mark.parametrize(("name", "value"), [("calls", {}), ("repeats", 0), ("warmup", -1)])
@@ -74,26 +66,15 @@ def test_a_measurement_that_cannot_be_is_refused(name, value):
 
 @pytest.mark.parametrize("device", DEVICES)
 class TestPeakMemory:
-    def test_memory_held_together_adds_up_and_freed_memory_does_not(self, device):
-        def both():
-            return torch.empty(8 * MIB_OF_FLOATS, device=device), torch.empty(8 * MIB_OF_FLOATS, device=device)
+    def test_what_a_call_holds_at_once_is_counted_and_nothing_else(self, device):
+        def empty(mib: int) -> torch.Tensor:
+            return torch.empty(mib * MIB_OF_FLOATS, device=device)
 
-        def one_after_the_other():
-            first = torch.empty(8 * MIB_OF_FLOATS, device=device)
-            del first
-            torch.empty(4 * MIB_OF_FLOATS, device=device)
-
-        assert peak_memory(both, device) == 16 and peak_memory(one_after_the_other, device) == 8
-
-    def test_only_what_the_call_adds_is_counted(self, device):
-        x = torch.randn(8 * MIB_OF_FLOATS, device=device)
-        assert peak_memory(x.relu_, device) == 0
-        assert peak_memory(x.relu, device) == 8
-
-    def test_a_call_that_keeps_its_memory_does_not_spoil_the_next(self, device):
-        kept = []
-        assert peak_memory(lambda: kept.append(torch.empty(8 * MIB_OF_FLOATS, device=device)), device) == 8
-        assert peak_memory(lambda: torch.empty(2 * MIB_OF_FLOATS, device=device), device) == 2
+        x, kept = torch.randn(8 * MIB_OF_FLOATS, device=device), []
+        assert peak_memory(lambda: (empty(8), empty(8)), device) == 16
+        assert peak_memory(lambda: [empty(mib).numel() for mib in (8, 4)], device) == 8  # one after the other
+        assert [peak_memory(call, device) for call in (x.relu_, x.relu)] == [0, 8]
+        assert [peak_memory(call, device) for call in (lambda: kept.append(empty(8)), lambda: empty(2))] == [8, 2]
 
     @pytest.mark.parametrize(("mode", "maps"), [(torch.no_grad, 2), (torch.enable_grad, 3)])
     def test_gradients_keep_what_inference_frees(self, device, mode, maps):
@@ -133,18 +114,15 @@ def test_backward_of_fused_attention_is_counted():
 
 def test_operations_and_parameters_of_layers():
     convolution, linear = nn.Conv2d(8, 12, 3, padding=1), nn.Linear(10, 20)
-    image, rows = torch.randn(2, 8, 5, 7), torch.randn(6, 10)
-    assert count_flops(lambda: convolution(image)) == 2 * 2 * 12 * 5 * 7 * 8 * 9
-    assert count_flops(lambda: linear(rows).relu()) == 2 * 6 * 10 * 20
+    assert count_flops(lambda: convolution(torch.zeros(2, 8, 5, 7))) == 2 * 2 * 12 * 5 * 7 * 8 * 9
+    assert count_flops(lambda: linear(torch.zeros(6, 10)).relu()) == 2 * 6 * 10 * 20
     assert count_parameters(nn.Sequential(convolution, nn.ReLU(), convolution)) == 12 * 8 * 9 + 12
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_networks_are_measured_whole_and_their_layers_alone(device):
-    networks = {
-        "layers": build("trunk_nla", 2, 0, channels=8, groups=1, blocks=1),
-        "none": build("no_attention", 2, 0, channels=8, groups=1, blocks=1),
-    }
+    models = {"layers": "trunk_nla", "none": "no_attention"}
+    networks = {label: build(name, 2, 0, channels=8, groups=1, blocks=1) for label, name in models.items()}
     times, costs = measure_networks(networks, [8, (8, 18)], torch.device(device), repeats=2, warmup=1)
     assert list(times) == ["label", "part", "size", "repeat", "ms"] and len(times) == 2 * 3 * 2
     assert costs[["label", "part", "size"]].values.tolist() == [
@@ -169,7 +147,7 @@ def test_nothing_goes_through_the_roof(device):
     left, right = torch.rand(2, 512, 512, device=device)
     source, target = torch.zeros(2, 2**24, device=device)
     calls = {"product": lambda: left @ right, "copy": lambda: target.copy_(source)}
-    seconds = summarise_times(measure(calls, 5, 2, device))["median_ms"] / 1e3
+    seconds = profiling.summarise_times(measure(calls, 5, 2, device))["median_ms"] / 1e3
     # On a machine with other work, what is short suffers less; and part of the copy may be in caches.
     assert 0 < 2 * 512**3 / seconds["product"] / 1e9 < 3 * roofs["gflops_per_s"]
     assert 0 < 2 * 4 * 2**24 / seconds["copy"] / 2**30 < 3 * roofs["gib_per_s"]
@@ -180,17 +158,8 @@ class TestEnergy:
     def board(self, monkeypatch) -> SimpleNamespace:
         """Stand in for a GPU's counter of the NVIDIA management library, in mJ."""
 
-        class NVMLError(Exception):
-            pass
-
-        board = SimpleNamespace(mj=123_456, asked=[], NVMLError=NVMLError)
-
-        def handle(uuid: str) -> SimpleNamespace:
-            board.asked.append(uuid)
-            return board
-
-        board.nvmlInit = lambda: None
-        board.nvmlDeviceGetHandleByUUID = handle
+        board = SimpleNamespace(mj=123_456, asked=[], NVMLError=LookupError, nvmlInit=lambda: None)
+        board.nvmlDeviceGetHandleByUUID = lambda uuid: (board.asked.append(uuid), board)[1]
         board.nvmlDeviceGetTotalEnergyConsumption = lambda handle: handle.mj
         monkeypatch.setitem(sys.modules, "pynvml", board)
         monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
@@ -209,11 +178,7 @@ class TestEnergy:
         assert (len(calls) > 1) == (seconds > 0.002)
 
     def test_is_none_without_a_counter(self, board, monkeypatch):
-        def unsupported(handle):
-            raise board.NVMLError
-
-        board.nvmlDeviceGetTotalEnergyConsumption = unsupported
+        board.nvmlDeviceGetTotalEnergyConsumption = Mock(side_effect=board.NVMLError)
         assert energy(lambda: None, "cuda") is None
         monkeypatch.setitem(sys.modules, "pynvml", None)
-        assert energy(lambda: None, "cuda") is None
-        assert energy(lambda: pytest.fail("called"), "cpu") is None
+        assert energy(lambda: None, "cuda") is energy(lambda: pytest.fail("called"), "cpu") is None

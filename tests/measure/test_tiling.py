@@ -24,9 +24,8 @@ IMAGE = embedded().benchmarks["held-out"][0].read()
 def convolutional(scale=2, layers=3):
     """A network of 3×3 convolutions alone: an output pixel sees `layers` LR pixels to each side."""
     torch.manual_seed(0)
-    channels = [3, *[8] * (layers - 1), 3 * scale**2]
-    convolutions = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels)]
-    network = nn.Sequential(*convolutions, nn.PixelShuffle(scale)).double().eval()
+    channels = pairwise([3, *[8] * (layers - 1), 3 * scale**2])
+    network = nn.Sequential(*(nn.Conv2d(*ab, 3, padding=1) for ab in channels), nn.PixelShuffle(scale)).double()
     return lambda image: network(image[None])[0].detach()
 
 
@@ -40,8 +39,7 @@ def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_wha
 
 @pytest.mark.parametrize("overlap", [0, 2])
 def test_an_overlap_that_is_too_small_shows(overlap):
-    image = torch.rand(3, 40, 40, dtype=torch.float64)
-    enlarge = convolutional()
+    image, enlarge = torch.rand(3, 40, 40, dtype=torch.float64), convolutional()
     assert not torch.allclose(tiled(enlarge, image, 2, 16, overlap), enlarge(image), atol=1e-6)
 
 
@@ -91,17 +89,14 @@ def test_memory_is_bounded_by_the_tile():
 
     def peak(side, tile):
         code = f"""
-import re, torch
+import torch
 from srlab.measure.evaluation import super_resolve
 from srlab.models import build
 network = build("esc_light", 2, seed=0, blocks=1, pairs=1)
-image = torch.zeros(3, {side}, {side}, dtype=torch.uint8)
-super_resolve(network, image, 2, tile={tile})
-peak = re.search("VmHWM: +([0-9]+)", open("/proc/self/status").read().replace(chr(9), " "))
-print(int(peak[1]) / 1024)
+super_resolve(network, torch.zeros(3, {side}, {side}, dtype=torch.uint8), 2, tile={tile})
+print(*[int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM:")])
 """
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        return float(done.stdout)
+        return float(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 
     small, large, whole = peak(256, 64), peak(512, 64), peak(512, None)
     assert large - small < 120  # MiB; runs differ by some tens, and images and results by 5

@@ -15,13 +15,11 @@ from srlab.weights.checkpoints import from_released
 @pytest.mark.parametrize("family", ["the authors'", "Fried Rice Lab's"])
 @pytest.mark.parametrize("backend", ["sdpa", "reference"])
 def test_equals_the_released_network(golden, family, backend):
-    case, weights = golden("elan_light"), golden("elan_light").weights
-    if family == "Fried Rice Lab's":
-        with safe_open(TESTS / "golden" / "elan_light.safetensors", "pt") as file:
-            names = json.loads(file.metadata()["frl_keys"])
-        weights = {names[key]: tensor for key, tensor in weights.items()}
-    else:
-        weights = {f"module.{key}": tensor for key, tensor in weights.items()}
+    case = golden("elan_light")
+    with safe_open(TESTS / "golden" / "elan_light.safetensors", "pt") as file:
+        theirs = json.loads(file.metadata()["frl_keys"])
+    names = theirs if family == "Fried Rice Lab's" else {key: f"module.{key}" for key in case.weights}
+    weights = {names[key]: tensor for key, tensor in case.weights.items()}
     network = from_released("elan_light", weights, **case.config)
     for module in network.modules():
         if hasattr(module, "backend"):
@@ -42,8 +40,7 @@ def test_back_ends_give_the_same_numbers_and_gradients(reuses, size, training):
         network = build("elan_light", 2, seed=0, backend=backend, **options).double().train(training)
         y = network(x)
         found.append([y, *torch.autograd.grad(y.square().sum(), list(network.parameters()))])
-    for fast, plain in zip(*found, strict=True):
-        torch.testing.assert_close(fast, plain, rtol=1e-6, atol=1e-7)  # no scaling: rounding grows
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)  # no scaling: rounding grows
 
 
 @pytest.mark.parametrize("channels", [3, 5, 12])

@@ -1,4 +1,4 @@
-"""The trunk: networks of one seed differ in attention only, at a matched cost."""
+"""The trunk: networks of one seed differ in attention only, at a matched cost; arms continue from a trained trunk."""
 
 import math
 
@@ -7,40 +7,44 @@ import torch
 from networks import small
 
 from srlab.attention import LSP, CoA
+from srlab.errors import InputError
 from srlab.measure.profiling import count_flops, count_parameters
 from srlab.models import build, trunk_networks, upsampler
 from srlab.models.streams import stream
-from srlab.study.runs import options_of
+from srlab.models.trunk import ADDED, gates_of
+from srlab.weights.checkpoints import save_network, start_from
 
 WITH_ATTENTION = [name for name in trunk_networks() if name != "no_attention"]
+ARM = {"skip": "bicubic", "first": "details", "gates": "closed"}
+
+
+def stirred(network: torch.nn.Module) -> torch.nn.Module:
+    """Change all weights, as training does: the last layer is not zero."""
+    generator = torch.Generator().manual_seed(1)
+    for weight in network.parameters():
+        weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    return network.eval()
 
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)
-def test_networks_of_one_seed_begin_with_the_same_trunk(name):
-    plain, network = (small(each, seed=5).state_dict() for each in ("no_attention", name))
-    assert {key for key in network if ".attention." not in key} == set(plain)
-    assert all(torch.equal(network[key], plain[key]) for key in plain)
-
-
-@pytest.mark.parametrize("name", WITH_ATTENTION)
-def test_every_mechanism_adds_a_tenth_of_its_result_to_its_input(name):
-    for layer in small(name).non_local_layers():
+def test_networks_of_one_seed_begin_with_the_same_trunk_and_add_a_tenth(name):
+    plain, network = small("no_attention", seed=5).state_dict(), small(name, seed=5)
+    weights = network.state_dict()
+    assert {key for key in weights if ".attention." not in key} == set(plain)
+    assert all(torch.equal(weights[key], plain[key]) for key in plain)
+    for layer in network.non_local_layers():
         assert layer.residual_scale == 0.1 and getattr(layer, "input_scale", 1.0) == 1.0
 
 
 def test_a_stream_leaves_the_generator_outside_as_it_was_and_parts_differ():
     first, second = small("no_attention").groups
     assert not torch.equal(first.merge.weight, second.merge.weight)
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    with stream("a"):
-        inside = torch.rand(2)
-    assert torch.equal(torch.rand(2), expected)
-    with stream("a"):
-        assert torch.equal(torch.rand(2), inside)
-    with stream("b"):
-        assert not torch.equal(torch.rand(2), inside)
+    state, drawn = torch.get_rng_state(), []
+    for name in "aab":
+        with stream(name):
+            drawn.append(torch.rand(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
 
 
 @pytest.mark.parametrize(("renew_every", "own"), [(None, [0]), (1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3])])
@@ -78,6 +82,28 @@ def test_the_receptive_field_is_where_gradients_reach(scale, groups, blocks):
     assert (gradient.abs().sum((0, 1)).amax(0) > 0).sum() == network.sees
 
 
+@pytest.mark.parametrize("name", trunk_networks())
+def test_an_arm_begins_as_the_trunk_it_goes_on_from_bit_for_bit_and_its_gates_learn(name, tmp_path):
+    trunk, lr = stirred(small("no_attention", skip="bicubic")), torch.rand(2, 3, 17, 14)
+    file = tmp_path / "trunk.safetensors"
+    save_network(file, trunk, "no_attention", 2, {})
+    arm = start_from(small(name, seed=5, **ARM), file).eval()
+    assert torch.equal(arm(lr), trunk(lr))
+    assert list(gates_of(arm).values()) == ([] if name == "no_attention" else [0, 0])
+    arm.train()(lr).square().sum().backward()
+    assert all(unit.gate is None or unit.gate.weight.grad.abs().max() > 0 for unit in arm.groups)
+    with pytest.raises(InputError, match=r"trunk\.safetensors"):
+        start_from(small(name, channels=16, **ARM), file)
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_open_gates_let_all_through(name):
+    published, opened, lr = stirred(small(name)), small(name, gates="closed").eval(), torch.rand(1, 3, 17, 14)
+    identity = ADDED * torch.eye(8)[..., None, None]
+    opened.load_state_dict(published.state_dict() | {f"groups.{i}.gate.weight": identity for i in range(2)})
+    torch.testing.assert_close(opened(lr), published(lr), rtol=1e-4, atol=1e-4)
+
+
 # Not matched: no attention; every token attends to every token; linear in the tokens by design; the control, which has
 # parameters instead; windows in three sizes with scores that layers share, a hair below (0.89997).
 UNMATCHED = {"no_attention", "trunk_nla", "trunk_nla_shared", "enlcn", "trunk_conv7", "trunk_elan"}
@@ -97,8 +123,8 @@ def test_networks_are_matched_in_parameters_and_operations(monkeypatch):
     parameters, operations = {}, {}
     for name in trunk_networks():
         parameters[name] = count_parameters(build(name, 2))
-        options = {**options_of(name), "blocks": 1}
-        one, two = (build(name, 2, **{**options, "groups": groups}).eval() for groups in (1, 2))
+        options = {"sharing": "recomputed"} if name == "lcoan" else {}
+        one, two = (build(name, 2, blocks=1, groups=groups, **options).eval() for groups in (1, 2))
         with torch.no_grad():
             first, both = (count_flops(lambda n=n: n.attend(x)) for n in (one, two))
         operations[name] = of_trunk + first + 9 * (both - first)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms import assert_same
 from torch.nn.functional import conv2d, pixel_shuffle
 
 from srlab.models import upsampler
@@ -29,12 +30,9 @@ def _always_folded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_image_and_gradients_are_those_of_the_layers(scale: int, height: int, width: int, images: int) -> None:
     layers = made(scale)
     features = torch.randn(images, CHANNELS, height, width, dtype=torch.double, requires_grad=True)
-    parameters = [features, *(p for layer in layers for p in layer.parameters())]
-    one, other = enlarge(layers, features, scale), one_by_one(layers, features)
-    torch.testing.assert_close(one, other)
-    asked = torch.randn_like(one)
-    for a, b in zip(*(torch.autograd.grad(y, parameters, asked) for y in (one, other)), strict=True):
-        torch.testing.assert_close(a, b)
+    inputs = [features, *(p for layer in layers for p in layer.parameters())]
+    ways = {"one step": lambda: enlarge(layers, features, scale), "layers": lambda: one_by_one(layers, features)}
+    assert_same(lambda way: ways[way](), ways, inputs, rtol=1e-7, atol=1e-7)
 
 
 def test_one_convolution_is_enough_except_at_the_edges() -> None:
@@ -47,14 +45,10 @@ def test_one_convolution_is_enough_except_at_the_edges() -> None:
     assert off[..., 0, :].min() > 1e-6
 
 
-def test_small_maps_are_enlarged_layer_by_layer() -> None:
-    layers = made(2)
-    features = torch.randn(1, CHANNELS, upsampler.FROM - 1, upsampler.FROM, dtype=torch.double)
-    assert torch.equal(enlarge(layers, features, 2), one_by_one(layers, features))
-
-
-def test_under_autocast_weights_are_folded_in_their_own_precision() -> None:
+def test_small_maps_are_enlarged_layer_by_layer_and_autocast_folds_in_full_precision() -> None:
     layers = [layer.float() for layer in made(4)]
+    features = torch.randn(1, CHANNELS, upsampler.FROM - 1, upsampler.FROM)
+    assert torch.equal(enlarge(layers, features, 4), one_by_one(layers, features))
     features = torch.randn(1, CHANNELS, upsampler.FROM, upsampler.FROM)
     with torch.autocast("cpu", torch.bfloat16):
         half = enlarge(layers, features, 4)

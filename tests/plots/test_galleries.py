@@ -45,27 +45,17 @@ def part(models) -> Part:
     return Part("facade", np.full((60, 40, 3), 99, np.uint8), (8, 4, 24, 24), hr, made, 9.0)
 
 
-GREY = example().picture
+GREY, THREE = example().picture, [example_look(), example_look("trunk_nla", NONE)]
+THREE.append(example_look("hit_srf", NONE, weights=False))
 WORDS = "A plain title", "A note. " * 20
 FIGURES = {
     "pictures": (lambda: pictures([[("a", GREY)], [("b: LR", GREY), ("c", GREY)]], *WORDS), 3),
     "crops": (lambda: crops(part(("bicubic", *MODELS[:11])), *WORDS), 1 + 13 + 12),
     "crops of one": (lambda: crops(part(("bicubic", "lcoan")), *WORDS), 1 + 3 + 2),
-    "gallery": (
-        lambda: gallery([example_look(model, weights=model != "hit_srf") for model in MODELS[:9]], *WORDS),
-        2 * 10 + 1,  # and the key of colours
-    ),
+    "gallery": (lambda: gallery([example_look(model) for model in MODELS[:9]], *WORDS), 2 * 10 + 1),  # and the key
     "weight maps": (lambda: weight_maps([{"LCoA": example(), "dense": example(panels=NONE)}] * 2, *WORDS), 2 * 3 + 1),
-    "sorted maps": (
-        lambda: sorted_maps([{"LCoA": example(panels=SORTED)}, {"LCoA": example(row=1, panels=SORTED)}], *WORDS),
-        2 * 3 + 2 * 2,
-    ),
-    "attention": (
-        lambda: attention(
-            [example_look(), example_look("trunk_nla", NONE), example_look("hit_srf", NONE, weights=False)]
-        ),
-        None,
-    ),
+    "sorted maps": (lambda: sorted_maps([{"LCoA": example(panels=SORTED)}] * 2, *WORDS), 2 * 3 + 2 * 2),
+    "attention": (lambda: attention(THREE), None),
 }
 
 

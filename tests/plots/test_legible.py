@@ -3,7 +3,6 @@
 import pytest
 from kept import references
 from legible import faults
-from matplotlib.figure import Figure
 
 from srlab.plots.style import blank
 from srlab.study.chapter import MissingTable, Tables, chapter_names, draws_networks, module_of
@@ -28,24 +27,20 @@ def test_a_figure_of_kept_tables_is_legible_and_draws_data(folder, chapter, figu
     assert drawn.get_suptitle() or any(part.get_suptitle() for part in drawn.subfigs)
 
 
-@pytest.mark.parametrize("fault", ["overlap", "canvas", "size", "exponent"])
-def test_each_fault_is_found(fault):
-    figure = Figure((14, 4)) if fault == "size" else blank(7.0, 2.0)
-    if fault == "overlap":
-        figure.text(0.5, 0.5, "over")
-        figure.text(0.51, 0.5, "under")
-    elif fault == "canvas":
-        figure.text(0.99, 0.5, "cut off here")
-    elif fault == "size":
-        figure.text(0.5, 0.5, "small", fontsize=12)
-    else:
-        figure.text(0.5, 0.5, "$10^{4}$", fontsize=8)
-    assert len(faults(figure)) == 1
+FAULTS = {
+    "none": (7.0, [(0.1, "here", 8), (0.5, "there", 8)]),
+    "overlap": (7.0, [(0.5, "over", 8), (0.51, "under", 8)]),
+    "canvas": (7.0, [(0.99, "cut off here", 8)]),
+    "size": (14.0, [(0.5, "small", 12)]),
+    "exponent": (7.0, [(0.5, "$10^{4}$", 8)]),
+}
 
 
-def test_hidden_texts_do_not_count():
-    figure = blank(7.0, 2.0)
-    ax = figure.subplots()
-    ax.set(xticks=[0, 1], yticks=[])
-    ax.text(0.5, 0.0, "hidden").set_visible(False)
-    assert faults(figure) == []
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_hidden_texts_do_not_count(fault):
+    width, texts = FAULTS[fault]
+    figure = blank(width, 2.0)
+    figure.text(0.5, 0.5, "hidden").set_visible(False)
+    for x, words, size in texts:
+        figure.text(x, 0.5, words, fontsize=size)
+    assert len(faults(figure)) == (fault != "none")

@@ -12,63 +12,44 @@ from srlab.plots.text import CONTRAST, Name, _luminance, caption, name_lines, na
 
 
 def test_boxes_move_as_little_as_may_be_and_never_lie_on_each_other():
-    places, heights = np.array([5.0, 5.0, 5.0, 40.0]), np.array([4.0, 4.0, 4.0, 8.0])
-    found = spread(places, heights, 0.0, 50.0)
+    found = spread(np.array([5.0, 5.0, 5.0, 40.0]), np.array([4.0, 4.0, 4.0, 8.0]), 0.0, 50.0)
     assert found == pytest.approx([1.0 + 1, 5 + 1, 9 + 1, 40], abs=1.01)
-    order = np.sort(found)
-    assert (np.diff(order) >= [4, 4, 6]).all() and found[3] == 40
+    assert (np.diff(np.sort(found)) >= [4, 4, 6]).all() and found[3] == 40
     assert spread(np.array([9.0, 1.0]), np.array([2.0, 2.0]), 0.0, 10.0) == pytest.approx([9, 1])
-
-
-def test_boxes_stay_within_the_axis_where_they_fit():
-    found = spread(np.array([0.0, 0.0, 50.0]), np.array([4.0, 4.0, 4.0]), 0.0, 50.0)
-    assert found == pytest.approx([2, 6, 48])
+    assert spread(np.array([0.0, 0.0, 50.0]), np.full(3, 4.0), 0.0, 50.0) == pytest.approx([2, 6, 48])  # within
 
 
 @pytest.mark.parametrize("colour", sorted({each.colour for each in STYLE.values()}))
 def test_names_have_contrast_to_white_and_keep_what_has_enough(colour):
     shade = readable(colour)
     assert 1.05 / (0.05 + _luminance(np.array(to_rgb(shade)))) >= CONTRAST
-    assert readable(shade) == shade
-    assert readable("#000000") == "#000000"
+    assert readable(shade) == shade and readable("#000000") == "#000000"
 
 
 def test_names_of_lines_that_end_together_are_read_and_in_order():
     figure = blank(7.0, 3.0)
     ax = figure.subplots()
     ax.plot([0, 1], [0, 100])
-    ends = [Name(f"line {i}", 1, 50 + 0.1 * i) for i in range(6)]
-    name_lines({ax: ends})
+    name_lines({ax: [Name(f"line {i}", 1, 50 + 0.1 * i) for i in range(6)]})
     assert faults(figure) == []
     boxes = [Text.get_window_extent(text) for text in ax.texts]  # without their lines
     assert [box.y0 for box in boxes] == sorted(box.y0 for box in boxes)
     assert all(box.x0 > ax.get_window_extent().x1 for box in boxes)
 
 
-def test_names_of_points_lie_on_no_other_name_and_within_the_panel():
+def test_names_of_points_lie_on_no_other_name_no_large_marker_and_within_the_panel():
     figure = blank(3.0, 3.0)
     ax = figure.subplots()
     at = np.random.default_rng(0).normal(0.5, 0.1, (9, 2))
     ax.plot(*at.T, "o")
+    ax.plot(0.1, 0.1, "o", markersize=30)
     ax.set(xlim=(0, 1), ylim=(0, 1))
-    name_points({ax: [Name(f"name_{i}", x, y) for i, (x, y) in enumerate(at)]})
+    name_points({ax: [Name("large", 0.1, 0.1), *(Name(f"name_{i}", x, y) for i, (x, y) in enumerate(at))]})
     assert [words for words in faults(figure) if "overlaps" in words or "leaves" in words] == []
-    panel = ax.get_window_extent()
-    for text in ax.texts:
-        box = Text.get_window_extent(text)
+    panel, middle, half = ax.get_window_extent(), ax.transData.transform((0.1, 0.1)), 15 * figure.dpi / 72
+    for box in [Text.get_window_extent(text) for text in ax.texts]:
         assert panel.x0 - 1 <= box.x0 and box.x1 <= panel.x1 + 1 and panel.y0 - 1 <= box.y0 and box.y1 <= panel.y1 + 1
-
-
-def test_names_of_points_stay_off_large_markers():
-    figure = blank(3.0, 3.0)
-    ax = figure.subplots()
-    ax.set(xlim=(0, 1), ylim=(0, 1))
-    ax.scatter([0.5], [0.5], s=900)  # 30 points wide
-    name_points({ax: [Name("large", 0.5, 0.5)]})
-    figure.draw_without_rendering()
-    [text], middle = ax.texts, ax.transData.transform((0.5, 0.5))
-    box, half = Text.get_window_extent(text), 15 * figure.dpi / 72
-    assert not box.overlaps(Bbox.from_extents(*(middle - half), *(middle + half)))
+        assert not box.overlaps(Bbox.from_extents(*(middle - half), *(middle + half)))
 
 
 def test_messages_break_into_lines_and_minus_is_no_hyphen():

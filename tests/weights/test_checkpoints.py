@@ -57,29 +57,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-TENSOR_PAST_THE_END = b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
-BROKEN = {
-    "empty": b"",
-    "text": b"weights, I promise",
-    "no header": b"\xff" * 100,
-    "huge header": (2**62).to_bytes(8, "little") + b"{}",
-    "truncated": len(TENSOR_PAST_THE_END).to_bytes(8, "little") + TENSOR_PAST_THE_END + bytes(8),
-    "zip": b"PK\x03\x04broken",
-}
+#: Empty, text, no header, a huge header, a zip file; tests/test_fuzz.py has files that are cut off.
+BROKEN = (b"", b"weights, I promise", b"\xff" * 100, (2**62).to_bytes(8, "little") + b"{}", b"PK\x03\x04broken")
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
 def test_what_is_no_file_of_weights_is_named(tmp_path, suffix):
-    for name, content in BROKEN.items():
-        path = tmp_path / f"{name}.{suffix}"
-        path.write_bytes(content)
+    for number, content in enumerate(BROKEN):
+        (tmp_path / f"{number}.{suffix}").write_bytes(content)
+    for path in (*tmp_path.iterdir(), tmp_path / f"absent.{suffix}", tmp_path / ("n" * 300), tmp_path):
         with pytest.raises(InputError, match=path.name):
             open_network("lcoan", path, 2)
-    for name in (f"absent.{suffix}", "n" * 300):
-        with pytest.raises(InputError, match=name):
-            open_network("lcoan", tmp_path / name, 2)
-    with pytest.raises(InputError, match=tmp_path.name):
-        open_network("lcoan", tmp_path, 2)
 
 
 @pytest.mark.parametrize(
@@ -107,38 +95,34 @@ def test_metadata_of_no_network_and_weights_of_another_are_refused(own, changed,
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_are_not_finite_are_named(own):
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_named(own, value):
     tensors, metadata = load_tensors(own)
-    for value in (torch.nan, torch.inf):
-        tensors["tail.weight"][0, 0, 0, 0] = value
-        save_tensors(own, tensors, metadata)
-        with pytest.raises(InputError, match=r"own\.safetensors: 'tail\.weight'"):
-            open_network("lcoan", own, 2)
+    tensors["tail.weight"][0, 0, 0, 0] = value
+    save_tensors(own, tensors, metadata)
+    with pytest.raises(InputError, match=r"own\.safetensors: 'tail\.weight'"):
+        open_network("lcoan", own, 2)
 
 
 @pytest.mark.parametrize(("name", "scale"), [("esc", 4), ("esc_fp", 2), ("hit_srf", 2)])
 def test_released_files_open_by_name_and_scale(published, tmp_path, name, scale):
     case = published[name]
     torch.save({"params": case.weights}, tmp_path / "released.pth")
-    whole = {key: tensor.contiguous() for key, tensor in case.weights.items()}
-    save_file(whole, tmp_path / "released.safetensors", {"format": "pt"})
+    save_file({k: t.contiguous() for k, t in case.weights.items()}, tmp_path / "released.safetensors", {"format": "pt"})
     for path in tmp_path.iterdir():
-        network = open_network(name, path, scale)
+        network = open_network(name, path, scale).requires_grad_(False)
         assert not network.training
-        with torch.no_grad():
-            y = network(case.tensors["input"])
-        torch.testing.assert_close(y, case.tensors["output"], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(network(case.tensors["input"]), case.tensors["output"], rtol=1e-3, atol=1e-3)
 
 
 def test_weights_of_another_network_or_scale_are_recognised(published, own, tmp_path):
     path = tmp_path / "released.pth"
     torch.save(published["hit_srf"].weights, path)
-    for asked, scale in (("hit_srf", 4), ("esc", 2)):
-        with pytest.raises(InputError, match=rf"released\.pth.* hit_srf ×2, not {asked} ×{scale}$"):
-            open_network(asked, path, scale)
-    for asked, scale in (("lcoan", 4), ("trunk_lsp", 2), ("craft", 2)):
-        with pytest.raises(InputError, match=rf"own\.safetensors.* lcoan ×2, not {asked} ×{scale}$"):
-            open_network(asked, own, scale)
+    theirs, ours = (path, "hit_srf"), (own, "lcoan")
+    cases = [(theirs, "hit_srf", 4), (theirs, "esc", 2), (ours, "lcoan", 4), (ours, "trunk_lsp", 2), (ours, "craft", 2)]
+    for (file, name), asked, scale in cases:
+        with pytest.raises(InputError, match=rf"{file.name}.* {name} ×2, not {asked} ×{scale}$"):
+            open_network(asked, file, scale)
     torch.save({"some.weight": torch.ones(3)}, path)
     with pytest.raises(InputError, match=r"released\.pth.* ESC.*some\.weight"):
         open_network("esc", path, 2)
@@ -150,7 +134,7 @@ def test_released_weights_are_found_inside_their_wrapper_and_refused_where_they_
         torch.save(wrapped, tmp_path / "released.pth")
         layer = from_released("nla", read_pth(tmp_path / "released.pth"), **case.config)
         assert torch.equal(layer.theta[0].weight, case.weights["conv_match1.0.weight"])
-    less = {k: v for k, v in case.weights.items() if k != "conv_match1.0.weight"}
+    less = {key: tensor for key, tensor in case.weights.items() if key != "conv_match1.0.weight"}
     for name, weights, config, named in (
         ("nla", less, case.config, r"theta\.0\.weight"),
         ("nla", {**case.weights, "extra": torch.ones(1)}, case.config, "extra"),
@@ -179,14 +163,7 @@ def test_a_pickle_that_tries_to_run_code_does_not(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_cut_off_or_holds_no_ordinary_tensors_is_refused(tmp_path):
-    for zipped in (True, False):
-        torch.save({"weight": torch.ones(100)}, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
-        whole = (tmp_path / "whole.pth").read_bytes()
-        for part in (0.1, 0.5, 0.9, 0.99):
-            (tmp_path / "cut.pth").write_bytes(whole[: int(part * len(whole))])
-            with pytest.raises(InputError, match=r"cut\.pth"):
-                read_pth(tmp_path / "cut.pth")
+def test_what_holds_no_ordinary_tensors_is_refused(tmp_path):
     sparse, complex_, meta = torch.eye(3).to_sparse(), torch.ones(3) * 1j, torch.empty(3, device="meta")
     for unusual in (sparse, complex_, meta, "a text", {"weight": torch.ones(3)}):
         torch.save({"a": torch.ones(3), "b": unusual}, tmp_path / "unusual.pth")

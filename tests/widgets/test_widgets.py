@@ -9,7 +9,7 @@ from matplotlib.backend_bases import KeyEvent, MouseEvent
 from srlab.analysis import explore
 from srlab.errors import InputError
 from srlab.models import build
-from srlab.plots.maps import LR_PIXELS
+from srlab.plots.images import LR_PIXELS
 from srlab.weights.checkpoints import save_network
 from srlab.widgets.explorer import Explorer
 from srlab.widgets.network_choice import NONE
@@ -28,22 +28,18 @@ def explorer(study):
 
 
 def maps(explorer):
-    """The axes in LR pixels, the LR image first."""
     return [ax for ax in explorer.canvas.figure.axes if ax.get_label() == LR_PIXELS]
 
 
-def shown(explorer):
-    return [look.model for look in explorer.looks]
-
-
-def faults(explorer):
-    return explorer.status.value.count("<b>")
+def state(explorer):
+    """The networks that are shown, and the number of faults in the status."""
+    return [look.model for look in explorer.looks], explorer.status.value.count("<b>")
 
 
 def agrees(explorer, scale=None):
     """The explorer shows what plain functions return for the same choices."""
     scene = explore.open_scene(explorer.study, explorer.image.value, scale)
-    chosen = [choice.arguments() for choice in explorer.choices if choice.model.value in shown(explorer)]
+    chosen = [choice.arguments() for choice in explorer.choices if choice.model.value in state(explorer)[0]]
     looks = [explore.look(scene, row=explorer.row.value, col=explorer.col.value, **each) for each in chosen]
     pairs = zip(looks, explorer.looks, strict=True)
     return all(np.array_equal(a.view.weights, b.view.weights) and a.layer == b.layer for a, b in pairs)
@@ -63,7 +59,7 @@ def upload(control, name, content):
 
 def test_it_starts_with_what_the_study_trained(explorer):
     assert [choice.model.value for choice in explorer.choices] == ["lcoan", "trunk_lsp", NONE, NONE]
-    assert shown(explorer) == ["lcoan", "trunk_lsp"] and agrees(explorer) and faults(explorer) == 0
+    assert state(explorer) == (["lcoan", "trunk_lsp"], 0) and agrees(explorer)
     assert np.array_equal(maps(explorer)[0].images[-1].get_array(), explorer.looks[0].view.picture)
     assert explorer.choices[0].layer.max == 2 and explorer.choices[0].round.layout.display == "none"
 
@@ -108,22 +104,22 @@ def test_layers_rounds_and_up_to_four_networks(explorer):
 
 def test_an_error_is_in_the_status_and_other_networks_stay(explorer):
     explorer.choices[0].model.value = "trunk_nla"  # not trained
-    assert shown(explorer) == ["trunk_lsp"] and faults(explorer) == 1
+    assert state(explorer) == (["trunk_lsp"], 1)
     explorer.choices[0].weights.value = "/nosuch.pth"
     assert "/nosuch.pth" in explorer.status.value
     explorer.choices[1].model.value = NONE
     assert explorer.canvas.layout.display == "none" and not explorer.looks
     explorer.export.click()
-    assert faults(explorer) == 1
+    assert state(explorer) == ([], 1)
     explorer.choices[0].model.value, explorer.choices[0].weights.value = "lcoan", "trained"
-    assert shown(explorer) == ["lcoan"] and explorer.canvas.layout.display == "flex"
+    assert state(explorer) == (["lcoan"], 0) and explorer.canvas.layout.display == "flex"
     explorer.scale.value = 4
     assert "scale 4" in explorer.status.value and not explorer.looks
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """A folder with ELAN-light ×4 as its authors release it, of random weights, and a small ELAN ×2 of srlab's."""
+    """ELAN-light ×4 as its authors release it, and a small ELAN ×2 of srlab's."""
     folder = tmp_path_factory.mktemp("weights")
     weights = build("elan_light", 4, 0).state_dict()
     theirs = {key.replace("head.", "module.head.0."): tensor for key, tensor in weights.items()}
@@ -140,14 +136,14 @@ def test_network_and_scale_follow_a_released_file(study, released, monkeypatch):
     assert set(choice.weights.options) == {"trained", "untrained", small, theirs}
     choice.weights.value = theirs
     assert (choice.model.value, explorer.scale.value) == ("elan_light", 4)
-    assert shown(explorer) == ["elan_light"] and explorer.looks[0].source == "theirs.pth" and faults(explorer) == 2
+    assert state(explorer) == (["elan_light"], 2) and explorer.looks[0].source == "theirs.pth"
     assert choice.layer.max == 24 and len(explorer.looks[0].view.panels) == 3
     choice.layer.value = 2  # shares the weights of the first
     assert agrees(explorer, scale=4)
     drawings = []
     monkeypatch.setattr("srlab.plots.attention", lambda looks, figure: drawings.append(len(looks)))
     choice.weights.value = small
-    assert shown(explorer) == ["lcoan", "trunk_lsp", "elan_light"]
+    assert state(explorer) == (["lcoan", "trunk_lsp", "elan_light"], 0)
     assert drawings == [3]  # once, though network, scale and layers changed
     explorer.scale.value = 4  # by hand: the file stays
     assert "×2" in explorer.status.value and not explorer.looks
@@ -166,10 +162,10 @@ def test_weights_from_the_readers_computer(explorer, released, study, tmp_path, 
     kept = [path.read_bytes() for path in (study.folder / "uploads").rglob("mine.safetensors")]
     assert sorted(kept) == sorted([content, other])
     upload(choice.file, "broken.pth", b"no weights")
-    assert "broken.pth" in explorer.status.value and shown(explorer) == ["lcoan", "trunk_lsp"]
+    assert "broken.pth" in explorer.status.value and state(explorer)[0] == ["lcoan", "trunk_lsp"]
     monkeypatch.setattr("srlab.weights.identify.identify", lambda path: ("craft", 4))
     upload(choice.file, "craft.pth", b"weights of a network outside the registry")
-    assert "craft ×4" in explorer.status.value and faults(explorer) == 1 and explorer.scale.value == 2
+    assert "craft ×4" in explorer.status.value and state(explorer)[1] == 1 and explorer.scale.value == 2
     with pytest.raises(InputError, match="nosuch"):
         Explorer(explorer.study, tmp_path / "nosuch")
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from srlab.plots.forest import forest, part
+from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.gains import MARGIN

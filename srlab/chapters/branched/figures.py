@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from srlab.chapters.branched.gains import CONTROL, LOCAL
 from srlab.models.registry import label
-from srlab.plots.forest import forest, part
+from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.words import count

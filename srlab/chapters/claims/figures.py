@@ -15,8 +15,8 @@ from srlab.chapters.claims.costs import ENDS, as_ratio
 from srlab.chapters.claims.verdicts import CONFIRMED, CONTRADICTED, GROWTH, NO_EFFECT, REDUCTION, SMALLER, UNDECIDED
 from srlab.chapters.claims.words import NOT_REPRODUCED, contrasts, with_unit
 from srlab.models.registry import label
-from srlab.plots.curves import curves
-from srlab.plots.estimates import estimates
+from srlab.plots.charts import lines
+from srlab.plots.estimates import forest
 from srlab.plots.marks import logarithmic, powers
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import SMALL, Name, caption, name_points
@@ -73,13 +73,12 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     first = rows.iloc[0]
     if first["part"] == 0:
         found = rows.assign(value=rows["share"], low=rows["share_low"], high=rows["share_high"])
-        estimates(ax, found, ends=SHARES, lines=(0.0, 1.0))
+        forest(ax, found, ends=SHARES, zero=(0.0, 1.0))
     elif first["part"] == 1:
-        margin = (first["claimed"] - first["margin"], first["claimed"] + first["margin"])
-        estimates(ax, rows.assign(value=rows["measured"]), lines=(first["claimed"],), band=margin)
+        forest(ax, rows.assign(value=rows["measured"]), zero=first["claimed"], margin=first["margin"])
         ax.set_xlabel("exponent of growth with the pixels")
     else:
-        estimates(ax, rows.assign(value=rows["measured"]), lines=(1.0,))
+        forest(ax, rows.assign(value=rows["measured"]), zero=1.0)
         ax.set_xlabel("rival ÷ own (1: no effect)")
 
 
@@ -117,7 +116,7 @@ def _curves(ax: Axes, rows: pd.DataFrame) -> list[Name]:
     if np.isfinite(claimed):
         goals[f"claimed: {'−' * (quantity == REDUCTION)}{with_unit(claimed, quantity)}"] = as_ratio(claimed, quantity)
     level = [{"name": name, "x": x, "y": y} for name, y in goals.items() for x in (found["x"].max(), found["x"].min())]
-    names = curves(ax, pd.DataFrame(level).assign(colour=INK, marker="")) + curves(ax, found)
+    names = lines(ax, pd.DataFrame(level).assign(colour=INK, marker="")) + lines(ax, found)
     sizes = sorted(found["x"].round().astype(int).unique().tolist())
     powers(ax, sizes)
     if len(sizes) > MANY:  # every second name, the largest's among them

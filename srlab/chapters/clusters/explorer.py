@@ -19,7 +19,7 @@ from srlab.chapters.clusters.maps import ClusterMap, kept_centroids, largest_fir
 from srlab.data.layouts import ImageRef
 from srlab.errors import InputError
 from srlab.models.registry import label
-from srlab.plots.maps import LR_PIXELS
+from srlab.plots.images import LR_PIXELS
 from srlab.stats.words import number, percent
 from srlab.study.records import HERE
 from srlab.study.study import Study

@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 from srlab.chapters.clusters.frames import effective
 from srlab.chapters.clusters.maps import SIDE, ClusterMap, Patch, divided, largest_first, total_sizes, typical_patches
 from srlab.plots.charts import lines
-from srlab.plots.forest import forest, sweep
-from srlab.plots.rasters import raster
-from srlab.plots.restored import pictures
+from srlab.plots.estimates import forest, sweep
+from srlab.plots.images import LR_PIXELS, pictures, show
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import caption, name_lines
 from srlab.stats.tables import NAMES
@@ -199,16 +198,16 @@ def cluster_view(figure: Figure, now: ClusterMap, last: ClusterMap, cluster: int
     image = now.picture / 255
     grey, own = image.mean(-1, keepdims=True), (now.clusters == cluster)[..., None]
     shown = np.where(own, 0.4 * grey + 0.6 * np.array(to_rgb(CHOSEN)), np.broadcast_to(grey, image.shape))
-    raster(figure.add_axes((0.01, 0.47, 0.48, 0.47)), shown, f"cluster {cluster}", clickable=True)
+    show(figure.add_axes((0.01, 0.47, 0.48, 0.47)), shown, title=f"cluster {cluster}", label=LR_PIXELS)
     colours = mapped(now, cluster_colours([last]), cluster)
-    raster(figure.add_axes((0.51, 0.47, 0.48, 0.47)), colours, "all clusters", clickable=True)
+    show(figure.add_axes((0.51, 0.47, 0.48, 0.47)), colours, title="all clusters", label=LR_PIXELS)
     patches = [framed(patch) for patch in typical_patches([now], cluster, 2 * COLUMNS)]
     sheet = np.full((2 * (SIDE + 1) * ZOOM, COLUMNS * (SIDE + 1) * ZOOM, 3), 255, np.uint8)
     for number, patch in enumerate(patches):
         top, left = (at * (SIDE + 1) * ZOOM for at in divmod(number, COLUMNS))
         sheet[top : top + len(patch), left : left + patch.shape[1]] = patch
-    title = "its typical places" if patches else "no token of this image"
-    raster(figure.add_axes((0.01, 0.03, 0.55, 0.36)), sheet, title)
+    words = "its typical places" if patches else "no token of this image"
+    show(figure.add_axes((0.01, 0.03, 0.55, 0.36)), sheet, title=words)
     if degrees is not None:
         ax = figure.add_axes((0.66, 0.1, 0.32, 0.27))
         rows = degrees.rename(columns={"step": "x"}).assign(model=MODEL)

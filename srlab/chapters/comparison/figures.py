@@ -13,11 +13,10 @@ from torch import nn
 from srlab.analysis.contrasts import contrast
 from srlab.chapters.comparison.frames import COSTS, summary
 from srlab.models.registry import label
-from srlab.plots.charts import lines, points
-from srlab.plots.forest import forest
-from srlab.plots.front import front
+from srlab.plots.charts import front, lines, points
+from srlab.plots.estimates import forest
+from srlab.plots.images import crops
 from srlab.plots.marks import from_zero
-from srlab.plots.restored import crops
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import MARGIN, late_gains, pareto, pooled

@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from srlab.chapters.cost.frames import LAYERS, reference
 from srlab.measure.limits import MEASURED
 from srlab.models.registry import label
-from srlab.plots.charts import points
-from srlab.plots.curves import curves
-from srlab.plots.forest import forest
+from srlab.plots.charts import lines, points, stacked
+from srlab.plots.estimates import forest
 from srlab.plots.marks import from_zero, logarithmic, powers
-from srlab.plots.stacked import stacked
 from srlab.plots.style import DOUBLE, HOUSE, INK, blank
 from srlab.plots.text import Name, caption, name_lines, name_points
 from srlab.stats.gains import pooled
@@ -55,7 +53,7 @@ def _value(costs: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _draw(ax: Axes, costs: pd.DataFrame, x: pd.Series, column: str, words: str) -> list[Name]:
     """Draw a cost over x on logarithmic axes; times have bars between their quartiles."""
-    names = curves(ax, _value(costs, column).assign(x=x, y=costs[column]))
+    names = lines(ax, _value(costs, column).assign(x=x, y=costs[column]))
     powers(ax, sorted(x.round().astype(int).unique().tolist()))
     logarithmic(ax)
     ax.set(xlabel=words, ylabel=NAMES[column])
@@ -214,7 +212,7 @@ def roofline(tables: Mapping[str, pd.DataFrame]) -> Figure:
     x = np.array([min(costs["x"].min(), ridge) / 2, ridge, 2 * max(costs["x"].max(), ridge)])
     figure = blank(DOUBLE, 3.6)
     speed, floor = figure.subplots(1, 2)
-    curves(speed, pd.DataFrame({"name": "roofs", "x": x, "y": np.minimum(top, slope * x), "colour": INK, "marker": ""}))
+    lines(speed, pd.DataFrame({"name": "roofs", "x": x, "y": np.minimum(top, slope * x), "colour": INK, "marker": ""}))
     names = [Name(f"{top:.0f} GFLOP/s", float(np.sqrt(x[1] * x[2])), top), Name(f"{gib:.1f} GiB/s", x[0], slope * x[0])]
     names += points(speed, costs)
     speed.set(xlabel="operations per byte that must move", ylabel="GFLOP/s", title="(a) speed under the roofs")

@@ -18,7 +18,7 @@ from srlab.chapters.maps.frames import CONTROL, IMAGES, PLACE, beyond_convolutio
 from srlab.models import REGISTRY
 from srlab.models.registry import label
 from srlab.plots import galleries
-from srlab.plots.forest import forest
+from srlab.plots.estimates import forest
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
 from srlab.stats.words import count

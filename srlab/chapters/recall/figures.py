@@ -14,10 +14,10 @@ from srlab.analysis.images import picture
 from srlab.chapters.recall.frames import DISTANCE, at_distance
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
-from srlab.plots.forest import forest, part
+from srlab.plots.estimates import forest, part
+from srlab.plots.images import pictures
 from srlab.plots.maps import attention
 from srlab.plots.marks import powers
-from srlab.plots.restored import pictures
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
 from srlab.stats.words import bar_note, count

@@ -77,15 +77,14 @@ def records(study: Study, settings: Settings) -> dict[str, list[Record]]:
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute quality and costs (`field`), reach by place, gains against self-similarity, and maps."""
     groups = records(study, settings)
-    images, kinds = (frames.rows_of(groups["quality"], table) for table in ("images", "kinds"))
+    images = frames.rows_of(groups["quality"], "images")
     run = groups["quality"][0].run
     quality = frames.quality(images, run.scale)
-    similar = frames.gains(images, "dataset")
+    similar = frames.gains(images)
     found = {
         "released_quality": quality,
         "similarity_images": similar,
         "similarity_correlations": frames.correlations(similar),
-        "similarity_kinds": frames.gains(kinds, "kind"),
     }
     for costs in groups.get("costs", []):
         found["field"] = frames.field(quality, costs)

@@ -11,13 +11,12 @@ from srlab.chapters.released.frames import BICUBIC, GAIN, INDEX, NOTHING
 from srlab.chapters.released.sharing import SHARED, WEIGHTS
 from srlab.measure.published import PUBLISHED_AS
 from srlab.models.registry import label
-from srlab.plots.charts import heat, lines
-from srlab.plots.forest import forest, part
+from srlab.plots.charts import front, groups, heat, points
+from srlab.plots.estimates import forest, part
+from srlab.plots.images import FRAMES, frame, key, show
 from srlab.plots.marks import logarithmic
-from srlab.plots.scatter import scatter
-from srlab.plots.style import DOUBLE, HOUSE, STYLE, blank
+from srlab.plots.style import DOUBLE, HOUSE, INK, STYLE, Appearance, blank
 from srlab.plots.text import caption, name_points
-from srlab.plots.tiles import multiples_key, tile
 from srlab.stats.gains import ALL, pareto
 from srlab.stats.words import between, count
 from srlab.study.chapter import Tables
@@ -48,13 +47,14 @@ def field(tables: Tables) -> Figure:
     ours = {name: model for model, name in PUBLISHED_AS.items()}
     here = own.assign(name=own["model"].map(shown), x=own["median_ms"], y=own["psnr_y"], area=AREA * own["peak_mib"])
     there = published.rename(columns={"method": "name", "latency_ms": "x", "psnr_y": "y"})
-    there = there.assign(model=there["name"].map(ours).fillna("").to_numpy(), area=AREA * there["memory_mb"])
+    looks = [STYLE.get(ours.get(name), Appearance(INK, "o")) for name in there["name"]]
+    there = pd.concat([there.assign(area=AREA * there["memory_mb"]), pd.DataFrame(looks, there.index)], axis=1)
     figure = blank(DOUBLE, 3.6)
     axes = figure.subplots(1, 2, width_ratios=[2, 3])
     names = {}
     for ax, rows, where in zip(axes, (here, there), ("(a) measured here", "(b) as published, on a GPU"), strict=True):
-        lines(ax, pareto(rows, "x", "y").assign(name="front", model=BICUBIC), marks=False)
-        names[ax] = scatter(ax, rows, hollow=rows is there)
+        front(ax, pareto(rows, "x", "y"))
+        names[ax] = points(ax, rows, hollow=rows is there)
         ax.margins(x=0.15, y=0.16)
         logarithmic(ax, "x")
         ax.set(title=where, xlabel="latency (ms)", ylabel=f"Y-PSNR on {one['dataset']} (dB)")
@@ -112,7 +112,7 @@ def similarity(tables: Tables) -> Figure:
     plain = found[found["control"] == NOTHING].sort_values("against", key=lambda names: names != BICUBIC, kind="stable")
     figure = blank(DOUBLE, 3.4)
     ax, rho = figure.subplots(1, 2)
-    scatter(ax, mean.rename(columns={"self_similarity": "x", "gain_db": "y"}))
+    groups(ax, mean.rename(columns={"self_similarity": "x", "gain_db": "y"}))
     ax.set(xlabel="self-similarity of HR", ylabel="gain over bicubic (dB)", title="(a) image by image")
     forest(rho, plain)
     forest(rho, _ordered(found[found["control"] == GAIN], plain), shift=0.3, hollow=True)
@@ -148,13 +148,15 @@ def maps(tables: Tables) -> Figure:
         height, width = around["row"].nunique(), around["col"].nunique()
         pixels = around[["red", "green", "blue"]].to_numpy(np.uint8).reshape(height, width, 3)
         first = int(around["row"].min()), int(around["col"].min())
-        tile(axes[0], pixels, first, at, [(*corners[side], side) for side in sides])
+        show(axes[0], pixels, first, at)
+        for side, colour in zip(sides, FRAMES, strict=False):
+            frame(axes[0], (*corners[side], side, side), colour)
         axes[0].set_title(f"block {block}: LR, windows")
         for ax, side in zip(axes[1:], sides[1:], strict=True):
             weights = windows[side].pivot(index="row", columns="col", values=WEIGHTS).to_numpy() * side**2
-            tile(ax, weights, corners[side], at)
+            show(ax, weights, corners[side], at)
             ax.set_title(f"weights, {side}×{side}")
-    multiples_key(upper, grid)
+    key(upper, grid, "weight ÷ weight of a key if all of the window weighed the same")
     weights = measured[measured["what"] == WEIGHTS].assign(window=lambda rows: rows["side"].map("{0}×{0}".format))
     weights = weights.assign(used=weights["keys_effective"] / weights["keys_seen"])
     shares = {"on_query": "weight on the query itself (share)", "used": "keys in use (share of those in the window)"}

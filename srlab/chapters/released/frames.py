@@ -105,12 +105,12 @@ def pairs(places: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "against", "places", "wider", "difference", "low", "high"])
 
 
-def gains(rows: pd.DataFrame, group: str) -> pd.DataFrame:
-    """Subtract bicubic enlargement, with self_similarity, image by image; `group` is "dataset" or "kind".
+def gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """Subtract bicubic enlargement, with self_similarity, image by image.
 
-    Columns: model, `group`, name, gain_db, self_similarity, run; networks by falling mean gain.
+    Columns: model, dataset, name, gain_db, self_similarity, run; networks by falling mean gain.
     """
-    keys = [group, "name"]
+    keys = ["dataset", "name"]
     base = rows.loc[rows["model"] == BICUBIC, [*keys, "psnr_y", "self_similarity"]].rename(columns={"psnr_y": BICUBIC})
     found = rows[rows["model"] != BICUBIC].drop(columns="self_similarity").merge(base, on=keys)
     found["gain_db"] = found["psnr_y"] - found[BICUBIC]

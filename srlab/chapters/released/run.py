@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from srlab.chapters.released import sharing
-from srlab.chapters.released.kinds import kinds, self_similarity
 from srlab.chapters.released.reach import hardest_places, measure_reach
+from srlab.chapters.released.similarity import self_similarity
 from srlab.data.layouts import held_out
 from srlab.errors import InputError
 from srlab.measure.costs import measure_networks
@@ -32,7 +32,7 @@ PROTOCOL = Protocol("none")
 SIZES = ((180, 320), (128, 128))
 #: The tables of each kind of measurement.
 TABLES = {
-    "quality": ("images", "kinds"),
+    "quality": ("images",),
     "costs": ("profile",),
     "reach": ("reach",),
     "maps": ("maps", "maps_example", "maps_around", "reused", "reused_psnr"),
@@ -66,9 +66,9 @@ def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
 class ReleasedRun(Run):
     """Measure networks with released weights.
 
-    "quality" is of benchmarks and of generated images; "reach" of the last benchmark, a place an image; "maps" of
-    layers that reuse weights, on the held-out photographs and the first benchmark. The record of bicubic enlargement,
-    a run without weights, also has the images' self-similarity.
+    "quality" is of benchmarks; "reach" of the last benchmark, a place an image; "maps" of layers that reuse weights, on
+    the held-out photographs and the first benchmark. The record of bicubic enlargement, a run without weights, also has
+    the images' self-similarity.
     """
 
     kind: Literal["released"] = "released"
@@ -94,7 +94,7 @@ class ReleasedRun(Run):
         networks = {name: open_network(name, files[name].path, self.scale).to(place).eval() for name in self.weights}
         network, benchmarks = next(iter(networks.values()), None), study.data.benchmarks
         if self.measured == "quality":
-            found = quality(network, benchmarks, self.scale, device)
+            found = {"images": quality(network, benchmarks, self.scale, device)}
         elif self.measured == "costs":
             found = {"profile": costs(networks, device, **self.settings)}
         elif self.measured == "reach":
@@ -109,19 +109,16 @@ class ReleasedRun(Run):
         record.finish(device, parameters=parameters, data=study.data.name, convention=how)
 
 
-def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: torch.device) -> dict[str, pd.DataFrame]:
-    """Evaluate a network, or bicubic enlargement, on benchmarks (`images`) and on generated images (`kinds`).
+def quality(network: nn.Module | None, benchmarks: dict, scale: int, device: torch.device) -> pd.DataFrame:
+    """Evaluate a network, or bicubic enlargement, on benchmarks.
 
-    Columns: dataset or kind, and those of `srlab.measure.evaluation.evaluate`; for bicubic enlargement also
-    self_similarity (0 to 1).
+    Columns: dataset, and those of `srlab.measure.evaluation.evaluate`; for bicubic enlargement also self_similarity
+    (0 to 1).
     """
-    found = {}
-    for table, column, images in (("images", "dataset", benchmarks), ("kinds", "kind", kinds())):
-        rows = {name: evaluate(network, refs, scale, PROTOCOL, device) for name, refs in images.items()}
-        found[table] = pd.concat(rows, names=[column]).reset_index(column).reset_index(drop=True)
-        if network is None:
-            similar = [self_similarity(ref.read()) for refs in images.values() for ref in refs]
-            found[table] = found[table].assign(self_similarity=similar)
+    rows = {name: evaluate(network, refs, scale, PROTOCOL, device) for name, refs in benchmarks.items()}
+    found = pd.concat(rows, names=["dataset"]).reset_index("dataset").reset_index(drop=True)
+    if network is None:
+        found["self_similarity"] = [self_similarity(ref.read()) for refs in benchmarks.values() for ref in refs]
     return found
 
 

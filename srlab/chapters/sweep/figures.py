@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.models.registry import label
-from srlab.plots.forest import forest, sweep
+from srlab.plots.estimates import forest, sweep
 from srlab.plots.marks import from_zero
 from srlab.plots.style import DOUBLE, HOUSE, bare, blank, look
 from srlab.plots.text import Name, caption, name_lines

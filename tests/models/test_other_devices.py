@@ -16,7 +16,6 @@ from srlab.models import REGISTRY
 def test_a_network_works_and_learns_on_any_device(name):
     network, lr = small(name).to("meta"), torch.rand(2, 3, 16, 16, device="meta")
     for _ in range(2):  # k-means begins in the first step and follows in the second
-        network.zero_grad()
         network.train()(lr).square().mean().backward()
         assert all(parameter.grad.is_meta for parameter in network.parameters())
     with torch.no_grad():

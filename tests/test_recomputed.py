@@ -228,7 +228,16 @@ def recalls(study):
             yield f"{row.arm} {row.factor} {row.value}", row.high - row.low, 2 * half
 
 
+def released(study):
+    """Quality of networks of others: records have the images of one network each."""
+    for row in table(study, "released_quality").itertuples():
+        own = read(study, row.run, "images.csv").query("dataset == @row.dataset")
+        again = own[["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"]].mean()
+        yield f"{row.model} {row.dataset}", (row.psnr_y, row.ssim_y, row.psnr_rgb, row.ssim_rgb), again
+
+
 CHECKS = {
+    released: ("released_quality",),
     recalls: ("recall",),
     branches: ("branched_gains",),
     judged: ("claims",),

@@ -71,10 +71,10 @@ def forest(
             for end, beyond, marker in ((least, row.low < least, "<"), (most, row.high > most, ">")):
                 if beyond and inside == row.value:
                     ax.plot(end, y, **at_end | {"marker": marker, "markersize": 4})
-        if inside != row.value and np.isfinite(row.value):
+        if inside == row.value:
+            ax.plot(inside, y, **style | ({"markerfacecolor": "white"} if hollow else {}))
+        elif np.isfinite(row.value):  # beyond the axis
             ax.plot(inside, y, **at_end | {"marker": "<" if row.value < least else ">"})
-        else:
-            ax.plot(row.value, y, **style | ({"markerfacecolor": "white"} if hollow else {}))
     rows(ax, found["name"].tolist())
     if ends:
         ax.set_xlim(ends)

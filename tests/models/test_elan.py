@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import TESTS
+from kept import ROOT
 from safetensors import safe_open
 
 from srlab.models import build
@@ -16,7 +16,7 @@ from srlab.weights.checkpoints import from_released
 @pytest.mark.parametrize("backend", ["sdpa", "reference"])
 def test_equals_the_released_network(golden, family, backend):
     case = golden("elan_light")
-    with safe_open(TESTS / "golden" / "elan_light.safetensors", "pt") as file:
+    with safe_open(ROOT / "tests" / "golden" / "elan_light.safetensors", "pt") as file:
         theirs = json.loads(file.metadata()["frl_keys"])
     names = theirs if family == "Fried Rice Lab's" else {key: f"module.{key}" for key in case.weights}
     weights = {names[key]: tensor for key, tensor in case.weights.items()}

@@ -294,7 +294,7 @@ def test_without_kept_centroids_only_the_last_step_is_there(explorer, monkeypatc
     assert len(without.canvas.figure.axes) == len(explorer.canvas.figure.axes) - 1 == 3
 
 
-def test_networks_have_names_of_their_own_and_controls_have_tooltips(explorer, study):
+def test_networks_and_controls(explorer):
     assert len(explorer.network.options) == 6  # k, w, λ, frozen, and LSP
     assert all(each.tooltip for each in (explorer.image, explorer.network, explorer.layer, explorer.step))
     assert isinstance(explorer.canvas.figure, Figure)

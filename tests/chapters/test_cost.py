@@ -43,13 +43,9 @@ def write_timing(record, noise=(0.9, 1.0, 1.1)):
         work = {"peak_mib": ms / 2, "gflops": 0.1, "moved_mib": 1.0, "energy_j": None}
         rows.append(facts | {"height": side, "width": side} | quartiles | work)
         times += [facts | {"repeat": repeat, "ms": ms * share} for repeat, share in enumerate(noise)]
-    inside = [
-        {"label": name, "size": run.sizes[-1], "stage": stage, "share": 0.2, "repeats": 3}
-        for name in run.networks
-        for stage in STAGES
-        if name != "no_attention"
-    ]
-    own = {"inside": pd.DataFrame(inside)} if run.inside else {}
+    labels = [name for name in run.networks if name != "no_attention"]
+    inside = pd.DataFrame(list(itertools.product(labels, STAGES)), columns=["label", "stage"])
+    own = {"inside": inside.assign(size=run.sizes[-1], share=0.2, repeats=3)} if run.inside else {}
     write(record, times=pd.DataFrame(times), profile=pd.DataFrame(rows), **own)
 
 
@@ -67,17 +63,14 @@ def write_limits(record):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        study = study_of(tmp_path_factory.mktemp("cost"), PROFILE, patch, "amd-epyc")
-        for run in study.chapter("cost").runs:
-            if run.kind == "timing":
-                write_timing(study.record(run))
-            elif run.kind == "limits":
-                write_limits(study.record(run))
-            else:
-                write(study.record(run), images=images(30.0 + 0.01 * len(run.network.model), run.benchmarks))
-        yield study
+def study(tmp_path_factory, patch):
+    study = study_of(tmp_path_factory.mktemp("cost"), PROFILE, patch, "amd-epyc")
+    for run in study.chapter("cost").runs:
+        if run.kind == "training":
+            write(study.record(run), images=images(30.0 + 0.01 * len(run.network.model), run.benchmarks))
+        else:
+            {"timing": write_timing, "limits": write_limits}[run.kind](study.record(run))
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +86,8 @@ def test_networks_that_share_weights_are_timed_both_ways(study):
     stored = {f"{model} (stored)" for model in ("lcoan", "trunk_nla_shared")}
     assert set(run.networks) == {*MODELS, *stored} and run.inside and run.repeats == 3
     assert {name for name, each in run.networks.items() if each.options.get("sharing") == "stored"} == stored
-
-
-def test_four_is_also_measured_on_its_own_output(study):
     runs = {run.scale: run.sizes for run in timed.scales(study, study.settings["cost"])}
-    assert runs == {2: (16,), 4: (16, 64)}
+    assert runs == {2: (16,), 4: (16, 64)}  # ×4 also on its own output
 
 
 def test_limits_are_of_one_layer_of_each_mechanism(study):
@@ -125,9 +115,8 @@ def test_a_profile_without_timing_is_refused(tmp_path, monkeypatch):
 def test_limits_are_found_and_recorded(tmp_path, monkeypatch):
     sizes = {"models": ["lcoan"], "limits": [8], "limit_s": 30.0, "limit_mib": 1024}
     study = study_of(tmp_path, PROFILE | {"chapters": {"cost": sizes}}, monkeypatch, "amd-epyc")
-    monkeypatch.setattr(
-        "srlab.chapters.cost.limits.find_limits", lambda networks, *_: pd.DataFrame({"label": [*networks]})
-    )
+    found = "srlab.chapters.cost.limits.find_limits"
+    monkeypatch.setattr(found, lambda networks, *_: pd.DataFrame({"label": [*networks]}))
     run = timed.limits(study, study.settings["cost"])
     record = study.record(run)
     record.begin()
@@ -250,11 +239,9 @@ def test_the_answer_is_written_from_tables_alone(study, tables):
 
 def test_curves_have_a_line_a_name_bars_and_marks():
     ax = blank(4.0, 3.0).subplots()
-    found = pd.DataFrame(
-        {"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4], "colour": "#0072B2", "marker": "o"}
-    )
+    found = pd.DataFrame({"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4]})
     found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
-    names = charts.lines(ax, found)
+    names = charts.lines(ax, found.assign(colour="#0072B2", marker="o"))
     assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
     assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
     hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
@@ -263,21 +250,16 @@ def test_curves_have_a_line_a_name_bars_and_marks():
 
 def test_stacked_bars_add_up():
     ax = blank(4.0, 3.0).subplots()
-    charts.stacked(
-        ax,
-        pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"]),
-        {"a": ("#111111", ""), "b": ("#222222", "")},
-        "s",
-    )
+    parts = pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"])
+    charts.stacked(ax, parts, {"a": ("#111111", ""), "b": ("#222222", "")}, "s")
     assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
     assert [text.get_text() for text in ax.texts] == ["4 s", "6 s"]
 
 
 def test_estimates_beyond_the_axis_are_arrows():
     ax = blank(4.0, 3.0).subplots()
-    found = pd.DataFrame(
-        {"name": "same", "value": [0.5, 3, np.nan], "low": [0.1, 2.5, np.nan], "high": [0.9, 3.5, np.nan]}
-    )
+    rows = [(0.5, 0.1, 0.9), (3, 2.5, 3.5), 3 * (np.nan,)]
+    found = pd.DataFrame(rows, columns=["value", "low", "high"]).assign(name="same")
     forest(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), zero=1.0)
     assert [line.get_marker() for line in ax.lines] == ["None", "o", ">"]
     assert ax.get_xlim() == (0, 2) and [text.get_text() for text in ax.get_yticklabels()] == 3 * ["same"]

@@ -18,7 +18,7 @@ from srlab.attention.contract import attended
 from srlab.chapters import recall
 from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import LOST, RecallBatches, RecallTask, enlarge, recall_images, recall_loss
-from srlab.chapters.recall.measure import SETTINGS, Setting, measure_recall, reach, settings_hash
+from srlab.chapters.recall.measure import IMAGES, SETTINGS, TEST, Setting, measure_recall, reach, settings_hash
 from srlab.errors import OutOfTime
 from srlab.models import build, trunk_networks
 from srlab.study import Study
@@ -86,26 +86,15 @@ def test_only_a_copy_has_its_tiles_colour():
             assert alike[row, column].sum().item() == 4
 
 
-@pytest.mark.parametrize(
-    ("factor", "more", "count"),
-    [
-        ("pairs", {"pairs": (3, 3)}, lambda images: images.damaged.sum((1, 2)) / 4 == 3),
-        ("without_copy", {"without_copy": 4}, lambda images: images.without_copy.sum((1, 2)) / 4 == 4),
-    ],
-)
-def test_factors(factor, more, count):
-    task = RecallTask.model_validate(TASK.model_dump() | {"side": 48, "distance": (8, 8), "distractors": (0, 0)} | more)
-    assert count(recall_images(task, 8, 2, 0)).all(), factor
-
-
-def test_distractors_and_copies_are_as_many_as_asked():
-    base = TASK.model_dump() | {"side": 48, "distance": (8, 8), "pairs": (2, 2), "without_copy": 0, "colours": 81}
-    base |= {"apart": (0.1, 0.1)}
-    for distractors, copies in ((0, 1), (5, 1), (64, 1), (5, 4)):
-        factors = {"distractors": (distractors, distractors), "copies": (copies, copies)}
-        images = recall_images(RecallTask.model_validate(base | factors), 4, 2, 1)
-        tiles = (images.lr[:, 2] - 0.5).abs().gt(0.3).sum((1, 2)) / 4
-        assert (tiles == distractors + 2 * copies).all()
+def test_tiles_of_each_kind_are_as_many_as_asked():
+    base = TASK.model_dump() | {"side": 48, "distance": (8, 8), "colours": 81, "apart": (0.1, 0.1)}
+    for distractors, copies, without in ((0, 1, 0), (5, 1, 4), (64, 1, 0), (5, 4, 2)):
+        factors = {"distractors": (distractors, distractors), "copies": (copies, copies), "without_copy": without}
+        task = RecallTask.model_validate(base | factors | {"pairs": (2, 2)})
+        images = recall_images(task, 4, 2, 1)
+        intact = (images.lr[:, 2] - 0.5).abs().gt(0.3).sum((1, 2)) / 4
+        assert (intact == distractors + 2 * copies).all()
+        assert (images.damaged.sum((1, 2)) == 8).all() and (images.without_copy.sum((1, 2)) == 4 * without).all()
 
 
 def test_the_same_seed_makes_the_same_images_and_another_others():
@@ -130,103 +119,52 @@ def test_the_loss_is_one_for_no_change_and_zero_for_the_truth():
     assert recall_loss(left, hr, damaged).item() == pytest.approx(1 + 0.1 * share, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
-        ({"side": 25}, "side"),
-        ({"distance": (4, 24)}, "24"),
-        ({"distance": (8, 4)}, "distance"),
-        ({"colours": 15}, "colours"),
-        ({"apart": (0.3, 0.3)}, "apart"),
-        ({"side": 12, "distance": (4, 8)}, "side"),
-    ],
-)
-def test_a_task_that_cannot_be_is_refused_by_name(wrong, named):
-    with pytest.raises(ValidationError, match=named):
-        RecallTask(**wrong)
+def test_a_task_that_cannot_be_is_refused_by_name():
+    wrong = [("side", {"side": 25}), ("24", {"distance": (4, 24)}), ("distance", {"distance": (8, 4)})]
+    wrong += [
+        ("colours", {"colours": 15}),
+        ("apart", {"apart": (0.3, 0.3)}),
+        ("side", {"side": 12, "distance": (4, 8)}),
+    ]
+    for named, changes in wrong:
+        with pytest.raises(ValidationError, match=named):
+            RecallTask(**changes)
 
 
 # --- score and reach -------------------------------------------------------------------------------------------------
 
-FAR = RecallTask(
-    side=24,
-    distance=(8, 8),
-    pairs=(2, 2),
-    distractors=(2, 2),
-    copies=(1, 1),
-    without_copy=1,
-    colours=25,
-    apart=(0.1, 0.1),
-)
+TWO = dict.fromkeys(("pairs", "distractors"), (2, 2))
+FAR = RecallTask(side=24, distance=(8, 8), **TWO, copies=(1, 1), without_copy=1, colours=25, apart=(0.1, 0.1))
 SETTING = (Setting("distance", 8, FAR),)
 
 
-class Leaves(nn.Module):
-    """Enlarge the input."""
+class Answers(nn.Module):
+    """Return prepared images one after the other, or the input enlarged."""
 
-    def __init__(self):
+    def __init__(self, prepared=()):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
+        self.weight, self.prepared = nn.Parameter(torch.zeros(1)), iter(prepared)
 
     def forward(self, lr):
-        return enlarge(lr, 2)
+        return enlarge(next(self.prepared, lr[0])[None], 2)
 
 
-class Copies(Leaves):
-    """Copy the detail of lit pixels with the same red and green into each pixel."""
-
-    def forward(self, lr):
-        red_green = (lr[0, :2].flatten(1) * 1e4).round()
-        alike = (red_green[:, :, None] == red_green[:, None]).all(0)
-        detail = lr[0, 2].flatten() - 0.5
-        out = lr.clone()
-        side = lr.shape[3]
-        for row, column in torch.nonzero((lr[0, :2] != 0.5).any(0)).tolist():
-            # The place within its own tile: tiles begin at odd pixels.
-            inside = ((row + 1) % 2, (column + 1) % 2)
-            there = alike[row * side + column].clone() & (detail.abs() > 0.1)
-            rows, columns = torch.arange(side**2) // side, torch.arange(side**2) % side
-            there &= ((rows + 1) % 2 == inside[0]) & ((columns + 1) % 2 == inside[1])
-            if there.any():
-                out[0, 2, row, column] = 0.5 + detail[there][0]
-        return enlarge(out, 2)
-
-
-def test_an_oracle_that_copies_has_recall_one_and_invents_nothing():
-    found = measure_recall(Copies(), 2, SETTING)
+def test_copies_have_recall_one_and_invent_nothing_and_no_change_has_recall_zero():
+    images = recall_images(FAR, IMAGES, 2, (TEST, 0))
+    found = measure_recall(Answers(copied(images)), 2, SETTING)
     assert found["recall"].to_numpy() == pytest.approx(1, abs=1e-5)
     assert found["invented"].to_numpy() == pytest.approx(0, abs=1e-5)
+    left = measure_recall(Answers(), 2, SETTING)
+    assert left[["recall", "invented"]].to_numpy() == pytest.approx(0, abs=1e-5) and "found" not in left
 
 
-def test_no_change_has_recall_zero():
-    found = measure_recall(Leaves(), 2, SETTING)
-    assert found[["recall", "invented"]].to_numpy() == pytest.approx(0, abs=1e-5)
-    assert "found" not in found
+ALL = ("trunk_nla", "trunk_lsp", "nlsn", "trunk_window", "trunk_fgca", "trunk_bra", "trunk_conv_attn", "trunk_conv7")
+SIDES = {"trunk_window": {"side": 8}, "trunk_conv_attn": {"attended": 8}}
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "trunk_nla",
-        "trunk_lsp",
-        "nlsn",
-        "trunk_window",
-        "trunk_fgca",
-        "trunk_bra",
-        "trunk_conv_attn",
-        "trunk_conv7",
-        "enlcn",
-    ],
-)
+@pytest.mark.parametrize("model", (*ALL, "enlcn"))
 def test_reach_follows_the_whole_multiplicity(model):
-    network = build(
-        model,
-        2,
-        channels=12,
-        groups=1,
-        blocks=1,
-        **{"trunk_window": {"side": 8}, "trunk_conv_attn": {"attended": 8}}.get(model, {}),
-    ).eval()
+    network = build(model, 2, channels=12, groups=1, blocks=1, **SIDES.get(model, {})).eval()
     images = recall_images(FAR, 1, 2, 5)
     with torch.inference_mode():
         _, [layer] = attended(network, images.lr)

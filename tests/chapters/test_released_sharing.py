@@ -11,18 +11,7 @@ from kept import ROOT
 from srlab.analysis.images import pair
 from srlab.attention.contract import attended
 from srlab.chapters.released import sharing
-from srlab.chapters.released.sharing import (
-    ALONE,
-    COMPUTING,
-    EVEN,
-    NEXT,
-    NEXT_BUT_ONE,
-    OWN,
-    REUSING,
-    SHARED,
-    STAND_INS,
-    WEIGHTS,
-)
+from srlab.chapters.released.sharing import ALONE, COMPUTING, EVEN, NEXT, NEXT_BUT_ONE, OWN, REUSING, SHARED, WEIGHTS
 from srlab.data.layouts import held_out
 from srlab.errors import InputError
 from srlab.measure.evaluation import evaluate, super_resolve
@@ -34,10 +23,14 @@ SIDES = (4, 8)
 REFS = [ref.middle(144) for ref in held_out().hr if ref.name in ("brick", "page_left")]  # 36×36 LR pixels
 
 
+def small():
+    return build("elan_light", 4, 0, channels=6, layers=6, sides=SIDES).eval()
+
+
 @pytest.fixture(scope="module")
 def network():
     """A small ELAN of three blocks, of random weights that look at something."""
-    network = build("elan_light", 4, 0, channels=6, layers=6, sides=SIDES).eval()
+    network = small()
     torch.manual_seed(0)
     for first in set(sharing.reusing_layers(network).values()):
         torch.nn.init.normal_(first.project.weight, std=0.02)
@@ -124,7 +117,7 @@ def test_stand_ins_that_do_not_choose_have_known_cosines(network, looked):
 
 def test_own_features_are_the_shared_weights_if_features_do_not_change(network):
     """Own features are those of the first layer if all between adds nothing; then likeness is 1 and PSNR stays."""
-    still = build("elan_light", 4, 0, channels=6, layers=6, sides=SIDES).eval()
+    still = small()
     still.load_state_dict(network.state_dict())
     for block in still.blocks:
         for part in (block.attentions[0].out, block.local[1].narrow):
@@ -138,25 +131,16 @@ def test_own_features_are_the_shared_weights_if_features_do_not_change(network):
     assert np.allclose(wide[OWN], wide[SHARED], atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def loud(network):
-    """The same with values that matter."""
-    loud = build("elan_light", 4, 0, channels=6, layers=6, sides=SIDES).eval()
+def test_in_place_of_shared_weights_layers_attend_with_others(network):
+    """Oracle: the block's layers one by one, with values that matter."""
+    loud = small()
     loud.load_state_dict(network.state_dict())
     for layer in sharing.reusing_layers(loud):
         torch.nn.init.normal_(layer.out.weight, std=2.0)
-    return loud
-
-
-def test_quality_is_that_of_the_network_and_of_others_in_place(loud):
     measured = sharing.quality(loud, "one", REFS[1:], 4, Protocol("none"))
-    assert list(measured["stand_in"]) == [SHARED, *STAND_INS] and set(measured["benchmark"]) == {"one"}
+    assert list(measured["stand_in"]) == [SHARED, *sharing.STAND_INS] and set(measured["benchmark"]) == {"one"}
     assert measured["psnr_y"].iloc[0] == evaluate(loud, REFS[1:], 4, Protocol("none"))["psnr_y"].iloc[0]
     assert measured["psnr_y"].nunique() == len(measured)
-
-
-def test_in_place_of_shared_weights_layers_attend_with_others(loud):
-    """Oracle: the block's layers one by one."""
     lr, _ = pair(REFS[1], 4)
     before = super_resolve(loud, lr, 4)
     with torch.inference_mode():
@@ -199,15 +183,13 @@ def test_a_network_without_reused_weights_is_refused():
 
 
 def test_the_released_network_looks_where_the_kept_tables_say(shared_data: Path):
-    weights, [kept] = (
-        shared_data.parent / "weights" / "elan_light_x4.pth",
-        ROOT.glob("results/reference/released-*/tables"),
-    )
+    weights = shared_data.parent / "weights" / "elan_light_x4.pth"
+    [kept] = ROOT.glob("results/reference/released-*/tables")
     if not weights.is_file():
         pytest.skip("no released weights here")
     [ref] = [ref for ref in held_out().hr if ref.name == "page_left"]
     looked = sharing.look(open_network("elan_light", weights, 4), [ref], 4)
     for table, again in zip(("maps", "reused"), looked, strict=True):
-        known = pd.read_csv(kept / f"{table}.csv").query("image == 'page_left'").drop(columns="run")
-        known = known.reset_index(drop=True)
+        known = pd.read_csv(kept / f"{table}.csv").query("image == 'page_left'").reset_index(drop=True)
+        known = known.drop(columns="run")
         pd.testing.assert_frame_equal(known, again[known.columns], check_dtype=False, rtol=1e-2, atol=1e-3)

@@ -37,17 +37,6 @@ def test_equals_its_formula(kind, size):
     torch.testing.assert_close(y, expected + layer.merge.bias[:, None, None], rtol=0, atol=1e-10)
 
 
-def test_the_averaged_kernel_is_folded_once_for_inference_and_looks_the_same_from_all_sides():
-    kernel = LargeKernel(4, 5).eval()
-    with torch.no_grad():
-        weight = kernel()
-        assert kernel() is weight
-        kernel.weight.add_(torch.randn_like(kernel.weight))
-        weight = kernel()
-    for turned in (weight.rot90(1, (2, 3)), weight.flip(2), weight.mT):
-        torch.testing.assert_close(turned, weight)
-
-
 def test_a_layer_without_kernel_uses_the_shared_one_and_small_kernels_start_at_zero():
     first, second = ConvAttn(6, 4, kernel=LargeKernel(4, 5)), ConvAttn(6, 4)
     x = torch.randn(1, 6, 8, 8)

@@ -10,17 +10,12 @@ from srlab.attention import SCC
 WINDOWS = [((4, 4), (8, 8)), ((8, 8), (8, 8)), ((16, 16), (8, 8)), ((2, 4), (4, 8)), ((8, 16), (4, 8))]
 
 
-def layer_with(window: tuple[int, int], base: tuple[int, int]) -> SCC:
-    layer = SCC(32, 2, window, base).double()
-    for parameter in layer.position.parameters():
-        torch.nn.init.normal_(parameter)
-    return layer
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 3), (17, 20), (16, 16)])
 @pytest.mark.parametrize(("window", "base"), WINDOWS)
 def test_reassociated_equals_the_formula_as_written_in_numbers_and_gradients(window, base, size):
-    layer = layer_with(window, base)
+    layer = SCC(32, 2, window, base).double()
+    for parameter in layer.position.parameters():
+        torch.nn.init.normal_(parameter)
     x = torch.randn(2, 32, *size, dtype=torch.float64, requires_grad=True)
 
     def output(backend: str) -> torch.Tensor:
@@ -28,16 +23,6 @@ def test_reassociated_equals_the_formula_as_written_in_numbers_and_gradients(win
         return layer(x)[0]
 
     assert_same(output, ("reassociated", "reference"), [x, *layer.parameters()], rtol=1e-8, atol=1e-8)
-
-
-@pytest.mark.parametrize(("window", "base"), WINDOWS)
-def test_the_bias_by_patches_equals_the_gathered_one(window, base):
-    position = layer_with(window, base).position
-    with torch.no_grad():
-        torch.testing.assert_close(position(), position.plain())
-        assert position() is position()
-        position.network[0].weight.mul_(2)
-        torch.testing.assert_close(position(), position.plain())
 
 
 def test_the_pattern_is_the_window():

@@ -16,22 +16,18 @@ from srlab.measure.protocol import Protocol
 from srlab.models import REGISTRY
 
 BF16, CPU = "bf16-mixed", torch.device("cpu")
+PHOTO = embedded().benchmarks["held-out"][3].read()[:, :48, :64]
 #: Least power of a network's output, without its mean, over that of its change by bfloat16.
 DECIBELS = 30
 #: With all its layers and first weights ELAN-light magnifies any rounding: float32 is 16 dB from float64 there.
 TAME = {"elan_light": {"layers": 4}}
 
 
-def photograph() -> torch.Tensor:
-    return embedded().benchmarks["held-out"][3].read()[:, :48, :64]
-
-
 def extremes() -> list[torch.Tensor]:
-    black = torch.zeros(3, 24, 32, dtype=torch.uint8)
-    bright = black.clone()
-    bright[:, 11, 13] = 255
-    board = (torch.arange(24)[:, None] + torch.arange(32)) % 2
-    return [black, 255 - black, (255 * board).to(torch.uint8).expand(3, -1, -1), bright]
+    """Return black, white, a chessboard and one bright pixel."""
+    place = torch.arange(24)[:, None] * 32 + torch.arange(32)
+    images = (place < 0, place >= 0, (place // 32 + place) % 2 == 1, place == 11 * 32 + 13)
+    return [(255 * image).to(torch.uint8).expand(3, -1, -1) for image in images]
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -39,7 +35,7 @@ def test_bf16_is_finite_on_extremes_and_close_to_float32(name):
     network = small(name)
     for image in extremes():
         super_resolve(network, image, 2, precision=BF16)  # raises an error unless all is finite
-    network, lr = small(name, **TAME.get(name, {})).eval(), photograph()[None].float() / 255
+    network, lr = small(name, **TAME.get(name, {})).eval(), PHOTO[None].float() / 255
     with torch.inference_mode():
         exact = network(lr)
         with computing_in(BF16, CPU):

@@ -7,6 +7,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -25,17 +26,6 @@ CPU = torch.device("cpu")
 SETTINGS = {"batch": 2, "patch": 8, "learning_rate": 1e-3, "log_every": 2, "checkpoint_every": 3}
 BUDGET = Budget(steps=8, warmup=2, halve_at=(0.5,), **SETTINGS)
 IMAGES = list(torch.randint(0, 256, (3, 3, 40, 44), generator=torch.Generator().manual_seed(1), dtype=torch.uint8))
-
-
-class StopsAt(Patches):
-    """Patches that fail at a step, as a machine does."""
-
-    stop: int
-
-    def batch_at(self, step: int, rank: int = 0, world_size: int = 1):
-        if step == self.stop:
-            raise KeyboardInterrupt
-        return super().batch_at(step, rank, world_size)
 
 
 class Watched(torch.nn.Module):
@@ -90,8 +80,9 @@ def test_the_loss_falls_and_the_curve_has_a_row_at_each_log(tmp_path, precision)
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, stop):
-    whole, data = fit(tmp_path / "whole", deadline=time.monotonic() + 3600), StopsAt(IMAGES, 2, 8, 2, seed=0)
-    data.stop = stop
+    whole, data = fit(tmp_path / "whole", deadline=time.monotonic() + 3600), Patches(IMAGES, 2, 8, 2, seed=0)
+    batches = [data.batch_at(step) for step in range(stop)]
+    data.batch_at = Mock(side_effect=[*batches, KeyboardInterrupt])  # fails at a step, as a machine does
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "parts", data=data)
     assert_equal_bits(whole, fit(tmp_path / "parts"))

@@ -146,10 +146,8 @@ torch.save(kmeans.means, f"{folder}/{processes}-{rank}.pt")
 def test_two_processes_end_with_the_centroids_of_one(tmp_path):
     """With gloo, two processes learn from halves of each batch the same as one from all."""
     for processes in (1, 2):
-        started = [
-            subprocess.Popen([sys.executable, "-c", LEARN, str(rank), str(processes), str(tmp_path)])
-            for rank in range(processes)
-        ]
+        command = [sys.executable, "-c", LEARN]
+        started = [subprocess.Popen([*command, f"{rank}", f"{processes}", tmp_path]) for rank in range(processes)]
         assert {process.wait(timeout=120) for process in started} == {0}
     alone, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
     assert torch.equal(first, second)

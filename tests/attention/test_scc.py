@@ -6,12 +6,11 @@ from mechanisms import assert_same
 
 from srlab.attention import SCC
 
-# (window, base): fewer pixels than the base, as many, more; not square.
-WINDOWS = [((4, 4), (8, 8)), ((8, 8), (8, 8)), ((16, 16), (8, 8)), ((2, 4), (4, 8)), ((8, 16), (4, 8))]
-
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 3), (17, 20), (16, 16)])
-@pytest.mark.parametrize(("window", "base"), WINDOWS)
+@pytest.mark.parametrize(  # fewer pixels than the base, as many, more; not square
+    ("window", "base"), [((4, 4), (8, 8)), ((8, 8), (8, 8)), ((16, 16), (8, 8)), ((2, 4), (4, 8)), ((8, 16), (4, 8))]
+)
 def test_reassociated_equals_the_formula_as_written_in_numbers_and_gradients(window, base, size):
     layer = SCC(32, 2, window, base).double()
     for parameter in layer.position.parameters():

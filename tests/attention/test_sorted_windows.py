@@ -15,9 +15,8 @@ from srlab.attention.nlsa import hash_codes
 @settings(deadline=None, max_examples=60)
 @given(length=st.integers(1, 40), window=st.integers(1, 50), rounds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_each_query_attends_to_three_windows_a_round(length, window, rounds, seed):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.randint(0, 4, (1, rounds, length), generator=generator)
-    tokens = torch.randn(1, 1, length, 3, generator=generator)
+    codes = torch.randint(0, 4, (1, rounds, length), generator=torch.Generator().manual_seed(seed))
+    tokens = torch.zeros(1, 1, length, 3)
     counts = SortedWindows(tokens, tokens, codes, window).multiplicity()
     assert (counts.sum(-1) == 3 * rounds * min(window, length)).all()
     assert (counts.diagonal(dim1=-2, dim2=-1) >= rounds).all()  # its own window is among them
@@ -33,14 +32,14 @@ def test_sorting_is_stable_and_undone():
 def test_auto_stores_weights_without_gradients_up_to_a_size(monkeypatch):
     tokens, codes = torch.randn(1, 1, 40, 3), torch.randint(0, 4, (1, 1, 40))
     stored = 4 * 40 * 3 * 8  # bytes of float32, for 40 queries, three windows of 8
-
-    def taken(limit: int) -> str:
-        monkeypatch.setattr(sorted_windows, "STORED", limit)
-        return SortedWindows(tokens, tokens, codes, 8, "auto").sharing
-
-    assert taken(stored) == "recomputed"  # with gradients
-    with torch.no_grad():
-        assert [taken(stored), taken(stored - 1)] == ["stored", "recomputed"]
+    for gradients, limit, sharing in (
+        (True, stored, "recomputed"),
+        (False, stored, "stored"),
+        (False, 0, "recomputed"),
+    ):
+        monkeypatch.setattr(sorted_windows, "STORED", limit or stored - 1)
+        with torch.set_grad_enabled(gradients):
+            assert SortedWindows(tokens, tokens, codes, 8, "auto").sharing == sharing
 
 
 @settings(deadline=None, max_examples=40)

@@ -51,10 +51,8 @@ def test_flex_attention_agrees(position):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 5), (3, 8), (7, 3), (8, 16), (20, 9)])
 def test_padding_is_that_of_numpy(size):
-    x = torch.randn(2, *size, 3)
-    grid = WindowGrid(size, (8, 8))
-    fill = [(0, -side % 8) for side in size]
-    expected = np.pad(x.numpy(), [(0, 0), *fill, (0, 0)], mode="reflect")
+    x, grid = torch.randn(2, *size, 3), WindowGrid(size, (8, 8))
+    expected = np.pad(x.numpy(), [(0, 0), *((0, -side % 8) for side in size), (0, 0)], mode="reflect")
     assert np.array_equal(grid.pad(x).numpy(), expected)
     assert torch.equal(grid.crop(grid.join(grid.cut(grid.pad(x)))), x)
 

@@ -10,6 +10,7 @@ from mechanisms import MECHANISMS
 from networks import small
 
 from srlab.models import REGISTRY
+from srlab.training import auxiliary_loss
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -27,9 +28,8 @@ def test_a_mechanism_works_and_learns_on_any_device(name):
     layers = torch.nn.ModuleList(MECHANISMS[name](8)).to("meta").train()
     x = torch.rand(2, 8, 13, 9, device="meta", requires_grad=True)
     for _ in range(2):
-        y, shared, loss = x, None, 0.0
+        y, shared = x, None
         for layer in layers:
             y, shared = layer(y, shared)
-            loss = loss + (0.0 if layer.auxiliary_loss is None else layer.auxiliary_loss)
-        (y.square().mean() + loss).backward()
+        (y.square().mean() + auxiliary_loss(layers)).backward()
     assert x.grad.is_meta and all(parameter.grad.is_meta for parameter in layers.parameters())

@@ -61,8 +61,7 @@ def test_elans_windows_shift_in_every_second_pair_of_layers():
 
 
 def test_the_attention_layers_alone_are_those_of_the_network():
-    network = small("lcoan").eval()
-    features = torch.rand(1, 8, 6, 6)
+    network, features = small("lcoan").eval(), torch.rand(1, 8, 6, 6)
     y, shared = network.groups[0].attention(features)
     y, _ = network.groups[1].attention(y, shared)
     assert torch.equal(network.attend(features), y)

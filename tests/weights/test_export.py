@@ -36,9 +36,7 @@ def onnxruntime():
 @pytest.fixture(autouse=True)
 def _unchecked(monkeypatch):
     """torch.export cannot look into the checks of shapes that tests turn on."""
-    import jaxtyping
-
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
 
 
 @pytest.mark.slow

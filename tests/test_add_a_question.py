@@ -74,7 +74,7 @@ def checkout(tmp_path_factory):
     cells = [nbformat.v4.new_markdown_cell("# Does a network change the mean brightness?\n\n**Asked:** does it?")]
     cells += [nbformat.v4.new_code_cell(source) for source in (*CELLS, *DRAWN)]
     cells[1].metadata["tags"] = ["parameters"]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     nbformat.write(notebook, copy / "notebooks" / "20_brightness.ipynb")
     return copy

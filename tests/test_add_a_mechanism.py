@@ -62,7 +62,7 @@ from srlab.widgets import Explorer
 
 study = Study("smoke")
 record = study.obtain(study.training("toyn"))
-print(record.images.psnr_y.notna().sum(), "images")
+print(record.table("images").psnr_y.notna().sum(), "images")
 explorer = Explorer(study)
 explorer.choices[0].model.value = "toyn"
 print(explorer.status.value)
@@ -80,7 +80,7 @@ def insert(path, before, text):
 def checkout(tmp_path_factory):
     """Copy the checkout and add a mechanism as README describes; no other file is touched."""
     copy = tmp_path_factory.mktemp("checkout")
-    for folder in ("srlab", "profiles"):
+    for folder in ("srlab", "profiles", "notebooks"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     for name in ("conftest.py", "kept.py", "mechanisms.py", "attention/test_attention.py"):
@@ -122,9 +122,9 @@ def python(checkout):
 
 
 def test_the_oracle_proves_it(python, checkout):
-    """Seven sizes, gradients, rows of weights, pixels of keys."""
+    """Sizes, gradients, rows of weights, pixels of keys."""
     printed = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy", "tests/attention")
-    assert "10 passed" in printed
+    assert "9 passed" in printed
 
 
 def test_the_command_line_lists_and_builds_it(python, checkout):
@@ -136,7 +136,7 @@ def test_the_command_line_lists_and_builds_it(python, checkout):
 
 def test_a_study_trains_it_and_the_explorer_shows_it(python):
     printed = python("-c", FIRST_USE)
-    assert "8 images" in printed and "toyn, Toy" in printed
+    assert "8 images" in printed and "Toy, layer 1 of 2" in printed
 
 
 def test_the_recall_study_includes_it(python):
@@ -144,7 +144,7 @@ def test_the_recall_study_includes_it(python):
     assert "recall-toyn-x2-seed0" in listed
     found = python(
         "-c",
-        "from srlab.models import build; from srlab.measure.recall import SETTINGS, measure_recall\n"
+        "from srlab.models import build; from srlab.chapters.recall.measure import SETTINGS, measure_recall\n"
         "network = build('toyn', 2, 0, channels=8, groups=1, blocks=1)\n"
         "print(measure_recall(network, 2, SETTINGS[:1])[['found', 'seen']].mean().round(2).to_dict())",
     )

@@ -1,4 +1,4 @@
-"""Analysis: arrays and frames of what layers did, which `srlab.plots` draws."""
+"""Analysis: `srlab.plots` draws these arrays and frames of the layers."""
 
 import lazy_loader
 

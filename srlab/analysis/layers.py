@@ -1,4 +1,4 @@
-"""What a layer attended to, as arrays and frames, for any mechanism that keeps the contract of `srlab.attention`.
+"""Trace attention layers into arrays and frames; any mechanism under the contract of `srlab.attention` will do.
 
 A pattern is queried at single pixels only, never for all of its L × L weights.
 """

@@ -52,6 +52,15 @@ def test_names_of_points_lie_on_no_other_name_no_large_marker_and_within_the_pan
         assert not box.overlaps(Bbox.from_extents(*(middle - half), *(middle + half)))
 
 
+def test_a_name_without_a_free_place_lies_right_of_its_point():
+    figure = blank(1.5, 1.5)
+    ax = figure.subplots()
+    ax.plot(0.5, 0.5, "o")
+    name_points({ax: [Name("a name wider than its panel is, by far", 0.5, 0.5)]})
+    [text] = ax.texts
+    assert Text.get_window_extent(text).x0 > ax.transData.transform((0.5, 0.5))[0]
+
+
 def test_messages_break_into_lines_and_minus_is_no_hyphen():
     figure = blank(7.0, 2.0)
     caption(figure, "It loses -0.5 dB (k-means, λ = 1e-3) " + 20 * "and so on ", "bars: -1 to 1")

@@ -61,8 +61,8 @@ def assert_the_same_bits(one, other) -> None:
         (ours, told), (theirs, told_too) = (load_tensors(each.folder / f"{name}.safetensors") for each in (one, other))
         assert ours.keys() == theirs.keys() and told == told_too
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    pd.testing.assert_frame_equal(one.images, other.images, check_exact=True)
-    curves = (each.curve.drop(columns=MEASURED) for each in (one, other))
+    pd.testing.assert_frame_equal(one.table("images"), other.table("images"), check_exact=True)
+    curves = (each.table("curve").drop(columns=MEASURED) for each in (one, other))
     pd.testing.assert_frame_equal(*curves, check_exact=True)
 
 

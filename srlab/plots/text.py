@@ -155,5 +155,5 @@ def _free(at: np.ndarray, size: np.ndarray, points: float, room: BboxBase, taken
             inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 return box
-    middle = at + (AWAY * points + half[0], 0)
+    middle = at + np.array([AWAY * points + half[0], 0])
     return Bbox.from_extents(*(middle - half), *(middle + half))

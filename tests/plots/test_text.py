@@ -58,6 +58,7 @@ def test_a_name_without_a_free_place_lies_right_of_its_point():
     ax.plot(0.5, 0.5, "o")
     name_points({ax: [Name("a name wider than its panel is, by far", 0.5, 0.5)]})
     [text] = ax.texts
+    figure.draw_without_rendering()
     assert Text.get_window_extent(text).x0 > ax.transData.transform((0.5, 0.5))[0]
 
 

@@ -15,8 +15,9 @@ ROOMS = (
 )
 #: Imports upwards: a chapter is where a study's tables become figures.
 JOINTS = {("study.chapter", "plots"), ("study.chapter", "chapters")}
-#: Lines, docstrings included. A later budget needs a reason here.
-BUDGETS = {"library": 13_000, "chapters": 6_000, "tests": 12_000}
+#: Lines, docstrings included. A later budget needs a reason here. The library began with 13,000, the chapters with
+#: 6,000, the tests with 12,000; the rules and the chapter of context were added since.
+BUDGETS = {"library": 13_100, "chapters": 6_700, "tests": 12_200}
 #: The longest file that needs no reason.
 LONG = 350
 REASONS = {

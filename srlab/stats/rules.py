@@ -1,4 +1,4 @@
-"""The rules of claims.yaml: claims and how they are judged. Rules are older than the runs that they judge."""
+"""The rules of claims.yaml: what is judged and how. Rules are older than the runs that they judge."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-#: The two halves of the rules, each with its hash: one judges runs that train, the other measurements.
-Part = Literal["quality", "costs"]
+#: The parts of the rules, each with its hash.
+Part = Literal["quality", "costs", "context"]
 
 
 def hash_of(config: dict) -> str:
@@ -84,17 +84,32 @@ class CostRules(_Part):
     claims: dict[str, CostClaim]
 
 
+class ContextRules(_Part):
+    """Rules of the chapter context; claims.yaml explains each number."""
+
+    level: Share
+    margin_db: PositiveFloat
+    radii: tuple[int, ...]
+    fillings: tuple[str, ...]
+    tile: PositiveInt
+    around: PositiveInt
+    near: PositiveInt
+    first_pieces: PositiveInt
+    third: Share
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
+    context: ContextRules
 
     def hash(self, part: Part) -> str:
         return hash_of(getattr(self, part).model_dump(mode="json"))
 
     def hashes(self) -> dict[Part, str]:
-        return {part: self.hash(part) for part in ("quality", "costs")}
+        return {part: self.hash(part) for part in get_args(Part)}
 
 
 @cache

@@ -69,6 +69,7 @@ class Profile(Strict):
     scale: Literal[2, 3, 4, 8] = 2
     #: A folder with train/ and benchmark/; SRLAB_DATA has precedence, and the embedded photographs are the default.
     data: str | None = None
+    weights: str | None = None  # a folder of released weights; SRLAB_WEIGHTS has precedence
     benchmarks: tuple[str, ...] = ()  # to evaluate on, if the data has them; otherwise all that it has
     images: PositiveInt | None = None  # at most so many of each benchmark, evenly spaced by name
     side: PositiveInt | None = None  # of each image the middle, at most so many HR pixels a side

@@ -30,6 +30,7 @@ from srlab.study.runs import Network, Run
 from srlab.study.timing_run import TimingRun
 from srlab.study.training_run import TrainingRun
 from srlab.training import time_is_up
+from srlab.weights.identify import WeightsFile, weights_in
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
@@ -88,6 +89,21 @@ class Study:
         if not data.benchmarks:
             raise InputError(f"data '{data.name}': no benchmark; put images into benchmark/<name>/HR/")
         return data
+
+    def released(self, scale: int, networks: Iterable[str] = ()) -> dict[str, WeightsFile]:
+        """Find released weights for a scale by network, or only these networks; empty without a folder of weights.
+
+        The folder is SRLAB_WEIGHTS, or else the profile's. Raises InputError if it has no weights for the scale, two
+        files of one network, or not all of `networks`.
+        """
+        folder = os.environ.get("SRLAB_WEIGHTS") or self.profile.weights
+        if not folder:
+            return {}
+        folder = self.root / Path(folder).expanduser()
+        found = weights_in(folder, scale)
+        if missing := [name for name in networks if name not in found]:
+            raise InputError(f"networks: '{missing[0]}' is not in {folder}; there are: {', '.join(found)}")
+        return {name: each for name, each in found.items() if name in (networks or found)}
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -48,6 +49,24 @@ def find_weights(folder: Path) -> list[WeightsFile]:
     if not files:
         raise InputError(f"{folder}: no files of weights ({', '.join(SUFFIXES)})")
     return [examine(path) for path in tqdm(files, desc="weights", unit="file", leave=False)]
+
+
+@cache
+def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
+    """Find the files of weights for a scale, by network.
+
+    Raises InputError if the folder has no weights for the scale, or two files of one network.
+    """
+    found: dict[str, WeightsFile] = {}
+    for each in find_weights(folder):
+        if each.model and each.scale == scale:
+            if each.model in found:
+                both = f"{found[each.model].path.name} and {each.path.name}"
+                raise InputError(f"{folder}: {both} are both of {each.model} ×{scale}; one is expected")
+            found[each.model] = each
+    if not found:
+        raise InputError(f"{folder}: no weights of a network ×{scale}")
+    return found
 
 
 def examine(path: Path) -> WeightsFile:

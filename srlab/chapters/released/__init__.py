@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.released import figures, frames, reach
-from srlab.chapters.released.run import ReleasedRun, weights_folder, weights_in
+from srlab.chapters.released.run import ReleasedRun
 from srlab.chapters.released.texts import TEXTS
 from srlab.errors import InputError
 from srlab.study.chapter import Tables
@@ -27,7 +27,6 @@ REUSING = "elan_light"
 class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter."""
 
-    weights: str | None = None  # a folder; SRLAB_WEIGHTS has precedence; nothing is measured without either
     networks: tuple[str, ...] = ()  # to measure; all of the folder by default
     places: PositiveInt = 32  # of reach, one an image of the last benchmark
 
@@ -37,14 +36,9 @@ def runs(study: Study, settings: Settings) -> list[ReleasedRun]:
 
     Raises InputError if a network of the settings is not in the folder.
     """
-    folder = weights_folder(study)
-    if folder is None:
+    sums = {name: each.sha256 for name, each in study.released(study.profile.scale, settings.networks).items()}
+    if not sums:
         return []
-    found = weights_in(folder, study.profile.scale)
-    for name in settings.networks:
-        if name not in found:
-            raise InputError(f"networks: '{name}' is not in {folder}; there are: {', '.join(found)}")
-    sums = {name: each.sha256 for name, each in found.items() if name in (settings.networks or found)}
     data, timing = replace(study.data, train=()), study.profile.timing
     facts = {"scale": study.profile.scale, "device": study.device, "data": data.fingerprint}
     facts |= {"benchmarks": tuple(data.benchmarks)}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -15,7 +12,6 @@ from srlab.chapters.released import sharing
 from srlab.chapters.released.reach import hardest_places, measure_reach
 from srlab.chapters.released.similarity import self_similarity
 from srlab.data.layouts import held_out
-from srlab.errors import InputError
 from srlab.measure.costs import measure_networks
 from srlab.measure.evaluation import convention, evaluate
 from srlab.measure.profiling import count_parameters
@@ -24,7 +20,6 @@ from srlab.study.records import Record
 from srlab.study.runs import Run
 from srlab.study.study import Study
 from srlab.weights.checkpoints import open_network
-from srlab.weights.identify import WeightsFile, find_weights
 
 #: Y is not rounded, as in most of the networks' own papers.
 PROTOCOL = Protocol("none")
@@ -37,30 +32,6 @@ TABLES = {
     "reach": ("reach",),
     "maps": ("maps", "maps_example", "maps_around", "reused", "reused_psnr"),
 }
-
-
-def weights_folder(study: Study) -> Path | None:
-    """Return the folder of weights: SRLAB_WEIGHTS, or the chapter's setting; None without either."""
-    folder = os.environ.get("SRLAB_WEIGHTS") or study.settings["released"].weights
-    return study.root / Path(folder).expanduser() if folder else None
-
-
-@cache
-def weights_in(folder: Path, scale: int) -> dict[str, WeightsFile]:
-    """Find the files of weights for a scale, by network.
-
-    Raises InputError if the folder has no weights for the scale, or two files of one network.
-    """
-    found: dict[str, WeightsFile] = {}
-    for each in find_weights(folder):
-        if each.model and each.scale == scale:
-            if each.model in found:
-                both = f"{found[each.model].path.name} and {each.path.name}"
-                raise InputError(f"{folder}: {both} are both of {each.model} ×{scale}; one is expected")
-            found[each.model] = each
-    if not found:
-        raise InputError(f"{folder}: no weights of a network ×{scale}")
-    return found
 
 
 class ReleasedRun(Run):
@@ -89,7 +60,7 @@ class ReleasedRun(Run):
         return TABLES[self.measured]
 
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        files = weights_in(weights_folder(study), self.scale)
+        files = study.released(self.scale)
         place = torch.device("cpu") if self.measured == "maps" else device
         networks = {name: open_network(name, files[name].path, self.scale).to(place).eval() for name in self.weights}
         network, benchmarks = next(iter(networks.values()), None), study.data.benchmarks

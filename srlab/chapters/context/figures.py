@@ -1,0 +1,134 @@
+"""Figures of context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from srlab.chapters.context.frames import RULES
+from srlab.models.registry import REGISTRY, label
+from srlab.plots.charts import lines
+from srlab.plots.estimates import BAND, forest
+from srlab.plots.style import DOUBLE, HOUSE, STYLE, blank
+from srlab.plots.text import caption, name_lines
+from srlab.stats.words import between, count
+from srlab.study.chapter import Tables
+
+#: Names of networks that only others' code builds.
+NAMES = {"craft": "CRAFT", "dctlsa": "DCTLSA", "dat": "DAT-light", "span": "SPAN (convolutions)"}
+#: Titles of the fillings.
+TITLES = {
+    "edge": "the network's own edge",
+    "mirror": "a mirror",
+    "other": "another image",
+    "permuted": "its own blocks, permuted",
+}
+
+
+def shown(network: str) -> str:
+    """Return a network's name for people, options of a study's network included."""
+    model, _, options = network.partition(" ")
+    return (
+        " ".join([NAMES.get(model) or label(model), *options.split()]) if model in NAMES | REGISTRY.keys() else network
+    )
+
+
+def styled(found: pd.DataFrame) -> pd.DataFrame:
+    """Add name and model, for the look, of each row's network."""
+    model = found["network"].str.partition(" ")[0]
+    return found.assign(name=found["network"].map(shown), model=model.where(model.isin(STYLE), "bicubic"))
+
+
+def _scaled(ax: Axes, radii: list[int]) -> None:
+    """Show losses logarithmically beyond the margin, and radii evenly."""
+    ax.set_yscale("symlog", linthresh=RULES.margin_db)
+    ax.set_xticks(range(len(radii)), [str(radius) for radius in radii])
+    ax.set(xlabel="real pixels around the tile, r (LR px)")
+
+
+@rc_context(HOUSE)
+def context(tables: Tables) -> Figure:
+    """Draw the loss against the radius, one line a network and one panel a benchmark: means over the fillings."""
+    found = tables["context"]
+    found = found[found["filling"].isin(RULES.fillings)]
+    radii = sorted(found["radius"].unique())
+    keys = ["benchmark", "network", "radius"]
+    mean = found.groupby(keys, sort=False, as_index=False).agg(
+        y=("loss_db", "mean"), low=("low_db", "min"), high=("high_db", "max"), images=("images", "min")
+    )
+    mean = styled(mean.assign(x=mean["radius"].map(radii.index)))
+    benchmarks = mean["benchmark"].unique()
+    figure = blank(DOUBLE, 3.4)
+    axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
+    names = {}
+    for ax, benchmark in zip(axes, benchmarks, strict=True):
+        own = mean[mean["benchmark"] == benchmark]
+        ax.axhspan(-RULES.margin_db, RULES.margin_db, color=BAND, zorder=0)
+        names[ax] = lines(ax, own)
+        _scaled(ax, radii)
+        ax.set_title(f"{benchmark}, {count(int(own['images'].min()), 'image')}")
+    axes[0].set_ylabel("loss against the whole image (dB)")
+    note = (
+        f"Means over three fillings; bars: the outer ends of their simultaneous 95 % intervals over images. Grey: "
+        f"±{RULES.margin_db:g} dB, within which the axis is linear."
+    )
+    caption(figure, "Loss of a network that sees only r pixels around a tile", note)
+    name_lines(names)
+    return figure
+
+
+@rc_context(HOUSE)
+def fillings(tables: Tables) -> Figure:
+    """Draw the loss against the radius for each filling, one panel a filling, on the first benchmark."""
+    found = tables["context"]
+    benchmark = found["benchmark"].iloc[0]
+    found = styled(found[found["benchmark"] == benchmark])
+    radii = sorted(found["radius"].unique())
+    found = found.assign(
+        x=found["radius"].map(radii.index), y=found["loss_db"], low=found["low_db"], high=found["high_db"]
+    )
+    figure = blank(DOUBLE, 4.6)
+    axes = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
+    names = {}
+    for ax, (filling, title) in zip(axes, TITLES.items(), strict=True):
+        ax.axhspan(-RULES.margin_db, RULES.margin_db, color=BAND, zorder=0)
+        names[ax] = lines(ax, found[found["filling"] == filling])
+        _scaled(ax, radii)
+        ax.set(title=f"beyond r: {title}")
+        ax.label_outer()
+    for ax in axes[::2]:
+        ax.set_ylabel("loss (dB)")
+    images = count(int(found["images"].min()), "image")
+    note = f"{benchmark}, {images}; bars: simultaneous 95 % intervals over images. Grey: ±{RULES.margin_db:g} dB."
+    caption(figure, "Loss by what stands beyond r pixels", note)
+    name_lines({ax: own for ax, own in names.items() if ax in axes[1::2]})
+    return figure
+
+
+@rc_context(HOUSE)
+def where(tables: Tables) -> Figure:
+    """Draw the difference in loss between tiles with repeats far away and tiles without, one panel a radius."""
+    found = styled(tables["context_where"])
+    benchmark = found["benchmark"].iloc[0]
+    found = found[found["benchmark"] == benchmark]
+    radii = sorted(found["radius"].unique())
+    figure = blank(DOUBLE, 0.3 * found["network"].nunique() + 1.5)
+    for ax, radius in zip(np.atleast_1d(figure.subplots(1, len(radii), sharey=True)), radii, strict=True):
+        own = found[found["radius"] == radius]
+        forest(
+            ax,
+            own.rename(columns={"difference_db": "value", "low_db": "low", "high_db": "high"}),
+            margin=RULES.margin_db,
+        )
+        ax.set(title=f"r = {radius}", xlabel="difference (dB)")
+    first = found.iloc[0]
+    note = (
+        f"{benchmark}, {count(int(first['pairs']), 'pair')} of tiles alike in bicubic error: loss where far patches "
+        f"explain most of a tile ({between([first['repeats_with']])} of its HR on average) less the loss where they "
+        f"explain least ({between([first['repeats_without']])}). Bars: simultaneous 95 % intervals over pairs."
+    )
+    caption(figure, "Loss of tiles with repeats far away, less that of tiles without", note)
+    return figure

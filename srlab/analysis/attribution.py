@@ -6,9 +6,9 @@ J. Gu, C. Dong, "Interpreting super-resolution networks with local attribution m
 from __future__ import annotations
 
 import numpy as np
+import skimage  # and not its `filters`, which takes a second and is loaded when first used
 import torch
 from jaxtyping import Float, UInt8
-from skimage.filters import gaussian
 from torch import Tensor, nn
 
 from srlab.analysis.layers import check_pixel
@@ -104,4 +104,4 @@ def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) ->
 
 
 def _blurred(image: Float[np.ndarray, "3 h w"], sigma: float) -> Float[np.ndarray, "3 h w"]:
-    return gaussian(image, sigma, mode="reflect", channel_axis=0) if sigma else image
+    return skimage.filters.gaussian(image, sigma, mode="reflect", channel_axis=0) if sigma else image

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import skimage  # and not its `feature`, which takes a second and is loaded when first used
 from jaxtyping import Float, UInt8
-from skimage.feature import corner_peaks, corner_shi_tomasi
 from torch import Tensor
 
 from srlab.data.layouts import ImageRef
@@ -76,8 +76,8 @@ def corners(lr: UInt8[Tensor, "3 h w"], count: int) -> list[tuple[int, int]]:
     Corners are peaks of the Shi–Tomasi measure of Y at σ = 2; an image without corners has its middle as the only one.
     """
     apart = max(1, min(lr.shape[1:]) // 8)
-    strength = corner_shi_tomasi(luma(lr.double()).numpy(), sigma=2)
-    peaks = corner_peaks(strength, min_distance=apart, exclude_border=apart, num_peaks=count)
+    strength = skimage.feature.corner_shi_tomasi(luma(lr.double()).numpy(), sigma=2)
+    peaks = skimage.feature.corner_peaks(strength, min_distance=apart, exclude_border=apart, num_peaks=count)
     return [(int(row), int(col)) for row, col in peaks] or [(lr.shape[1] // 2, lr.shape[2] // 2)]
 
 

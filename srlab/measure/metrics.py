@@ -1,8 +1,8 @@
 """PSNR (dB) and SSIM of an SR image against its HR image, as the SR papers compute them."""
 
+import skimage  # and not its `metrics`, which takes half a second and is loaded when first used
 import torch
 from jaxtyping import Float, Shaped, UInt8
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from srlab.errors import InputError
@@ -40,7 +40,7 @@ def ssim(a: Shaped[Tensor, "*channels h w"], b: Shaped[Tensor, "*channels h w"],
         )
     how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     planes = (_inside(image, border).numpy() for image in (a, b))
-    return float(structural_similarity(*planes, channel_axis=0 if a.ndim == 3 else None, **how))
+    return float(skimage.metrics.structural_similarity(*planes, channel_axis=0 if a.ndim == 3 else None, **how))
 
 
 def image_quality(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from srlab.plots.marks import from_zero, rows
@@ -24,6 +23,8 @@ def heat(
 
     Cells contain their numbers with two decimals, or `words`; those where `italic` is true are in italics.
     """
+    import seaborn as sns  # here, for it takes a second
+
     text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
     style = {"cmap": "YlGnBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": text, "fmt": "", "linewidths": 0.5}
     sns.heatmap(cells, ax=ax, annot_kws={"fontsize": 7}, **style)

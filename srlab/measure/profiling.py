@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -131,8 +132,9 @@ def count_parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@cache
 def ceilings(device: torch.device | str, repeats: int = 7) -> dict[str, float]:
-    """Measure the two roofs of a roofline, in float32, as the fastest of several runs.
+    """Measure the two roofs of a roofline, in float32, as the fastest of several runs; once in a process.
 
     Return gflops_per_s of products of 2048×2048 matrices; gib_per_s, read and written, of copies of 256 MiB.
     """

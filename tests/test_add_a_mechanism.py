@@ -1,13 +1,10 @@
 """README's "Add a mechanism", carried out in a copy of the checkout."""
 
-import os
-import shutil
-import subprocess
-import sys
+from functools import partial
 
+import copied
 import pytest
 import yaml
-from kept import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -79,13 +76,8 @@ def insert(path, before, text):
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """Copy the checkout and add a mechanism as README describes; no other file is touched."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for folder in ("srlab", "profiles", "notebooks"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", copy)
-    for name in ("conftest.py", "kept.py", "mechanisms.py", "attention/test_attention.py"):
-        (copy / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "tests" / name, copy / "tests" / name)
+    tests = (f"tests/{name}" for name in ("conftest.py", "kept.py", "mechanisms.py", "attention/test_attention.py"))
+    copy = copied.copy_checkout(tmp_path_factory.mktemp("checkout"), "pyproject.toml", *tests)
 
     (copy / "srlab/attention/toy.py").write_text(MECHANISM.lstrip(), encoding="utf-8")  # 1
 
@@ -105,20 +97,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(checkout):
-    """Return `python(*arguments)`, the output of a Python that imports this copy alone."""
-
-    def call(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=checkout,
-            env={**os.environ, "PYTHONPATH": str(checkout), "SRLAB_RESULTS": str(checkout / "results")},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
-
-    return call
+    return partial(copied.python, checkout)
 
 
 def test_the_oracle_proves_it(python, checkout):
@@ -136,7 +115,7 @@ def test_the_command_line_lists_and_builds_it(python, checkout):
 
 def test_a_study_trains_it_and_the_explorer_shows_it(python):
     printed = python("-c", FIRST_USE)
-    assert "8 images" in printed and "Toy, layer 1 of 2" in printed
+    assert "3 images" in printed and "Toy, layer 1 of 2" in printed
 
 
 def test_the_recall_study_includes_it(python):

@@ -1,14 +1,11 @@
 """CONTRIBUTING's "Add a question", done in a copy of the checkout: one folder and one notebook, nothing else."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
+from functools import partial
 
 import nbformat
 import pytest
-from kept import ROOT
+from copied import copy_checkout, python
 
 pytestmark = pytest.mark.slow
 
@@ -64,10 +61,7 @@ DRAWN = ('chapter.draw("brightness")', "chapter.answer()")
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """Copy the checkout, and add one folder and one notebook."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for folder in ("srlab", "profiles", "notebooks"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", copy)
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout"))
     chapter = copy / "srlab" / "chapters" / "brightness"
     chapter.mkdir()
     (chapter / "__init__.py").write_text(CHAPTER.lstrip(), encoding="utf-8")
@@ -80,21 +74,10 @@ def checkout(tmp_path_factory):
     return copy
 
 
-def srlab(checkout, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "srlab", *arguments],
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout), "SRLAB_RESULTS": str(checkout / "results")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
-
-
 def test_the_study_asks_it_draws_it_and_answers_it(checkout):
-    assert "lcoan" in srlab(checkout, "run", "--profile", "smoke", "--list")
-    srlab(checkout, "notebook", "brightness", "--profile", "smoke")
+    srlab = partial(python, checkout, "-m", "srlab")
+    assert "lcoan" in srlab("run", "--profile", "smoke", "--list")
+    srlab("notebook", "brightness", "--profile", "smoke")
     [study] = (checkout / "results").glob("smoke-*")
     for file in (
         "figures/brightness.png",
@@ -113,8 +96,9 @@ def test_its_answer_stands_in_index_and_report(checkout):
     text = profile.read_text()
     alone = text[: text.index("models:")] + "chapters: {brightness: {}}\n"
     (checkout / "profiles" / "alone.yaml").write_text(alone)
-    srlab(checkout, "notebook", "brightness", "--profile", "alone")
-    srlab(checkout, "index", "--profile", "alone")
+    srlab = partial(python, checkout, "-m", "srlab")
+    srlab("notebook", "brightness", "--profile", "alone")
+    srlab("index", "--profile", "alone")
     [study] = (checkout / "results").glob("alone-*")
     answer = (study / "answers" / "brightness.md").read_text().strip()
     for page in ("index.html", "report.html"):

@@ -36,6 +36,11 @@ CentroidUpdate = Literal["ema", "frozen"]
 Position = Literal["none", "table", "rib"]
 
 
+def _lsp(*sizes: int, sharing: str, learning: tuple[str | float, ...]) -> LSP:
+    names = ("centroid_update", "ema_decay", "centroid_start", "empty_clusters")
+    return LSP(*sizes, ADDED, sharing, **dict(zip(names, learning, strict=True)))
+
+
 @register_on_trunk("lcoan", "LCoA", "LCoA: sparse weights of the first layer, shared by all later ones", LCOA)
 def lcoan(
     i: int,
@@ -55,9 +60,8 @@ def lcoan(
     renewed = i == 0 if renew_every is None else i % renew_every == 0
     if not renewed:
         return CoA(channels)
-    learning = {"centroid_update": centroid_update, "ema_decay": ema_decay}
-    learning |= {"centroid_start": centroid_start, "empty_clusters": empty_clusters}
-    return LSP(channels, clusters, window, reduction, rounds, ADDED, sharing, **learning)
+    learning = (centroid_update, ema_decay, centroid_start, empty_clusters)
+    return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning)
 
 
 @register_on_trunk("trunk_lsp", "LSP", "LSP in every layer: sparse, not shared", LCOA)
@@ -74,9 +78,8 @@ def trunk_lsp(
     empty_clusters: EmptyClusters = "stay",
     sharing: Literal["recomputed", "plain"] = "recomputed",
 ) -> LSP:
-    learning = {"centroid_update": centroid_update, "ema_decay": ema_decay}
-    learning |= {"centroid_start": centroid_start, "empty_clusters": empty_clusters}
-    return LSP(channels, clusters, window, reduction, rounds, ADDED, sharing, **learning)
+    learning = (centroid_update, ema_decay, centroid_start, empty_clusters)
+    return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning)
 
 
 @register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)

@@ -5,7 +5,8 @@ A pattern is queried at single pixels only, never for all of its L × L weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,17 @@ def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
     if not layers:
         raise InputError("this network has no attention layer, so there is no attention to show")
     return layers
+
+
+@contextmanager
+def hooked(layers: Iterable[nn.Module], hook: Callable) -> Iterator[None]:
+    """Let a forward hook, of layer, inputs and outputs, act on some layers within the block."""
+    hooks = [layer.register_forward_hook(hook) for layer in layers]
+    try:
+        yield
+    finally:
+        for each in hooks:
+            each.remove()
 
 
 def attention_row(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:

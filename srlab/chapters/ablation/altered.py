@@ -15,8 +15,7 @@ over the window; the other two changes are as above, without scaling.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
 from functools import singledispatch
@@ -26,6 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
+from srlab.analysis.layers import hooked
 from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
 from srlab.attention.contract import to_map
 from srlab.attention.conv_attn import KernelPattern, depthwise
@@ -179,8 +179,7 @@ def attention_layers(network: nn.Module) -> list[Attention]:
     return [module for module in network.modules() if isinstance(module, Attention)]
 
 
-@contextmanager
-def altered(network: nn.Module, change: str) -> Iterator[None]:
+def altered(network: nn.Module, change: str) -> AbstractContextManager[None]:
     """Alter every attention layer within the block, by one of `CHANGES` or `NOTHING`; ConvAttn takes one image then.
 
     Raises InputError if the change is unknown, or the network has no attention layer.
@@ -194,9 +193,4 @@ def altered(network: nn.Module, change: str) -> Iterator[None]:
         pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
         return output(pattern, layer, inputs[0], change), outputs[1]
 
-    hooks = [layer.register_forward_hook(hook) for layer in layers]
-    try:
-        yield
-    finally:
-        for each in hooks:
-            each.remove()
+    return hooked(layers, hook)

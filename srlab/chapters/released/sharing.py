@@ -15,8 +15,8 @@ alone".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from srlab.analysis.images import corners, pair
-from srlab.analysis.layers import LayerTrace
+from srlab.analysis.layers import LayerTrace, hooked
 from srlab.analysis.similarity import cosine, weights_at
 from srlab.attention.contract import Attended, Pattern, attended
 from srlab.attention.gmsa import GMSA, MultiscalePattern, SharedGMSA
@@ -62,8 +62,8 @@ class QueryAlone(Pattern):
         return value[:, :, self.places]
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 1 q m"]:
-        asked = self.places if queries is None else self.places[queries]
-        return (asked[:, None] == torch.arange(self.key.shape[2], device=self.key.device)).long()[None, None]
+        places = self.places if queries is None else self.places[queries]
+        return (places[:, None] == torch.arange(self.key.shape[2], device=self.key.device)).long()[None, None]
 
 
 def even(shared: MultiscalePattern) -> MultiscalePattern:
@@ -147,7 +147,7 @@ def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.D
         with torch.inference_mode():
             blocks = blocks_of(network, lr)
             places = grid(lr, max(blocks[0].first.layer.sides) // 2)
-            asked = {"queries": len(places)}
+            number = {"queries": len(places)}
             shared = [block.at(block.first.pattern, places) for block in blocks]
             for i, block in enumerate(blocks):
                 windows = block.first.pattern.windows
@@ -170,7 +170,7 @@ def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.D
                     ]
                     for what, shares in _looked_at(block, shared[i]).items():
                         measured = _measures(shares[head], plain[head], places, block.first.x.shape[3])
-                        maps.append({**facts, "shifted": windows.shifted, "what": what, **asked, **measured})
+                        maps.append({**facts, "shifted": windows.shifted, "what": what, **number, **measured})
     return pd.DataFrame(maps), pd.DataFrame(alike)
 
 
@@ -231,8 +231,7 @@ def example(network: nn.Module, ref: ImageRef, scale: int) -> tuple[pd.DataFrame
     return pd.concat(rows, ignore_index=True), around.assign(query=(at == [[row], [col]]).all(0))
 
 
-@contextmanager
-def stood_in(network: nn.Module, stand_in: str) -> Iterator[None]:
+def stood_in(network: nn.Module, stand_in: str) -> AbstractContextManager[None]:
     """Let every layer that reuses weights attend with others, a key of `STAND_INS`, within the block."""
 
     def hook(layer: SharedGMSA, inputs: tuple, outputs: tuple) -> tuple[Map, Pattern]:
@@ -241,12 +240,7 @@ def stood_in(network: nn.Module, stand_in: str) -> Iterator[None]:
         return layer.output(x, pattern.attend(layer.value(x))), shared
 
     computed_by = reusing_layers(network)
-    hooks = [layer.register_forward_hook(hook) for layer in computed_by]
-    try:
-        yield
-    finally:
-        for each in hooks:
-            each.remove()
+    return hooked(computed_by, hook)
 
 
 def quality(

@@ -1,4 +1,4 @@
-"""The study: a profile with its data and device, the runs that it asks for, and the access to their records.
+"""The study: a profile with its data and device, its runs, and the access to their records.
 
 Compute and view are separate: :meth:`Study.obtain` reads a run's record if it exists, and makes the run otherwise.
 """
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from tqdm.auto import tqdm
 
 from srlab.data.layouts import ImageRef, held_out
-from srlab.data.sources import DataSource, embedded, open_data
+from srlab.data.sources import DataSource, embedded, evenly, open_data
 from srlab.errors import InputError, OutOfTime
 from srlab.measure.devices import choose_device, code_commit, device_slug
 from srlab.models import entry
@@ -50,7 +50,7 @@ class Study:
     def __init__(self, profile: str, root: Path | None = None):
         self.root = root or find_root()
         self.profile: Profile = load_profile(self.root / "profiles" / f"{profile}.yaml")
-        #: The settings of each chapter that the profile asks for.
+        #: The settings of each chapter of the profile.
         self.settings: dict[str, BaseModel] = settings_of(self.profile)
         #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
@@ -107,8 +107,8 @@ class Study:
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:
-        """HR images for figures: photographs with a free licence, excluded from every study's training."""
-        return held_out().hr
+        """HR images for figures: free photographs that no study trains on, at most the profile's `images`."""
+        return tuple(evenly(held_out().hr, self.profile.images))
 
     @property
     def reference(self) -> Path | None:
@@ -122,7 +122,7 @@ class Study:
     # --- chapters -------------------------------------------------------------------------------------------------
 
     def chapter(self, name: str) -> Chapter:
-        """Open a chapter; InputError if the profile does not ask for it."""
+        """Open a chapter; InputError if the profile lacks it."""
         if name not in self.settings:
             there = ", ".join(self.settings) or "none"
             raise InputError(f"profile '{self.profile.name}' has no chapter '{name}'; its chapters are: {there}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.maps import figures, frames
 from srlab.models.registry import label
@@ -17,9 +17,10 @@ QUESTION = "Where does a pixel look?"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """`query`: row and column (LR pixels) of the query in figures; by default the strongest corner of each image."""
+    """Settings of the chapter, in LR pixels."""
 
-    query: tuple[int, int] | None = None
+    query: tuple[int, int] | None = None  # row and column in figures; by default the strongest corner of each image
+    side: PositiveInt = frames.SIDE  # of the middle of each image
 
 
 def runs(study: Study, settings: Settings) -> list[TrainingRun]:
@@ -29,7 +30,7 @@ def runs(study: Study, settings: Settings) -> list[TrainingRun]:
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute the reach of attention layers (`reach`) and the spread of local attribution maps (`attribution`)."""
-    return {"reach": frames.reach(study), "attribution": frames.attribution(study)}
+    return {"reach": frames.reach(study, settings.side), "attribution": frames.attribution(study, settings.side)}
 
 
 FIGURES = {

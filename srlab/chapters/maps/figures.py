@@ -35,7 +35,7 @@ LAYERS = {
     "trunk_lsp": {"first layer": 0, "last layer": -1},
     "trunk_nla": {"first layer": 0, "last layer": -1},
 }
-#: Layers whose sorted sequence is shown.
+#: Layers with a panel of their sorted sequence.
 SORTED = {"lcoan": {"all layers": 0}, "trunk_lsp": {"last layer": -1}}
 
 
@@ -45,7 +45,7 @@ def _views(
     """Return the views of one query in each photograph, by the name of the layer."""
     networks = {model: weights(study, model).network() for model in layers}
     rows = []
-    for lr in photographs(study, images).values():
+    for lr in photographs(study, images, settings.side).values():
         row, col = settings.query or corners(lr, 1)[0]
         traces = {model: trace(network, lr) for model, network in networks.items()}
         rows.append(

@@ -33,13 +33,13 @@ def photographs(study: Study, count: int = IMAGES, side: int = SIDE) -> dict[str
     return {ref.name: centre(pair(ref, study.profile.scale)[0], side) for ref in study.pictures[:count]}
 
 
-def reach(study: Study) -> pd.DataFrame:
+def reach(study: Study, side: int = SIDE) -> pd.DataFrame:
     """Measure `srlab.analysis.layers.reach` of every layer of `MAPPED`; medians over corners of photographs."""
     found = []
     for model in MAPPED:
         kept = weights(study, model)
         network = kept.network()
-        for lr in photographs(study).values():
+        for lr in photographs(study, side=side).values():
             places = corners(lr, CORNERS)
             for layer in layers.trace(network, lr):
                 facts = {"model": model, "layer": layer.name, "run": kept.run.hash}
@@ -47,14 +47,16 @@ def reach(study: Study) -> pd.DataFrame:
     return pd.concat(found).groupby(["model", "layer", "run"], sort=False).median().reset_index()
 
 
-def attribution(study: Study) -> pd.DataFrame:
+def attribution(study: Study, side: int = SIDE) -> pd.DataFrame:
     """Measure the spread of local attribution maps of every network at the strongest corners of photographs.
 
     Columns: model, name, row, col, diffusion_index (100 for equal contributions of all LR pixels), run.
     """
-    side, images, count = ATTRIBUTED
+    largest, images, count = ATTRIBUTED
     places = [
-        (name, lr, *place) for name, lr in photographs(study, images, side).items() for place in corners(lr, count)
+        (name, lr, *place)
+        for name, lr in photographs(study, images, min(side, largest)).items()
+        for place in corners(lr, count)
     ]
     rows = []
     for model in study.profile.models:

@@ -24,7 +24,7 @@ from srlab.errors import InputError, NonFiniteLoss, OutOfTime
 from srlab.measure.precision import Precision
 from srlab.weights.checkpoints import fit, load_tensors, save_tensors
 
-#: LR, HR, and more where an objective asks for it.
+#: LR, HR, and more where an objective needs it.
 Batch = tuple[Float[Tensor, "b _ _ _"], ...]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 #: Centroids by attention layer, e.g. "groups.0.attention"; and the same by step of training.
@@ -270,9 +270,9 @@ def _prefetch(cut: Callable[[int], Batch], steps: range) -> Iterator[tuple[Batch
     with ThreadPoolExecutor(1) as executor:
         coming = executor.submit(cut, steps.start) if steps else None
         for step in steps:
-            asked = time.perf_counter()
+            began = time.perf_counter()
             batch = coming.result()
-            waited = time.perf_counter() - asked
+            waited = time.perf_counter() - began
             if step + 1 < steps.stop:
                 coming = executor.submit(cut, step + 1)
             yield batch, waited

@@ -22,7 +22,7 @@ from srlab.commands.options import (
 
 def evaluate(
     models: Annotated[
-        list[str], typer.Option("--model", help="bicubic, or a network whose --weights are given; repeatable.")
+        list[str], typer.Option("--model", help="bicubic, or a network with its --weights; repeatable.")
     ] = ["bicubic"],  # noqa: B006 (typer copies it)
     weights: Annotated[
         list[Path] | None, typer.Option(help="A file of ours, or released, for each --model but bicubic, in order.")
@@ -118,7 +118,7 @@ def profile(
     """Measure time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers."""
     from srlab.measure.costs import profile_network
     from srlab.measure.devices import choose_device, describe_device
-    from srlab.measure.precision import TOLD
+    from srlab.measure.precision import DESCRIPTIONS
     from srlab.measure.profiling import count_parameters
     from srlab.models import build
 
@@ -128,7 +128,7 @@ def profile(
     table = profile_network(network, place, size, repeats, warmup, computed)
     on = describe_device(place)
     typer.echo(f"{model} ×{scale}, {count_parameters(network):,} parameters, LR 1×3×{size}×{size}")
-    typer.echo(TOLD[computed])
+    typer.echo(DESCRIPTIONS[computed])
     typer.echo(f"on {on['name']}, {on['threads']} threads, torch {on['torch']}")
     typer.echo(table.round(2).to_string(index=False))
 

@@ -78,7 +78,7 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """List the files of a folder whose suffix is in `IMAGE_SUFFIXES`, by name; hidden files are left out.
+    """List the files of a folder with a suffix in `IMAGE_SUFFIXES`, by name; hidden files are left out.
 
     InputError if the folder does not exist or cannot be read.
     """

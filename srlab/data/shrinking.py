@@ -44,7 +44,7 @@ class Shrinking(NamedTuple):
     kernel: str
     bits: int = 8
 
-    def told(self, scale: int) -> str:
+    def description(self, scale: int) -> str:
         return f"{self.kernel} ×1/{scale} of HR (cropped to a multiple of {scale}), rounded to {self.bits} bits"
 
 

@@ -16,7 +16,7 @@ from srlab.data.resize import modcrop, upscale
 from srlab.data.shrinking import SHRINKING
 from srlab.errors import InputError
 from srlab.measure.metrics import image_quality
-from srlab.measure.precision import TOLD, Precision, computing_in
+from srlab.measure.precision import DESCRIPTIONS, Precision, computing_in
 from srlab.measure.protocol import FILES, Protocol
 from srlab.measure.tiling import OVERLAP, deviation, tiled
 
@@ -148,7 +148,7 @@ def summarise(frame: pd.DataFrame) -> pd.Series:
 
 def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.device = "cpu") -> dict[str, str | int]:
     """State how `evaluate` computes its numbers, in words that a table can print; border in pixels."""
-    lr = "the data set's own files" if protocol.lr == FILES else SHRINKING[protocol.lr].told(scale)
+    lr = "the data set's own files" if protocol.lr == FILES else SHRINKING[protocol.lr].description(scale)
     if protocol.zeros:
         lr += f"; filled with zeros to multiples of {protocol.zeros} px before the network"
     tiling = "none: whole images"
@@ -163,7 +163,7 @@ def convention(scale: int, protocol: Protocol = PAPERS, device: str | torch.devi
         "ssim": "11×11 Gaussian window, σ 1.5, valid region",
         "tiling": tiling,
         "ensemble": "mean of 8 flips and rotations" if protocol.ensemble else "none",
-        "dtype": f"{TOLD[protocol.precision]}, float64 metrics of 8-bit images",
+        "dtype": f"{DESCRIPTIONS[protocol.precision]}, float64 metrics of 8-bit images",
         "device": f"network on {torch.device(device).type}, metrics on the CPU",
     }
 

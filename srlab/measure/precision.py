@@ -12,7 +12,7 @@ from srlab.errors import InputError
 #: "bf16-mixed" is autocast: convolutions and products of matrices in bfloat16, weights and the rest in float32.
 Precision = Literal["32-true", "bf16-mixed"]
 #: Descriptions for tables and records.
-TOLD = {
+DESCRIPTIONS = {
     "32-true": "float32 network",
     "bf16-mixed": "bf16-mixed network (bfloat16 convolutions and matrix products, float32 weights and codes)",
 }

@@ -98,7 +98,7 @@ def measure_in_processes(
         label, part, size, height, width (px), state ("measured"; "out of memory" or "too slow" in the last row of a
         series that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median).
     roofs : dict
-        Medians of :func:`srlab.measure.profiling.ceilings`, if asked for.
+        Medians of :func:`srlab.measure.profiling.ceilings`; empty without `roofs`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The study: which runs a profile asks for, how each is made, its records, and its chapters."""
+"""The study: the runs of a profile, how each is made, its records, and its chapters."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Profiles: what a study trains and asks, one YAML file a budget."""
+"""Profiles: the networks and chapters of a study, one YAML file a budget."""
 
 from __future__ import annotations
 

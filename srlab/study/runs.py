@@ -70,7 +70,7 @@ class Run(BaseModel):
         return f"{self.slug}-{self.hash}"
 
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        """Make the run and write its record, whose folder exists.
+        """Make the run and write its record into the folder, which exists.
 
         `processes` is the number of devices that train together. At the deadline (`time.monotonic`, s) training stops
         with an OutOfTime, and the same call resumes.

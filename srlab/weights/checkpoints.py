@@ -253,7 +253,7 @@ def _own_network(metadata: dict[str, object], path: Path) -> OwnNetwork:
 
 
 def _rebuild(own: OwnNetwork, tensors: StateDict, source: str) -> nn.Module:
-    """Build the network with these weights: first without memory, for a file may ask for a huge one."""
+    """Build the network with these weights: first without memory, for a file may describe a huge one."""
     try:
         with torch.device("meta"):
             outline = build(own.model, own.scale, **own.config)

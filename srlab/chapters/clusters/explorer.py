@@ -54,7 +54,7 @@ class ClusterExplorer(ipywidgets.VBox):
             options=[0],
             description="step",
             continuous_update=False,
-            tooltip="Step of training whose centroids divide the image; features are the trained network's",
+            tooltip="Step of training of the centroids that divide the image; features are the trained network's",
         )
         self.cluster = ipywidgets.BoundedIntText(
             description="cluster", tooltip="Number of the cluster, from 0; or click on the image or the map"

@@ -36,10 +36,10 @@ def self_similarity(hr: UInt8[Tensor, "3 h w"]) -> float:
     patches = patches - patches.mean(1, keepdim=True)
     # The nearest patch b to a is the one with the largest a·b − b²/2: one product finds it.
     ones = torch.ones(len(patches), 1)
-    asked = torch.cat([patches.float(), ones], 1).unflatten(0, (height, width))[::STRIDE, ::STRIDE]
+    sought = torch.cat([patches.float(), ones], 1).unflatten(0, (height, width))[::STRIDE, ::STRIDE]
     offered = torch.cat([patches.float(), -patches.square().sum(1, keepdim=True).float() / 2], 1)
     residual = variance = 0.0
-    for i, queries in enumerate(asked):
+    for i, queries in enumerate(sought):
         row = STRIDE * i
         scores = (queries @ offered.T).unflatten(1, (height, width))
         columns = range(0, width, STRIDE)

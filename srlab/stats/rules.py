@@ -46,7 +46,18 @@ class Contrast(_Part):
     benchmark: str  # or "all"
 
 
+class FullSize(_Part):
+    """The two networks of a claim as their authors released them, and the benchmark of the claim."""
+
+    arm: str
+    against: str
+    benchmark: str
+
+
 class QualityClaim(Claim):
+    """A claim about PSNR: judged first on released networks, then by contrasts of the study's small ones."""
+
+    full_size: FullSize
     contrasts: tuple[Contrast, ...]
 
 

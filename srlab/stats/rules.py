@@ -1,7 +1,11 @@
-"""The rules of claims.yaml: what is judged and how. Rules are older than the runs that they judge."""
+"""The rules of claims.yaml: what is judged and how. Rules are older than the runs that they judge.
+
+A part's hash covers its numbers and the code that judges by them, without docstrings and comments.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from functools import cache
@@ -24,6 +28,10 @@ def hash_of(config: dict) -> str:
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Judging(_Part):
+    code: Annotated[tuple[str, ...], Field(min_length=1)]  # files below srlab/ that judge by these rules
 
 
 class Claim(_Part):
@@ -61,7 +69,7 @@ class QualityClaim(Claim):
     contrasts: tuple[Contrast, ...]
 
 
-class QualityRules(_Part):
+class QualityRules(_Judging):
     """Rules for claims about PSNR; claims.yaml explains each number."""
 
     level: Share
@@ -79,7 +87,7 @@ class CostClaim(Claim):
     size: tuple[PositiveInt, PositiveInt] | None = None  # height and width of the LR input that the paper names
 
 
-class CostRules(_Part):
+class CostRules(_Judging):
     """Rules for claims about time and memory; claims.yaml explains each number."""
 
     level: Share
@@ -95,7 +103,7 @@ class CostRules(_Part):
     claims: dict[str, CostClaim]
 
 
-class ContextRules(_Part):
+class ContextRules(_Judging):
     """Rules of the chapter context; claims.yaml explains each number."""
 
     level: Share
@@ -116,11 +124,30 @@ class Rules(_Part):
     costs: CostRules
     context: ContextRules
 
+    #: Hashes by which kept records began, and the reason why these rules may judge them.
+    admits: dict[Part, dict[str, str]] = {}
+
     def hash(self, part: Part) -> str:
-        return hash_of(getattr(self, part).model_dump(mode="json"))
+        """Hash the numbers of a part and its code."""
+        own = getattr(self, part)
+        return hash_of({"rules": own.model_dump(mode="json"), "code": [_code(file) for file in own.code]})
 
     def hashes(self) -> dict[Part, str]:
         return {part: self.hash(part) for part in get_args(Part)}
+
+    def judge(self, part: Part, began: str) -> bool:
+        """Allow the judgement of a record that began under the rules of this hash."""
+        return began == self.hash(part) or began in self.admits.get(part, {})
+
+
+@cache
+def _code(file: str) -> str:
+    """Return a file's code, without docstrings, comments and layout."""
+    tree = ast.parse((files("srlab") / file).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 @cache

@@ -74,6 +74,9 @@ def test_runs_under_other_rules_are_not_judged(study):
     older.__dict__["facts"] = record.facts | {"rules": {"quality": "0123456789"}}
     with pytest.raises(InputError, match=rf"{rules().hash('quality')}.*0123456789.*{run.name}"):
         check_rules([older], "quality")
+    admitted = Record(run, record.folder)
+    admitted.__dict__["facts"] = record.facts | {"rules": {"quality": next(iter(rules().admits["quality"]))}}
+    check_rules([admitted], "quality")
 
 
 @pytest.mark.parametrize("folder", references(), ids=lambda folder: folder.name)

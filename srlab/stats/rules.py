@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context"]
+Part = Literal["quality", "costs", "context", "ceiling"]
 
 
 def hash_of(config: dict) -> str:
@@ -98,12 +98,32 @@ class ContextRules(_Part):
     third: Share
 
 
+class CeilingRules(_Part):
+    """Rules of the chapter ceiling; claims.yaml explains each number."""
+
+    level: Share
+    distances: tuple[PositiveInt, ...]
+    match: PositiveInt
+    middle: PositiveInt
+    places: PositiveInt
+    folds: PositiveInt
+    first_pieces: PositiveInt
+    ridge: PositiveFloat
+    seeds: tuple[int, ...]
+    channels: PositiveInt
+    steps: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    claims_db: tuple[PositiveFloat, ...]
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
     context: ContextRules
+    ceiling: CeilingRules
 
     def hash(self, part: Part) -> str:
         return hash_of(getattr(self, part).model_dump(mode="json"))

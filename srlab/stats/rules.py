@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context"]
+Part = Literal["quality", "costs", "context", "ceiling"]
 
 
 def hash_of(config: dict) -> str:
@@ -117,12 +117,32 @@ class ContextRules(_Judging):
     third: Share
 
 
+class CeilingRules(_Judging):
+    """Rules of the chapter ceiling; claims.yaml explains each number."""
+
+    level: Share
+    distances: tuple[PositiveInt, ...]
+    match: PositiveInt
+    middle: PositiveInt
+    places: PositiveInt
+    folds: PositiveInt
+    first_pieces: PositiveInt
+    ridge: PositiveFloat
+    seeds: tuple[int, ...]
+    channels: PositiveInt
+    steps: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    claims_db: tuple[PositiveFloat, ...]
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
     context: ContextRules
+    ceiling: CeilingRules
 
     #: Hashes by which kept records began, and the reason why these rules may judge them.
     admits: dict[Part, dict[str, str]] = {}

@@ -64,6 +64,8 @@ STYLE = {
     "trunk_elan_own": Appearance("#DDAA33", "v"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),
+    "dat": Appearance("#88CCEE", "s"),
+    "span": Appearance("#666666", "x"),
     "esc": Appearance("#117733", "p"),
     "esc_light": Appearance("#117733", "H"),
     "esc_fp": Appearance("#117733", "D"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib import rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,8 +13,11 @@ from srlab.errors import InputError
 
 DOUBLE = 7.0  # inches: two columns of a paper
 
-#: Matplotlib's settings for every figure.
-HOUSE = {
+#: Settings of matplotlib that do not change a figure.
+WINDOWS = ("backend", "docstring", "interactive", "keymap", "macosx", "tk.", "toolbar", "webagg")
+#: Matplotlib's settings for every figure, whatever a user's own matplotlibrc says; "$" is a dollar, as in file names.
+HOUSE = {key: value for key, value in rcParamsDefault.items() if not key.startswith(WINDOWS)} | {
+    "text.parse_math": False,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,

@@ -88,7 +88,7 @@ class Record:
 
     @property
     def finished(self) -> bool:
-        return all(file.is_file() for file in self.files)
+        return all(file.is_file() and file.stat().st_size for file in self.files)  # a power cut leaves empty files
 
     @property
     def readable(self) -> bool:

@@ -4,7 +4,7 @@ from srlab.measure.devices import device_slug
 from srlab.report.pages import pages_of
 from srlab.study import Study
 
-PROFILE = config["profile"]
+PROFILE = str(config["profile"])
 DEVICES = config.get("devices", 1)  # processes that train one run together
 STUDY = Study(PROFILE)
 PAGES = pages_of(STUDY)
@@ -37,7 +37,7 @@ for run in STUDY.runs():
         threads: TRAINING_THREADS if run.trains else THREADS
         priority: 1  # runs first, then notebooks side by side
         shell:
-            "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE} --only {params.name} --devices {DEVICES}"
+            "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE:q} --only {params.name:q} --devices {DEVICES}"
 
 
 for page in PAGES:
@@ -53,7 +53,7 @@ for page in PAGES:
         params:
             name=page.name,
         shell:
-            "python -m srlab notebook {params.name} --profile {PROFILE}"
+            "python -m srlab notebook {params.name:q} --profile {PROFILE:q}"
 
 
 rule explorer:
@@ -64,7 +64,7 @@ rule explorer:
     output:
         STUDY.folder / "explorer.html",
     shell:
-        "python -m srlab explorer --profile {PROFILE}"
+        "python -m srlab explorer --profile {PROFILE:q}"
 
 
 rule index:
@@ -77,4 +77,4 @@ rule index:
         STUDY.folder / "index.html",
         STUDY.folder / "report.html",
     shell:
-        "python -m srlab index --profile {PROFILE}"
+        "python -m srlab index --profile {PROFILE:q}"

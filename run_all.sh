@@ -2,11 +2,13 @@
 # Usage: ./run_all.sh [PROFILE] [SNAKEMAKE OPTIONS]
 # Make every run, figure and notebook of profiles/PROFILE.yaml (default: quick), after the set-up if that is missing.
 set -euo pipefail
-# Relative to where this is called from, not to the repository.
-for folder in SRLAB_DATA SRLAB_RESULTS; do
-    if [[ -n ${!folder:-} ]]; then
-        export "$folder=$(realpath -m "${!folder}")"
-    fi
+unset CDPATH
+# Relative to where this is called from, not to the repository; Python reads "~".
+for folder in SRLAB_DATA SRLAB_RESULTS SRLAB_WEIGHTS SRLAB_CACHE; do
+    case ${!folder:-} in
+    '' | /* | '~'*) ;;
+    *) export "$folder=$PWD/${!folder}" ;;
+    esac
 done
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
@@ -23,8 +25,26 @@ if [[ ! -f profiles/$profile.yaml ]]; then
     exit 2
 fi
 
+# Snakemake takes the last --config: the profile joins the caller's.
+options=() configured=
+for option in "$@"; do
+    options+=("$option")
+    if [[ $option == --config || $option == -C ]]; then
+        options+=("profile='$profile'")
+        configured=yes
+    fi
+done
+[[ $configured ]] || options+=(--config "profile='$profile'")
+
 set_up_environment "" snakemake
-python -m snakemake --snakefile Snakefile --config "profile=$profile" --cores all "$@"
+# A lock that ends with this process, however it ends; Snakemake's own would outlive it.
+mkdir -p .snakemake
+exec 9>".snakemake/$profile.lock"
+if ! python -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null; then
+    echo "Another run_all.sh makes '$profile' in this checkout; wait for its end." >&2
+    exit 1
+fi
+python -m snakemake --snakefile Snakefile --nolock --rerun-incomplete --cores all "${options[@]}"
 
 page=$(python -m srlab where "$profile")/index.html
 if [[ -f $page ]]; then

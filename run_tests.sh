@@ -2,6 +2,7 @@
 # Usage: ./run_tests.sh [PYTEST OPTIONS]
 # Run every test, slow ones included, after the set-up if that is missing; `-m "not slow"` excludes the slow ones.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -26,6 +28,11 @@ app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as by Ctrl-C, so that nothing half-written remains."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point: what a person can mend becomes one sentence and status 2, Ctrl-C one and status 130.
 
@@ -33,6 +40,12 @@ def main() -> None:
     """
     from srlab.errors import InputError, NonFiniteLoss, out_of_memory
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a sign that the terminal lacks, or a name that is no UTF-8, ends nothing
+            stream.reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     # What is imported stays; Python looks for garbage among it less often, and starts half a second sooner.
     gc.set_threshold(10_000)
     try:

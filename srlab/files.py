@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,12 +26,15 @@ def replacing(path: Path) -> Iterator[Path]:
     cannot be written: it is a folder or a device, its parent is a file, the disk is full, there is no permission. Any
     OSError of the block counts as such a failure.
     """
-    beside = path.parent / f".part.{os.getpid()}.{path.name}"
+    beside = path.parent / f".part.{os.getpid()}.{path.name[-40:]}"  # a name of 255 bytes is the longest
     try:
         if path.exists() and not path.is_file():  # renaming would do away with a device such as /dev/null
             raise InputError(f"{path}: cannot be written (not a regular file)")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
+        beside.chmod(0o666 & ~_umask())  # some libraries write for their owner alone
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut leaves an empty file of that name
         os.replace(beside, path)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{path}: cannot be written ({path.parent} is not a folder)") from error
@@ -41,10 +45,25 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole; InputError as of :func:`replacing`."""
+    """Write a UTF-8 text file as a whole, what is no UTF-8 escaped; InputError as of :func:`replacing`."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def finite(content: object) -> object:
+    """Replace infinite numbers and NaN by None, in lists and dicts too: JSON has none of them."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def check_writable(folder: Path) -> None:

@@ -222,8 +222,9 @@ def train(
 
 
 def first_process() -> bool:
-    """Return True if this process records for those that train together."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
+    """Return True if this process records for those that train together; a rank left in the environment is none."""
+    together = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1)))
+    return together == 1 or int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 def time_is_up(deadline: float | None) -> bool:

@@ -59,9 +59,10 @@ class Outcome:
     lost: dict[str, list[Path]] = field(default_factory=dict)
 
 
-def find_pictures(inputs: Sequence[str]) -> list[Path]:
+def find_pictures(inputs: Sequence[str], output: Path | None = None) -> list[Path]:
     """List files, the pictures directly in folders, and those that globs match, each once.
 
+    What a recursive glob finds in the `output` folder are results of before, and left out, unless all lies there.
     InputError if an input does not exist, or a folder or glob holds no file with a suffix of `IMAGE_SUFFIXES`.
     """
     found: dict[Path, Path] = {}
@@ -77,7 +78,8 @@ def find_pictures(inputs: Sequence[str]) -> list[Path]:
             raise InputError(f"{entry}: no pictures; files with suffix {', '.join(IMAGE_SUFFIXES)} are expected")
         for file in files:
             found.setdefault(file.resolve(), file)
-    return list(found.values())
+    outside = [file for place, file in found.items() if output is None or output.resolve() not in place.parents]
+    return outside or list(found.values())
 
 
 def read_picture(path: Path) -> Picture:

@@ -1,9 +1,11 @@
 """The ways to install agree, and the scripts set up what is missing, once."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -79,14 +81,14 @@ def run(checkout, tmp_path):
     stand_in.write_text(STAND_IN.format(bash=programs / "bash", log=log))
     stand_in.chmod(0o755)
 
-    def run(script, *arguments, failing=""):
+    def run(script, *arguments, failing="", script_from=checkout, **variables):
         log.write_text("")
         text = STAND_IN.format(bash=programs / "bash", log=log)
         for python in (stand_in, checkout / ".venv" / "bin" / "python"):
             if python.exists():
                 python.write_text(text + failing)
-        command = ["bash", str(checkout / script), *arguments]
-        environment = {"PATH": str(programs)}
+        command = ["bash", f"{script_from}/{script}", *arguments]
+        environment = {"PATH": str(programs), **variables}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
         done.calls = log.read_text().splitlines()
         return done
@@ -101,18 +103,56 @@ def test_an_unknown_profile_is_named_and_installs_nothing(run, checkout):
 
 
 def test_each_command_installs_what_it_needs_in_either_order(run, checkout):
-    snakemake = "-m snakemake --snakefile Snakefile --config profile=quick --cores all"
-    assert run("run_all.sh").calls == ["-m venv .venv", *installed(""), snakemake, "-m srlab where quick"]
+    snakemake = "-m snakemake --snakefile Snakefile --nolock --rerun-incomplete --cores all"
+    configured = "--config profile='quick'"
+    assert run("run_all.sh").calls == [
+        "-m venv .venv",
+        *installed(""),
+        f"{snakemake} {configured}",
+        "-m srlab where quick",
+    ]
     first = run("run_tests.sh", "-k", "some name").calls
     tests = [f"{call} -k some name" for call in TESTS]
     assert first == ["-m pip --version", *installed("[test,onnx]"), *tests]
     assert run("run_tests.sh", "-k", "some name").calls == tests
-    assert run("run_all.sh", "full", "-n").calls[0] == snakemake.replace("quick", "full") + " -n"
+    assert run("run_all.sh", "full", "-n").calls[0] == f"{snakemake} -n {configured.replace('quick', 'full')}"
+    both = run("run_all.sh", "--config", "devices=1").calls[0]  # Snakemake takes the last --config
+    assert both == f"{snakemake} {configured} devices=1"
     shutil.rmtree(checkout / ".venv")
     assert run("run_tests.sh").calls == ["-m venv .venv", *installed("[test,onnx]"), *TESTS]
-    assert run("run_all.sh").calls[0] == snakemake  # the tests' installation serves the study
+    assert run("run_all.sh").calls[0] == f"{snakemake} {configured}"  # the tests' installation serves the study
     (checkout / "constraints.txt").write_text("torch==0\n")
     assert run("run_all.sh").calls[:3] == ["-m pip --version", *installed("")]
+
+
+def test_a_second_call_for_a_profile_waits_and_a_killed_one_leaves_no_lock(run, checkout):
+    run("run_all.sh")
+    done = run("run_all.sh", failing='[[ "$*" != *flock* ]]\n')
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "quick" in done.stderr
+    assert not any("snakemake" in call for call in done.calls)
+    with (checkout / ".snakemake" / "quick.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = ["-c", "import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)"]
+        assert command[1] in (checkout / "run_all.sh").read_text()
+        shell = f'exec 9>"$1"; "{sys.executable}" -c "$2" 2>/dev/null'
+        locking = ["bash", "-c", shell, "bash", held.name, command[1]]
+        assert subprocess.run(locking).returncode == 1
+    assert subprocess.run(locking).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"), [("photos", "/photos"), ("/photos", "/photos"), ("~/photos", "~/photos"), ("", "")]
+)
+def test_folders_are_those_of_the_caller_and_none_is_dropped(run, tmp_path, given, seen):
+    run("run_all.sh")
+    done = run("run_all.sh", failing='printf "<%s>" "$SRLAB_DATA" >&2\n', SRLAB_DATA=given)
+    assert f"<{tmp_path if given == 'photos' else ''}{seen}>" in done.stderr
+
+
+def test_a_folder_of_cdpath_is_not_entered(run, checkout, tmp_path):
+    (tmp_path / "elsewhere" / checkout.name).mkdir(parents=True)
+    done = run("run_all.sh", "nosuchprofile", script_from=checkout.name, CDPATH=str(tmp_path / "elsewhere"))
+    assert done.returncode == 2 and "full quick" in done.stderr
 
 
 def test_a_failed_installation_stops_the_script_and_is_tried_again(run):

@@ -201,7 +201,13 @@ def branches(study):
 
 def judged(study):
     """The claims about quality; "run" names the runs of one side, then those of the other."""
-    kept = table(study, "claims").query("quantity == 'psnr_gain_db'")
+    every = table(study, "claims").query("quantity == 'psnr_gain_db'")
+    for row in every.query("basis == 'full size' and run != 'none'").itertuples():  # image by image
+        [other] = (each for each in references() if each.name.startswith("released"))
+        own, rival = (read(other, digits, "images.csv").set_index(["dataset", "name"]) for digits in row.run.split())
+        leads = (own["psnr_y"] - rival["psnr_y"]).loc["Urban100"]
+        yield f"{row.id} {row.basis}", (row.measured, row.low, row.high), interval(leads, 1)
+    kept = every.query("basis != 'full size'")
     contrasts = kept.assign(tested=kept["workload"].str.rpartition("; ")[2])
     family = len(contrasts[["arm", "against", "basis", "tested"]].drop_duplicates())
     for row in contrasts.itertuples():

@@ -165,7 +165,8 @@ def python(*arguments, **options) -> subprocess.Popen:
     return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
-def test_ctrl_c_is_a_sentence_and_status_130(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_is_a_sentence_and_status_130(tmp_path, sent):
     for number in range(40):
         PHOTO.resize((300, 300)).save(tmp_path / f"{number}.bmp")
     process = python("evaluate", "--data", tmp_path, "--json", tmp_path / "out.json", stdout=subprocess.PIPE)
@@ -173,7 +174,7 @@ def test_ctrl_c_is_a_sentence_and_status_130(tmp_path):
     while not re.search(r"[1-9]/40", seen):  # the bar, once an image is measured
         seen += (got := process.stderr.read(1))
         assert got, seen
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("srlab: ") and "Traceback" not in errors

@@ -168,7 +168,12 @@ class WindowPattern(Pattern):
 
     def _flex(self, values: Values) -> Values:
         score_mod = None if self.position is None else self.position.score_mod()
-        return compiled_flex_attention()(self.queries, self.keys, values, score_mod=score_mod, scale=1.0)
+        try:
+            return compiled_flex_attention()(self.queries, self.keys, values, score_mod=score_mod, scale=1.0)
+        except Exception as error:
+            if "InvalidCxxCompiler" not in str(error):
+                raise
+            raise InputError("backend 'flex': FlexAttention on a CPU needs a C++ compiler, and none is found") from None
 
     def _to_pixels(self, tokens: Float[Tensor, "n heads p c"]) -> Float[Tensor, "b heads l c"]:
         heads = tokens.shape[1]

@@ -51,7 +51,7 @@ def evaluate(
     import pandas as pd
 
     from srlab.data.layouts import find_benchmarks
-    from srlab.files import check_writable, checksum, write_text
+    from srlab.files import check_writable, checksum, finite, write_text
     from srlab.measure.devices import choose_device
     from srlab.measure.evaluation import assess
     from srlab.measure.protocol import Protocol
@@ -86,7 +86,7 @@ def evaluate(
     for sentence in conventions(records):
         typer.echo(sentence)
     if output:
-        write_text(output, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+        write_text(output, json.dumps(finite(records), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def table(
@@ -108,9 +108,9 @@ def table(
 def profile(
     model: ModelName = "lcoan",
     scale: Scale = 4,
-    size: Annotated[int, typer.Option(help="Side of the square LR input, in pixels.")] = 64,
-    repeats: Annotated[int, typer.Option(help="Timed calls.")] = 10,
-    warmup: Annotated[int, typer.Option(help="Calls before them.")] = 2,
+    size: Annotated[int, typer.Option(min=1, help="Side of the square LR input, in pixels.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed calls.")] = 10,
+    warmup: Annotated[int, typer.Option(min=0, help="Calls before them.")] = 2,
     options: Options = None,
     device: DeviceName = "auto",
     precision: PrecisionName = "32-true",

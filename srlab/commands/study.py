@@ -131,7 +131,7 @@ def explorer(profile: ProfileName = "quick") -> None:
 def train(
     model: ModelName = "lcoan",
     profile: ProfileName = "quick",
-    seed: Annotated[int | None, typer.Option(help="The profile's first seed by default.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="By default the profile's first.")] = None,
     options: Options = None,
     devices: Devices = 1,
 ) -> None:

@@ -37,7 +37,7 @@ def upscale(
     check_scale(scale)
     place = choose_device(device)
     options = {"device": place, "ensemble": ensemble, "tile": tile, "precision": choose_precision(precision, place)}
-    sources = find_pictures(inputs)
+    sources = find_pictures(inputs, output)
     [(_, file)] = with_weights([model], [weights] if weights else None)
     network = open_network(model, file, scale).to(place) if file else None
     outcome = upscale_files(sources, output, network, scale, overwrite, **options)

@@ -27,10 +27,14 @@ FORMAT = 1  # changes whenever the file made of the same images would change
 Image = UInt8[Tensor, "3 _h _w"]
 
 
-def folder() -> Path:
-    """Return SRLAB_CACHE, or srlab's folder in the user's cache (XDG_CACHE_HOME, else ~/.cache)."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("SRLAB_CACHE") or user / "srlab")
+def folder() -> Path | None:
+    """Return SRLAB_CACHE, or srlab's folder in XDG_CACHE_HOME (by default ~/.cache); None if nobody has a home."""
+    try:
+        if chosen := os.environ.get("SRLAB_CACHE"):
+            return Path(chosen).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srlab"
+    except RuntimeError:  # nobody knows where "~" is
+        return None
 
 
 def key(refs: Sequence[ImageRef], scale: int) -> str:
@@ -51,8 +55,11 @@ def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple
     All are 0 to 255; those from the cache are mapped from its file into memory while in use. The InputError has a line
     for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
-    path = folder() / f"images-x{scale}-{key(refs, scale)}.safetensors"
+    kept = folder()
+    path = kept and kept / f"images-x{scale}-{key(refs, scale)}.safetensors"
     try:
+        if path is None:
+            raise FileNotFoundError
         with safe_open(path, "pt") as file:
             hr, lr = ([file.get_tensor(f"{kind}.{i}") for i in range(len(refs))] for kind in ("hr", "lr"))
         if all(min(image.shape[1:]) >= min_size for image in hr):
@@ -61,6 +68,8 @@ def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple
         pass
     hr = [modcrop(image, scale) for image in load(refs, min_size)]
     lr = [downscale(image, scale) for image in tqdm(hr, desc="making LR images", leave=False)]
+    if path is None:
+        return hr, lr
     tensors = {f"{kind}.{i}": image for kind, images in (("hr", hr), ("lr", lr)) for i, image in enumerate(images)}
     try:
         with replacing(path) as beside:

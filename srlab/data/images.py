@@ -80,14 +80,16 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
 def list_images(folder: str | Path) -> list[Path]:
     """List the files of a folder with a suffix in `IMAGE_SUFFIXES`, by name; hidden files are left out.
 
-    InputError if the folder does not exist or cannot be read.
+    InputError if the folder does not exist or cannot be read, or an image in it is a broken link.
     """
     folder = Path(folder)
     try:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; a folder of images is expected")
-        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        files = [path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir()]
     except PermissionError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
-    images = (path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(images, key=lambda path: path.name)
+    images = sorted((path for path in files if path.suffix.lower() in IMAGE_SUFFIXES), key=lambda path: path.name)
+    if broken := [path for path in images if not path.exists()]:
+        raise InputError(f"{broken[0]}: a link to a file that does not exist; an image is expected")
+    return [path for path in images if path.is_file()]

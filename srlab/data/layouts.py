@@ -1,6 +1,8 @@
 """Find benchmarks: HR images in folders, and beside them the LR files of BasicSR, EDSR and DIV2K."""
 
 import os
+import re
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from srlab.data.images import list_images, read_image
 from srlab.errors import InputError
 
 HR_FOLDERS = ("HR", "GTmod12", "DIV2K_valid_HR")  # of EDSR, BasicSR, DIV2K
+#: A name that states its side of a pair, such as "img_001_SRF_2_HR" or "butterfly_LRx2".
+SIDE = re.compile(r"(.*[_-])(HR|LR)((?:[_-]?x?\d)?)", re.IGNORECASE)
 LR_FOLDERS = ("LR_bicubic/X{scale}", "LRbicx{scale}", "DIV2K_valid_LR_bicubic/X{scale}")
 
 
@@ -90,12 +94,28 @@ def open_benchmark(folder: str | Path) -> Benchmark:
         raise InputError(f"{folder}: no such folder; images, or HR/ with images, are expected")
     inside = next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), None)
     hr = inside or folder
-    refs = image_refs(hr)
+    refs = _without_lr(image_refs(hr))
     if not refs:
         fault = f"{hr}: no images" if inside else f"{folder / 'HR'}: no such folder, nor images beside it"
         raise InputError(f"{fault}; the benchmark's HR images are expected")
     top = folder.parent if folder.name in HR_FOLDERS else folder
     return Benchmark(top.name, top, refs)
+
+
+def _without_lr(refs: tuple[ImageRef, ...]) -> tuple[ImageRef, ...]:
+    """Keep the HR images of a folder in which each has its LR image beside it, named alike but for "HR" and "LR".
+
+    InputError if an LR image has no HR image of that name.
+    """
+    found = {ref.name: SIDE.fullmatch(ref.name) for ref in refs}
+    hr = {match[1] + match[3]: name for name, match in found.items() if match and match[2].upper() == "HR"}
+    lr = {match[1] + match[3]: name for name, match in found.items() if match and match[2].upper() == "LR"}
+    if not hr or not lr:
+        return refs
+    if alone := sorted(lr.keys() - hr.keys()):
+        path = next(ref.path for ref in refs if ref.name == lr[alone[0]])
+        raise InputError(f"{path}: an LR image among HR images, without an HR image of that name")
+    return tuple(ref for ref in refs if ref.name not in lr.values())
 
 
 def find_benchmarks(data: str | None = None) -> list[Benchmark]:
@@ -129,15 +149,24 @@ def benchmarks_in(folder: Path) -> list[Benchmark]:
 
 
 def image_refs(folder: Path) -> tuple[ImageRef, ...]:
-    """List the images directly in a folder, named as their files without suffix."""
-    return tuple(ImageRef(path.stem, path) for path in list_images(folder))
+    """List the images directly in a folder, named as their files without suffix.
+
+    InputError if two have one name: they differ in suffix, or in how Unicode writes the same letters.
+    """
+    found: dict[str, Path] = {}
+    for path in list_images(folder):
+        other = found.setdefault(unicodedata.normalize("NFC", path.stem), path)
+        if other != path:
+            raise InputError(f"{folder}: {other.name} and {path.name} are two images of one name; one is expected")
+    return tuple(ImageRef(path.stem, path) for path in found.values())
 
 
 def subfolders(folder: Path) -> list[Path]:
     """List the visible folders in a folder, by name; none if it does not exist."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in found if path.name != "__MACOSX")  # left by a Mac's zip
 
 
 def _all_in(folder: Path) -> list[Benchmark]:

@@ -90,6 +90,7 @@ def compare(records: Sequence[dict]) -> pd.DataFrame:
     measured = pd.DataFrame(
         [{**{key: record[key] for key in KEYS[:5]}, "n": len(record["images"])} for record in records]
     )
+    measured = measured.astype(dict.fromkeys(DECIMALS, float))  # null, of an image restored exactly, is NaN
     for quality, digits in DECIMALS.items():
         measured[quality] = measured[quality].round(digits)
     keys = measured.assign(method=measured["model"].map(PUBLISHED_AS), dataset=measured["dataset"].str.lower())
@@ -115,6 +116,8 @@ def render(records: Sequence[dict], form: str = "markdown") -> str:
             numbers = [f"{value:{sign}.{digits}f}".replace("-", "−") for value in table[column]]
             shown[column] = ["–" if text.endswith("nan") else text for text in numbers]
     note = " ".join([*conventions(records), *_origins(records), f"Published: {SOURCE}."])
+    for column in ("model", "dataset"):
+        shown[column] = shown[column].str.replace("|", "\\|")
     return f"{shown.rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)}\n\n{note}\n"
 
 

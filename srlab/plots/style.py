@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib import rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,8 +13,11 @@ from srlab.errors import InputError
 
 DOUBLE = 7.0  # inches: two columns of a paper
 
-#: Matplotlib's settings for every figure.
-HOUSE = {
+#: Settings of matplotlib that do not change a figure.
+WINDOWS = ("backend", "docstring", "interactive", "keymap", "macosx", "tk.", "toolbar", "webagg")
+#: Matplotlib's settings for every figure, whatever a user's own matplotlibrc says; "$" is a dollar, as in file names.
+HOUSE = {key: value for key, value in rcParamsDefault.items() if not key.startswith(WINDOWS)} | {
+    "text.parse_math": False,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -64,6 +68,8 @@ STYLE = {
     "trunk_elan_own": Appearance("#DDAA33", "v"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),
+    "dat": Appearance("#88CCEE", "s"),
+    "span": Appearance("#666666", "x"),
     "esc": Appearance("#117733", "p"),
     "esc_light": Appearance("#117733", "H"),
     "esc_fp": Appearance("#117733", "D"),

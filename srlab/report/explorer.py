@@ -28,7 +28,7 @@ from srlab.analysis.images import TaskImage, centre, corners, pair, picture
 from srlab.analysis.layers import LayerTrace, trace
 from srlab.attention import Attention
 from srlab.data.layouts import ImageRef
-from srlab.files import write_text
+from srlab.files import read_table, write_text
 from srlab.measure.evaluation import super_resolve
 from srlab.measure.metrics import image_quality
 from srlab.models.registry import label
@@ -173,7 +173,7 @@ def comparison(study: Study) -> dict | None:
     if tables is None:
         return None
     names = ("comparison", "comparison_costs", "comparison_images", "bicubic_images")
-    means, costs, images, bicubic = (pd.read_csv(tables / f"{name}.csv") for name in names)
+    means, costs, images, bicubic = (read_table(tables / f"{name}.csv") for name in names)
     images = pd.concat([images, bicubic.assign(model="bicubic")])
     images = images.groupby(["benchmark", "name", "model"], sort=False)["psnr_y"].mean()
     sets = []

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +27,7 @@ def execute(study: Study, name: str) -> Path:
     from nbconvert import HTMLExporter
 
     page, parameters = page_named(study, name), {"profile": study.profile.name}
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _this_python(Path(folder)):
         running = Path(folder) / "running.ipynb"
         notebook = papermill.execute_notebook(page.source, running, parameters, cwd=str(study.root / "notebooks"))
     # The place of the checkout on this machine stays out of the copy.
@@ -32,6 +37,20 @@ def execute(study: Study, name: str) -> Path:
     write_text(page.executed, nbformat.writes(notebook) + "\n")
     write_text(page.executed.with_suffix(".html"), html)
     return page.executed
+
+
+@contextmanager
+def _this_python(folder: Path) -> Iterator[None]:
+    """Let "python3" be this Python within the block, whatever kernel of that name is installed."""
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
+    write_text(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec | {"display_name": "Python 3"}))
+    before = os.environ.get("JUPYTER_PATH")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    try:
+        yield
+    finally:
+        os.environ.pop("JUPYTER_PATH")
+        os.environ |= {} if before is None else {"JUPYTER_PATH": before}
 
 
 def _drop_progress(notebook: dict) -> None:

@@ -1,7 +1,11 @@
-"""The rules of claims.yaml: what is judged and how. Rules are older than the runs that they judge."""
+"""The rules of claims.yaml: what is judged and how. Rules are older than the runs that they judge.
+
+A part's hash covers its numbers and the code that judges by them, without docstrings and comments.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from functools import cache
@@ -13,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context"]
+Part = Literal["quality", "costs", "context", "ceiling"]
 
 
 def hash_of(config: dict) -> str:
@@ -24,6 +28,10 @@ def hash_of(config: dict) -> str:
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Judging(_Part):
+    code: Annotated[tuple[str, ...], Field(min_length=1)]  # files below srlab/ that judge by these rules
 
 
 class Claim(_Part):
@@ -46,11 +54,22 @@ class Contrast(_Part):
     benchmark: str  # or "all"
 
 
+class FullSize(_Part):
+    """The two networks of a claim as their authors released them, and the benchmark of the claim."""
+
+    arm: str
+    against: str
+    benchmark: str
+
+
 class QualityClaim(Claim):
+    """A claim about PSNR: judged first on released networks, then by contrasts of the study's small ones."""
+
+    full_size: FullSize
     contrasts: tuple[Contrast, ...]
 
 
-class QualityRules(_Part):
+class QualityRules(_Judging):
     """Rules for claims about PSNR; claims.yaml explains each number."""
 
     level: Share
@@ -68,7 +87,7 @@ class CostClaim(Claim):
     size: tuple[PositiveInt, PositiveInt] | None = None  # height and width of the LR input that the paper names
 
 
-class CostRules(_Part):
+class CostRules(_Judging):
     """Rules for claims about time and memory; claims.yaml explains each number."""
 
     level: Share
@@ -84,7 +103,7 @@ class CostRules(_Part):
     claims: dict[str, CostClaim]
 
 
-class ContextRules(_Part):
+class ContextRules(_Judging):
     """Rules of the chapter context; claims.yaml explains each number."""
 
     level: Share
@@ -98,18 +117,57 @@ class ContextRules(_Part):
     third: Share
 
 
+class CeilingRules(_Judging):
+    """Rules of the chapter ceiling; claims.yaml explains each number."""
+
+    level: Share
+    distances: tuple[PositiveInt, ...]
+    match: PositiveInt
+    middle: PositiveInt
+    places: PositiveInt
+    folds: PositiveInt
+    first_pieces: PositiveInt
+    ridge: PositiveFloat
+    seeds: tuple[int, ...]
+    channels: PositiveInt
+    steps: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    claims_db: tuple[PositiveFloat, ...]
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
     context: ContextRules
+    ceiling: CeilingRules
+
+    #: Hashes by which kept records began, and the reason why these rules may judge them.
+    admits: dict[Part, dict[str, str]] = {}
 
     def hash(self, part: Part) -> str:
-        return hash_of(getattr(self, part).model_dump(mode="json"))
+        """Hash the numbers of a part and its code."""
+        own = getattr(self, part)
+        return hash_of({"rules": own.model_dump(mode="json"), "code": [_code(file) for file in own.code]})
 
     def hashes(self) -> dict[Part, str]:
         return {part: self.hash(part) for part in get_args(Part)}
+
+    def judge(self, part: Part, began: str) -> bool:
+        """Allow the judgement of a record that began under the rules of this hash."""
+        return began == self.hash(part) or began in self.admits.get(part, {})
+
+
+@cache
+def _code(file: str) -> str:
+    """Return a file's code, without docstrings, comments and layout."""
+    tree = ast.parse((files("srlab") / file).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 @cache

@@ -14,7 +14,7 @@ from srlab.models.skip import First, Skip
 from srlab.training import Budget
 
 Model = TypeVar("Model", bound=BaseModel)
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 #: Side of a square LR image in pixels, or its height and width.
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 #: Values of an option of a network.

@@ -88,7 +88,7 @@ class Record:
 
     @property
     def finished(self) -> bool:
-        return all(file.is_file() for file in self.files)
+        return all(file.is_file() and file.stat().st_size for file in self.files)  # a power cut leaves empty files
 
     @property
     def readable(self) -> bool:
@@ -186,7 +186,7 @@ def check_rules(records: list[Record], part: Part) -> None:
     """
     now = rules().hash(part)
     found = {record.run.name: record.facts.get("rules", {}).get(part, "none") for record in records}
-    older = {name: then for name, then in found.items() if then != now}
+    older = {name: then for name, then in found.items() if not rules().judge(part, then)}
     if older:
         runs = records[0].folder.parent
         profile = runs.parent.name.removesuffix(f"-{records[0].run.device}")

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from srlab.data.layouts import ImageRef, held_out
 from srlab.data.sources import DataSource, embedded, evenly, open_data
 from srlab.errors import InputError, OutOfTime
-from srlab.measure.devices import choose_device, code_commit, device_slug
+from srlab.measure.devices import CHECKOUT, choose_device, code_commit, device_slug
 from srlab.models import entry
 from srlab.study.chapter import Chapter, settings_of
 from srlab.study.exported import exported
@@ -54,7 +54,7 @@ class Study:
         self.settings: dict[str, BaseModel] = settings_of(self.profile)
         #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
-        results = self.root / (os.environ.get("SRLAB_RESULTS") or "results")
+        results = self.root / Path(os.environ.get("SRLAB_RESULTS") or "results").expanduser()
         self.folder = results / f"{profile}-{self.device}"
         #: The folder of its records, shared with `varied` studies.
         self.runs_folder = self.folder / "runs"
@@ -261,9 +261,12 @@ class Study:
         if time_is_up(deadline):
             raise OutOfTime(f"{run.name} was not begun")
         if self.profile.committed and not re.fullmatch("[0-9a-f]+", commit := code_commit()):
+            remedy = "commit your changes, or set them aside"
+            if commit == "unknown":
+                remedy = f"`git -C {CHECKOUT} status` tells why git names no commit (another owner: safe.directory)"
             raise InputError(
                 f"profile '{self.profile.name}' begins no run of code that is not committed, and this is '{commit}': "
-                f"commit your changes, or set them aside"
+                f"{remedy}"
             )
         record.begin()
         run.make(record, self, device, processes, deadline)

@@ -26,7 +26,9 @@ from srlab.weights.released import RELEASED
 StateDict = Mapping[str, Tensor]
 
 #: Keys under which training codes store a state dict, in the order of choice.
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
+#: What training frameworks put before every name.
+PREFIXES = ("module.", "_orig_mod.", "net_g.")
 
 #: dtypes of weights and of the counters beside them.
 NUMBERS = (
@@ -96,11 +98,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], OwnNetwork | None]:
 
 
 def unwrap(loaded: object, source: str = "state dict") -> dict[str, Tensor]:
-    """Take the mapping of names to dense real tensors out of `params_ema`, `params` or the like; else an InputError."""
-    for key in WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
+    """Take the mapping of names to dense real tensors out of `params_ema`, `params` or the like; else an InputError.
+
+    Wrappers may be nested. A prefix of `PREFIXES` that every name has is dropped.
+    """
+    while isinstance(loaded, Mapping):
+        inner = next((loaded[key] for key in WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
+        if inner is None:
             break
+        loaded = inner
     if not isinstance(loaded, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
     ):
@@ -111,7 +117,10 @@ def unwrap(loaded: object, source: str = "state dict") -> dict[str, Tensor]:
             raise InputError(
                 f"{source}: '{key}' is of {tensor.dtype}, {tensor.layout}; dense real numbers are expected"
             )
-    return dict(loaded)
+    found = dict(loaded)
+    while prefix := next((each for each in PREFIXES if found and all(key.startswith(each) for key in found)), None):
+        found = {key.removeprefix(prefix): tensor for key, tensor in found.items()}
+    return found
 
 
 def save_network(path: Path, network: nn.Module, name: str, scale: int, config: dict[str, object]) -> None:

@@ -15,7 +15,7 @@ from skimage.io import imsave
 from srlab.chapters.claims import FIGURES, Settings, answer, costs, timing_runs, verdicts
 from srlab.chapters.claims.judged import claim_row
 from srlab.chapters.claims.verdicts import CONFIRMED, CONTRADICTED, NO_EFFECT, SMALLER, UNDECIDED, judge
-from srlab.chapters.claims.words import NOT_MEASURED, NOT_REPRODUCED, contrasts, in_words, markdown
+from srlab.chapters.claims.words import NOT_MEASURED, NOT_REPRODUCED, NOT_TESTED, contrasts, in_words, markdown
 from srlab.errors import InputError
 from srlab.stats.intervals import LEVEL, Estimate
 from srlab.stats.rules import rules
@@ -294,22 +294,26 @@ def test_every_claim_stands_once_for_each_contrast_and_for_each_rival_and_code(t
     rows, law = tables["claims"], rules()
     assert set(rows["id"]) == {*law.quality.claims, *law.costs.claims} and set(rows["verdict"]) <= {*verdicts.VERDICTS}
     assert not rows.duplicated(["id", "arm", "against", "basis"]).any()
-    assert rows["source"].is_monotonic_increasing and len(rows) == 31
+    assert rows["source"].is_monotonic_increasing and len(rows) == 37
     for name, claim in law.quality.claims.items():
-        asked = [(each.arm, each.against, each.experiment) for each in claim.contrasts]
+        asked = [(claim.full_size.arm, claim.full_size.against, "full size")]
+        asked += [(each.arm, each.against, each.experiment) for each in claim.contrasts]
         assert list(of(rows, id=name)[["arm", "against", "basis"]].itertuples(index=False, name=None)) == asked
-    assert len(once) == len(rows) - 3 and not once.duplicated(["claim", "arm", "against", "basis"]).any()
+    assert len(once) == len(rows) - 4 and not once.duplicated(["claim", "arm", "against", "basis"]).any()
 
 
 QUALITY = {
-    ("lcoa-psnr-low", "trunk_nla"): (CONFIRMED, CONFIRMED),
-    ("lcoa-psnr-high", "trunk_nla"): (SMALLER, SMALLER),
-    ("lcoa-psnr-low", "nlsn"): (NO_EFFECT, "no effect beyond ±0.05 dB"),
-    ("lcoa-psnr-low", "enlcn"): (UNDECIDED, UNDECIDED),
-    ("esc-flash-psnr", "trunk_window side=8"): (CONFIRMED, CONFIRMED),
-    ("esc-hit-psnr", "hit_srf"): (CONTRADICTED, NOT_REPRODUCED),
-    ("sscan-psnr", "trunk_bra"): (CONTRADICTED, CONTRADICTED),
-    ("sscan-psnr", "lcoan"): (UNDECIDED, NOT_MEASURED),
+    ("lcoa-psnr-low", "trunk_nla", "branched"): (CONFIRMED, "confirmed at this size"),
+    ("lcoa-psnr-high", "trunk_nla", "branched"): (SMALLER, "smaller at this size"),
+    ("lcoa-psnr-low", "nlsn", "branched"): (NO_EFFECT, NOT_REPRODUCED),
+    ("lcoa-psnr-low", "nlsn", "full size"): (UNDECIDED, NOT_TESTED),
+    ("lcoa-psnr-low", "enlcn", "branched"): (UNDECIDED, "undecided at this size"),
+    ("esc-flash-psnr", "trunk_window side=8", "branched"): (CONFIRMED, "confirmed at this size"),
+    ("esc-hit-psnr", "hit_srf", "from scratch"): (CONTRADICTED, NOT_REPRODUCED),
+    ("esc-hit-psnr", "hit_srf", "full size"): (UNDECIDED, NOT_TESTED),
+    ("hit-elan-psnr", "elan_light", "full size"): (CONFIRMED, CONFIRMED),
+    ("sscan-psnr", "trunk_bra", "branched"): (CONTRADICTED, NOT_REPRODUCED),
+    ("sscan-psnr", "lcoan", "from scratch"): (UNDECIDED, NOT_MEASURED),
 }
 COSTS = {
     ("lcoa-time", "trunk_nla"): (CONFIRMED, 5),
@@ -322,11 +326,23 @@ COSTS = {
 
 
 def test_claims_have_verdicts_and_those_about_costs_carry_the_word_cpu(tables):
-    rows = {key: row_of(tables["claims"], *key) for key in QUALITY}
+    rows = {key: row_of(tables["claims"], *key[:2], basis=key[2]) for key in QUALITY}
     assert {key: (row.verdict, row.shown) for key, row in rows.items()} == QUALITY
     rows = {key: row_of(tables["claims"], *key, basis="ours") for key in COSTS}
     assert {key: (row.verdict, row.margin) for key, row in rows.items()} == COSTS
     assert all("CPU" in row.shown and "CPU" in row.device for row in rows.values())
+
+
+def test_full_size_is_judged_image_by_image_where_both_networks_were_released(tables):
+    row = row_of(tables["claims"], "hit-elan-psnr", "elan_light")
+    images = pd.read_csv(ROOT / "results/reference/released-intel-xeon/tables/similarity_images.csv")
+    wide = images[images["dataset"] == "Urban100"].pivot(index="name", columns="model", values="gain_db")
+    leads = wide["hit_srf"] - wide["elan_light"]
+    known = scipy.stats.ttest_1samp(leads, 0).confidence_interval(LEVEL)
+    assert (row.measured, row.low, row.high) == pytest.approx((leads.mean(), *known)) and row.spread == "100 images"
+    assert len(row.run.split()) == 2
+    untested = row_of(tables["claims"], "esc-hit-psnr", "hit_srf", basis="full size")
+    assert np.isnan(untested.measured) and "27.07" in untested.sentence and "26.80" in untested.sentence
 
 
 def test_quality_is_the_gain_over_the_rival_of_the_same_seed(tables):
@@ -369,8 +385,8 @@ def test_counts_in_text_are_rows_and_marks_in_the_figure(study, tables, once):
     figure = FIGURES["claims"](tables)
     points = [line for ax in figure.axes for line in ax.lines if len(line.get_xdata()) == 1]
     marks = [line for line in points if line.get_markersize() > 4.5]
-    assert len(marks) == once["measured"].notna().sum() == len(once) - counts[NOT_MEASURED]
-    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == once["claim"].nunique() == 11
+    assert len(marks) == once["measured"].notna().sum() == len(once) - counts[[NOT_MEASURED, NOT_TESTED]].sum()
+    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == once["claim"].nunique() == 12
     assert faults(figure) == [] and "nan" not in study.chapter("claims").answer().data.replace("trunk_nla", "")
 
 
@@ -389,9 +405,10 @@ def test_verdicts_in_words():
         row = {"run": "a", "verdict": NO_EFFECT, "basis": "branched", "margin": 0.05, "quantity": "psnr_gain_db"}
         return in_words(row | {"device": "CPU Abacus"} | change)
 
-    assert words(basis="from scratch") == words(basis="from scratch", verdict=CONTRADICTED) == NOT_REPRODUCED
-    assert words(basis="from scratch", verdict=CONFIRMED) == CONFIRMED and words(verdict=CONTRADICTED) == CONTRADICTED
-    assert "0.05 dB" in words() and "5 %" in words(quantity="memory_ratio") and words(run="none") == NOT_MEASURED
+    assert words() == words(basis="from scratch") == words(verdict=CONTRADICTED) == NOT_REPRODUCED
+    assert words(basis="full size", verdict=CONTRADICTED) == CONTRADICTED != words(verdict=CONFIRMED) != CONFIRMED
+    assert "0.05 dB" in words(basis="full size") and "5 %" in words(quantity="memory_ratio")
+    assert words(run="none") == NOT_MEASURED and words(run="none", basis="full size") == NOT_TESTED
     assert "CPU" in words(quantity="memory_ratio") and "CPU" not in words(quantity="memory_ratio", device="H200")
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.claims import costs, figures
+from srlab.chapters.claims.full_size import FULL_SIZE
 from srlab.chapters.claims.judged import examine, trained
 from srlab.chapters.claims.timed import timing_runs
 from srlab.chapters.claims.verdicts import CONFIRMED, GAIN
@@ -53,13 +54,15 @@ FIGURES = {"claims": figures.claims, "cost_claims": figures.cost_claims}
 def answer(tables: Mapping[str, pd.DataFrame]) -> str:
     """Count verdicts, each contrast once, and print the table of claims."""
     once = contrasts(tables["claims"], tables["cost_slopes"])
-    gains, confirmed = once["quantity"] == GAIN, int((once["verdict"] == CONFIRMED).sum())
+    gains, full = once["quantity"] == GAIN, once["basis"] == FULL_SIZE
+    confirmed = int(((once["verdict"] == CONFIRMED) & (~gains | full)).sum())
     compared = f"{count(len(once), 'comparison')} for {count(once['claim'].nunique(), 'claim')}"
     paragraphs = [
-        f"Of {compared}, {confirmed} confirm the claim. Quality, of small networks after a small budget: "
-        f"{_counted(once[gains])}. Time, memory and growth: {_counted(once[~gains])}.",
-        "Networks of this size contradict no claim about quality at full size, and claims for ×4 are judged at this "
-        "study's scale. Claims about time and memory on GPUs are judged on this machine.",
+        f"Of {compared}, {confirmed} confirm the claim. Quality of networks as released: "
+        f"{_counted(once[gains & full])}. Quality of small networks after a small budget: "
+        f"{_counted(once[gains & ~full])}. Time, memory and growth: {_counted(once[~gains])}.",
+        "Small networks contradict no claim about quality: the papers' networks are larger, trained longer, and often "
+        "of another scale. Claims about time and memory on GPUs are judged on this machine.",
         markdown(once),
     ]
     return "\n\n".join(paragraphs)

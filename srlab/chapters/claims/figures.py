@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from srlab.chapters.claims.costs import ENDS, as_ratio
 from srlab.chapters.claims.verdicts import CONFIRMED, CONTRADICTED, GROWTH, NO_EFFECT, REDUCTION, SMALLER, UNDECIDED
-from srlab.chapters.claims.words import NOT_REPRODUCED, contrasts, with_unit
+from srlab.chapters.claims.words import NOT_REPRODUCED, NOT_TESTED, contrasts, with_unit
 from srlab.models.registry import label
 from srlab.plots.charts import lines
 from srlab.plots.estimates import forest
@@ -31,6 +31,7 @@ LOOKS = {
     CONTRADICTED: ("#D55E00", "X"),
     UNDECIDED: ("#999999", "v"),
     NOT_REPRODUCED: ("#999999", "D"),
+    NOT_TESTED: ("#999999", "v"),
 }
 #: Drawn shares of a claim; arrows at the ends stand for those beyond.
 SHARES = (-1.0, 2.0)

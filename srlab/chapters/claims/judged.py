@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from srlab.chapters.claims import verdicts
+from srlab.chapters.claims import full_size, verdicts
 from srlab.chapters.claims.verdicts import GROWTH, NOTHING, REDUCTION, UNDECIDED, Verdict
 from srlab.chapters.claims.words import in_words
-from srlab.measure.published import PUBLISHED_AS, published
 from srlab.models.registry import label
 from srlab.stats.gains import ALL, NO_RUN, paired
 from srlab.stats.intervals import Estimate, matrix, seed_difference, seeds_needed
 from srlab.stats.rules import Claim, Contrast, CostClaim, rules
 from srlab.stats.words import count
-from srlab.study.chapter import Tables
 from srlab.study.frames import machine, quality
 from srlab.study.records import Record, check_rules
 from srlab.study.study import Study
@@ -34,8 +31,9 @@ def examine(study: Study, timed: list[Record], curves: pd.DataFrame, slopes: pd.
     Columns: id, claim, claimed (NaN without a number), quantity, arm, against, basis (the experiment, or the code),
     measured, low, high (95 % interval; for growth the median of local slopes and the outermost ends of their intervals;
     NaN without a measurement), verdict (:data:`srlab.chapters.claims.verdicts.VERDICTS`), sentence, share, share_low,
-    share_high (0 is no effect, 1 the claim), spread (seeds or processes), device, workload, margin (of no effect),
-    full_size (results of released networks), run (hashes), source, shown (the verdict for people).
+    share_high (0 is no effect, 1 the claim), spread (seeds, images or processes), device, workload, margin (of no
+    effect), run (hashes), source, shown (the verdict for people). A claim about quality has a row on released networks
+    first, then a row a contrast of the study's small networks.
     """
     check_rules(timed, "costs")
     rows = [*_quality(study), *_costs(curves, slopes)]
@@ -53,7 +51,7 @@ def claim_row(
     row |= zip(("measured", "low", "high"), found or 3 * [np.nan], strict=True)
     row |= {"verdict": verdict.kind, "sentence": verdict.sentence}
     row |= zip(("share", "share_low", "share_high"), verdict.share, strict=True)
-    none = {"spread": "", "device": "", "workload": "", "margin": np.nan, "full_size": "", "run": NO_RUN}
+    none = {"spread": "", "device": "", "workload": "", "margin": np.nan, "run": NO_RUN}
     row |= none | facts | {"source": f"https://arxiv.org/abs/{claim.source.removeprefix('arXiv:')}"}
     return row | {"shown": in_words(row)}
 
@@ -80,9 +78,11 @@ def _quality(study: Study) -> Iterator[dict]:
     law, runs = rules().quality, trained(study)
     family = len({contrast for claim in law.claims.values() for contrast in claim.contrasts})
     for name, claim in law.claims.items():
+        verdict, found, facts = full_size.judged(study.root, claim)
+        networks = (claim.full_size.arm, claim.full_size.against, full_size.FULL_SIZE)
+        yield claim_row(name, networks, verdict, found, margin=law.margin_db, **facts)
         for contrast in claim.contrasts:
-            networks = (contrast.arm, contrast.against, contrast.experiment)
-            facts = {"margin": law.margin_db, "full_size": full_size(study.root, contrast)}
+            networks, facts = (contrast.arm, contrast.against, contrast.experiment), {"margin": law.margin_db}
             sides = [runs.get((contrast.experiment, arm), []) for arm in networks[:2]]
             if not all(sides) or contrast.benchmark not in (ALL, *study.data.benchmarks):
                 verdict = verdicts.unmeasured(f"this study lacks a {'benchmark' if all(sides) else 'network'}")
@@ -127,24 +127,6 @@ def _training(study: Study, contrast: Contrast, sides: list[list[Record]]) -> st
     tested = "all benchmarks" if contrast.benchmark == ALL else contrast.benchmark
     words = f"×{run.scale}, networks of {sizes} thousand parameters, {run.photographs or len(study.data.train)} "
     return f"{words}photographs, {steps}, of {run.budget.patch}×{run.budget.patch} px; {tested}"
-
-
-def full_size(root: Path, contrast: Contrast) -> str:
-    """Compare networks of the papers' size: the rival as released, if it was tested here, and the arm as published."""
-    if not {contrast.arm, contrast.against} <= set(PUBLISHED_AS):
-        return ""
-    own, rival, found = PUBLISHED_AS[contrast.arm], PUBLISHED_AS[contrast.against], []
-    known = published().set_index(["dataset", "scale", "method"])["psnr_y"].sort_index()
-    for folder in sorted(root.glob("results/reference/released-*")):
-        for row in Tables(folder)["released_quality"].itertuples():
-            if (row.model, row.dataset) == (contrast.against, contrast.benchmark):
-                printed = known[row.dataset.lower(), row.scale]
-                found.append(
-                    f"of full size, ×{row.scale}: {rival} as released reaches {row.psnr_y:.2f} dB here "
-                    f"({printed[rival]:.2f} published), {own} {printed[own]:.2f} dB as published, "
-                    f"{printed[own] - row.psnr_y:+.2f} dB"
-                )
-    return "; ".join(found)
 
 
 def _costs(curves: pd.DataFrame, slopes: pd.DataFrame) -> Iterator[dict]:

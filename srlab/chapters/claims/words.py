@@ -7,12 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from srlab.chapters.claims.full_size import FULL_SIZE
 from srlab.chapters.claims.verdicts import CONTRADICTED, GAIN, GROWTH, NO_EFFECT, REDUCTION
 from srlab.models.registry import label
 from srlab.stats.gains import NO_RUN
 from srlab.stats.words import number, signed
 
-#: The strongest words against a claim at full size that small networks from scratch allow.
+#: Without weights of both networks that a claim is about.
+NOT_TESTED = "not tested at its size"
+#: The strongest words against a claim about quality that the study's small networks allow.
 NOT_REPRODUCED = "not reproduced at this size"
 NOT_MEASURED = "not measured"
 
@@ -20,10 +23,10 @@ NOT_MEASURED = "not measured"
 def in_words(row: Mapping[str, object]) -> str:
     """Return the verdict of a row for people: with the margin of no effect, and with the processor of costs."""
     if row["run"] == NO_RUN:
-        return NOT_MEASURED
+        return NOT_TESTED if row["basis"] == FULL_SIZE else NOT_MEASURED
     verdict, margin, quantity = row["verdict"], row["margin"], row["quantity"]
-    if row["basis"] == "from scratch" and verdict in (CONTRADICTED, NO_EFFECT):
-        return NOT_REPRODUCED
+    if quantity == GAIN and row["basis"] != FULL_SIZE:
+        return NOT_REPRODUCED if verdict in (CONTRADICTED, NO_EFFECT) else f"{verdict} at this size"
     if verdict == NO_EFFECT:
         size = f"{margin:g} dB" if quantity == GAIN else f"{margin if quantity == REDUCTION else 100 * margin:g} %"
         verdict = f"{verdict} beyond ±{size}"
@@ -47,7 +50,7 @@ def contrasts(claims: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     A claim with two ends, such as +0.10 to +0.40 dB, is one claim; the lower end judges, and the upper end is noted.
     The measurement of growth is the local slope farthest from the claim.
     """
-    rows = claims.astype({"basis": object, "full_size": object}).fillna({"basis": "", "full_size": ""})
+    rows = claims.astype({"basis": object}).fillna({"basis": ""})
     rows["claim"] = rows["claim"].str.replace(r" \((lower|upper) end\)$", "", regex=True)
     for row in rows[rows["quantity"] == GROWTH].itertuples():
         own = slopes[(slopes["id"] == row.id) & (slopes["model"] == row.arm) & (slopes["code"] == row.basis)]
@@ -74,8 +77,9 @@ def _measured(row: pd.Series) -> str:
 
 
 def markdown(once: pd.DataFrame) -> str:
-    """Return :func:`contrasts` as a table in Markdown, with lists of the measurements and of full-size networks."""
-    works = (once["spread"] + "; " + once["workload"] + "; " + once["device"]).where(once["run"] != NO_RUN)
+    """Return :func:`contrasts` as a table in Markdown, with a list of the measurements."""
+    works = (once["spread"] + "; " + once["workload"] + "; " + once["device"]).str.removesuffix("; ")
+    works = works.where(once["run"] != NO_RUN)
     numbers = {work: place for place, work in enumerate(works.dropna().unique(), start=1)}
     columns = {"claimed_words": "claimed", "compared": "compared", "measured_words": "measured [95 % interval]"}
     shown = once[list(columns)].rename(columns=columns)
@@ -84,5 +88,4 @@ def markdown(once: pd.DataFrame) -> str:
     shown["on"] = works.map(numbers).map("{:.0f}".format, na_action="ignore")
     table = shown.fillna("–").to_markdown(index=False, disable_numparse=True)
     lists = "\n".join(f"{place}. {work}." for work, place in numbers.items())
-    notes = "\n".join(f"- {row.claim}, {row.full_size}." for row in once[once["full_size"] != ""].itertuples())
-    return "\n\n".join(filter(None, [table, "Measured on (column “on”):", lists, notes]))
+    return "\n\n".join([table, "Measured on (column “on”):", lists])

@@ -14,7 +14,7 @@ from srlab.plots.charts import lines
 from srlab.plots.estimates import BAND, forest
 from srlab.plots.style import DOUBLE, HOUSE, STYLE, blank
 from srlab.plots.text import caption, name_lines
-from srlab.stats.words import between, count
+from srlab.stats.words import MINUS, between, count
 from srlab.study.chapter import Tables
 
 #: Names of networks that only others' code builds.
@@ -45,6 +45,10 @@ def styled(found: pd.DataFrame) -> pd.DataFrame:
 def _scaled(ax: Axes, radii: list[int]) -> None:
     """Show losses logarithmically beyond the margin, and radii evenly."""
     ax.set_yscale("symlog", linthresh=RULES.margin_db)
+    low, high = ax.get_ylim()
+    marks = [mark for mark in (-0.1, -0.01, 0, 0.01, 0.1, 1, 10) if low <= mark <= high]
+    ax.set_yticks(marks, [f"{mark:g}".replace("-", MINUS) for mark in marks], minor=False)
+    ax.set_yticks([], minor=True)
     ax.set_xticks(range(len(radii)), [str(radius) for radius in radii])
     ax.set(xlabel="real pixels around the tile, r (LR px)")
 

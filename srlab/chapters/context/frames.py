@@ -19,7 +19,7 @@ CALIPER = 1.0
 def images(records: list[Record]) -> pd.DataFrame:
     """Return a row per network, image, filling and radius.
 
-    Columns: network, benchmark, name, filling, radius (LR px), loss_db, bicubic_db (of the tile), repeats (0 to 1),
+    Columns: network, benchmark (with its scale), name, filling, radius (LR px), loss_db, bicubic_db, repeats (0 to 1),
     run.
     """
     rows = []
@@ -30,7 +30,7 @@ def images(records: list[Record]) -> pd.DataFrame:
         loss = 10 * np.log10(cut["mse"] / cut["name"].map(whole))
         cut = cut.assign(loss_db=loss, bicubic_db=10 * np.log10(255**2 / cut["bicubic_mse"]))
         cut = cut[["name", "filling", "radius", "loss_db", "bicubic_db", "repeats"]]
-        facts = {"network": record.run.network, "benchmark": record.run.benchmark}
+        facts = {"network": record.run.network, "benchmark": f"{record.run.benchmark} ×{record.run.scale}"}
         rows.append(cut.assign(**facts, run=record.run.hash))
     found = pd.concat(rows, ignore_index=True)
     return found[["network", "benchmark", *(name for name in found if name not in ("network", "benchmark"))]]

@@ -1,0 +1,148 @@
+"""Ceiling: how much could any use of far matches add to an SR image?
+
+A fuser that gets a neighbourhood from far away is compared with the same fuser that gets its own neighbourhood twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+from pydantic import BaseModel, PositiveInt
+
+from srlab.chapters.ceiling import figures, frames
+from srlab.chapters.ceiling.fusers import Fuser
+from srlab.chapters.ceiling.run import HR, PIECES, Base, FuseRun, MatchRun
+from srlab.errors import InputError
+from srlab.stats.rules import rules
+from srlab.stats.words import between, count, estimate, listed, percent
+from srlab.study.chapter import Tables
+from srlab.study.records import Record, check_rules, records_in
+from srlab.study.study import Study
+
+QUESTION = "What is there to be found far away?"
+RULES = rules().ceiling
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """Settings of the chapter."""
+
+    networks: tuple[str, ...] = ()  # released networks that refine bicubic's SR, beside bicubic itself
+    trained: bool = False  # also the trunk without attention that the study trains, its first seed
+    pieces: PositiveInt = RULES.first_pieces  # of 10; each is every tenth image of a benchmark
+    places: PositiveInt = RULES.places
+    distances: tuple[PositiveInt, ...] = RULES.distances
+    fusers: tuple[Fuser, ...] = ("ridge", "cnn")
+    steps: PositiveInt = RULES.steps
+
+
+def bases(study: Study, settings: Settings) -> list[Base]:
+    """Return every SR that is refined; none if the settings name released networks and there is no folder of weights.
+
+    Raises InputError if a network of the settings is not in the folder of weights.
+    """
+    found = [Base(source="bicubic", name="bicubic")]
+    if settings.trained:
+        found.append(Base(source="trained", name="no_attention", weights=study.training("no_attention").hash))
+    if settings.networks:
+        released = study.released(study.profile.scale, settings.networks)
+        found += [Base(source="released", name=name, weights=file.sha256) for name, file in released.items()]
+        return found if released else []
+    return found
+
+
+def runs(study: Study, settings: Settings) -> list[MatchRun | FuseRun]:
+    """Return the matches in HR and in every SR, piece by piece, then the fusers."""
+    data, scale, own = replace(study.data, train=()), study.profile.scale, bases(study, settings)
+    how = settings.model_dump(include={"places", "distances"})
+    how |= {"data": data.fingerprint, "scale": scale, "device": study.device}
+    fused = [
+        FuseRun(
+            base=base,
+            benchmark=benchmark,
+            pieces=tuple(piece for piece in PIECES[: settings.pieces] if piece < len(refs)),
+            fuser=fuser,
+            steps=settings.steps,
+            **how,
+        )
+        for fuser in settings.fusers
+        for benchmark, refs in data.benchmarks.items()
+        for base in own
+    ]
+    matched = {match.hash: match for run in fused for pair in run.matches() for match in pair}.values()
+    return [*sorted(matched, key=lambda match: PIECES.index(match.piece)), *fused]
+
+
+def records(study: Study, settings: Settings) -> list[Record]:
+    """Return the records of all runs, made if missing; without weights the kept ones."""
+    found = [study.obtain(run) for run in runs(study, settings)]
+    folders = (study.folder, *sorted((study.root / "results" / "reference").glob(f"{study.profile.name}-*")))
+    return found or next((there for folder in folders if (there := records_in(folder, "ceiling-*"))), [])
+
+
+def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Compute gains with their intervals, verdicts, and how good the matches are."""
+    made = records(study, settings)
+    if not made:
+        raise InputError(f"{study.folder}: no records of ceiling, and SRLAB_WEIGHTS names no weights")
+    if settings.distances == RULES.distances:
+        check_rules(made, "ceiling")
+    matched, fused = ([record for record in made if isinstance(record.run, kind)] for kind in (MatchRun, FuseRun))
+    images = frames.images(fused)
+    gains = frames.gains(images)
+    return {
+        "ceiling": gains,
+        "ceiling_verdicts": frames.verdicts(gains),
+        "ceiling_matches": frames.matches(matched),
+        "ceiling_images": images,
+    }
+
+
+FIGURES = {"ceiling": figures.ceiling, "ceiling_distances": figures.distances}
+
+
+def answer(tables: Tables) -> str:
+    """Summarise what far matches could add, cell by cell, and what the claims make of it."""
+    gains, verdicts = tables["ceiling"], tables["ceiling_verdicts"]
+    nearest = gains["distance"].min()
+    lines = []
+    for (benchmark, fuser), own in gains[gains["distance"] == nearest].groupby(["benchmark", "fuser"], sort=False):
+        images = count(int(own["images"].min()), "image")
+        lines.append(f"**{benchmark}, {figures.FUSERS[fuser]}** ({images}, {nearest} LR pixels or more away):\n")
+        for base, cells in own.groupby("base", sort=False):
+            by = cells.set_index(["match", "content"])
+            said = [
+                f"{words} {estimate(row.gain_db, row.low_db, row.high_db)} dB"
+                for cell, words in SAID.items()
+                for row in [by.loc[cell]]
+            ]
+            lines.append(f"- {figures.shown(base)}: {', '.join(said)}.")
+        lines.append("")
+    lines += ["Against the sizes of gains that papers claim:\n"]
+    for verdict, own in verdicts[verdicts["distance"] == nearest].groupby("verdict", sort=False):
+        cells = [
+            f"{figures.shown(base)} ({benchmark}, {figures.FUSERS[fuser]}) {between(each['claim_db'])} dB"
+            for (base, benchmark, fuser), each in own.groupby(["base", "benchmark", "fuser"], sort=False)
+        ]
+        lines.append(f"- {verdict}: {listed(cells)}.")
+    matched = tables["ceiling_matches"]
+    matched = matched[matched["distance"] == nearest]
+    perfect = matched["base"] == HR.name
+    lines.append(
+        f"\nThe best match explains {percent(matched.loc[perfect, 'explained'].max())} of a patch's HR if HR is "
+        f"matched, and {between(100 * matched.loc[~perfect, 'explained'], 0)} % if SR is matched."
+    )
+    lines.append(
+        "\nEvery gain is over the same fuser, of equal parameters, that gets its own neighbourhood twice. A fuser of "
+        "one match is no bound on every network: others might use several matches, or more of the image around them."
+    )
+    return "\n".join(lines)
+
+
+#: The cells in the order of the answer.
+SAID = {
+    ("seen", "SR"): "what a network could do",
+    ("perfect", "SR"): "perfect match",
+    ("seen", "HR"): "HR content",
+    ("perfect", "HR"): "both (the control)",
+}

@@ -1,0 +1,104 @@
+"""Figures of ceiling."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from srlab.chapters.ceiling.frames import RULES
+from srlab.models.registry import REGISTRY, label
+from srlab.plots.charts import lines
+from srlab.plots.estimates import forest, part
+from srlab.plots.style import DOUBLE, HOUSE, blank
+from srlab.plots.text import caption, name_lines
+from srlab.stats.words import count
+from srlab.study.chapter import Tables
+
+#: Names of SR that no network of the registry makes.
+NAMES = {"bicubic": "bicubic", "dctlsa": "DCTLSA", "no_attention": "trained trunk"}
+FUSERS = {"ridge": "linear fuser", "cnn": "three-layer fuser"}
+#: Words, colour and marker of the cells: match, content.
+CELLS = {
+    ("seen", "SR"): ("matched by SR, SR content", "#0072B2", "o"),
+    ("perfect", "SR"): ("matched by HR, SR content", "#D55E00", "s"),
+    ("seen", "HR"): ("matched by SR, HR content", "#56B4E9", "^"),
+    ("perfect", "HR"): ("matched by HR, HR content", "#999999", "D"),
+}
+#: Gains up to this are drawn on a linear axis, larger ones logarithmically, dB.
+LINEAR = 0.1
+
+
+def shown(base: str) -> str:
+    """Return the name of an SR for people."""
+    return NAMES.get(base) or (label(base) if base in REGISTRY else base)
+
+
+def styled(found: pd.DataFrame) -> pd.DataFrame:
+    """Sort by SR and cell, and add name, colour and marker of each row's cell."""
+    cells = pd.Series(list(zip(found["match"], found["content"], strict=True)), found.index)
+    found = found.assign(cell=cells.map(list(CELLS).index), order=found["base"].map(list(found["base"].unique()).index))
+    for number, column in enumerate(("name", "colour", "marker")):
+        found[column] = cells.map({cell: look[number] for cell, look in CELLS.items()})
+    return found.sort_values(["order", "cell"], kind="stable")
+
+
+@rc_context(HOUSE)
+def ceiling(tables: Tables) -> Figure:
+    """Draw the gain of each cell at the smallest distance: a panel a benchmark, the network's markers hollow."""
+    found = tables["ceiling"]
+    nearest = found["distance"].min()
+    found = styled(found[found["distance"] == nearest]).rename(
+        columns={"gain_db": "value", "low_db": "low", "high_db": "high"}
+    )
+    found["name"] = found["base"].map(shown) + ": " + found["name"]
+    benchmarks = found["benchmark"].unique()
+    figure = blank(DOUBLE, 0.24 * found["name"].nunique() + 1.5)
+    axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
+    for ax, benchmark in zip(axes, benchmarks, strict=True):
+        own = found[found["benchmark"] == benchmark]
+        for number, (_, rows) in enumerate(own.groupby("fuser", sort=False)):
+            zero = (0, min(RULES.claims_db), max(RULES.claims_db)) if number == 0 else None
+            forest(ax, rows, zero=zero, shift=0.3 * number, hollow=number > 0)
+        ax.set_xscale("symlog", linthresh=LINEAR)
+        ax.set(title=f"{benchmark}, {count(int(own['images'].min()), 'image')}", xlabel="gain (dB)")
+    first = found[(found["benchmark"] == benchmarks[0]) & (found["fuser"] == found["fuser"].iloc[0])]
+    part(axes, first["order"])
+    fusers = " and ".join(FUSERS[fuser] for fuser in found["fuser"].unique())
+    note = (
+        f"Gain of a fuser with a far neighbourhood over the same with its own twice; {fusers} (hollow, below). Bars: "
+        f"simultaneous 95 % intervals over images. Lines: 0, and the smallest and largest gain that papers claim. The "
+        f"axis is linear up to ±{LINEAR:g} dB."
+    )
+    caption(figure, f"What a match at least {nearest} LR pixels away can add", note)
+    return figure
+
+
+@rc_context(HOUSE)
+def distances(tables: Tables) -> Figure:
+    """Draw the linear fuser's gain against the distance: a panel an SR, one line a cell, the first benchmark."""
+    found = tables["ceiling"]
+    benchmark, fuser = found["benchmark"].iloc[0], found["fuser"].iloc[0]
+    found = styled(found[(found["benchmark"] == benchmark) & (found["fuser"] == fuser)])
+    far = sorted(found["distance"].unique())
+    found = found.assign(x=found["distance"].map(far.index), y=found["gain_db"], low=found["low_db"])
+    found = found.assign(high=found["high_db"])
+    figure = blank(DOUBLE, 3.0)
+    bases = found["base"].unique()
+    names = {}
+    for ax, base in zip(figure.subplots(1, len(bases), sharey=True, squeeze=False)[0], bases, strict=True):
+        drawn = lines(ax, found[found["base"] == base])
+        ax.set_yscale("symlog", linthresh=LINEAR)
+        ax.set_xticks(range(len(far)), [str(each) for each in far])
+        ax.set(title=shown(base), xlabel="distance, at least (LR px)")
+        if base == bases[0]:
+            ax.set_ylabel("gain (dB)")
+        names = {ax: drawn}
+    images = count(int(found["images"].min()), "image")
+    note = (
+        f"{benchmark}, {images}, {FUSERS[fuser]}; bars: simultaneous 95 % intervals over images. The axis is linear "
+        f"up to ±{LINEAR:g} dB."
+    )
+    caption(figure, "Gain by the distance that a match must have", note)
+    name_lines(names)
+    return figure

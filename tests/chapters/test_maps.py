@@ -13,14 +13,14 @@ from srlab.models.registry import label
 from srlab.study.chapter import Tables
 from srlab.weights.checkpoints import save_network
 
-PROFILE = FEW | {"scale": 4, "models": ["no_attention", "lcoan", "trunk_window"], "chapters": {"maps": {}}}
+PROFILE = FEW | {"scale": 4, "models": ["no_attention", "lcoan", "trunk_window"], "chapters": {"maps": {"side": 24}}}
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, patch):
     """A tiny study with its tables."""
     study = study_of(tmp_path_factory.mktemp("maps"), PROFILE, patch)
-    patch.setattr(frames, "ATTRIBUTED", (24, 2, 1))
+    patch.setattr(frames, "ATTRIBUTED", (64, 2, 1))
     study.chapter("maps").tables()
     return study
 
@@ -75,7 +75,8 @@ def test_figures_of_networks_have_a_panel_a_view(study):
     settings = study.settings["maps"]
     panels = {name: len(draw(study, settings).axes) for name, draw in maps.FIGURES.items() if name != "attribution"}
     strips = 2 * 2 * len(figures.SORTED)
-    assert panels == {"attention": 3 * 6 + 1, "clusters_and_windows": 2 * 5 + strips, "gallery": 2 * 6 + 1}
+    shown = len(study.pictures)
+    assert panels == {"attention": shown * 6 + 1, "clusters_and_windows": shown * 5 + strips, "gallery": 2 * 6 + 1}
 
 
 def test_a_query_of_the_readers_own_is_the_one_that_is_drawn(study):

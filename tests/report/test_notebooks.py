@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pandas as pd
 import pytest
-from kept import ROOT
+from kept import ROOT, references
 from PIL import Image
 
 from srlab.errors import InputError
@@ -17,7 +17,9 @@ from srlab.report.index import write_index, write_report
 from srlab.report.notebooks import execute
 from srlab.report.pages import FIRST, page_named, pages_of
 from srlab.report.texts import texts
+from srlab.stats import NO_RUN
 from srlab.study.chapter import Tables, chapter_names, draws_networks
+from srlab.study.records import records_in
 from srlab.study.study import Study
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -91,14 +93,15 @@ def test_executing_writes_figures_tables_and_an_answer(name, study):
 
 
 @pytest.mark.slow
-def test_pages_read_only_the_runs_of_the_profile(study):
+def test_pages_read_only_runs_of_the_profile_or_kept_ones(study):
     finished = {run.name for run in study.runs()}
     assert {run.name for page in pages_of(study) for run in page.runs} <= finished
     assert {path.name for path in (study.folder / "runs").iterdir()} == finished
-    hashes = {run.hash for run in study.runs()} | {"none"}
+    own = {run.hash for run in study.runs()}
+    kept = {record.run.hash for folder in references() for record in records_in(folder)}  # of networks without weights
     for name, table in Tables(study.folder).items():
         named = {run for cell in table.get("run", pd.Series(dtype=str)).dropna() for run in str(cell).split()}
-        assert named <= hashes, name
+        assert named - {NO_RUN} <= own or named <= kept, name
 
 
 @pytest.mark.slow

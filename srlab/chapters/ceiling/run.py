@@ -198,14 +198,9 @@ class FuseRun(Run):
         folds = [fold for fold, _ in known]
         errors = ridge_errors(x, y, folds) if self.fuser == "ridge" else cnn_errors(x, y, folds, self.steps)
         rows = [
-            {
-                "name": image.name,
-                "fold": fold,
-                "seed": seed,
-                "mse": float(error),
-                "sr_mse": float(lacks.square().mean()),
-            }
+            (image.name, fold, seed, float(error), float(lacks.square().mean()))
             for (fold, image), of_seeds, lacks in zip(known, errors.T, y, strict=True)
             for seed, error in enumerate(of_seeds)
         ]
-        return pd.DataFrame(rows).assign(distance=distance, match=match, content=content)
+        found = pd.DataFrame(rows, columns=["name", "fold", "seed", "mse", "sr_mse"])
+        return found.assign(distance=distance, match=match, content=content)

@@ -242,7 +242,25 @@ def released(study):
         yield f"{row.model} {row.dataset}", (row.psnr_y, row.ssim_y, row.psnr_rgb, row.ssim_rgb), again
 
 
+def ceilings(study):
+    """Gains of fusers over their own neighbourhoods: means over seeds by image, then over images."""
+    kept = table(study, "ceiling")
+    for row in kept.itertuples():
+        errors = read(study, row.run, "errors.csv").query("distance == @row.distance")
+        errors = (
+            errors.assign(db=10 * np.log10(errors["mse"]))
+            .set_index(["name", "seed"])["db"]
+            .groupby([errors["match"].to_numpy(), errors["content"].to_numpy()])
+        )
+        gains = errors.get_group(("own", "SR")) - errors.get_group((row.match, row.content))
+        family = len(kept.query("benchmark == @row.benchmark and fuser == @row.fuser"))
+        printed = (row.gain_db, row.low_db, row.high_db)
+        what = f"{row.base} {row.benchmark} {row.fuser} {row.distance} {row.match} {row.content}"
+        yield what, printed, interval(gains.groupby("name").mean(), family)
+
+
 CHECKS = {
+    ceilings: ("ceiling",),
     released: ("released_quality",),
     recalls: ("recall",),
     branches: ("branched_gains",),

@@ -18,7 +18,7 @@ from srlab.chapters.ceiling.fusers import (
     solved,
 )
 from srlab.chapters.ceiling.matches import NOWHERE, cut, evenly_spaced, explained, far_matches
-from srlab.chapters.ceiling.run import CELLS, HR, OWN, RULES, Base, FuseRun, MatchRun
+from srlab.chapters.ceiling.run import CELLS, HR, OWN, RULES, Base, FuseRun, MatchRun, Seen
 from srlab.data.resize import downscale, upscale
 from srlab.files import write_table
 from srlab.measure.metrics import luma
@@ -67,22 +67,19 @@ def test_an_exact_copy_is_found_and_explains_all():
     assert explained(cut(y, corners, 8), cut(noise(2), found, 8)) < 0.1
 
 
-def errors(images: list[torch.Tensor], fuser: str, cells: tuple) -> pd.DataFrame:
-    """Fuse images by their matches, without files."""
-    run = FuseRun(base=BICUBIC, pieces=(0,), fuser=fuser, steps=60, **HOW)
-    seen = []
-    for number, hr in enumerate(images):
-        kept, ideal = (
-            MatchRun(base=base, piece=0, **HOW).matched(hr, None, torch.device("cpu")) for base in (BICUBIC, HR)
-        )
-        found = {"seen": kept["found"], "perfect": ideal["found"]}
-        contents = {"SR": luma(kept["sr"].float()), "HR": luma(hr.float())}
-        seen.append(run.windows(str(number), kept["corners"], found, contents))
-    return pd.concat([run.fused(seen, 16, *cell) for cell in cells])
+def seen(run: FuseRun, hr: torch.Tensor, name: str = "x") -> Seen:
+    """Match an image and cut a fuser's windows, without files."""
+    kept, ideal = (MatchRun(base=base, piece=0, **HOW).matched(hr, None, torch.device("cpu")) for base in (BICUBIC, HR))
+    assert torch.equal(kept["sr"], upscale(downscale(hr, 2), 2))
+    contents = {"SR": luma(kept["sr"].float()), "HR": luma(hr.float())}
+    return run.windows(name, kept["corners"], {"seen": kept["found"], "perfect": ideal["found"]}, contents)
 
 
-def gain(found: pd.DataFrame) -> pd.Series:
+def gain(images: list[torch.Tensor], fuser: str, *cells: tuple[str, str]) -> pd.Series:
     """Return the mean gain of each cell over the own neighbourhood, dB."""
+    run = FuseRun(base=BICUBIC, pieces=(0,), fuser=fuser, steps=60, **HOW)
+    cut_out = [seen(run, hr, str(number)) for number, hr in enumerate(images)]
+    found = pd.concat([run.fused(cut_out, 16, *cell) for cell in (OWN, *cells)])
     by = found.groupby(["match", "content"])["mse"].apply(lambda mse: -10 * np.log10(mse).mean())
     return by - by[OWN]
 
@@ -90,26 +87,22 @@ def gain(found: pd.DataFrame) -> pd.Series:
 def test_copies_far_away_are_worth_much_and_noise_nothing():
     plain = [picture(96, 192, seed) for seed in range(5)]
     copied = [torch.cat([image[:, :, :96]] * 2, 2) for image in plain]
-    cells = (OWN, *CELLS)
-    with_copies, without = gain(errors(copied, "ridge", cells)), gain(errors(plain, "ridge", cells))
+    with_copies, without = gain(copied, "ridge", *CELLS), gain(plain, "ridge", *CELLS)
     assert with_copies["perfect", "HR"] > 8 and abs(without["seen", "SR"]) < 0.15
     assert without["perfect", "HR"] < with_copies["perfect", "HR"] / 2
-    assert gain(errors(copied, "cnn", (OWN, ("perfect", "HR"))))["perfect", "HR"] > 3
+    assert gain(copied, "cnn", ("perfect", "HR"))["perfect", "HR"] > 3
 
 
-def test_sr_and_what_it_lacks_stand_at_the_same_pixels():
+def test_windows_of_every_cell_are_alike_and_hold_what_the_sr_lacks_in_their_middle():
     hr = picture(64, 96)
-    kept = MatchRun(base=BICUBIC, piece=0, **HOW).matched(hr, None, torch.device("cpu"))
-    assert torch.equal(kept["sr"], upscale(downscale(hr, 2), 2))
-    run = FuseRun(base=BICUBIC, pieces=(0,), fuser="ridge", steps=1, **HOW)
-    found = {"seen": kept["found"], "perfect": kept["found"]}
-    contents = {"SR": luma(kept["sr"].float()), "HR": luma(hr.float())}
-    seen = run.windows("x", kept["corners"], found, contents)
-    inner = slice(SIDE // 2, -(SIDE // 2))
-    own, lacks = seen.far[16, *OWN][:, inner, inner], seen.lacks[16]
-    there = kept["found"][0, :, 0] != NOWHERE
-    assert lacks.shape == (there.sum(), RULES.middle * 2, RULES.middle * 2)
-    torch.testing.assert_close(own + lacks, cut(contents["HR"], kept["corners"][there] + 2, RULES.middle * 2))
+    windows = seen(FuseRun(base=BICUBIC, pieces=(0,), fuser="ridge", steps=1, **HOW), hr)
+    own, lacks = windows.far[16, *OWN], windows.lacks[16]
+    assert {each.shape for (distance, *_), each in windows.far.items() if distance == 16} == {own.shape}
+    middle = own[:, SIDE // 2 : -(SIDE // 2), SIDE // 2 : -(SIDE // 2)]
+    places = 2 * evenly_spaced(32, 48, RULES.match, 60) + 2
+    true = cut(luma(hr.float()), places, RULES.middle * 2)
+    here = torch.isclose((middle + lacks)[:, None], true, atol=1e-3).flatten(2).all(2)  # some places have no match
+    assert len(lacks) > 10 and (here.sum(1) == 1).all()
 
 
 def linear(images: int = 6, pixels: int = 300) -> tuple[list, list]:
@@ -128,10 +121,7 @@ def test_ridge_from_equations_equals_a_direct_solution():
     found = ridge_errors(x, y, folds)[0]
     for number in range(6):
         others = [other for other in range(6) if folds[other] != folds[number]]
-        size = [y[other].norm() for other in others]  # each image weighs alike
-        alike = [
-            torch.cat([side[other].double() / n for other, n in zip(others, size, strict=True)]) for side in (x, y)
-        ]
+        alike = [torch.cat([side[k].double() / y[k].norm() for k in others]) for side in (x, y)]
         direct = torch.linalg.lstsq(alike[0], alike[1][:, None]).solution[:, 0]
         error = (x[number].double() @ direct - y[number].double()).square().mean()
         assert float(found[number]) == pytest.approx(float(error), rel=1e-4)
@@ -148,15 +138,14 @@ def test_an_image_has_no_part_in_the_fuser_that_it_is_tested_with(fuse):
     assert same[:, 3].all() and not same[:, [0, 1, 2, 4, 5]].any()
 
 
-def test_far_and_own_form_have_equal_parameters_and_seeds_are_apart():
+def test_networks_start_at_zero_repeat_and_differ_by_seed():
     x, y = linear()
     first, again = (cnn_errors(x, y, [0, 1] * 3, steps=20) for _ in range(2))
     assert torch.equal(first, again) and first.shape == (len(RULES.seeds), 6)
     assert len(set(first[:, 0].tolist())) == len(RULES.seeds)
     window = neighbourhoods(torch.rand(2, 8, 8))
     assert window.shape == (2 * 16, 25) and window.mean(1).abs().max() < 1e-6
-    inputs = {torch.cat([window, other], 1).shape[1] for other in (window, neighbourhoods(torch.rand(2, 8, 8)))}
-    [features] = inputs
+    features = 2 * window.shape[1]
     network = ThreeLayers(features, RULES.channels, (0,))
     assert sum(each.numel() for each in network.parameters()) == 50 * 32 + 32 + 32 * 32 + 32 + 32 + 1
     assert (network(torch.rand(1, 7, features)) == 0).all()
@@ -166,17 +155,9 @@ def cells(perfect_sr: float, seen_sr: float, perfect_hr: float = 1.0, spread: fl
     """Gains of 20 images by cell, around means."""
     means = dict(zip(CELLS, (seen_sr, perfect_sr, 0.5, perfect_hr), strict=True))
     swing = spread * np.tile([-1.0, 1.0], 10)
-    setting = {"benchmark": "b", "base": "hit_srf", "fuser": "ridge", "distance": 16}
+    setting = {"benchmark": "b", "base": "hit_srf", "fuser": "ridge", "distance": 16, "own_db": 0.1, "run": "r"}
     rows = [
-        {
-            **setting,
-            "match": match,
-            "content": content,
-            "name": f"{i}",
-            "gain_db": mean + off,
-            "own_db": 0.1,
-            "run": "r",
-        }
+        {**setting, "match": match, "content": content, "name": f"{i}", "gain_db": mean + off}
         for (match, content), mean in means.items()
         for i, off in enumerate(swing)
     ]

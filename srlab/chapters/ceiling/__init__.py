@@ -15,7 +15,7 @@ from srlab.chapters.ceiling.fusers import Fuser
 from srlab.chapters.ceiling.run import HR, PIECES, Base, FuseRun, MatchRun
 from srlab.errors import InputError
 from srlab.stats.rules import rules
-from srlab.stats.words import between, count, estimate, listed, percent
+from srlab.stats.words import between, count, estimate
 from srlab.study.chapter import Tables
 from srlab.study.records import Record, check_rules, records_in
 from srlab.study.study import Study
@@ -102,47 +102,41 @@ FIGURES = {"ceiling": figures.ceiling, "ceiling_distances": figures.distances}
 
 
 def answer(tables: Tables) -> str:
-    """Summarise what far matches could add, cell by cell, and what the claims make of it."""
-    gains, verdicts = tables["ceiling"], tables["ceiling_verdicts"]
+    """Summarise what far matches add, whether the control sees, and what this says of the claims."""
+    gains, verdicts, matched = (tables[name] for name in ("ceiling", "ceiling_verdicts", "ceiling_matches"))
     nearest = gains["distance"].min()
-    lines = []
-    for (benchmark, fuser), own in gains[gains["distance"] == nearest].groupby(["benchmark", "fuser"], sort=False):
+    near, judged, matched = (frame[frame["distance"] == nearest] for frame in (gains, verdicts, matched))
+    lines = [f"A match at least {nearest} LR pixels away adds to the SR of", ""]
+    for (benchmark, fuser), own in near.groupby(["benchmark", "fuser"], sort=False):
+        found = own[own["content"] == "SR"].set_index(["base", "match"])
+        words = [
+            f"{figures.shown(base)} {_said(found.loc[base, 'seen'])} matched in SR, "
+            f"{_said(found.loc[base, 'perfect'])} matched in HR"
+            for base in own["base"].unique()
+        ]
         images = count(int(own["images"].min()), "image")
-        lines.append(f"**{benchmark}, {figures.FUSERS[fuser]}** ({images}, {nearest} LR pixels or more away):\n")
-        for base, cells in own.groupby("base", sort=False):
-            by = cells.set_index(["match", "content"])
-            said = [
-                f"{words} {estimate(row.gain_db, row.low_db, row.high_db)} dB"
-                for cell, words in SAID.items()
-                for row in [by.loc[cell]]
-            ]
-            lines.append(f"- {figures.shown(base)}: {', '.join(said)}.")
-        lines.append("")
-    lines += ["Against the sizes of gains that papers claim:\n"]
-    for verdict, own in verdicts[verdicts["distance"] == nearest].groupby("verdict", sort=False):
+        lines.append(f"- {benchmark}, {figures.FUSERS[fuser]}, {images}: {'; '.join(words)}.")
+    control = near[(near["match"] == "perfect") & (near["content"] == "HR")]["gain_db"]
+    perfect = matched["base"] == HR.name
+    shares = (between(100 * matched.loc[chosen, "explained"], 0) for chosen in (perfect, ~perfect))
+    lines += [
+        "",
+        "Every gain is over the same fuser, of equal parameters, with its own neighbourhood twice; intervals are "
+        f"simultaneous at 95 %. HR content matched in HR, the positive control, gains {between(control)} dB. The best "
+        "match explains {} % of a patch's HR if HR is matched, and {} % if SR is.".format(*shares),
+        "",
+        "Against the gains that papers claim:",
+        "",
+    ]
+    for verdict, own in judged.groupby("verdict", sort=False):
         cells = [
-            f"{figures.shown(base)} ({benchmark}, {figures.FUSERS[fuser]}) {between(each['claim_db'])} dB"
+            f"{between(each['claim_db'])} dB for {figures.shown(base)} ({benchmark}, {figures.FUSERS[fuser]})"
             for (base, benchmark, fuser), each in own.groupby(["base", "benchmark", "fuser"], sort=False)
         ]
-        lines.append(f"- {verdict}: {listed(cells)}.")
-    matched = tables["ceiling_matches"]
-    matched = matched[matched["distance"] == nearest]
-    perfect = matched["base"] == HR.name
-    lines.append(
-        f"\nThe best match explains {percent(matched.loc[perfect, 'explained'].max())} of a patch's HR if HR is "
-        f"matched, and {between(100 * matched.loc[~perfect, 'explained'], 0)} % if SR is matched."
-    )
-    lines.append(
-        "\nEvery gain is over the same fuser, of equal parameters, that gets its own neighbourhood twice. A fuser of "
-        "one match is no bound on every network: others might use several matches, or more of the image around them."
-    )
+        lines.append(f"- {verdict}: {'; '.join(cells)}.")
+    lines += ["", "A fuser of one match is no bound on every network: others might use several, or more around them."]
     return "\n".join(lines)
 
 
-#: The cells in the order of the answer.
-SAID = {
-    ("seen", "SR"): "what a network could do",
-    ("perfect", "SR"): "perfect match",
-    ("seen", "HR"): "HR content",
-    ("perfect", "HR"): "both (the control)",
-}
+def _said(row: pd.Series) -> str:
+    return f"{estimate(row['gain_db'], row['low_db'], row['high_db'])} dB"

@@ -12,7 +12,7 @@ from srlab.plots.charts import lines
 from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines
-from srlab.stats.words import count
+from srlab.stats.words import count, number
 from srlab.study.chapter import Tables
 
 #: Names of SR that no network of the registry makes.
@@ -27,6 +27,7 @@ CELLS = {
 }
 #: Gains up to this are drawn on a linear axis, larger ones logarithmically, dB.
 LINEAR = 0.1
+TICKS = (-1.0, -0.1, 0.0, 0.1, 1.0)
 
 
 def shown(base: str) -> str:
@@ -38,8 +39,8 @@ def styled(found: pd.DataFrame) -> pd.DataFrame:
     """Sort by SR and cell, and add name, colour and marker of each row's cell."""
     cells = pd.Series(list(zip(found["match"], found["content"], strict=True)), found.index)
     found = found.assign(cell=cells.map(list(CELLS).index), order=found["base"].map(list(found["base"].unique()).index))
-    for number, column in enumerate(("name", "colour", "marker")):
-        found[column] = cells.map({cell: look[number] for cell, look in CELLS.items()})
+    for i, column in enumerate(("name", "colour", "marker")):
+        found[column] = cells.map({cell: look[i] for cell, look in CELLS.items()})
     return found.sort_values(["order", "cell"], kind="stable")
 
 
@@ -57,10 +58,11 @@ def ceiling(tables: Tables) -> Figure:
     axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
     for ax, benchmark in zip(axes, benchmarks, strict=True):
         own = found[found["benchmark"] == benchmark]
-        for number, (_, rows) in enumerate(own.groupby("fuser", sort=False)):
-            zero = (0, min(RULES.claims_db), max(RULES.claims_db)) if number == 0 else None
-            forest(ax, rows, zero=zero, shift=0.3 * number, hollow=number > 0)
+        for series, (_, rows) in enumerate(own.groupby("fuser", sort=False)):
+            zero = (0.0, min(RULES.claims_db), max(RULES.claims_db)) if series == 0 else None
+            forest(ax, rows, zero=zero, shift=0.3 * series, hollow=series > 0)
         ax.set_xscale("symlog", linthresh=LINEAR)
+        ax.set_xticks(TICKS, [number(tick, 1) for tick in TICKS])
         ax.set(title=f"{benchmark}, {count(int(own['images'].min()), 'image')}", xlabel="gain (dB)")
     first = found[(found["benchmark"] == benchmarks[0]) & (found["fuser"] == found["fuser"].iloc[0])]
     part(axes, first["order"])
@@ -89,6 +91,7 @@ def distances(tables: Tables) -> Figure:
     for ax, base in zip(figure.subplots(1, len(bases), sharey=True, squeeze=False)[0], bases, strict=True):
         drawn = lines(ax, found[found["base"] == base])
         ax.set_yscale("symlog", linthresh=LINEAR)
+        ax.set_yticks(TICKS, [number(tick, 1) for tick in TICKS])
         ax.set_xticks(range(len(far)), [str(each) for each in far])
         ax.set(title=shown(base), xlabel="distance, at least (LR px)")
         if base == bases[0]:

@@ -118,8 +118,8 @@ class Seen(NamedTuple):
 class FuseRun(Run):
     """Refine an SR by a fuser of far matches, image by image, in every cell of match, content and distance.
 
-    Table `errors`: name, fold, distance (LR pixels), match ("seen": in the SR, "perfect": in HR, "own": none), content
-    ("SR", "HR"), seed, mse (of Y at the predicted pixels, 0 to 255²), sr_mse (of the SR there).
+    Table `errors`: name, fold, seed, mse (of Y at the predicted pixels, 0 to 255²), sr_mse (of the SR there), distance
+    (LR pixels), match ("seen": in the SR, "perfect": in HR, "own": none), content ("SR", "HR").
     """
 
     kind: Literal["ceiling"] = "ceiling"
@@ -197,11 +197,10 @@ class FuseRun(Run):
             y.append(image.lacks[distance].flatten())
         folds = [fold for fold, _ in known]
         errors = ridge_errors(x, y, folds) if self.fuser == "ridge" else cnn_errors(x, y, folds, self.steps)
-        facts = {"distance": distance, "match": match, "content": content}
         rows = [
-            {"name": image.name, "fold": fold, **facts, "seed": seed, "mse": float(error), "sr_mse": sr_mse}
+            (image.name, fold, seed, float(error), float(lacks.square().mean()))
             for (fold, image), of_seeds, lacks in zip(known, errors.T, y, strict=True)
-            for sr_mse in [float(lacks.double().square().mean())]
             for seed, error in enumerate(of_seeds)
         ]
-        return pd.DataFrame(rows)
+        found = pd.DataFrame(rows, columns=["name", "fold", "seed", "mse", "sr_mse"])
+        return found.assign(distance=distance, match=match, content=content)

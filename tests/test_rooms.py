@@ -16,8 +16,9 @@ ROOMS = (
 #: Imports upwards: a chapter is where a study's tables become figures.
 JOINTS = {("study.chapter", "plots"), ("study.chapter", "chapters")}
 #: Lines, docstrings included. A later budget needs a reason here. The library began with 13,000, the chapters with
-#: 6,000, the tests with 12,000; the rules and the chapter of context were added since.
-BUDGETS = {"library": 13_100, "chapters": 6_700, "tests": 12_200}
+#: 6,000, the tests with 12,000. Since then: rules that hash the code that judges, kept memory, what people's files do
+#: (library), and the chapters context, ceiling and frozen with their tests.
+BUDGETS = {"library": 13_600, "chapters": 8_300, "tests": 13_000}
 #: The longest file that needs no reason.
 LONG = 350
 REASONS: dict[str, str] = {}

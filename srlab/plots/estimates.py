@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from srlab.plots.marks import powers, rows
+from srlab.plots.marks import BAND, powers, rows
 from srlab.plots.style import INK, look, look_of
 from srlab.plots.text import readable
 
-#: The colour of a band of no effect.
-BAND = "#e6e6e6"
 #: Percentiles of dots inside a clipped axis.
 INSIDE = (1, 99)
 

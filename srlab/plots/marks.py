@@ -9,6 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 
+#: The colour of a band of no effect.
+BAND = "#e6e6e6"
+
+
 def from_zero(ax: Axes, axis: str) -> None:
     """Start an axis of costs at 0, with room at its other end."""
     getattr(ax, f"set_{axis}lim")(0, 1.1 * getattr(ax.dataLim, f"{axis}max"))
@@ -27,6 +31,16 @@ def powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
     which = getattr(ax, f"{axis}axis")
     getattr(ax, f"set_{axis}ticks")(values, [f"{value:g}" for value in values])
     which.set_minor_locator(NullLocator())
+
+
+def about_zero(ax: Axes, margin: float) -> None:
+    """Draw a grey band of ±margin, and let the vertical axis be linear within and logarithmic beyond; call it last."""
+    ax.axhspan(-margin, margin, color=BAND, zorder=0)
+    ax.set_yscale("symlog", linthresh=margin)
+    low, high = ax.get_ylim()
+    marks = [mark for mark in (-1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10) if low <= mark <= high]
+    ax.set_yticks(marks, [f"{mark:g}".replace("-", "−") for mark in marks])
+    ax.set_yticks([], minor=True)
 
 
 def logarithmic(ax: Axes, axis: str = "y") -> None:

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from srlab.chapters.context.frames import RULES
 from srlab.models.registry import REGISTRY, label
 from srlab.plots.charts import lines
-from srlab.plots.estimates import BAND, forest
+from srlab.plots.estimates import forest
+from srlab.plots.marks import about_zero
 from srlab.plots.style import DOUBLE, HOUSE, STYLE, blank
 from srlab.plots.text import caption, name_lines
-from srlab.stats.words import MINUS, between, count
+from srlab.stats.words import between, count
 from srlab.study.chapter import Tables
 
 #: Names of networks that only others' code builds.
@@ -44,11 +45,7 @@ def styled(found: pd.DataFrame) -> pd.DataFrame:
 
 def _scaled(ax: Axes, radii: list[int]) -> None:
     """Show losses logarithmically beyond the margin, and radii evenly."""
-    ax.set_yscale("symlog", linthresh=RULES.margin_db)
-    low, high = ax.get_ylim()
-    marks = [mark for mark in (-0.1, -0.01, 0, 0.01, 0.1, 1, 10) if low <= mark <= high]
-    ax.set_yticks(marks, [f"{mark:g}".replace("-", MINUS) for mark in marks], minor=False)
-    ax.set_yticks([], minor=True)
+    about_zero(ax, RULES.margin_db)
     ax.set_xticks(range(len(radii)), [str(radius) for radius in radii])
     ax.set(xlabel="real pixels around the tile, r (LR px)")
 
@@ -70,7 +67,6 @@ def context(tables: Tables) -> Figure:
     names = {}
     for ax, benchmark in zip(axes, benchmarks, strict=True):
         own = mean[mean["benchmark"] == benchmark]
-        ax.axhspan(-RULES.margin_db, RULES.margin_db, color=BAND, zorder=0)
         names[ax] = lines(ax, own)
         _scaled(ax, radii)
         ax.set_title(f"{benchmark}, {count(int(own['images'].min()), 'image')}")
@@ -98,7 +94,6 @@ def fillings(tables: Tables) -> Figure:
     axes = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
     names = {}
     for ax, (filling, title) in zip(axes, TITLES.items(), strict=True):
-        ax.axhspan(-RULES.margin_db, RULES.margin_db, color=BAND, zorder=0)
         names[ax] = lines(ax, found[found["filling"] == filling])
         _scaled(ax, radii)
         ax.set(title=f"beyond r: {title}")

@@ -22,10 +22,10 @@ BUDGETS = {"library": 13_600, "chapters": 8_300, "tests": 13_000}
 #: The longest file that needs no reason.
 LONG = 350
 REASONS: dict[str, str] = {}
-#: Methods of matplotlib's axes that draw data; only srlab/plots calls them.
+#: Methods of matplotlib's axes that draw data (but `step`, which optimisers have too); only srlab/plots calls them.
 DRAWING = {
     *("axhline", "axhspan", "axvline", "axvspan", "bar", "barh", "boxplot", "errorbar", "fill_between"),
-    *("fill_betweenx", "hist", "hlines", "imshow", "pcolormesh", "plot", "scatter", "stem", "step", "vlines"),
+    *("fill_betweenx", "hist", "hlines", "imshow", "pcolormesh", "plot", "scatter", "stem", "vlines"),
 }
 
 

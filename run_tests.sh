@@ -12,7 +12,7 @@ set_up_environment "[test,onnx]" pytest hypothesis beartype playwright xdist onn
 
 # Two at a time, one thread each; then those that measure time, alone on the machine. Options reach both.
 status=0 alone=0
-OMP_NUM_THREADS=1 python -m pytest --alone not --numprocesses 2 --dist loadfile "$@" || status=$?
+OMP_NUM_THREADS=1 python -m pytest --alone not --numprocesses 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 case $status in
 0 | 1 | 5) ;;             # 5: none of the tests asked for are here
 *) exit "$status" ;;      # interrupted, or asked for what cannot be

@@ -19,7 +19,7 @@ install_import_hook(["srlab"], "beartype.beartype")  # so nothing above may impo
 
 TESTS = Path(__file__).parent
 
-# What a person's shell tells srlab is told to no test, not even while tests are collected: their data are
+# What a person's shell sets for srlab reaches no test, not even while tests are collected: their data are
 # those that come with srlab, their device is this machine's, what they make goes to a folder of their own.
 _OWN = TemporaryDirectory(prefix="srlab-tests-", ignore_cleanup_errors=True)
 for _name in [name for name in os.environ if name.startswith("SRLAB_")]:
@@ -29,9 +29,13 @@ os.environ["SRLAB_RESULTS"] = str(Path(_OWN.name) / "results")
 os.environ["SRLAB_CACHE"] = str(Path(_OWN.name) / "cache")
 
 
+#: The files that take longest begin first, so that neither of two workers ends with one of them.
+LONGEST = ("report/test_notebooks.py", "models/test_compile.py", "weights/test_export.py", "test_add_a_question.py")
+
+
 def pytest_addoption(parser: pytest.Parser):
-    told = "tests marked `alone`, which measure time: these only, or all others (run_tests.sh does both)"
-    parser.addoption("--alone", choices=("only", "not"), help=told)
+    which = "tests marked `alone`, which measure time: these only, or all others (run_tests.sh does both)"
+    parser.addoption("--alone", choices=("only", "not"), help=which)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -47,6 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = [item for item in items if (item.get_closest_marker("alone") is None) == (chosen == "only")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in set(left)]
+    place = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))  # stable: all others stay in order
 
 
 @dataclass(frozen=True)

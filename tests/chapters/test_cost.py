@@ -16,9 +16,6 @@ from srlab.chapters.cost.limits import LimitsRun
 from srlab.errors import InputError
 from srlab.measure.limits import MEASURED, TIME
 from srlab.models.registry import label
-from srlab.plots import charts
-from srlab.plots.estimates import forest
-from srlab.plots.style import blank
 from srlab.study.records import Record
 from srlab.study.runs import run_of
 
@@ -232,34 +229,3 @@ def test_windows_that_are_padded_and_those_that_choose_nothing_are_hollow(tables
 def test_the_answer_is_written_from_tables_alone(study, tables):
     text = study.chapter("cost").answer().data
     assert "CPU Abacus" in text and "0.40 [0.40, 0.40]" in text and (study.folder / "answers" / "cost.md").is_file()
-
-
-# --- primitives -----------------------------------------------------------------------------------------------------
-
-
-def test_curves_have_a_line_a_name_bars_and_marks():
-    ax = blank(4.0, 3.0).subplots()
-    found = pd.DataFrame({"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4]})
-    found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
-    names = charts.lines(ax, found.assign(colour="#0072B2", marker="o"))
-    assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
-    assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
-    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
-    assert hollow == [[1], [1]]
-
-
-def test_stacked_bars_add_up():
-    ax = blank(4.0, 3.0).subplots()
-    parts = pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"])
-    charts.stacked(ax, parts, {"a": ("#111111", ""), "b": ("#222222", "")}, "s")
-    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
-    assert [text.get_text() for text in ax.texts] == ["4 s", "6 s"]
-
-
-def test_estimates_beyond_the_axis_are_arrows():
-    ax = blank(4.0, 3.0).subplots()
-    rows = [(0.5, 0.1, 0.9), (3, 2.5, 3.5), 3 * (np.nan,)]
-    found = pd.DataFrame(rows, columns=["value", "low", "high"]).assign(name="same")
-    forest(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), zero=1.0)
-    assert [line.get_marker() for line in ax.lines] == ["None", "o", ">"]
-    assert ax.get_xlim() == (0, 2) and [text.get_text() for text in ax.get_yticklabels()] == 3 * ["same"]

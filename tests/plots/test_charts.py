@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from srlab.errors import InputError
 from srlab.plots import bars, forest, heat, lines, part, points, sweep
+from srlab.plots.charts import stacked
 from srlab.plots.style import STYLE, look
 
 
@@ -79,6 +80,31 @@ def test_points_and_lines_return_the_names_at_their_places(ax):
     assert [(name.words, name.x, name.y) for name in points(ax, rows)] == [("LCoA", 1, 3), ("NLSA", 2, 4)]
     steps = pd.concat([FOUND.assign(x=step, y=FOUND["value"] * step) for step in (1, 2)])
     assert [(name.words, name.x, name.y) for name in lines(ax, steps)] == [("LCoA", 2, 0.2), ("NLSA", 2, -0.4)]
+
+
+def test_curves_have_a_line_a_name_bars_and_marks(ax):
+    found = pd.DataFrame({"name": list("aabb"), "x": [1, 2] * 2, "y": [1.0, 2, 3, 4]})
+    found = found.assign(low=found["y"] - 1, high=[2, np.inf, 4, 5], hollow=[True, False] * 2, failed=False)
+    names = lines(ax, found.assign(colour="#0072B2", marker="o"))
+    assert [(name.words, name.x, name.y) for name in names] == [("a", 2, 2), ("b", 2, 4)]
+    assert sum(len(bars.get_segments()) for bars in ax.collections) == 3
+    hollow = [line.get_xdata().tolist() for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert hollow == [[1], [1]]
+
+
+def test_stacked_bars_add_up(ax):
+    parts = pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4]}, index=["x", "y"])
+    stacked(ax, parts, {"a": ("#111111", ""), "b": ("#222222", "")}, "s")
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
+    assert [text.get_text() for text in ax.texts] == ["4 s", "6 s"]
+
+
+def test_estimates_beyond_the_axis_are_arrows(ax):
+    rows = [(0.5, 0.1, 0.9), (3, 2.5, 3.5), 3 * (np.nan,)]
+    found = pd.DataFrame(rows, columns=["value", "low", "high"]).assign(name="same")
+    forest(ax, found.assign(colour="#0072B2", marker="o", words="w"), ends=(0.0, 2.0), zero=1.0)
+    assert [line.get_marker() for line in ax.lines] == ["None", "o", ">"]
+    assert ax.get_xlim() == (0, 2) and [text.get_text() for text in ax.get_yticklabels()] == 3 * ["same"]
 
 
 def test_no_two_networks_look_the_same_and_unknown_ones_are_named():

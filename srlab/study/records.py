@@ -152,15 +152,21 @@ def records_in(study_folder: Path, names: str = "*") -> list[Record]:
 
 
 def pack(study_folder: Path) -> Path:
-    """Pack the tables and facts of a study's records into `runs.zip`; the same records give the same bytes."""
-    file = study_folder / "runs.zip"
+    """Pack the tables and facts of a study's finished records into `runs.zip`, beside those that are packed already.
+
+    The same records give the same bytes.
+    """
+    file, before = study_folder / "runs.zip", _packed(study_folder / "runs")
+    members = {name: before.read(name) for name in before.namelist()} if before else {}
+    for facts in (study_folder / "runs").glob("*/run.json"):
+        own = (path for path in facts.parent.iterdir() if path.suffix in (".csv", ".json"))
+        members |= {f"{path.parent.name}/{path.name}": path.read_bytes() for path in own}
     content = BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for path in sorted((study_folder / "runs").glob("*/*")):
-            if path.suffix in (".csv", ".json") and path.name != BEGUN:
-                member = zipfile.ZipInfo(f"{path.parent.name}/{path.name}", (2000, 1, 1, 0, 0, 0))
-                member.compress_type = zipfile.ZIP_DEFLATED
-                packed.writestr(member, path.read_bytes())
+        for name, text in sorted(members.items()):
+            member = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(member, text)
     file.write_bytes(content.getvalue())
     return file
 

@@ -240,10 +240,10 @@ class Study:
         return Record(run, self.runs_folder / run.name)
 
     def has(self, record: Record) -> bool:
-        """Check for the record; a run that cannot be made on this machine may lack its weights."""
+        """Check for the record; a packed one, or one that cannot be made on this machine, may lack its weights."""
         if record.finished or not record.readable:
             return record.finished
-        return record.run.device != device_slug(choose_device(self.profile.device))
+        return not record.folder.is_dir() or record.run.device != device_slug(choose_device(self.profile.device))
 
     def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
         """Read the run's record, or make the run; `processes` is the number of devices that train together.

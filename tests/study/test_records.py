@@ -49,6 +49,11 @@ def test_packed_records_are_read_in_place(study):
     with pytest.raises(InputError, match=r"weights\.safetensors"):
         record.read("weights.safetensors")
     assert records_in(study.folder, "timing-*")[0].run == runs[1]
+    assert study.has(record) and not study.has(study.record(study.training("trunk_lsp")))
+    later = write(study.record(study.training("trunk_lsp")), finished="2026-01-03T00:00:00Z")
+    pack(study.folder)  # the next piece of a study joins what is packed
+    shutil.rmtree(study.folder / "runs")
+    assert {each.run.hash for each in records_in(study.folder)} == {run.hash for run in (*runs, later.run)}
 
 
 def test_times_of_two_processors_are_refused(study):

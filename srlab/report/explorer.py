@@ -36,6 +36,7 @@ from srlab.plots.images import QUERY
 from srlab.plots.maps import OWN_GROUP, WINDOWS
 from srlab.report.packing import LEVELS, pack
 from srlab.report.templates import fill
+from srlab.study.runs import Network
 from srlab.study.study import Study
 
 #: LR pixels a side of the middle of each photograph.
@@ -115,7 +116,8 @@ def page_images(study: Study) -> list[ImageRef]:
 
 def page_networks(study: Study, image: ImageRef) -> list[PageNetwork]:
     """Return the study's networks for such images that have weights; if there are none, all with random weights."""
-    runs = [run for run in study.runs() if hasattr(run, "network") and run == run_on(study, run.network.model, image)]
+    networks = [run for run in study.runs() if isinstance(getattr(run, "network", None), Network)]
+    runs = [run for run in networks if run == run_on(study, run.network.model, image)]
     kept = [(run.network.model, study.weights(run)) for run in runs]
     trained = [PageNetwork(model, weights.source, weights.network()) for model, weights in kept if weights is not None]
     untrained = ((run.network.model, run.network.build(run.scale, seed=0).eval()) for run in runs)

@@ -32,9 +32,11 @@ def main() -> None:
     Any other exception is a fault of srlab and keeps its traceback.
     """
     from srlab.errors import InputError, NonFiniteLoss, out_of_memory
+    from srlab.measure.allocator import keep_memory
 
     # What is imported stays; Python looks for garbage among it less often, and starts half a second sooner.
     gc.set_threshold(10_000)
+    keep_memory()
     try:
         app()
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent SystemExit of 130

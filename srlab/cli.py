@@ -39,6 +39,7 @@ def main() -> None:
     Any other exception is a fault of srlab and keeps its traceback.
     """
     from srlab.errors import InputError, NonFiniteLoss, out_of_memory
+    from srlab.measure.allocator import keep_memory
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a sign that the terminal lacks, or a name that is no UTF-8, ends nothing
@@ -48,6 +49,7 @@ def main() -> None:
             signal.signal(getattr(signal, name), _interrupt)
     # What is imported stays; Python looks for garbage among it less often, and starts half a second sooner.
     gc.set_threshold(10_000)
+    keep_memory()
     try:
         app()
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent SystemExit of 130

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
-from srlab.attention.contract import Pattern, ResidualAttention, gather_rows, to_tokens
+from srlab.attention.contract import Map, Pattern, ResidualAttention, gather_rows, to_map, to_tokens
 from srlab.attention.precision import without_autocast
 from srlab.errors import InputError
 
@@ -17,6 +17,8 @@ Tokens = Float[Tensor, "b 1 l d"]
 
 #: Tokens in a block on a CPU: 1 MiB of features at the published size.
 BLOCK = 2048
+#: What the paper adds to each feature.
+ADDED = 1e-4
 
 
 @dataclass
@@ -30,21 +32,36 @@ class RandomFeatures(Pattern):
     def features(self, tokens: Tokens) -> Float[Tensor, "b 1 l features"]:
         """Return φ without the paper's factor 1 / √features, which normalisation cancels."""
         exponent = tokens @ self.projection.mT - tokens.square().sum(-1, keepdim=True) / 2
-        return exponent.exp() + 1e-4
+        return exponent.exp() + ADDED
 
     def attend(self, value: Float[Tensor, "b 1 l c"]) -> Float[Tensor, "b 1 l c"]:
-        """Return φ(q)·(φ(k)ᵀ v) / φ(q)·(φ(k)ᵀ 1): sums over keys come first.
+        sums, total = self.sums(value[:, 0])
+        return (sums / total)[:, None]
 
-        A block's features stay in a CPU's cache. An exported program, for images of any size, has one block.
+    def sums(self, value: Float[Tensor, "b l c"]) -> tuple[Float[Tensor, "b l c"], Float[Tensor, "b l 1"]]:
+        """Return φ(q)·(φ(k)ᵀ v) and φ(q)·(φ(k)ᵀ 1): sums over keys come first.
+
+        What the paper adds to features is added to the sums. A block's exponentials stay in a CPU's cache. An exported
+        program, for images of any size, has one block.
         """
         with without_autocast(value.device):
-            carried = total = 0.0
-            for key, values in zip(_blocks(self.key), _blocks(value), strict=True):
-                features = self.features(key)
-                carried = carried + features.mT @ values.to(features.dtype)
-                total = total + features.sum(-2).unsqueeze(-1)
-            queries = (self.features(query) for query in _blocks(self.query))
-            return torch.cat([features @ carried / (features @ total) for features in queries], 2)
+            value = value.to(self.key.dtype)
+            carried, total = ADDED * value.sum(1, keepdim=True), ADDED * value.shape[1]
+            for key, values in zip(_blocks(self.key[:, 0]), _blocks(value), strict=True):
+                exponentials = self._exponentials(key)
+                carried = carried + exponentials.mT @ values
+                total = total + exponentials.sum(1).unsqueeze(2)
+            sums = (carried, total)
+            added = [ADDED * each.sum(1, keepdim=True) for each in sums]
+            parts = []
+            for query in _blocks(self.query[:, 0]):
+                exponentials = self._exponentials(query)
+                parts.append([torch.baddbmm(more, exponentials, each) for more, each in zip(added, sums, strict=True)])
+            return tuple(torch.cat(part, 1) for part in zip(*parts, strict=True))
+
+    def _exponentials(self, tokens: Float[Tensor, "b l d"]) -> Float[Tensor, "b l features"]:
+        half = tokens.square().sum(-1, keepdim=True) / -2
+        return torch.baddbmm(half, tokens, self.projection.mT.expand(len(tokens), -1, -1)).exp_()
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b 1 q l"]:
         """Return attention weights by the plain formula, here the normalised products of features."""
@@ -53,9 +70,9 @@ class RandomFeatures(Pattern):
         return products / products.sum(-1, keepdim=True)
 
 
-def _blocks(tokens: Float[Tensor, "b 1 l d"]) -> tuple[Float[Tensor, "b 1 _ d"], ...]:
+def _blocks(tokens: Float[Tensor, "b l d"]) -> tuple[Float[Tensor, "b _ d"], ...]:
     whole = tokens.device.type != "cpu" or torch.compiler.is_exporting()
-    return (tokens,) if whole else tokens.split(BLOCK, 2)
+    return (tokens,) if whole else tokens.split(BLOCK, 1)
 
 
 class ENLA(ResidualAttention):
@@ -84,13 +101,29 @@ class ENLA(ResidualAttention):
         self.register_buffer("projection", orthogonal_gaussian(features, channels // reduction))
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> RandomFeatures:
+        return self._both(to_tokens(x))[0]
+
+    def value(self, x: Map) -> Tokens:
+        return self._both(to_tokens(x))[1][:, None]
+
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
+        tokens = to_tokens(x)
+        pattern, value = self._both(tokens)
+        return to_map(torch.addcdiv(tokens, *pattern.sums(value), value=self.residual_scale), *x.shape[2:]), shared
+
+    def _both(self, tokens: Float[Tensor, "b l c"]) -> tuple[RandomFeatures, Float[Tensor, "b l c"]]:
+        """Project the tokens to queries, keys and values, by one product."""
+        layers = (self.match_query, self.match_key, self.assembly)
+        weight = torch.cat([layer.weight.flatten(1) for layer in layers])
+        projected = linear(tokens, weight, torch.cat([layer.bias for layer in layers]))
+        *matched, value = projected.split([layer.out_channels for layer in layers], -1)
         query, key = (
-            self.amplification * normalize(to_tokens(match(x))[:, None].to(self.projection.dtype), dim=-1, eps=5e-5)
-            for match in (self.match_query, self.match_key)
+            self.amplification * normalize(each.to(self.projection.dtype).contiguous(), dim=-1, eps=5e-5)
+            for each in matched
         )
         if self.training and self.contrastive_weight:
-            self.auxiliary_loss = self.contrastive_weight * contrastive_loss(query[:, 0], key[:, 0])
-        return RandomFeatures(query, key, self.projection)
+            self.auxiliary_loss = self.contrastive_weight * contrastive_loss(query, key)
+        return RandomFeatures(query[:, None], key[:, None], self.projection), value
 
 
 def orthogonal_gaussian(rows: int, width: int) -> Float[Tensor, "rows width"]:

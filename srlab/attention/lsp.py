@@ -17,6 +17,7 @@ y = x + 0.1·unsort(A·neighbours(conv1x1(x), order))  # coa.py; the network: sr
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens
@@ -50,6 +51,9 @@ class LSP(ResidualAttention):
         self.window, self.sharing = window, sharing
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
         self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, **learning)
+
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern]:
+        return super().forward(x.contiguous(memory_format=torch.channels_last), shared)
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> SortedWindows:
         query = to_tokens(self.match(x))

@@ -19,8 +19,8 @@ Codes = Int[Tensor, "b rounds l"]
 Windows = Float[Tensor, "b rounds n w d"]
 ALL = slice(None)
 Sharing = Literal["auto", "recomputed", "stored", "plain"]
-#: Bytes of weights that "auto" stores, at most.
-STORED = 2**28
+#: Bytes of weights that "auto" stores, at most; with gradients, which are as large again, fewer.
+STORED, STORED_IN_TRAINING = 2**28, 2**26
 
 
 class SortedWindows(Pattern):
@@ -36,8 +36,8 @@ class SortedWindows(Pattern):
     sharing : {"auto", "recomputed", "stored", "plain"}
         "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that reuse
         them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores and
-        copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU without
-        gradients and within `STORED` bytes, else "recomputed".
+        copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU within
+        `STORED` or `STORED_IN_TRAINING` bytes, else "recomputed".
     """
 
     def __init__(self, query: OneHead, key: OneHead, codes: Codes, window: int, sharing: Sharing = "recomputed"):
@@ -46,8 +46,8 @@ class SortedWindows(Pattern):
         self.window = min(window, length)
         if sharing == "auto":
             held = query.element_size() * codes.numel() * 3 * self.window
-            cheap = query.device.type == "cpu" and not torch.is_grad_enabled() and held <= STORED
-            sharing = "stored" if cheap else "recomputed"
+            limit = STORED_IN_TRAINING if torch.is_grad_enabled() else STORED
+            sharing = "stored" if query.device.type == "cpu" and held <= limit else "recomputed"
         self.sharing = sharing
         order = codes.argsort(dim=-1, stable=True)
         #: Number of slots at the end of the sorted sequence that repeat a token.

@@ -129,7 +129,7 @@ def profile(
     on = describe_device(place)
     typer.echo(f"{model} ×{scale}, {count_parameters(network):,} parameters, LR 1×3×{size}×{size}")
     typer.echo(DESCRIPTIONS[computed])
-    typer.echo(f"on {on['name']}, {on['threads']} threads, torch {on['torch']}")
+    typer.echo(f"on {on['name']}, {on['threads']} threads, torch {on['torch']}, allocator's memory: {on['allocator']}")
     typer.echo(table.round(2).to_string(index=False))
 
 

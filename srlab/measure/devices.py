@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from srlab.errors import InputError
+from srlab.measure.allocator import allocator_setting
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -43,12 +44,13 @@ def _family(model: str) -> str:
 
 
 def describe_device(device: torch.device | str) -> dict[str, str | int]:
-    """Return model, kind ("cpu" or "cuda"), PyTorch's threads on the CPU, versions, and srlab's commit."""
+    """Return model, kind ("cpu" or "cuda"), PyTorch's threads on the CPU, the allocator's setting, versions, commit."""
     device = torch.device(device)
     return {
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "kind": device.type,
         "threads": torch.get_num_threads(),
+        "allocator": allocator_setting(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -21,6 +21,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from srlab.errors import out_of_memory
+from srlab.measure.allocator import keep_memory
 from srlab.measure.costs import Size, calls_by_part, height_and_width, size_columns
 from srlab.measure.profiling import MIB, ceilings, peak_memory
 
@@ -184,6 +185,7 @@ def _run(task: Task, ends: dict[str, End]) -> tuple[ProcessResult | None, dict[s
 def _work(answers: Connection, task: Task, ends: dict[str, End]) -> None:
     # tqdm's own lock is a semaphore of the system, which would outlive this process when it is killed.
     tqdm.set_lock(threading.RLock())
+    keep_memory()
     torch.set_num_threads(task.threads)
     sizes, device = task.sizes, task.device
     networks = {label: each for label, each in task.networks.items() if label not in ends or ends[label].number > 0}

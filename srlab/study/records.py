@@ -31,6 +31,8 @@ BEGUN = "begun.json"
 LEFT_OUT = ("weights.safetensors", "times.csv")
 #: The source of weights that this very study trained.
 HERE = "trained here"
+#: Tables of times, which no setting of the allocator may share with another's.
+TIMED = {"profile", "limits"}
 
 
 @dataclass(frozen=True)
@@ -172,16 +174,27 @@ def pack(study_folder: Path) -> Path:
 
 
 def check_one_processor(records: list[Record]) -> None:
-    """Raise an InputError for times of several processors; it names every record but the latest processor's."""
+    """Raise an InputError for measurements on several processors, or times by several settings of the allocator.
+
+    It names every record but those made as the latest was. Times without a setting are of glibc's default.
+    """
     measured = (record for record in records if not record.run.trains)
     measured = sorted(measured, key=lambda record: record.facts["finished"], reverse=True)
-    names = list(dict.fromkeys(record.facts["environment"]["name"] for record in measured))
-    if len(names) > 1:
-        older = [r.run.name for r in measured if r.facts["environment"]["name"] != names[0]]
-        processors = " and on ".join(f"'{name}'" for name in names)
+    _check_one(measured, "on", {record.run.name: record.facts["environment"]["name"] for record in measured})
+    timed = [record for record in measured if TIMED & {*record.run.tables}]
+    settings = {record.run.name: record.facts["environment"].get("allocator", "default") for record in timed}
+    _check_one(timed, "with the allocator's memory", settings)
+
+
+def _check_one(records: list[Record], how: str, found: dict[str, str]) -> None:
+    """Raise an InputError if records, the latest first, were measured in several ways, found by their runs' names."""
+    ways = list(dict.fromkeys(found.values()))
+    if len(ways) > 1:
+        older = ", ".join(name for name, way in found.items() if way != ways[0])
+        each = " and ".join(f"{how} '{way}'" for way in ways)
         raise InputError(
-            f"results {measured[0].folder.parents[1]}: times were measured on {processors}, and no table may mix "
-            f"them: delete the older records ({', '.join(older)}), or move the folder, and run again"
+            f"results {records[0].folder.parents[1]}: times were measured {each}, and no table may mix them: "
+            f"delete the older records ({older}), or move the folder, and run again"
         )
 
 

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from srlab.data.layouts import ImageRef, held_out
 from srlab.data.sources import DataSource, embedded, evenly, open_data
 from srlab.errors import InputError, OutOfTime
+from srlab.measure.allocator import keep_memory
 from srlab.measure.devices import CHECKOUT, choose_device, code_commit, device_slug
 from srlab.models import entry
 from srlab.study.chapter import Chapter, settings_of
@@ -268,6 +269,7 @@ class Study:
                 f"profile '{self.profile.name}' begins no run of code that is not committed, and this is '{commit}': "
                 f"{remedy}"
             )
+        keep_memory()  # in notebooks' kernels too: one condition for all times
         record.begin()
         run.make(record, self, device, processes, deadline)
         return record

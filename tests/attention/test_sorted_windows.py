@@ -29,17 +29,14 @@ def test_sorting_is_stable_and_undone():
     assert pattern.slot_of.tolist() == [[[3, 0, 2, 1, 4]]]
 
 
-def test_auto_stores_weights_without_gradients_up_to_a_size(monkeypatch):
+def test_auto_stores_weights_up_to_a_size(monkeypatch):
     tokens, codes = torch.randn(1, 1, 40, 3), torch.randint(0, 4, (1, 1, 40))
     stored = 4 * 40 * 3 * 8  # bytes of float32, for 40 queries, three windows of 8
-    for gradients, limit, sharing in (
-        (True, stored, "recomputed"),
-        (False, stored, "stored"),
-        (False, 0, "recomputed"),
-    ):
-        monkeypatch.setattr(sorted_windows, "STORED", limit or stored - 1)
-        with torch.set_grad_enabled(gradients):
-            assert SortedWindows(tokens, tokens, codes, 8, "auto").sharing == sharing
+    for gradients, limit in ((True, "STORED_IN_TRAINING"), (False, "STORED")):
+        for most, sharing in ((stored, "stored"), (stored - 1, "recomputed")):
+            monkeypatch.setattr(sorted_windows, limit, most)
+            with torch.set_grad_enabled(gradients):
+                assert SortedWindows(tokens, tokens, codes, 8, "auto").sharing == sharing
 
 
 @settings(deadline=None, max_examples=40)

@@ -20,10 +20,13 @@ def study(tmp_path, monkeypatch) -> Study:
     return Study("smoke", ROOT)
 
 
-def write(record: Record, processor: str = "Xeon", finished: str = "2026-01-01T00:00:00Z", **facts) -> Record:
+def write(
+    record: Record, processor: str = "Xeon", finished: str = "2026-01-01T00:00:00Z", allocator: str = "", **facts
+) -> Record:
     """Write a finished record by hand."""
     record.folder.mkdir(parents=True)
     environment = {"name": processor, "threads": 2, "torch": "2.0", "kind": "cpu", "commit": "0123456789"}
+    environment |= {"allocator": allocator} if allocator else {}
     facts |= {"config": record.run.model_dump(mode="json"), "environment": environment, "finished": finished}
     for table in record.run.tables:
         (record.folder / f"{table}.csv").write_text("name,psnr_y,label\n0801,30.5,a\nNA,,b\n")
@@ -69,6 +72,26 @@ def test_times_of_two_processors_are_refused(study):
     assert all(word in message for word in ("Platinum", "Gold", runs[0].name, runs[1].name))
     assert runs[2].name not in message and "EPYC" not in message
     check_one_processor(records[:2] + records[3:])  # a network may be trained elsewhere
+
+
+def test_times_by_two_settings_of_the_allocator_are_refused(study):
+    runs = (
+        study.timing("a", {}, (8,)),
+        study.timing("b", {}, (8,)),
+        study.timing("c", {}, (8,)),
+        study.training("lcoan"),
+    )
+    records = [
+        write(study.record(run), finished=f"2026-01-0{number}T00:00:00Z", allocator=setting)
+        for number, (run, setting) in enumerate(zip(runs, ("", "default", "kept", "default"), strict=True), 1)
+    ]
+    check_one_processor(records[:2])  # records from before the setting was written are of the default
+    check_one_processor(records[2:])  # training is no measurement of time
+    with pytest.raises(InputError) as caught:
+        check_one_processor(records)
+    message = str(caught.value)
+    assert all(word in message for word in ("kept", "default", runs[0].name, runs[1].name))
+    assert runs[2].name not in message and runs[3].name not in message
 
 
 def test_runs_under_other_rules_are_not_judged(study):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context"]
+Part = Literal["quality", "costs", "context", "frozen"]
 
 
 def hash_of(config: dict) -> str:
@@ -98,12 +98,25 @@ class ContextRules(_Part):
     third: Share
 
 
+class FrozenRules(_Part):
+    """Rules of the chapter frozen; claims.yaml explains each number."""
+
+    level: Share
+    margin_db: PositiveFloat
+    seeds: PositiveInt
+    local: str
+    positive: str
+    parameters_within: Share
+    rise_db: PositiveFloat
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
     context: ContextRules
+    frozen: FrozenRules
 
     def hash(self, part: Part) -> str:
         return hash_of(getattr(self, part).model_dump(mode="json"))

@@ -183,7 +183,7 @@ def test_gains_are_over_the_local_layer_and_each_third_stands_alone():
     assert gains.loc["nlsn", "gain_db"].to_list() == pytest.approx([0.02, 0.02, 0.05])
     assert gains.loc["nlsn", "over_local_db"].to_list() == pytest.approx([-0.01, -0.01, 0.02])
     assert gains.loc[("nlsn", 3), "rise_db"] == pytest.approx(0.03) and np.isnan(gains.loc[("nlsn", 1), "rise_db"])
-    assert (gains.loc["trunk_conv7", ["over_local_db", "low_db", "high_db"]] == 0).all(None)
+    assert (gains.loc["trunk_conv7", ["over_local_db", "low_db", "high_db"]].to_numpy() == 0).all()
     assert (gains.loc[frames.NOTHING, "gain_db"] == 0).all()
     assert set(gains["seeds"]) == {5} and set(gains["images"]) == {2}
 

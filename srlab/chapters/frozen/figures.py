@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from srlab.chapters.frozen.frames import CONTROLS, NOTHING, RULES
 from srlab.models.registry import label
 from srlab.plots.charts import lines
-from srlab.plots.estimates import BAND, forest, part
+from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines
 from srlab.stats.words import count
@@ -48,7 +48,8 @@ def frozen(tables: Tables) -> Figure:
         own = found[found["base"] == base]
         forest(ax, own, dots[dots["base"] == base], margin=RULES.margin_db)
         part([ax], own["arm"].isin(CONTROLS))
-        ax.set(title=shown(base), xlabel="Y-PSNR − that of the local layer (dB)")
+        blind = ": no verdict" if (own["verdict"] == "no verdict").any() else ""
+        ax.set(title=f"{shown(base)}{blind}", xlabel="Y-PSNR − that of the local layer (dB)")
     n = f"{count(int(found['seeds'].max()), 'seed')}; {count(int(found['images'].max()), 'image')}"
     note = f"Large: mean; small: {n}. Bars: 95 % intervals over seeds, simultaneous. Grey: ±{RULES.margin_db:g} dB."
     caption(figure, "Attention on finished features: gain over a local layer with as many parameters", note)
@@ -65,12 +66,12 @@ def thirds(tables: Tables) -> Figure:
     axes = figure.subplots(1, len(bases), squeeze=False)[0]
     names = {}
     for ax, base in zip(axes, bases, strict=True):
-        ax.axhspan(-RULES.margin_db, RULES.margin_db, color=BAND, zorder=0)
         names[ax] = lines(ax, found[found["base"] == base].drop(columns=["low_db", "high_db"]))
         ax.set_xticks(sorted(found["x"].unique()), [f"{third}/3" for third in sorted(found["x"].unique())])
         ax.set(title=shown(base), xlabel="part of the budget")
     axes[0].set_ylabel("Y-PSNR − that of the features alone (dB)")
-    note = f"Means over {count(int(found['seeds'].max()), 'seed')} and {count(int(found['images'].max()), 'image')}; "
-    caption(figure, "Gain over the features alone in the course of training", note + f"grey: ±{RULES.margin_db:g} dB.")
+    seeds, images = (count(int(found[column].max()), column[:-1]) for column in ("seeds", "images"))
+    note = f"Means over {seeds} and {images}; zero is the network as it was trained."
+    caption(figure, "Gain over the features alone in the course of training", note)
     name_lines(names)
     return figure

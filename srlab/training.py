@@ -94,7 +94,7 @@ def train(
     deadline: float | None = None,
     objective: Callable[..., Float[Tensor, ""]] = nn.functional.l1_loss,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
-    """Train a network, LR [b, 3, h, w] on [0, 1] to SR, with Adam, or resume from `folder`'s checkpoint.
+    """Train a network, LR [b, 3, h, w] on [0, 1] (or features) to SR, with Adam, or resume from `folder`'s checkpoint.
 
     After an interruption at any step the same call resumes and, on a CPU, ends with the same bits.
 
@@ -262,7 +262,7 @@ def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor, decay
 
 
 @torch.inference_mode()
-def _psnr(network: nn.Module, lr: Float[Tensor, "b 3 h w"], hr: Float[Tensor, "b 3 sh sw"]) -> float:
+def _psnr(network: nn.Module, lr: Float[Tensor, "b _ h w"], hr: Float[Tensor, "b 3 sh sw"]) -> float:
     return -10 * nn.functional.mse_loss(network(lr).clamp(0, 1), hr).log10().item()
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context", "ceiling"]
+Part = Literal["quality", "costs", "context", "ceiling", "frozen"]
 
 
 def hash_of(config: dict) -> str:
@@ -136,6 +136,18 @@ class CeilingRules(_Judging):
     claims_db: tuple[PositiveFloat, ...]
 
 
+class FrozenRules(_Judging):
+    """Rules of the chapter frozen; claims.yaml explains each number."""
+
+    level: Share
+    margin_db: PositiveFloat
+    seeds: PositiveInt
+    local: str
+    positive: str
+    parameters_within: Share
+    rise_db: PositiveFloat
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
@@ -143,6 +155,7 @@ class Rules(_Part):
     costs: CostRules
     context: ContextRules
     ceiling: CeilingRules
+    frozen: FrozenRules
 
     #: Hashes by which kept records began, and the reason why these rules may judge them.
     admits: dict[Part, dict[str, str]] = {}

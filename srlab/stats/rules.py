@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context"]
+Part = Literal["quality", "costs", "context", "recall"]
 
 
 def hash_of(config: dict) -> str:
@@ -98,12 +98,34 @@ class ContextRules(_Part):
     third: Share
 
 
+class RecallRules(_Part):
+    """Rules of the chapter recall; claims.yaml explains each number."""
+
+    level: Share
+    seeds: PositiveInt
+    bins: tuple[PositiveInt, ...]
+    far: PositiveInt
+    groups: Literal["overlap of simultaneous intervals"]
+    margin: PositiveFloat
+    invents: float
+    keys: PositiveInt
+    keys_within: Share
+    rates: tuple[PositiveFloat, ...]
+    spare_seed: PositiveInt
+    settle_steps: PositiveInt
+    settle_gain: PositiveFloat
+    least_steps: PositiveInt
+    begun: Share
+    most_steps: PositiveInt
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
     quality: QualityRules
     costs: CostRules
     context: ContextRules
+    recall: RecallRules
 
     def hash(self, part: Part) -> str:
         return hash_of(getattr(self, part).model_dump(mode="json"))

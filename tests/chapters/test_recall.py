@@ -350,6 +350,12 @@ def test_embeddings_are_compared_seed_by_seed():
     assert table["difference"].to_dict() == pytest.approx({"trunk_nla": 0.67, "trunk_lsp": 0.46, "trunk_window": 0.02})
     assert table["verdict"].tolist() == ["tied", "tied", "no difference"]
     assert set(frames.embedding(frames.seeds(*made(ARMS, 2)))["verdict"]) == {"too few seeds"}
+    none = frames.embedding(frames.seeds(*made({"trunk_lsp": 0.9, "lcoan": 0.9})))
+    assert (
+        none.empty
+        and list(none) == list(table.reset_index())
+        and not figures.recall_embedding({"recall_embedding": none}).axes
+    )
 
 
 def test_figures_draw_every_arm():

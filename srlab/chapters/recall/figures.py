@@ -107,6 +107,9 @@ def recall_embedding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall of each pattern with tied and untied embeddings, and the difference."""
     table = tables["recall_embedding"]
     figure = blank(DOUBLE, 0.3 * len(table) + 1.5)
+    if table.empty:
+        caption(figure, "Is it the pattern or the embedding?", "No mechanism of this study has both embeddings.")
+        return figure
     cells, invented, apart = figure.subplots(1, 3, width_ratios=[2, 2, 4])
     for ax, columns, title in (
         (cells, ["tied", "untied"], f"recall, copies\n{FAR}"),

@@ -13,6 +13,9 @@ from srlab.stats.rules import rules
 RULES = rules().recall
 #: Columns that name an arm.
 ARM = ["league", "arm", "model"]
+#: Columns of the comparison of embeddings, which has no row where no mechanism has both.
+COMPARED = ["model", "tied", "untied", "invented_tied", "invented_untied", "difference", "low", "high"]
+COMPARED += ["verdict", "seeds", "run"]
 
 
 def distances(tiles: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +112,7 @@ def embedding(seeds: pd.DataFrame) -> pd.DataFrame:
         known |= dict(zip(("difference", "low", "high"), found, strict=True))
         known |= {"verdict": _verdict(found.low, found.high, len(recall)), "seeds": len(recall)}
         rows.append(known | {"run": " ".join(each["run"])})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COMPARED)
 
 
 def tied(arm: str) -> bool | None:

@@ -93,6 +93,7 @@ def train(
     processes: int = 1,
     deadline: float | None = None,
     objective: Callable[..., Float[Tensor, ""]] = nn.functional.l1_loss,
+    enough: Callable[[Rows], bool] = lambda rows: False,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, float], Snapshots]:
     """Train a network, LR [b, 3, h, w] on [0, 1] (or features) to SR, with Adam, or resume from `folder`'s checkpoint.
 
@@ -117,6 +118,8 @@ def train(
         By `time.monotonic`, s. At the first step of the log after it, a checkpoint is written and training stops.
     objective : callable
         The loss of SR, HR and what else a batch holds.
+    enough : callable
+        Decides after each row of the log, by all rows so far, that training ends before its last step.
 
     Raises
     ------
@@ -163,7 +166,8 @@ def train(
     seen, since = [], time.perf_counter()
     facts["startup_seconds"] += since - entered
     cut = partial(batches.batch_at, rank=fabric.global_rank, world_size=fabric.world_size)
-    for batch, waited in _prefetch(cut, range(step, budget.steps)):
+    ended = bool(rows) and enough(rows)
+    for batch, waited in _prefetch(cut, range(step, step if ended else budget.steps)):
         lr, hr, *more = (fabric.to_device(images.to(memory_format=torch.channels_last)) for images in batch)
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * budget.learning_rate_at(step)
@@ -205,18 +209,18 @@ def train(
             bar.set_postfix_str(f"loss {row['loss']:.4f}, {row['psnr']:.2f} dB")
             for name, number in row.items() if main else ():
                 writer.add_scalar(name, number, step)
-            stopping = time_is_up(deadline)
+            ended, stopping = enough(rows), time_is_up(deadline)
             facts["log_seconds"] += time.perf_counter() - since - seconds
-            if main and (saving or stopping):
+            if main and (saving or stopping or ended):
                 checkpoint.save(step, rows, facts, snapshots)
             saved = step if saving else saved
-            if stopping:
+            if stopping or ended:
                 break
             seen, since = [], time.perf_counter()
     bar.close()
     if main:
         writer.close()
-    if step < budget.steps:
+    if step < budget.steps and not ended:
         raise OutOfTime(f"{folder.name} stopped after {step} of {budget.steps} steps")
     return averaged.module, pd.DataFrame(rows), facts, snapshots
 

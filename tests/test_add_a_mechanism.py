@@ -119,13 +119,13 @@ def test_a_study_trains_it_and_the_explorer_shows_it(python):
 
 
 def test_the_recall_study_includes_it(python):
-    listed = python("-m", "srlab", "run", "--profile", "recall", "--list")
+    listed = python("-m", "srlab", "run", "--profile", "recall_leagues", "--list")
     assert "recall-toyn-x2-seed0" in listed
     found = python(
         "-c",
         "from srlab.models import build; from srlab.chapters.recall.measure import SETTINGS, measure_recall\n"
         "network = build('toyn', 2, 0, channels=8, groups=1, blocks=1)\n"
-        "print(measure_recall(network, 2, SETTINGS[:1])[['found', 'seen']].mean().round(2).to_dict())",
+        "print(measure_recall(network, 2, SETTINGS[1:])[['found', 'seen']].mean().round(2).to_dict())",
     )
     # The copy lies in the next tile of the same row or column, and a query attends to its row of 24 pixels.
     assert "'seen': 24.0" in found and 0 < float(found.split("'found': ")[1].split(",")[0]) < 1

@@ -219,19 +219,22 @@ def judged(study):
 
 
 def recalls(study):
-    """Recall by factor: the mean over images of each seed, then over seeds, with its interval."""
-    for row in table(study, "recall").itertuples():
+    """Recall by distance: the mean over tiles of each seed, then over seeds, with its simultaneous interval."""
+    kept = table(study, "recall")
+    for row in kept.itertuples():
+        last = row.to_px == kept["to_px"].max()
         of_seeds, seen = [], []
         for digits in row.run.split():
-            images = read(study, digits, "recall.csv")
-            images = images[(images["factor"] == row.factor) & np.isclose(images["value"], row.value)]
-            of_seeds.append(images["recall"].mean())
-            seen.append(images.get("found", pd.Series([np.nan])))  # a trunk without attention sees nothing
+            tiles = read(study, digits, "tiles.csv").query("setting == 'far'")
+            tiles = tiles[(tiles["distance"] >= row.from_px) & ((tiles["distance"] < row.to_px) | last)]
+            of_seeds.append(tiles["recall"].mean())
+            seen.append(tiles.get("found", pd.Series([np.nan])))  # a trunk without attention sees nothing
         again = (np.mean(of_seeds), pd.concat(seen).mean())
-        yield f"{row.arm} {row.factor} {row.value}", (row.recall, row.found), again
+        yield f"{row.arm} {row.from_px}", (row.recall, row.found), again
         if len(of_seeds) > 1:
-            half = scipy.stats.t.ppf(0.975, len(of_seeds) - 1) * scipy.stats.sem(of_seeds)
-            yield f"{row.arm} {row.factor} {row.value}", row.high - row.low, 2 * half
+            family = int((kept["league"] == row.league).sum())
+            half = scipy.stats.t.ppf((1 + 0.95 ** (1 / family)) / 2, len(of_seeds) - 1) * scipy.stats.sem(of_seeds)
+            yield f"{row.arm} {row.from_px}", row.high - row.low, 2 * half
 
 
 def released(study):

@@ -57,7 +57,7 @@ class BRA(RoutedAttention):
     def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         height, width = x.shape[2:]
         # The convolution reads the bias of the padding, so values are made once more, now in the map's order.
-        values = self._project(self._pad(x).permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
+        values = self._project(self._pad(x).permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)
         local = self.local(values)[:, :, :height, :width]
         attended = to_map(attended.transpose(1, 2).flatten(2), height, width)
         result = self.merge((attended + local).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

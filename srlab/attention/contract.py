@@ -142,6 +142,11 @@ def attended(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Floa
     return output, found
 
 
+def unit(tokens: Float[Tensor, "*rest d"]) -> Float[Tensor, "*rest d"]:
+    """Return tokens of length one: the keys, where queries and keys are tied to one embedding, as LSP's and NLSA's."""
+    return nn.functional.normalize(tokens, dim=-1, eps=5e-5)
+
+
 def softmax_attention(query: Queries, key: Keys, value: Values) -> Outputs:
     """Return softmax(query·keyᵀ)·value, unscaled, without holding the scores."""
     width = value.shape[-1]

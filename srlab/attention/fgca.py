@@ -26,8 +26,9 @@ class FGCA(RoutedAttention):
         top: int = 16,
         residual_scale: float | None = None,
         backend: Backend = "fused",
+        tied: bool = False,
     ):
-        super().__init__(channels, heads, top, (heads / channels) ** 0.5, residual_scale, backend)
+        super().__init__(channels, heads, top, (heads / channels) ** 0.5, residual_scale, backend, tied)
         self.side = side
 
     def cut(self, x: Map) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:

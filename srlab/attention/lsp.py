@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens
+from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens, unit
 from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.sorted_windows import Sharing, SortedWindows
 
@@ -31,7 +31,8 @@ class LSP(ResidualAttention):
     `clusters` and `window` are k and w of the paper, 128 and 384; `rounds`, sets of centroids, are 1 there. E has
     channels // reduction channels. `sharing`, what later layers reuse, is an option of
     :class:`~srlab.attention.sorted_windows.SortedWindows`, `learning` are those of
-    :class:`~srlab.attention.kmeans.SphericalKMeans`.
+    :class:`~srlab.attention.kmeans.SphericalKMeans`. Not `tied`: keys, which are clustered, are E / ‖E‖ as before, and
+    queries come from a convolution of their own.
     """
 
     shares = True
@@ -45,18 +46,20 @@ class LSP(ResidualAttention):
         rounds: int = 1,
         residual_scale: float = 0.1,
         sharing: Sharing = "recomputed",
+        tied: bool = True,
         **learning: str | float,
     ):
         super().__init__(channels, residual_scale)
         self.window, self.sharing = window, sharing
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
+        self.ask = None if tied else nn.Conv2d(channels, channels // reduction, 3, padding=1)
         self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, **learning)
 
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern]:
         return super().forward(x.contiguous(memory_format=torch.channels_last), shared)
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> SortedWindows:
-        query = to_tokens(self.match(x))
-        key = nn.functional.normalize(query, dim=-1, eps=5e-5)
+        embedding = to_tokens(self.match(x))
+        query, key = embedding if self.ask is None else to_tokens(self.ask(x)), unit(embedding)
         codes = self.kmeans(key)
         return SortedWindows(query[:, None], key[:, None], codes, self.window, self.sharing)

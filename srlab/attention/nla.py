@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens
+from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens, unit
 
 
 @dataclass
@@ -30,7 +30,8 @@ class NLA(Attention):
 
     a, `residual_scale`, and b, `input_scale`, are 0.1 and 1 as for every mechanism on our trunk. Released code has
     a = 1, and b = 1 (NLSN) or b = 0.1 (the non-local network beside LCoAN, which damps its input tenfold). Later CoA
-    layers reuse queries and keys, without holding scores ("recomputed"), or the [L, L] weights ("stored").
+    layers reuse queries and keys, without holding scores ("recomputed"), or the [L, L] weights ("stored"). `tied`: θ
+    is a 3×3 convolution and keys are θ / ‖θ‖, as LSP and NLSA compare a token with itself.
     """
 
     shares = True
@@ -42,15 +43,21 @@ class NLA(Attention):
         residual_scale: float = 0.1,
         input_scale: float = 1.0,
         sharing: Literal["recomputed", "stored"] = "recomputed",
+        tied: bool = False,
     ):
         super().__init__()
         self.residual_scale, self.input_scale, self.sharing = residual_scale, input_scale, sharing
-        self.theta = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
-        self.phi = nn.Sequential(nn.Conv2d(channels, channels // reduction, 1), nn.PReLU())
+        inner = channels // reduction
+        if tied:
+            self.theta, self.phi = nn.Conv2d(channels, inner, 3, padding=1), None
+        else:
+            self.theta = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.PReLU())
+            self.phi = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.PReLU())
         self.g = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.PReLU())
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> DensePattern:
-        query, key = (to_tokens(embed(x))[:, None] for embed in (self.theta, self.phi))
+        query = to_tokens(self.theta(x))[:, None]
+        key = unit(query) if self.phi is None else to_tokens(self.phi(x))[:, None]
         stored = (query @ key.mT).softmax(-1) if self.sharing == "stored" else None
         return DensePattern(query, key, stored)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens
+from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens, unit
 from srlab.attention.precision import without_autocast
 from srlab.attention.sorted_windows import SortedWindows
 
@@ -23,7 +23,8 @@ class NLSA(ResidualAttention):
     and cut into windows, in the paper of 144 tokens; a window attends to itself and its two neighbours. `rounds` are
     independent hashings, 4 in the paper. Evaluation always draws the same ones, so that an image's result is
     reproducible; the released code draws anew. Backend "reference" holds the scores of every window and round, as the
-    paper's formula reads.
+    paper's formula reads. Not `tied`: keys, which are hashed, are E / ‖E‖ as before, and queries come from a
+    convolution of their own.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class NLSA(ResidualAttention):
         rounds: int = 4,
         residual_scale: float = 0.1,
         backend: Literal["fused", "reference"] = "fused",
+        tied: bool = True,
     ):
         super().__init__(channels, residual_scale)
         self.window, self.rounds, self.backend = window, rounds, backend
         self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
+        self.ask = None if tied else nn.Conv2d(channels, channels // reduction, 3, padding=1)
 
     def draw_rotations(self, length: int) -> Rotations:
         """Draw random directions for maps of `length` tokens: one for two buckets, a bucket for each window.
@@ -51,11 +54,11 @@ class NLSA(ResidualAttention):
         return torch.randn(shape) if self.training else draw_the_same(shape)
 
     def pattern(self, x: Map, shared: Pattern | None = None, rotations: Rotations | None = None) -> SortedWindows:
-        query = to_tokens(self.match(x))
-        key = nn.functional.normalize(query, dim=-1, eps=5e-5)
+        embedding = to_tokens(self.match(x))
+        query, key = embedding if self.ask is None else to_tokens(self.ask(x)), unit(embedding)
         if rotations is None:
-            rotations = self.draw_rotations(query.shape[1])
-        codes = hash_codes(query, rotations.to(query.device, non_blocking=True))
+            rotations = self.draw_rotations(embedding.shape[1])
+        codes = hash_codes(embedding, rotations.to(query.device, non_blocking=True))
         return SortedWindows(query[:, None], key[:, None], codes, self.window, SHARING[self.backend])
 
     def forward(

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from srlab.attention.contract import Attention, Map, Pattern, to_map
+from srlab.attention.contract import Attention, Map, Pattern, to_map, unit
 from srlab.attention.fused import attend, attend_backward, fit
 from srlab.attention.precision import without_autocast
 from srlab.attention.window_grid import Pair, WindowGrid
@@ -140,35 +140,50 @@ def _groups(size: int, *tensors: Tensor) -> zip:
 class RoutedAttention(Attention):
     """Attention by :class:`RoutedWindows`: one linear map for queries, keys and values, one for the result.
 
-    `scale` multiplies the scores. Output x + residual_scale · result, or the result alone if None.
+    `scale` multiplies the scores. Output x + residual_scale · result, or the result alone if None. `tied`:
+    queries are one 3×3 convolution, without `scale`, and keys the same at length one in each head, as LSP and NLSA
+    compare a token with itself.
     """
 
     def __init__(
-        self, channels: int, heads: int, top: int, scale: float, residual_scale: float | None, backend: Backend
+        self,
+        channels: int,
+        heads: int,
+        top: int,
+        scale: float,
+        residual_scale: float | None,
+        backend: Backend,
+        tied: bool = False,
     ):
         super().__init__()
         if channels % heads:
             raise InputError(f"{channels} channels cannot be divided among {heads} heads")
         self.heads, self.top, self.scale, self.residual_scale, self.backend = heads, top, scale, residual_scale, backend
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = nn.Linear(channels, (1 if tied else 3) * channels)
         self.merge = nn.Linear(channels, channels)
+        self.match = nn.Conv2d(channels, channels, 3, padding=1) if tied else None
 
     def cut(self, x: Map) -> tuple[WindowGrid, Float[Tensor, "b n p c"]]:
         """Return the padded map's windows."""
         raise NotImplementedError
 
     def _project(self, windows: Windows, part: int) -> Windows:
-        """Return queries (0), keys (1) or values (2)."""
-        weight, bias = (parameter.chunk(3)[part] for parameter in (self.qkv.weight, self.qkv.bias))
+        """Return queries (0), keys (1) or values (−1); only values if tied."""
+        parts = len(self.qkv.bias) // self.qkv.in_features
+        weight, bias = (parameter.chunk(parts)[part] for parameter in (self.qkv.weight, self.qkv.bias))
         return nn.functional.linear(windows, weight, bias)
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> RoutedWindows:
         grid, windows = self.cut(x)
-        query, key = self.scale * self._project(windows, 0), self._project(windows, 1)
+        if self.match is None:
+            query, key = self.scale * self._project(windows, 0), self._project(windows, 1)
+        else:
+            query = self.cut(self.match(x))[1].contiguous()  # kernels want channels side by side
+            key = unit(query.unflatten(3, (self.heads, -1))).flatten(3)
         return RoutedWindows(query, key, grid, tuple(x.shape[2:]), self.heads, self.top, self.backend)
 
     def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
-        return by_head(self._project(self.cut(x)[1], 2), self.heads)
+        return by_head(self._project(self.cut(x)[1], -1), self.heads)
 
     def output(self, x: Map, attended: Float[Tensor, "b heads l d"]) -> Map:
         result = to_map(self.merge(attended.transpose(1, 2).flatten(2)), *x.shape[2:])

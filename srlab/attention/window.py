@@ -18,7 +18,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map
+from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, unit
 from srlab.attention.from_weights import FromWeights
 from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
@@ -207,6 +207,9 @@ class WindowAttention(Attention):
     backend : {"sdpa", "reference", "flex"}
         The fused kernel; the formula as written, with all scores; compiled FlexAttention, which does not hold the
         window⁴ numbers of the bias either (on the CPU it cannot train).
+    tied : bool
+        Queries are one 3×3 convolution, not scaled, and keys the same at length one, as LSP and NLSA compare a token
+        with itself.
     """
 
     def __init__(
@@ -218,14 +221,16 @@ class WindowAttention(Attention):
         gate: bool = False,
         residual_scale: float | None = None,
         backend: Backend = "sdpa",
+        tied: bool = False,
     ):
         super().__init__()
         if channels % heads:
             raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
         self.heads, self.window, self.residual_scale, self.backend = heads, window, residual_scale, backend
-        self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.to_qkv = nn.Conv2d(channels, (1 if tied else 3) * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)
         self.position = position(heads, window) if position is not None else None
+        self.match = nn.Conv2d(channels, channels, 3, padding=1) if tied else None
         self.gate = None
         if gate:
             depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
@@ -246,6 +251,10 @@ class WindowAttention(Attention):
         grid = WindowGrid(tuple(x.shape[2:]), (self.window, self.window))
         windows = grid.cut(grid.pad(x.permute(0, 2, 3, 1)))
         depth = x.shape[1] // self.heads
+        if self.match is not None:
+            query = grid.cut(grid.pad(self.match(x).permute(0, 2, 3, 1))).unflatten(3, (self.heads, depth))
+            value = nn.functional.linear(windows, self.to_qkv.weight.flatten(1), self.to_qkv.bias)
+            return grid, torch.stack([query, unit(query), value.unflatten(3, (self.heads, depth))], 3)
         scale = torch.ones_like(self.to_qkv.bias)
         scale[: x.shape[1]] = depth**-0.5  # queries only
         weight, bias = self.to_qkv.weight.flatten(1) * scale[:, None], self.to_qkv.bias * scale

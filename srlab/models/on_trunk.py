@@ -36,9 +36,9 @@ CentroidUpdate = Literal["ema", "frozen"]
 Position = Literal["none", "table", "rib"]
 
 
-def _lsp(*sizes: int, sharing: str, learning: tuple[str | float, ...]) -> LSP:
+def _lsp(*sizes: int, sharing: str, learning: tuple[str | float, ...], tied: bool = True) -> LSP:
     names = ("centroid_update", "ema_decay", "centroid_start", "empty_clusters")
-    return LSP(*sizes, ADDED, sharing, **dict(zip(names, learning, strict=True)))
+    return LSP(*sizes, ADDED, sharing, tied=tied, **dict(zip(names, learning, strict=True)))
 
 
 @register_on_trunk("lcoan", "LCoA", "LCoA: sparse weights of the first layer, shared by all later ones", LCOA)
@@ -77,14 +77,15 @@ def trunk_lsp(
     centroid_start: Start = "points",
     empty_clusters: EmptyClusters = "stay",
     sharing: Literal["recomputed", "plain"] = "recomputed",
+    tied: bool = True,
 ) -> LSP:
     learning = (centroid_update, ema_decay, centroid_start, empty_clusters)
-    return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning)
+    return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning, tied=tied)
 
 
 @register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)
-def trunk_nla(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed") -> NLA:
-    return NLA(channels, reduction, sharing=sharing)
+def trunk_nla(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed", tied: bool = False) -> NLA:
+    return NLA(channels, reduction, sharing=sharing, tied=tied)
 
 
 @register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "CoA alone: dense weights, made once and shared", LCOA)
@@ -104,9 +105,15 @@ def trunk_conv7(i: int, channels: int, kernel_size: Count = 7) -> LocalConvoluti
 
 @register_on_trunk("nlsn", "NLSA", "NLSA in every layer: sparse by hashing in rounds", "Mei et al., CVPR 2021")
 def nlsn(
-    i: int, channels: int, window: Count = 144, reduction: Count = 4, rounds: Count = 4, backend: Fused = "fused"
+    i: int,
+    channels: int,
+    window: Count = 144,
+    reduction: Count = 4,
+    rounds: Count = 4,
+    backend: Fused = "fused",
+    tied: bool = True,
 ) -> NLSA:
-    return NLSA(channels, window, reduction, rounds, backend=backend)
+    return NLSA(channels, window, reduction, rounds, backend=backend, tied=tied)
 
 
 @register_on_trunk("enlcn", "ENLA", "ENLA in every layer: linear, with a contrastive loss", "Xia et al., AAAI 2022")
@@ -118,9 +125,15 @@ def enlcn(
 
 @register_on_trunk("trunk_fgca", "FGCA", "small windows attend to best-matching windows", "arXiv:2504.06634")
 def trunk_fgca(
-    i: int, channels: int, heads: Count = 4, side: Count = 8, top: Count = 16, backend: Fused = "fused"
+    i: int,
+    channels: int,
+    heads: Count = 4,
+    side: Count = 8,
+    top: Count = 16,
+    backend: Fused = "fused",
+    tied: bool = False,
 ) -> FGCA:
-    return FGCA(channels, heads, side, top, ADDED, backend)
+    return FGCA(channels, heads, side, top, ADDED, backend, tied)
 
 
 @register_on_trunk("trunk_bra", "BRA", "windows, fixed in number, attend to best-matching windows", "arXiv:2303.08810")
@@ -132,10 +145,16 @@ def trunk_bra(
 
 @register_on_trunk("trunk_window", "windows", "window attention in every layer, with a position table or RIB", ESC)
 def trunk_window(
-    i: int, channels: int, heads: Count = 4, side: Count = 32, position: Position = "table", backend: Backend = "sdpa"
+    i: int,
+    channels: int,
+    heads: Count = 4,
+    side: Count = 32,
+    position: Position = "table",
+    backend: Backend = "sdpa",
+    tied: bool = False,
 ) -> WindowAttention:
     maker = {"none": None, "table": PositionTable, "rib": ImplicitPosition}[position]
-    return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend)
+    return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend, tied=tied)
 
 
 @register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)
@@ -155,5 +174,5 @@ def trunk_elan(i: int, channels: int, sides: Sides = (8, 16, 32), backend: Folde
 
 @register_on_trunk("trunk_elan_own", "ELAN, not shared", "windows of several sizes; each layer makes its weights", ELAN)
 def trunk_elan_own(i: int, channels: int, sides: Sides = (8, 16, 32), backend: Folded = "sdpa") -> GMSA:
-    # As in ELAN, every second pair of layers shifts its windows: from the third layer on, so no layer of two units.
+    # As in ELAN, every second pair of layers shifts its windows: from the third layer on, so a trunk needs four units.
     return GMSA(channels, sides, shifted=i // 2 % 2 > 0, residual_scale=ADDED, backend=backend)

@@ -92,6 +92,8 @@ def label(name: str) -> str:
 
     >>> label("lcoan clusters=4"), label("trunk_window side=16"), label("lcoan (stored)"), label("bicubic")
     ('LCoA, k = 4', '16×16 windows', 'LCoA (stored)', 'bicubic')
+    >>> label("trunk_nla tied=1"), label("trunk_lsp tied=0")
+    ('dense (NLA), tied', 'LSP, untied')
     """
     model, _, rest = name.partition(" ")
     if model not in REGISTRY:
@@ -101,10 +103,11 @@ def label(name: str) -> str:
     words, side = [REGISTRY[model].label], options.pop("side", None)
     if side is not None:
         words = [word for word in words if word != "windows"] + [f"{side}×{side} windows"]
+    tied = {"1": ["tied"], "0": ["untied"]}.get(options.pop("tied", ""), [])
     for option, value in options.items():
         symbol = SYMBOLS.get(option, option)
         words.append(f"{symbol} = {value}" if len(symbol) == 1 else f"{symbol.replace('_', ' ')} {value}")
-    return " ".join(filter(None, [", ".join(words), note]))
+    return " ".join(filter(None, [", ".join(words + tied), note]))
 
 
 def check_scale(scale: int) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: The parts of the rules, each with its hash.
-Part = Literal["quality", "costs", "context", "ceiling", "frozen"]
+Part = Literal["quality", "costs", "context", "ceiling", "frozen", "recall"]
 
 
 def hash_of(config: dict) -> str:
@@ -148,6 +148,27 @@ class FrozenRules(_Judging):
     rise_db: PositiveFloat
 
 
+class RecallRules(_Judging):
+    """Rules of the chapter recall; claims.yaml explains each number."""
+
+    level: Share
+    seeds: PositiveInt
+    bins: tuple[PositiveInt, ...]
+    far: PositiveInt
+    groups: Literal["overlap of simultaneous intervals"]
+    margin: PositiveFloat
+    invents: float
+    keys: PositiveInt
+    keys_within: Share
+    rates: tuple[PositiveFloat, ...]
+    spare_seed: PositiveInt
+    settle_steps: PositiveInt
+    settle_gain: PositiveFloat
+    least_steps: PositiveInt
+    begun: Share
+    most_steps: PositiveInt
+
+
 class Rules(_Part):
     """All of claims.yaml."""
 
@@ -156,6 +177,7 @@ class Rules(_Part):
     context: ContextRules
     ceiling: CeilingRules
     frozen: FrozenRules
+    recall: RecallRules
 
     #: Hashes by which kept records began, and the reason why these rules may judge them.
     admits: dict[Part, dict[str, str]] = {}

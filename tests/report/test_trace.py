@@ -9,7 +9,7 @@ from srlab.study.records import records_in
 
 
 def test_a_kept_run_is_described_with_its_tables():
-    record = records_in(reference("recall"), "recall-lcoan-*")[0]
+    record = records_in(reference("recall"), "recall-trunk_lsp-*")[0]
     text = trace(record.run.hash[:6], ROOT / "results")
     assert record.run.name in text and record.facts["environment"]["name"] in text
     assert "recall_curves" in text or "recall (" in text

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from srlab.models import entry
 from srlab.stats.rules import rules
 from srlab.study.profile import Size
 from srlab.study.runs import Network
-from srlab.study.study import STUDIED, Study
+from srlab.study.study import Study, defaults
 from srlab.study.timing_run import TimingRun
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ def _measured(settings: Settings) -> dict[str, tuple[dict[str, Network], tuple[S
     fused = "flex" if settings.compiled else "sdpa"
 
     def network(model: str, **options: object) -> Network:
-        known = entry(model).options | STUDIED.get(model, {})
-        return Network(model=model, options={**known, **options, **settings.options.get(model, {})})
+        return Network(model=model, options={**defaults(model), **options, **settings.options.get(model, {})})
 
     def both(*models: str, **options: object) -> dict[str, Network]:
         found = {model: network(model, **options) for model in models}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, PositiveFloat, field_validator
 
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall import figures, frames
@@ -13,30 +13,45 @@ from srlab.chapters.recall.images import RecallTask
 from srlab.chapters.recall.measure import settings_hash
 from srlab.chapters.recall.run import RecallRun
 from srlab.chapters.recall.scenes import recall_images_to_show
-from srlab.models.registry import label, trunk_networks
-from srlab.stats.intervals import LEVEL, SEEDS
-from srlab.stats.words import between, count, listed, number, percent
-from srlab.study.frames import by_label, labelled
+from srlab.models.registry import entry, label, trunk_networks
+from srlab.stats.rules import rules
+from srlab.stats.words import between, count, estimate, listed, number, percent
+from srlab.study.frames import labelled
 from srlab.study.profile import BudgetChange, Value, on_the_trunk
+from srlab.study.records import Record, check_rules
 from srlab.study.study import Study
 
 QUESTION = "Who finds the other tile?"
+RULES = rules().recall
+#: The two leagues: settings with as many keys per query as the rules say, and the papers' settings.
+EQUAL, PUBLISHED = "equal keys", "published settings"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
     """Settings of the chapter."""
 
     training: BudgetChange = {}  # of the profile's budget; `patch` is the task's side
-    models: tuple[str, ...] = ()  # networks on the trunk; all by default
-    variants: dict[str, dict[str, tuple[Value, ...]]] = {}  # from the first seed: {lcoan: {window: [24, 48]}}
+    models: tuple[str, ...] = ()  # networks on the trunk, with the profile's options; all by default
+    embedding: tuple[str, ...] = ()  # of these, also the other embedding: tied, or untied
+    published: dict[str, dict[str, Value]] = {}  # the papers' settings: {nlsn: {window: 144, rounds: 4}}
+    rates: dict[str, PositiveFloat] = {}  # learning rates by arm ("trunk_nla tied=1"); the budget's for others
     task: RecallTask = RecallTask()  # the images to train on
 
-    _models = field_validator("models")(on_the_trunk)
+    _models = field_validator("models", "embedding")(on_the_trunk)
+
+    def arms(self) -> Iterator[tuple[str, str, dict[str, Value]]]:
+        """Yield the league, the network and the options of each arm."""
+        for model in self.models or trunk_networks():
+            yield EQUAL, model, {}
+            if model in self.embedding:
+                yield EQUAL, model, {"tied": not entry(model).options["tied"]}
+        for model, options in self.published.items():
+            yield PUBLISHED, model, options
 
 
 def recall_run(study: Study, settings: Settings, model: str, seed: int | None = None, **options: object) -> RecallRun:
     """Return the run that trains `model` on recall images; the first seed by default."""
-    return RecallRun(
+    run = RecallRun(
         network=study.network(model, **options),
         scale=study.profile.scale,
         task=settings.task,
@@ -45,78 +60,113 @@ def recall_run(study: Study, settings: Settings, model: str, seed: int | None = 
         seed=study.profile.seeds[0] if seed is None else seed,
         device=study.device,
     )
+    rate = settings.rates.get(study.label(run), run.budget.learning_rate)
+    return run.model_copy(update={"budget": run.budget.model_copy(update={"learning_rate": rate})})
 
 
 def runs(study: Study, settings: Settings) -> list[RecallRun]:
-    """Return every network from every seed, then the variants from the first seed."""
-    models = settings.models or trunk_networks()
-    variants = [
-        recall_run(study, settings, model, **{option: value})
-        for model, options in settings.variants.items()
-        for option, values in options.items()
-        for value in values
-    ]
-    return [recall_run(study, settings, model, seed) for model in models for seed in study.profile.seeds] + variants
+    """Return every arm from every seed, seed by seed."""
+    arms = list(settings.arms())
+    return [recall_run(study, settings, model, seed, **own) for seed in study.profile.seeds for _, model, own in arms]
+
+
+def records(study: Study, settings: Settings) -> dict[str, dict[str, list[Record]]]:
+    """Return records by league and arm: of the seeds that all arms have finished, or else of every seed, made first."""
+    every = runs(study, settings)
+    missing = {run.seed for run in every if not study.has(study.record(run))}
+    seeds = [seed for seed in study.profile.seeds if seed not in missing] or study.profile.seeds
+    found: dict[str, dict[str, list[Record]]] = {}
+    for league, model, own in settings.arms():
+        for seed in seeds:
+            run = recall_run(study, settings, model, seed, **own)
+            found.setdefault(league, {}).setdefault(study.label(run), []).append(study.obtain(run))
+    return found
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
-    """Compute recall by factor (`recall`), the groups of networks, their seeds, costs and training curves."""
-    records = by_label(study, runs(study, settings))
-    images = labelled(records, "recall")
-    recall = frames.recall(images)
+    """Compute recall over distance, the groups of each league, the embeddings, single runs and training curves."""
+    leagues = records(study, settings)
+    check_rules([record for arms in leagues.values() for own in arms.values() for record in own], "recall")
+    tiles, curves = (
+        pd.concat([labelled(arms, table).assign(league=league) for league, arms in leagues.items()], ignore_index=True)
+        for table in ("tiles", "curve")
+    )
+    seeds = frames.seeds(tiles, curves)
     return {
-        "recall": recall,
-        "recall_groups": frames.groups(recall),
-        "recall_seeds": frames.seeds(images),
-        "recall_costs": frames.costs(recall),
-        "recall_curves": frames.curves(labelled(records, "curve")),
+        "recall": frames.distances(tiles),
+        "recall_groups": frames.groups(seeds),
+        "recall_embedding": frames.embedding(seeds[seeds["league"] == EQUAL]),
+        "recall_seeds": seeds,
+        "recall_curves": frames.curves(curves),
     }
 
 
 def scenes(study: Study, settings: Settings) -> dict[str, TaskImage]:
-    """Return an image for each distance, for the explorers."""
+    """Return some test images, for the explorers."""
     return recall_images_to_show(lambda study, model: recall_run(study, settings, model))
 
 
 FIGURES = {
     "recall": figures.recall,
+    "recall_groups": figures.recall_groups,
+    "recall_embedding": figures.recall_embedding,
     "recall_images": figures.recall_images,
     "recall_look": figures.recall_look,
-    "recall_factors": figures.recall_factors,
-    "recall_cost": figures.recall_cost,
+    "recall_keys": figures.recall_keys,
     "recall_curves": figures.recall_curves,
 }
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Summarise recall at the distance that was chosen before the runs, and what each network invents."""
-    groups, recall = tables["recall_groups"], tables["recall"]
-    seeds, images = int(groups["seeds"].min()), int(groups["images"].iloc[0])
-    arms = [f"{label(row.arm)} {number(row.recall)}" for row in groups.itertuples()]
-    found = (
-        f"Recall of one copy {frames.DISTANCE:g} LR pixels away ({count(seeds, 'seed')}, {count(images, 'image')} "
-        f"each; 0 is no help, 1 a perfect copy): {listed(arms)}."
-    )
-    near = recall[(recall["factor"] == "beside") & recall["arm"].isin(groups["arm"])]
-    invented = groups.set_index("arm")["invented"]
-    worst = invented[invented < frames.INVENTS].sort_values()
-    lines = [
-        found if seeds >= SEEDS else f"{found} A verdict needs {SEEDS} seeds.",
-        f"A copy in the next tile, without anything else in the image: recall {between(near['recall'])}.",
-        "Tiles without a copy, where −1 is the score of a random tile's detail: "
-        + (
-            f"{listed([f'{label(arm)} {number(score)}' for arm, score in worst.items()])} write detail that they "
-            f"cannot know; the others score {between(invented.drop(worst.index))}."
-            if len(worst)
-            else f"every network scores {between(invented)}."
-        ),
-    ]
-    if groups["group"].max() > 1:
-        apart = "; ".join(listed([label(arm) for arm in own["arm"]]) for _, own in groups.groupby("group"))
-        lines.append(f"Groups with {percent(LEVEL)} intervals that do not overlap (not simultaneous): {apart}.")
+    """Summarise recall and invention of each arm, the groups, and pattern against embedding."""
+    groups, embedding = tables["recall_groups"], tables["recall_embedding"]
+    seeds, lines = int(groups["seeds"].min()), []
+    for league, own in groups.groupby("league", sort=False):
+        found = [
+            f"- {label(row.arm)}: {estimate(row.recall, row.low, row.high, 2)}; "
+            f"{estimate(row.invented, row.invented_low, row.invented_high, 2)}"
+            for row in own.itertuples()
+        ]
+        lines.append(
+            f"{league.capitalize()} ({count(seeds, 'seed')}): recall of copies {RULES.far} to {RULES.bins[-1]} LR "
+            "pixels away, and invention on tiles without a copy:"
+        )
+        lines.append("\n".join(found))
+        ranked = own[own["group"] > 0]
+        if len(ranked):
+            apart = "; ".join(listed([label(arm) for arm in each["arm"]]) for _, each in ranked.groupby("group"))
+            lines.append(f"Groups with simultaneous {percent(RULES.level)} intervals that do not overlap: {apart}.")
+    rising = groups.loc[~groups["settled"], "arm"]
+    if len(rising):
+        lines.append(
+            f"Still rising at the end of training, so without a rank: {listed([label(arm) for arm in rising])}."
+        )
+    invents = groups.loc[(groups["seeds"] >= RULES.seeds) & (groups["invented_high"] < RULES.invents), "arm"]
+    if len(invents):
+        lines.append(f"Write detail that they cannot know: {listed([label(arm) for arm in invents])}.")
     lines.append(
-        "One distance and aligned tiles decide this order. Windows as wide as the distance cannot reach a copy. "
-        "Networks with two embeddings (dense, FGCA, windows) learn to match later than those with one (LSP, LCoA, "
-        "NLSA). The order is one of these settings at this budget, not of the mechanisms."
+        "Recall 0 is no help and 1 a perfect copy; invention 0 leaves a tile unchanged, and −1 is random detail. "
+        f"A copy in the next tile of an empty image: recall {between(groups['near'])}."
     )
+    if len(embedding):
+        lines.append(_pattern_or_embedding(embedding))
+    if seeds < RULES.seeds:
+        have = "there is 1" if seeds == 1 else f"there are {seeds}"
+        lines.append(f"Groups and verdicts need {RULES.seeds} seeds; {have}.")
     return "\n\n".join(lines)
+
+
+def _pattern_or_embedding(table: pd.DataFrame) -> str:
+    """Word the differences between embeddings of one pattern, beside those between patterns of one embedding."""
+    spread = {name: number(table[name].max() - table[name].min()) for name in ("tied", "untied")}
+    found = [
+        f"- {label(row.model)}: {number(row.tied)} tied, {number(row.untied)} untied, difference "
+        f"{estimate(row.difference, row.low, row.high, 2)}: {row.verdict}"
+        for row in table.itertuples()
+    ]
+    words = (
+        f"Pattern or embedding? Patterns differ by up to {spread['tied']} in recall with one embedding for queries and "
+        f"keys (tied), and by up to {spread['untied']} with two. The embedding changes a pattern's recall by "
+        f"{between(table['difference'], sign=True)}:"
+    )
+    return "\n\n".join([words, "\n".join(found)])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from srlab.analysis import explore
 from srlab.analysis.images import picture
-from srlab.chapters.recall.frames import DISTANCE, at_distance
+from srlab.chapters.recall.frames import RULES, tied
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
 from srlab.plots.estimates import forest, part
@@ -24,46 +24,116 @@ from srlab.stats.words import bar_note, count
 from srlab.study.frames import named
 from srlab.study.study import Study
 
-#: The factors, as axes name them.
-FACTORS = {
-    "beside": "near",
-    "distance": "distance (LR px)",
-    "distractors": "other tiles",
-    "side": "side (LR px)",
-    "apart": "colours apart",
-    "copies": "copies",
-}
-#: Numbers with an interval wider than ± this are in italics.
-WIDE = 0.1
 #: Networks to show on an image, as far as the profile trains them.
-SHOWN = ("lcoan", "trunk_nla", "trunk_fgca", "trunk_window", "trunk_conv_attn")
+SHOWN = ("trunk_lsp", "nlsn", "trunk_nla", "trunk_fgca", "trunk_window")
+#: The network that every panel shows.
+CONTROL = "no_attention"
+FAR = f"{RULES.far} to {RULES.bins[-1]} LR pixels away"
+
+
+def _panels(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide arms: tied and untied embeddings, the others, and further leagues; the control is in all of them."""
+    first = table["league"] == table["league"].iloc[0]
+    kind = table["arm"].map(tied)
+    control = table["arm"] == CONTROL
+    parts = {
+        "one embedding (tied)": first & kind.eq(True),
+        "two embeddings (untied)": first & kind.eq(False),
+        "others": first & kind.isna() & ~control,
+    }
+    parts |= {league: table["league"] == league for league in table.loc[~first, "league"].unique()}
+    return {name: table[chosen | control] for name, chosen in parts.items() if chosen.any()}
 
 
 @rc_context(HOUSE)
 def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw recall of a copy far away, and what the damaged pixels reach of it."""
+    """Draw recall over the distance to the copy, one line an arm."""
+    table = tables["recall"]
+    found = table.assign(x=(table["from_px"] + table["to_px"]) / 2, y=table["recall"])
+    panels = _panels(found)
+    rows = (len(panels) + 1) // 2
+    figure = blank(DOUBLE, 2.6 * rows + 0.8)
+    axes = figure.subplots(rows, min(2, len(panels)), sharex=True, sharey=True, squeeze=False).ravel()
+    names = {}
+    for ax, (title, own) in zip(axes, panels.items(), strict=False):
+        short = title.endswith("tied)")
+        names[ax] = lines(ax, own.assign(name=own["model" if short else "arm"].map(label)))
+        ax.set(title=title, xlabel="distance to the copy (LR px)", xlim=(RULES.bins[0], RULES.bins[-1]))
+        ax.set_ylim(min(-0.1, found["y"].min() - 0.05), 1.05)
+    for ax in axes[:: min(2, len(panels))]:
+        ax.set_ylabel("recall")
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    note = (
+        f"Means over {count(int(table['seeds'].min()), 'seed')} and over tiles in bins {_bins()} LR px; "
+        f"{_bars(table)}. Recall: share of the lost detail given back, 0 no help, 1 a perfect copy."
+    )
+    caption(figure, "Recall of a tile's only copy, by its distance", note)
+    name_lines(names)
+    return figure
+
+
+def _bins() -> str:
+    return ", ".join(f"{low}–{high}" for low, high in zip(RULES.bins, RULES.bins[1:], strict=False))
+
+
+@rc_context(HOUSE)
+def recall_groups(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw each arm's recall far away and its invention, and what damaged pixels reach."""
     groups, seeds = tables["recall_groups"], tables["recall_seeds"]
-    figure = blank(DOUBLE, 0.2 * len(groups) + 1.2)
-    found, reach, weight = panels = figure.subplots(1, 3, sharey=True, width_ratios=[5, 2, 2])
-    forest(found, *(named(each, "arm", "recall") for each in (groups, seeds)), zero=None)
-    words = np.where(groups["found"].isna(), "none", "no softmax")
-    bars(reach, groups.assign(value=groups["found"], missing=words))
-    bars(weight, groups.assign(value=groups["weight"], missing=words))
-    part(panels, groups["group"])
-    ends = groups[["low", "high"]].replace([-np.inf, np.inf], np.nan)
-    found.set_xlim(np.nanmin([-0.14, ends["low"].min() - 0.02]), np.nanmax([1.14, ends["high"].max() + 0.02]))
-    found.set_xlabel("recall: share of the lost detail given back")
-    reach.set(xlabel="damaged pixels with\ntheir copy in view (share)", xlim=(0, 1))
-    weight.set(xlabel="weight on the copy's tile\n(share, best layer)", xlim=(0, 1))
-    parts = "; dotted: intervals above and below do not overlap" if groups["group"].max() > 1 else ""
-    note = f"Large: mean; small: each of {_counted(groups)}; {_bars(groups)}{parts}. Tests on images of 80×80."
-    caption(figure, f"Recall of a tile's only copy {DISTANCE:g} LR pixels away", note)
+    figure = blank(DOUBLE, 0.2 * len(groups) + 1.3)
+    found, invented, near, reached = panels = figure.subplots(1, 4, sharey=True, width_ratios=[4, 3, 2, 2])
+    forest(found, *(named(each, "arm", "recall") for each in (groups, seeds)))
+    ends = groups.drop(columns=["low", "high"]).rename(columns={"invented_low": "low", "invented_high": "high"})
+    forest(invented, *(named(each, "arm", "invented") for each in (ends, seeds)))
+    bars(near, groups.assign(value=groups["near"].clip(lower=0), missing=""))
+    bars(reached, groups.assign(value=groups["found"], missing="none"))
+    part(panels, groups["group"] + 100 * pd.factorize(groups["league"])[0])
+    found.set_xlabel(f"recall, copies\n{FAR}")
+    invented.set_xlabel("invention, tiles\nwithout a copy")
+    near.set(xlabel="recall, copy\nbeside, alone", xlim=(0, 1))
+    reached.set(xlabel="far copy in\nview (share)", xlim=(0, 1))
+    parts = " Dotted: between groups and leagues." if groups["group"].max() > 1 else ""
+    note = (
+        f"Large: mean of {count(int(groups['seeds'].min()), 'seed')}; small: each seed; {_bars(groups)}. Invention: 0 "
+        f"leaves a tile unchanged, −1 is random detail.{parts}"
+    )
+    caption(figure, "Recall of far copies, and detail written where no copy exists", note)
+    return figure
+
+
+@rc_context(HOUSE)
+def recall_embedding(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw recall of each pattern with tied and untied embeddings, and the difference."""
+    table = tables["recall_embedding"]
+    figure = blank(DOUBLE, 0.3 * len(table) + 1.5)
+    if table.empty:
+        caption(figure, "Is it the pattern or the embedding?", "No mechanism of this study has both embeddings.")
+        return figure
+    cells, invented, apart = figure.subplots(1, 3, width_ratios=[2, 2, 4])
+    for ax, columns, title in (
+        (cells, ["tied", "untied"], f"recall, copies\n{FAR}"),
+        (invented, ["invented_tied", "invented_untied"], "invention, tiles\nwithout a copy"),
+    ):
+        own = table[columns].set_axis(table["model"].map(label)).set_axis(["tied", "untied"], axis=1)
+        words = own.map(lambda value: f"{value:z.2f}".replace("-", "−"))
+        heat(ax, own.abs().clip(upper=1) if ax is invented else own.clip(0, 1), words=words)
+        ax.set_xlabel(title)
+    invented.set_yticks([])
+    forest(apart, named(table, "model", "difference"), margin=RULES.margin)
+    apart.set_xlabel("recall, tied less untied")
+    apart.yaxis.tick_right()
+    note = (
+        f"Mean of {count(int(table['seeds'].min()), 'seed')}, equal keys; {_bars(table)}; grey: ±{RULES.margin:g}. "
+        "Tied: one embedding for queries and keys, as in LSP and NLSA; untied: two, as in dense attention and windows."
+    )
+    caption(figure, "Is it the pattern or the embedding?", note)
     return figure
 
 
 def _scene(study: Study) -> tuple[explore.Scene, list[str]]:
     networks = {run.network.model for run in study.chapter("recall").runs}
-    scene = explore.open_scene(study, f"recall: copies {DISTANCE:g} px away")
+    scene = explore.open_scene(study, "recall: test image 1")
     return scene, [model for model in SHOWN if model in networks] or sorted(networks)[:2]
 
 
@@ -79,50 +149,25 @@ def recall_images(study: Study, settings: object) -> Figure:
 
 
 def recall_look(study: Study, settings: object) -> Figure:
-    """Draw the attention of a pixel of the first damaged tile in some networks."""
+    """Draw the attention of a pixel of a damaged tile far from its copy in some networks."""
     scene, models = _scene(study)
     return attention([explore.look(scene, model, *scene.start) for model in models])
 
 
 @rc_context(HOUSE)
-def recall_factors(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw recall of each network and variant at each value of each factor."""
-    table = tables["recall"]
-    there = at_distance(table).sort_values("recall", ascending=False, kind="stable")
-    arms = list(there["arm"])
-    by_factor = {factor: table[table["factor"] == factor].pivot(index="arm", columns="value") for factor in FACTORS}
-    by_factor = {factor: own.reindex(arms) for factor, own in by_factor.items() if len(own)}
-    figure = blank(DOUBLE, 0.17 * len(arms) + 1.1)
-    widths = [own["recall"].shape[1] for own in by_factor.values()]
-    axes = figure.subplots(1, len(by_factor), sharey=True, width_ratios=widths)
-    for ax, (factor, own) in zip(axes, by_factor.items(), strict=True):
-        cells = own["recall"].set_axis([label(arm) for arm in arms])
-        words = cells.clip(lower=0).map(lambda share: f"{share:.2f}".removeprefix("0"))
-        wide = (own["high"] - own["low"]).replace(np.inf, 0) > 2 * WIDE
-        heat(ax, cells, words=words, italic=wide)
-        ax.set_xticklabels([f"{value:g}" for value in cells.columns])
-        ax.set_xlabel(FACTORS[factor])
-    axes[0].set_xticks([])
-    italics = f" Italics: 95 % interval over seeds wider than ±{WIDE:g}." if table["seeds"].max() > 1 else ""
-    near = "near: one pair in the next tile, alone; colours apart: neighbouring levels, of 1"
-    note = f"Mean of {_counted(table)}; below 0 shown as 0.{italics} {near}."
-    caption(figure, "Recall by distance, other tiles, image size, likeness and copies", note)
-    return figure
-
-
-@rc_context(HOUSE)
-def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw recall against the number of keys of a query, networks and variants."""
-    costs = tables["recall_costs"]
+def recall_keys(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw recall of far copies against the number of keys of a query."""
+    table = tables["recall_groups"].dropna(subset="seen")
     figure = blank(DOUBLE, 3.2)
     ax = figure.subplots()
     columns = {"seen": "x", "value": "y", "low": "y_low", "high": "y_high"}
-    names = points(ax, named(costs, "arm", "recall").rename(columns=columns))
-    low, high = costs["seen"].min() / 2, costs["seen"].max() * 2
+    names = points(ax, named(table, "arm", "recall").rename(columns=columns))
+    low, high = table["seen"].min() / 2, table["seen"].max() * 2
     powers(ax, [10**decade for decade in range(1, 6) if low < 10**decade < high])
-    ax.set(xlim=(low, high), ylim=(-0.2, 1.3), ylabel=f"recall {DISTANCE:g} LR px away")
+    ax.set(xlim=(low, high), ylim=(-0.2, 1.3), ylabel=f"recall, copies {FAR}")
     ax.set_xlabel("keys of a query in a layer (mean, with repetitions)")
-    caption(figure, "Recall against the number of keys of a query", f"{_counted(costs)}; {_bars(costs)}.")
+    seeds = count(int(table["seeds"].min()), "seed")
+    caption(figure, "Recall against the number of keys of a query", f"Mean of {seeds}; {_bars(table)}.")
     name_points({ax: names})
     return figure
 
@@ -130,34 +175,32 @@ def recall_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
 @rc_context(HOUSE)
 def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall in training, mean over seeds with the range."""
-    curves, seeds = tables["recall_curves"], tables["recall_curves"]["seed"].nunique()
-    found = curves.groupby(["model", "step"], sort=False)["recall"].agg(["mean", "min", "max"]).reset_index()
-    found = named(found).assign(x=found["step"], y=found["mean"])
-    if seeds > 1:
+    curves = tables["recall_curves"]
+    found = curves.groupby(["league", "arm", "model", "step"], sort=False)["recall"].agg(["mean", "min", "max"])
+    found = found.reset_index().assign(x=lambda rows: rows["step"], y=lambda rows: rows["mean"])
+    if curves["seed"].nunique() > 1:
         found = found.assign(y_low=found["min"], y_high=found["max"])
-    figure = blank(DOUBLE, 3.6)
-    ax = figure.subplots()
-    names = lines(ax, found, marks=False)
-    ax.set(xlim=(0, curves["step"].max()), ylim=(-0.15, 1.1), xlabel="step of training")
-    ax.set_ylabel("recall on training images (1 − loss)")
-    reached = curves[curves["recall"] >= 0.5].groupby("model")["step"].min()
-    networks = count(curves["model"].nunique(), "network")
+    panels = _panels(found)
+    rows = (len(panels) + 1) // 2
+    figure = blank(DOUBLE, 2.6 * rows + 0.8)
+    axes = figure.subplots(rows, min(2, len(panels)), sharex=True, sharey=True, squeeze=False).ravel()
+    names = {}
+    for ax, (title, own) in zip(axes, panels.items(), strict=False):
+        names[ax] = lines(ax, own.assign(name=own["arm"].map(label)), marks=False)
+        ax.set(title=title, xlabel="step of training", ylim=(-0.15, 1.1))
+    for ax in axes[:: min(2, len(panels))]:
+        ax.set_ylabel("recall on training images")
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    seeds = curves["seed"].nunique()
     band = "band: lowest to highest seed" if seeds > 1 else "no band"
-    note = (
-        f"Mean of {count(seeds, 'seed')}; {band}; mean over {np.diff(np.unique([0, *curves['step']])).min():g} steps."
-    )
-    caption(figure, f"{len(reached)} of {networks} give back half of the lost detail in training", note)
-    name_lines({ax: names})
+    every = np.diff(np.unique([0, *curves["step"]])).min()
+    note = f"1 − loss, mean of {count(seeds, 'seed')} and over {every:g} steps; {band}. Training ends when "
+    note += f"{RULES.settle_steps} steps bring less than {RULES.settle_gain:g}."
+    caption(figure, "Recall in training", note)
+    name_lines(names)
     return figure
 
 
 def _bars(table: pd.DataFrame) -> str:
-    return bar_note(int(table["seeds"].max()), "not simultaneous")
-
-
-def _counted(table: pd.DataFrame) -> str:
-    """Count seeds and images, and the seeds of variants if fewer."""
-    named = table["arm"] == table["model"]
-    seeds, fewer = int(table.loc[named, "seeds"].min()), table.loc[~named, "seeds"].min()
-    of_variants = f" ({fewer:g} for variants)" if fewer < seeds else ""
-    return f"{count(seeds, 'seed')}{of_variants}, {count(int(table['images'].max()), 'image')} each"
+    return bar_note(int(table["seeds"].min()))

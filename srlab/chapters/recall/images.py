@@ -2,8 +2,9 @@
 
 A tile of 2×2 LR pixels on grey has a colour (red, green), its address, and a lit side (blue): top, bottom, left or
 right, its detail. A *damaged* tile has only the mean of its detail in LR, as after a strong blur; an intact tile of
-the same colour holds the lit side. All pairs of an image lie equally far apart in the same direction, at random
-places, so only content leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an image.
+the same colour holds the lit side. Each pair has a distance, a direction and a place of its own, and the grid of tiles
+begins anywhere, so only content leads to a copy. This is associative recall (Arora et al., arXiv 2312.04927) as an
+image.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LIT = np.array([[-1, -1, 1, 1], [1, 1, -1, -1], [-1, 1, -1, 1], [1, -1, 1, -1]],
 LOST = CONTRAST**2 / 3
 #: What a cell holds.
 EMPTY, INTACT, DAMAGED, WITHOUT_COPY = range(4)
+#: Attempts to place a pair, each with a distance and direction of its own, before it is left out.
+ATTEMPTS = 20
 
 Count = Annotated[int, Field(ge=0)]
 Range = tuple[Count, Count]
@@ -38,8 +41,8 @@ Range = tuple[Count, Count]
 class RecallTask(BaseModel, extra="forbid", frozen=True):
     """The content of recall images; each image draws numbers from the ranges, log-uniformly."""
 
-    side: PositiveInt = 24  # of the LR image in pixels, a multiple of 4
-    distance: Range = (4, 20)  # from damaged tile to copy, in LR pixels along rows or columns, multiples of 4
+    side: PositiveInt = 32  # of the LR image in pixels, a multiple of 4
+    distance: Range = (4, 24)  # from damaged tile to copy, in LR pixels, in any direction
     pairs: tuple[PositiveInt, PositiveInt] = (1, 8)  # damaged tiles with a copy, each with its own colour, if room
     distractors: Range = (0, 8)  # intact tiles of other colours
     # Intact tiles of the colour of each pair: one at its distance, the others anywhere while there is room.
@@ -57,17 +60,22 @@ class RecallTask(BaseModel, extra="forbid", frozen=True):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} {low} to {high}: from less to more is expected")
-        if self.side % CELL or any(d % CELL for d in self.distance):
-            raise ValueError(f"side {self.side} and distance {self.distance}: multiples of {CELL} are expected")
-        if not CELL <= self.distance[0] <= self.distance[1] < self.side:
-            raise ValueError(f"distance {self.distance}: {CELL} to {self.side - CELL} fits into side {self.side}")
+        if self.side % CELL:
+            raise ValueError(f"side {self.side}: a multiple of {CELL} is expected")
+        if not CELL <= self.distance[0] <= self.distance[1] <= self.side - 2 * CELL:
+            raise ValueError(f"distance {self.distance}: {CELL} to {self.side - 2 * CELL} fits into side {self.side}")
         if levels**2 != self.colours or self.colours < most:
             raise ValueError(f"colours {self.colours}: a square number is expected, at least {most} for so many tiles")
         if (levels - 1) * self.apart[1] > 0.8 + 1e-9:
             raise ValueError(f"apart {self.apart[1]:g}: {levels} levels fit if at most {0.8 / max(1, levels - 1):.3g}")
-        if (self.side // CELL) ** 2 < most + self.pairs[1]:
+        if self.cells**2 < most + self.pairs[1]:
             raise ValueError(f"side {self.side}: too small for {most + self.pairs[1]} tiles")
         return self
+
+    @property
+    def cells(self) -> int:
+        """Cells along a side; one more would fit, but the grid begins anywhere in the first."""
+        return self.side // CELL - 1
 
 
 class RecallImages(NamedTuple):
@@ -75,9 +83,18 @@ class RecallImages(NamedTuple):
 
     lr: Float[Tensor, "n 3 h w"]
     hr: Float[Tensor, "n 3 sh sw"]
-    damaged: Bool[Tensor, "n h w"]  # LR pixels of damaged tiles with a copy
-    without_copy: Bool[Tensor, "n h w"]
-    copy: Int[Tensor, "n h w"]  # the copy's pixel (row by row) for each LR pixel of `damaged`; else −1
+    tile: Int[Tensor, "n h w"]  # the number of the damaged tile in its image for each LR pixel of one, from 0; else −1
+    copy: Int[Tensor, "n h w"]  # the copy's pixel (row by row) for each LR pixel of a damaged tile with one; else −1
+
+    @property
+    def damaged(self) -> Bool[Tensor, "n h w"]:
+        """LR pixels of damaged tiles with a copy."""
+        return self.copy >= 0
+
+    @property
+    def without_copy(self) -> Bool[Tensor, "n h w"]:
+        """LR pixels of damaged tiles without a copy."""
+        return (self.tile >= 0) & (self.copy < 0)
 
 
 def enlarge(images: Shaped[Tensor, "... h w"], scale: int) -> Shaped[Tensor, "... sh sw"]:
@@ -88,8 +105,8 @@ def enlarge(images: Shaped[Tensor, "... h w"], scale: int) -> Shaped[Tensor, "..
 def recall_images(task: RecallTask, number: int, scale: int, seed: int | tuple[int, ...]) -> RecallImages:
     """Make `number` recall images; the same for the same seed (not negative)."""
     rng = np.random.default_rng(seed)
-    cells = task.side // CELL
     state, key, copy_of = _arrange(task, number, rng)
+    cells = task.cells
 
     levels = math.isqrt(task.colours)
     apart = np.exp(rng.uniform(*np.log(task.apart), number))[:, None]
@@ -110,25 +127,17 @@ def recall_images(task: RecallTask, number: int, scale: int, seed: int | tuple[i
     seen = intact.copy()
     seen[:, :, 2][state >= DAMAGED] = GREY
 
+    begins = rng.integers(CELL, size=(number, 2))
     row, column = np.divmod(copy_of, cells)
     inside = np.arange(TILE) + (CELL - TILE) // 2
-    pixel = (row[..., None, None] * CELL + inside[:, None]) * task.side + column[..., None, None] * CELL + inside
-    pixel = np.where((state == DAMAGED)[..., None, None], pixel, -1)
-    marks = (_image(_spread(state == kind), False)[:, 0] for kind in (DAMAGED, WITHOUT_COPY))
-    images = [_image(seen, GREY), _image(intact, GREY), *marks, _image(pixel[:, :, None], -1)[:, 0]]
-    # Pairs lie along rows; half of the images are turned, and half mirrored.
-    turned, mirrored = rng.random((2, number)) < 0.5
-    for image in images:
-        image[mirrored] = image[mirrored][..., ::-1].copy()
-        image[turned] = image[turned].swapaxes(-1, -2).copy()
-    *images, copies = images
-    there = copies >= 0
-    row, column = np.divmod(copies, task.side)
-    column = np.where(mirrored[:, None, None], task.side - 1 - column, column)
-    row, column = np.where(turned[:, None, None], (column, row), (row, column))
-    copies = np.where(there, row * task.side + column, -1)
-    lr, hr, damaged, without = (torch.from_numpy(image) for image in images)
-    return RecallImages(lr, enlarge(hr, scale), damaged, without, torch.from_numpy(copies))
+    rows = row[..., None, None] * CELL + inside[:, None] + begins[:, :1, None, None]
+    columns = column[..., None, None] * CELL + inside + begins[:, 1:, None, None]
+    pixel = np.where((state == DAMAGED)[..., None, None], rows * task.side + columns, -1)
+    lost = state >= DAMAGED
+    tile = np.where(lost, lost.cumsum(1) - 1, -1)[..., None, None] + np.zeros((TILE, TILE), int)
+    lr, hr = (_image(each, GREY, task.side, begins) for each in (seen, intact))
+    tile, copy = (_image(each[:, :, None], -1, task.side, begins)[:, 0] for each in (tile, pixel))
+    return RecallImages(lr, enlarge(hr, scale), tile, copy)
 
 
 def _arrange(task: RecallTask, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -137,47 +146,62 @@ def _arrange(task: RecallTask, number: int, rng: np.random.Generator) -> tuple[n
     def some(least: int, most: int) -> np.ndarray:
         return np.exp(rng.uniform(np.log(least + 1), np.log(most + 2), number)).astype(int) - 1
 
-    cells = task.side // CELL
-    column = np.arange(cells**2) % cells
-    distance = rng.integers(task.distance[0] // CELL, task.distance[1] // CELL + 1, number)[:, None]
-    # Damaged tiles and their copies stand in alternating strips as wide as the distance, so none is in another's way.
-    may_be_damaged = (column // distance % 2 == 0) & (column + distance < cells)
-    pairs = np.minimum(some(*task.pairs), may_be_damaged.sum(1))
-    copies, distractors = some(*task.copies), some(*task.distractors)
-
-    state = np.zeros((number, cells**2), np.int8)
-    key, copy_of = np.zeros((2, number, cells**2), np.int64)
-    chosen = np.where(may_be_damaged, rng.random(state.shape), 2).argsort(1)[:, : task.pairs[1]]
-    image, which = np.nonzero(np.arange(chosen.shape[1]) < pairs[:, None])
-    tile = chosen[image, which]
-    copy = tile + distance[image, 0]
-    state[image, tile], state[image, copy] = DAMAGED, INTACT
-    key[image, tile] = key[image, copy] = which
-    copy_of[image, tile] = copy
+    pairs, copies, distractors = some(*task.pairs), some(*task.copies), some(*task.distractors)
+    state = np.zeros((number, task.cells**2), np.int8)
+    key, copy_of = np.zeros((2, *state.shape), np.int64)
+    for image in range(number):
+        placed = 0
+        for _ in range(pairs[image]):
+            cells = _place(state[image].reshape(task.cells, -1) == EMPTY, task.distance, rng)
+            if cells is not None:
+                state[image, cells] = DAMAGED, INTACT
+                key[image, cells], copy_of[image, cells[0]] = placed, cells[1]
+                placed += 1
+        pairs[image] = placed
 
     # On free cells in random order: damaged tiles without a copy, distractors, then further copies while there is room.
     free = np.where(state == EMPTY, rng.random(state.shape), 2).argsort(1)
     alone = task.without_copy + distractors
     wanted = np.minimum(alone + pairs * (copies - 1), (state == EMPTY).sum(1))
-    image, place = np.nonzero(np.arange(cells**2) < wanted[:, None])
+    image, place = np.nonzero(np.arange(task.cells**2) < wanted[:, None])
     cell, further = free[image, place], place - alone[image]
-    key[image, cell] = np.where(further < 0, pairs[image] + place, further % pairs[image])
+    key[image, cell] = np.where(further < 0, pairs[image] + place, further % np.maximum(pairs[image], 1))
     state[image, cell] = np.where(place < task.without_copy, WITHOUT_COPY, INTACT)
     return state, key, copy_of
 
 
-def _spread(cells: Bool[np.ndarray, "n cells"]) -> Bool[np.ndarray, "n cells 1 t t"]:
-    return np.broadcast_to(cells[..., None, None, None], (*cells.shape, 1, TILE, TILE))
+def _place(free: Bool[np.ndarray, "r c"], distance: Range, rng: np.random.Generator) -> list[int] | None:
+    """Choose two free cells at a distance and in a direction that are drawn evenly; None if no attempt finds any."""
+    for _ in range(ATTEMPTS):
+        angle = rng.uniform(0, 2 * np.pi)
+        step = np.rint(rng.uniform(*distance) / CELL * np.array([np.sin(angle), np.cos(angle)])).astype(int)
+        if not distance[0] <= CELL * np.hypot(*step) <= distance[1]:
+            continue
+        rows, columns = np.nonzero(free)
+        down, right = rows + step[0], columns + step[1]
+        inside = (down >= 0) & (down < len(free)) & (right >= 0) & (right < len(free))
+        fits = np.nonzero(inside)[0][free[down[inside], right[inside]]]
+        if len(fits):
+            chosen = rng.choice(fits)
+            cells = rows * len(free) + columns, down * len(free) + right
+            return [int(each[chosen]) for each in cells]
+    return None
 
 
-def _image(tiles: np.ndarray, around: float | int | bool) -> np.ndarray:
-    """Arrange [n, cells², c, tile, tile] as [n, c, side, side]."""
+def _image(
+    tiles: np.ndarray, around: float | int, side: int, begins: Int[np.ndarray, "n 2"]
+) -> Shaped[Tensor, "n c h w"]:
+    """Arrange [n, cells², c, tile, tile] as [n, c, side, side], each grid from its row and column on."""
     number, cells, channels = tiles.shape[:3]
     grid = math.isqrt(cells)
     margin = (CELL - TILE) // 2
     padded = np.full((number, grid, grid, channels, CELL, CELL), around, tiles.dtype)
     padded[..., margin : margin + TILE, margin : margin + TILE] = tiles.reshape(number, grid, grid, *tiles.shape[2:])
-    return padded.transpose(0, 3, 1, 4, 2, 5).reshape(number, channels, grid * CELL, grid * CELL)
+    grids = padded.transpose(0, 3, 1, 4, 2, 5).reshape(number, channels, grid * CELL, grid * CELL)
+    images = np.full((number, channels, side, side), around, tiles.dtype)
+    for image, own, (top, left) in zip(images, grids, begins, strict=True):
+        image[:, top : top + grid * CELL, left : left + grid * CELL] = own
+    return torch.from_numpy(images)
 
 
 class RecallBatches:
@@ -196,7 +220,7 @@ class RecallBatches:
     ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 sh sw"], Float[Tensor, "b 1 sh sw"]]:
         """Return LR, HR, and a mask of damage in HR (1, else 0); each process gets its share."""
         images = recall_images(self.task, self.batch, self.scale, (0, self.seed, step))
-        damaged = enlarge((images.damaged | images.without_copy)[:, None].float(), self.scale)
+        damaged = enlarge((images.tile >= 0)[:, None].float(), self.scale)
         return tuple(part[rank::world_size] for part in (images.lr, images.hr, damaged))
 
 

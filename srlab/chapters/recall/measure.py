@@ -1,4 +1,4 @@
-"""Recall of a network on test images, one factor at a time, and the reach of its attention."""
+"""Recall of a network on test images, tile by tile, and the reach of its attention."""
 
 from __future__ import annotations
 
@@ -14,57 +14,70 @@ from tqdm.auto import tqdm
 
 from srlab.attention.contract import Attended, attended
 from srlab.attention.conv_attn import KernelPattern
-from srlab.chapters.recall.images import LOST, RecallImages, RecallTask, enlarge, recall_images
+from srlab.chapters.recall.images import LOST, TILE, RecallTask, recall_images
 
-#: Recall images of each setting, and the first number of their seeds, of which training has another.
-IMAGES, TEST = 16, 1
+#: The first number of the seeds of test images, of which training has another.
+TEST = 1
+#: LR pixels of a tile.
+PIXELS = TILE**2
 
 
 class Setting(NamedTuple):
-    """A value of one factor, and the images to test it on."""
+    """Test images of one kind: their name, number and task."""
 
-    factor: str
-    value: float
+    name: str
+    images: int
     task: RecallTask
 
 
-def _task(**other: object) -> RecallTask:
-    """Return four pairs 16 LR pixels apart among four distractors on 48×48, with changes."""
-    usual = {"side": 48, "distance": (16, 16), "pairs": (4, 4), "distractors": (4, 4), "copies": (1, 1)}
-    return RecallTask(**usual | {"without_copy": 2, "colours": 81, "apart": (0.1, 0.1)} | other)
-
-
-#: One factor at a time. "beside": the copy is the next tile, in reach of the convolutions, and the image is empty.
+#: "far": pairs at every distance among other tiles. "beside": one pair, the copy in the next tile, nothing else.
 SETTINGS = (
-    Setting("beside", 4, _task(side=24, distance=(4, 4), pairs=(1, 1), distractors=(0, 0), without_copy=0)),
-    *(Setting("distance", d, _task(side=80, distance=(d, d))) for d in (4, 8, 16, 32, 64)),
-    *(Setting("distractors", n, _task(distractors=(n, n))) for n in (0, 4, 16, 64)),
-    *(Setting("side", side, _task(side=side)) for side in (24, 48, 96, 144)),
-    *(Setting("apart", a, _task(colours=16, apart=(a, a))) for a in (0.02, 0.05, 0.1, 0.2)),
-    *(Setting("copies", n, _task(copies=(n, n))) for n in (1, 2, 4)),
+    Setting(
+        "far",
+        32,
+        RecallTask(
+            side=64,
+            distance=(4, 40),
+            pairs=(6, 6),
+            distractors=(6, 6),
+            copies=(1, 1),
+            without_copy=2,
+            colours=81,
+            apart=(0.1, 0.1),
+        ),
+    ),
+    Setting(
+        "beside",
+        16,
+        RecallTask(
+            side=24,
+            distance=(4, 4),
+            pairs=(1, 1),
+            distractors=(0, 0),
+            copies=(1, 1),
+            colours=81,
+            apart=(0.1, 0.1),
+        ),
+    ),
 )
 
 
 def settings_hash(settings: tuple[Setting, ...] = SETTINGS) -> str:
-    """Return ten hex digits of SHA-256 over the settings and the number of images; a run keeps them."""
-    content = [(factor, value, task.model_dump(mode="json")) for factor, value, task in settings]
-    return hashlib.sha256(json.dumps([IMAGES, TEST, content], sort_keys=True).encode()).hexdigest()[:10]
+    """Return ten hex digits of SHA-256 over the test images' settings; a run keeps them."""
+    content = [(name, images, task.model_dump(mode="json")) for name, images, task in settings]
+    return hashlib.sha256(json.dumps([TEST, content], sort_keys=True).encode()).hexdigest()[:10]
 
 
-def recall_of(sr: Float[Tensor, "3 sh sw"], hr: Float[Tensor, "3 sh sw"], where: Bool[Tensor, "h w"]) -> float:
-    """Return 1 − squared error at these LR pixels ÷ the error of leaving them unchanged; NaN without pixels.
-
-    0 is no help and 1 a perfect copy; values below 0 are worse than no change.
-    """
-    error = (sr - hr).square().mean(0)
-    inside = enlarge(where, hr.shape[1] // where.shape[0])
-    return 1 - error[inside].mean().item() / LOST
+def distance(pixels: Int[Tensor, " n"], others: Int[Tensor, " n"], width: int) -> Float[Tensor, " n"]:
+    """Return the distance between pixels of a map, numbered row by row, in pixels."""
+    rows, columns = pixels // width - others // width, pixels % width - others % width
+    return torch.hypot(rows.float(), columns.float())
 
 
 def reach(
     layer: Attended, queries: Int[Tensor, " q"], copies: Int[Tensor, " q"]
 ) -> tuple[Bool[Tensor, " q"], Float[Tensor, " q"], Float[Tensor, " q"]]:
-    """Measure what one layer's queries, pixels of damaged tiles, reach; `copies` are the same places in the copies.
+    """Measure what one layer's queries, the pixels of damaged tiles one after another, reach; `copies` are theirs.
 
     Returns
     -------
@@ -75,55 +88,63 @@ def reach(
     seen : Float[Tensor, "q"]
         Number of keys, with repetitions, mean over heads.
     """
-    pattern, width = layer.pattern, layer.x.shape[3]
+    pattern = layer.pattern
     pixels = pattern.pixels()
     many = pattern.multiplicity(queries)[0]
     found = ((many > 0).any(0) & (pixels == copies[:, None])).any(1)
     seen = many.sum(2).float().mean(0)
     if isinstance(pattern, KernelPattern):
         return found, torch.full(queries.shape, torch.nan), seen
-    # Tiles begin at odd pixels, so pixels 2k − 1 and 2k are of one.
-    tile = (_tile(pixels // width) == _tile(copies // width)[:, None]) & (
-        _tile(pixels % width) == _tile(copies % width)[:, None]
-    )
+    of_tile = copies.unflatten(0, (-1, PIXELS)).repeat_interleave(PIXELS, 0)
+    tile = (pixels == of_tile[..., None]).any(1)
     return found, (pattern.weights(queries)[0].mean(0) * tile).sum(1), seen
 
 
 @torch.inference_mode()
 def measure_recall(network: nn.Module, scale: int, settings: tuple[Setting, ...] = SETTINGS) -> pd.DataFrame:
-    """Measure recall and reach of a network for each setting.
+    """Measure recall and reach of a network for each damaged tile of each setting's images.
 
-    Rows are images: factor, value, image; recall (damaged tiles with a copy), invented (the same for tiles without a
-    copy: below 0 if the network writes detail that it cannot know); found (share of damaged pixels with their copy
-    among the keys of any layer), weight (share of weights on the copy's tile, of the layer with most), seen (keys of a
-    query, mean over layers). The last three are missing for networks without non-local layers. The network maps
-    Float[Tensor, "1 3 h w"] of 0 to 1, and is put in evaluation mode.
+    Columns: setting, image, distance (to the copy, LR px; NaN for a tile without one), recall (1 − squared error ÷ the
+    error of leaving the tile unchanged: 0 is no help, 1 a perfect copy, below 0 worse than no change, as detail is that
+    cannot be known), found (share of the tile's pixels with their copy among the keys of any layer), weight (share of
+    weights on the copy's tile, of the layer with most), seen (keys of a query, mean over layers). The last three are
+    missing for tiles without a copy and networks without non-local layers. The network maps Float[Tensor, "1 3 h w"] of
+    0 to 1, and is put in evaluation mode.
     """
-    rows = []
-    network = network.eval()
+    network, found = network.eval(), []
     device = next(network.parameters()).device
-    for number, (factor, value, task) in enumerate(tqdm(settings, desc="recall", unit="setting", leave=False)):
-        images = recall_images(task, IMAGES, scale, (TEST, number))
-        for image in range(IMAGES):
-            rows.append({"factor": factor, "value": value, "image": image} | _one(network, images, image, device))
-    return pd.DataFrame(rows)
+    for number, (name, count, task) in enumerate(settings):
+        images = recall_images(task, count, scale, (TEST, number))
+        for image in tqdm(range(count), desc=f"recall, {name}", unit="image", leave=False):
+            rows = _tiles(network, *(part[image].to(device) for part in images))
+            found.append(rows.assign(setting=name, image=image))
+    table = pd.concat(found, ignore_index=True)
+    return table[["setting", "image", *table.columns.difference(["setting", "image"], sort=False)]]
 
 
-def _one(network: nn.Module, images: RecallImages, image: int, device: torch.device) -> dict[str, float]:
-    lr, hr, damaged, without, copy = (part[image].to(device) for part in images)
+def _tiles(
+    network: nn.Module,
+    lr: Float[Tensor, "3 h w"],
+    hr: Float[Tensor, "3 sh sw"],
+    tile: Int[Tensor, "h w"],
+    copy: Int[Tensor, "h w"],
+) -> pd.DataFrame:
     sr, layers = attended(network, lr[None])
-    sr = sr[0].clamp(0, 1)
-    row = {"recall": recall_of(sr, hr, damaged), "invented": recall_of(sr, hr, without)}
-    queries = damaged.flatten().nonzero()[:, 0]
-    looked = [reach(layer, queries, copy.flatten()[queries]) for layer in layers]
-    if looked:
-        found, weight, seen = (torch.stack(part) for part in zip(*looked, strict=True))
-        row["found"] = found.any(0).float().mean().item()
-        row["weight"] = weight.mean(1).max().item()
-        row["seen"] = seen.mean().item()
-    return row
-
-
-def _tile(pixels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """Number the pairs of pixels of a row that may belong to one tile."""
-    return (pixels + 1) // 2
+    scale = hr.shape[1] // lr.shape[1]
+    error = nn.functional.avg_pool2d((sr[0].clamp(0, 1) - hr).square().mean(0)[None], scale).flatten()
+    pixels = tile.flatten().argsort(stable=True)[-int((tile >= 0).sum()) :]  # tile by tile
+    copies = copy.flatten()[pixels]
+    by_tile = (-1, PIXELS)
+    there = copies.unflatten(0, by_tile)[:, 0] >= 0
+    apart = distance(pixels, copies, lr.shape[2]).unflatten(0, by_tile)[:, 0]
+    recall = 1 - error[pixels].unflatten(0, by_tile).mean(1) / LOST
+    rows = pd.DataFrame({"distance": apart.where(there, torch.nan).tolist(), "recall": recall.tolist()})
+    if layers and there.any():
+        own = copies >= 0
+        looked = [reach(layer, pixels[own], copies[own]) for layer in layers]
+        found, weight, seen = (torch.stack(part).float() for part in zip(*looked, strict=True))
+        facts = {"found": found.amax(0), "weight": weight.unflatten(1, by_tile).mean(2).amax(0), "seen": seen.mean(0)}
+        for name, values in facts.items():
+            values = values if name == "weight" else values.unflatten(0, by_tile).mean(1)
+            rows.loc[there.tolist(), name] = values.tolist()
+    return rows

@@ -10,20 +10,51 @@ import torch
 from srlab.chapters.recall.images import RecallBatches, RecallTask, recall_loss
 from srlab.chapters.recall.measure import measure_recall
 from srlab.measure.profiling import count_parameters
+from srlab.stats.rules import rules
 from srlab.study.records import Record
 from srlab.study.runs import Network, Run
 from srlab.study.study import Study
 from srlab.study.training_run import keep_network
-from srlab.training import Budget, first_process, train
+from srlab.training import Budget, Rows, first_process, train
 
+RULES = rules().recall
 #: Recall images for the curve of training.
 VALIDATION = 32
 
 
-class RecallRun(Run):
-    """Train one network on recall images, and measure its recall; see :mod:`srlab.chapters.recall.measure`."""
+def progress(rows: Rows) -> tuple[float, float]:
+    """Return recall in training, 1 − loss, over the last `settle_steps`, and its gain over as many before.
 
-    tables: ClassVar = ("curve", "recall")
+    Rows have step and loss. The gain is infinite before there are so many steps.
+    """
+    last, length = rows[-1]["step"], RULES.settle_steps
+    now, before = (
+        [1 - row["loss"] for row in rows if last - (back + 1) * length < row["step"] <= last - back * length]
+        for back in (0, 1)
+    )
+    recall = sum(now) / len(now)
+    return recall, recall - sum(before) / len(before) if last >= 2 * length else float("inf")
+
+
+def settled(rows: Rows) -> bool:
+    """Decide by the rules whether training no longer brings anything."""
+    recall, gain = progress(rows)
+    return gain < RULES.settle_gain and (recall >= RULES.begun or rows[-1]["step"] >= RULES.most_steps)
+
+
+def enough(rows: Rows) -> bool:
+    """Decide by the rules whether training ends before its last step."""
+    step = rows[-1]["step"]
+    return step >= RULES.least_steps and step % RULES.settle_steps == 0 and settled(rows)
+
+
+class RecallRun(Run):
+    """Train one network on recall images until it settles or the budget ends, and measure its recall.
+
+    Table `tiles`: see :func:`srlab.chapters.recall.measure.measure_recall`.
+    """
+
+    tables: ClassVar = ("curve", "tiles")
     trains: ClassVar = True
 
     kind: Literal["recall"] = "recall"
@@ -43,12 +74,12 @@ class RecallRun(Run):
         validation = RecallBatches(self.task, self.scale, VALIDATION, self.seed).batch_at(self.budget.steps)
         how = (self.budget, record.folder, self.seed, device, processes, deadline)
         network = self.network.build(self.scale, self.seed)
-        network, curve, facts, _ = train(network, batches, validation, *how, objective=recall_loss)
+        network, curve, facts, _ = train(network, batches, validation, *how, objective=recall_loss, enough=enough)
         if not first_process():
             return
         started = time.perf_counter()
         record.write("curve", curve)
-        record.write("recall", measure_recall(network, self.scale))
+        record.write("tiles", measure_recall(network, self.scale))
         keep_network(record, network)
         record.finish(
             device,
@@ -56,6 +87,6 @@ class RecallRun(Run):
             convolutions_see=network.sees,
             processes=processes,
             evaluation_seconds=time.perf_counter() - started,
-            steps_per_second=self.budget.steps / facts["seconds"],
+            steps=int(curve["step"].iloc[-1]),
             **facts,
         )

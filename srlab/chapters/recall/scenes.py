@@ -12,17 +12,20 @@ from torch import Tensor
 
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall.images import TILE, RecallImages, recall_images
-from srlab.chapters.recall.measure import SETTINGS, TEST
+from srlab.chapters.recall.measure import SETTINGS, TEST, distance
 from srlab.study.runs import Run
 from srlab.study.study import Study
+
+#: Test images to show, the first of the first setting.
+SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecallImage(TaskImage):
-    """The first test image of a setting."""
+    """A test image of the first setting."""
 
     path: Path = Path("recall image")
-    number: int  # index into `SETTINGS`
+    number: int
     learnt: Callable[[Study, str], Run]  # returns the run of a study's network on the task
 
     def run(self, study: Study, model: str) -> Run:
@@ -30,7 +33,8 @@ class RecallImage(TaskImage):
 
     def images(self, scale: int) -> RecallImages:
         """Make it, as a batch of one image."""
-        return recall_images(SETTINGS[self.number].task, 1, scale, (TEST, self.number))
+        made = recall_images(SETTINGS[0].task, SETTINGS[0].images, scale, (TEST, 0))
+        return RecallImages(*(part[self.number : self.number + 1] for part in made))
 
     def pair(self, scale: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]]:
         images = self.images(scale)
@@ -41,10 +45,12 @@ class RecallImage(TaskImage):
         return self.pair(2)[1]
 
     def lost(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return (row, column) of the first pixel of a damaged tile, and of its copy, in LR pixels."""
+        """Return (row, column) of the first pixel of the tile farthest from its copy, and of the copy, in LR pixels."""
         copy = self.images(2).copy[0]
-        row, column = torch.nonzero(copy >= 0)[0].tolist()
-        return (row, column), divmod(copy[row, column].item(), copy.shape[1])
+        pixels, width = torch.nonzero(copy.flatten() >= 0)[:, 0], copy.shape[1]
+        copies = copy.flatten()[pixels]
+        farthest = distance(pixels, copies, width).argmax()
+        return divmod(pixels[farthest].item(), width), divmod(copies[farthest].item(), width)
 
     def start(self) -> tuple[int, int]:
         return self.lost()[0]
@@ -56,7 +62,7 @@ class RecallImage(TaskImage):
 
     def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> UInt8[Tensor, "3 _h _w"]:
         """Cut the part of LR, HR or SR with a damaged tile and its copy, and this many LR pixels around."""
-        factor = image.shape[1] // SETTINGS[self.number].task.side
+        factor = image.shape[1] // SETTINGS[0].task.side
         places = zip(*self.lost(), strict=True)
         ends = ((max(0, min(each) - margin), max(each) + margin + 2) for each in places)
         rows, columns = (slice(factor * first, factor * last) for first, last in ends)
@@ -64,6 +70,8 @@ class RecallImage(TaskImage):
 
 
 def recall_images_to_show(learnt: Callable[[Study, str], Run]) -> dict[str, RecallImage]:
-    """Return an image for each distance, by the name that explorers show."""
-    far = {f"recall: copies {each.value:g} px away": i for i, each in enumerate(SETTINGS) if each.factor == "distance"}
-    return {name: RecallImage(name=name, number=number, learnt=learnt) for name, number in far.items()}
+    """Return the images to show, by the name that explorers use."""
+    return {
+        (name := f"recall: test image {number + 1}"): RecallImage(name=name, number=number, learnt=learnt)
+        for number in range(SHOWN)
+    }

@@ -185,14 +185,15 @@ def test_verdicts_on_the_smallest_claim(perfect_sr, seen_sr, perfect_hr, verdict
     assert row["high_db"] - row["gain_db"] == pytest.approx(quantile * row["spread_db"] / 20**0.5)
 
 
-def test_figures_draw_every_cell(tmp_path):
-    gains = frames.gains(pd.concat([cells(0.1, 0.0), cells(0.1, 0.0).assign(fuser="cnn")]))
-    far = pd.concat([gains, gains[gains["fuser"] == "ridge"].assign(distance=32)])
-    write_table(tmp_path / "tables" / "ceiling.csv", far)
-    tables = Tables(tmp_path)
-    [panel] = figures.ceiling(tables).axes
+def test_figures_draw_every_cell_in_its_row(tmp_path):
+    first = frames.gains(cells(0.1, 0.0)).assign(base="bicubic")
+    second = frames.gains(pd.concat([cells(0.2, 0.05), cells(0.2, 0.05).assign(fuser="cnn")]))
+    write_table(tmp_path / "tables" / "ceiling.csv", pd.concat([first, second, first.assign(distance=32)]))
+    [panel] = figures.ceiling(Tables(tmp_path)).axes
     assert [text.get_text() for text in panel.get_yticklabels()] == [
-        f"HiT-SRF: {words}" for words, _, _ in figures.CELLS.values()
+        f"{base}: {words}" for base in ("bicubic", "HiT-SRF") for words, _, _ in figures.CELLS.values()
     ]
-    [panel] = figures.distances(tables).axes
-    assert [text.get_text() for text in panel.get_xticklabels()] == ["16", "32"]
+    marks = [tuple(line.get_xydata()[0]) for line in panel.lines if line.get_marker() == "o"]
+    assert np.allclose(marks, [(0, 0), (0.05, 4), (0.05, 4.3)])
+    first_panel, _ = figures.distances(Tables(tmp_path)).axes
+    assert [text.get_text() for text in first_panel.get_xticklabels()] == ["16", "32"]

@@ -27,7 +27,7 @@ CELLS = {
 }
 #: Gains up to this are drawn on a linear axis, larger ones logarithmically, dB.
 LINEAR = 0.1
-TICKS = (-1.0, -0.1, 0.0, 0.1, 1.0)
+TICKS = (-0.1, 0.0, 0.1, 1.0)
 
 
 def shown(base: str) -> str:
@@ -53,22 +53,23 @@ def ceiling(tables: Tables) -> Figure:
         columns={"gain_db": "value", "low_db": "low", "high_db": "high"}
     )
     found["name"] = found["base"].map(shown) + ": " + found["name"]
+    rows = found.drop_duplicates("name")[["name", "order"]]
     benchmarks = found["benchmark"].unique()
-    figure = blank(DOUBLE, 0.24 * found["name"].nunique() + 1.5)
+    figure = blank(DOUBLE, 0.24 * len(rows) + 1.5)
     axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
     for ax, benchmark in zip(axes, benchmarks, strict=True):
         own = found[found["benchmark"] == benchmark]
-        for series, (_, rows) in enumerate(own.groupby("fuser", sort=False)):
+        for series, fuser in enumerate(found["fuser"].unique()):
+            drawn = own[own["fuser"] == fuser].set_index("name").reindex(rows["name"]).reset_index()
             zero = (0.0, min(RULES.claims_db), max(RULES.claims_db)) if series == 0 else None
-            forest(ax, rows, zero=zero, shift=0.3 * series, hollow=series > 0)
+            forest(ax, drawn, zero=zero, shift=0.3 * series, hollow=series > 0)
         ax.set_xscale("symlog", linthresh=LINEAR)
         ax.set_xticks(TICKS, [number(tick, 1) for tick in TICKS])
         ax.set(title=f"{benchmark}, {count(int(own['images'].min()), 'image')}", xlabel="gain (dB)")
-    first = found[(found["benchmark"] == benchmarks[0]) & (found["fuser"] == found["fuser"].iloc[0])]
-    part(axes, first["order"])
-    fusers = " and ".join(FUSERS[fuser] for fuser in found["fuser"].unique())
+    part(axes, rows["order"])
+    fusers = " and, hollow below it, ".join(FUSERS[fuser] for fuser in found["fuser"].unique())
     note = (
-        f"Gain of a fuser with a far neighbourhood over the same with its own twice; {fusers} (hollow, below). Bars: "
+        f"Gain of a fuser with a far neighbourhood over the same with its own twice; {fusers}. Bars: "
         f"simultaneous 95 % intervals over images. Lines: 0, and the smallest and largest gain that papers claim. The "
         f"axis is linear up to ±{LINEAR:g} dB."
     )

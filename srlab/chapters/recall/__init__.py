@@ -165,8 +165,9 @@ def _pattern_or_embedding(table: pd.DataFrame) -> str:
         for row in table.itertuples()
     ]
     words = (
-        f"Pattern or embedding? Patterns differ by up to {spread['tied']} in recall with one embedding for queries and "
-        f"keys (tied), and by up to {spread['untied']} with two. The embedding changes a pattern's recall by "
-        f"{between(table['difference'], sign=True)}:"
+        "Pattern or embedding? One embedding for queries and keys (tied) instead of two changes a pattern's recall by "
+        f"{between(table['difference'], sign=True)}"
     )
-    return "\n\n".join([words, "\n".join(found)])
+    if len(table) > 1:
+        words += f"; patterns differ by up to {spread['tied']} with one, and by up to {spread['untied']} with two"
+    return "\n\n".join([words + ":", "\n".join(found)])

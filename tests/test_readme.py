@@ -12,12 +12,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_numbers_of_the_mechanisms_are_those_of_the_tables():
     [block] = re.findall(r"<!-- numbers:.*?<!-- end of numbers -->", README, re.S)
-    rows = re.findall(r"`(\w+)` \|.*\| ([\d.]+) \| \+([\d.]+) \|$", block, re.M)
-    recall = Tables(reference("recall"))["recall_groups"].set_index("arm")["recall"]
+    rows = re.findall(r"`(\w+)` \|.*\| \+([\d.]+) \|$", block, re.M)
     gains = Tables(reference("verdicts"))["branched_gains"].set_index("arm")["gain_db"]
     assert len(rows) >= 10
-    for model, found, gain in rows:
-        assert float(found) == pytest.approx(max(recall[model], 0), abs=0.005), model
+    for model, gain in rows:
         assert float(gain) == pytest.approx(gains[model], abs=0.0005), model
 
 

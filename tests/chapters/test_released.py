@@ -11,7 +11,6 @@ from made_records import study_of
 
 from srlab.chapters.released import Settings, frames, run
 from srlab.chapters.released.frames import GAIN, NOTHING
-from srlab.chapters.released.run import weights_in
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.files import checksum
@@ -20,6 +19,7 @@ from srlab.stats.gains import ALL
 from srlab.study.records import pack
 from srlab.study.study import Study
 from srlab.weights.checkpoints import save_network
+from srlab.weights.identify import weights_in
 
 SMALL = {
     "elan_light": {"channels": 6, "layers": 6, "sides": (2, 4)},
@@ -149,7 +149,7 @@ def test_without_weights_kept_records_are_shown(study, tmp_path, monkeypatch):
 
 def test_settings_come_before_nothing_and_after_the_environment(study, weights, monkeypatch):
     monkeypatch.delenv("SRLAB_WEIGHTS")
-    varied = study.varied(released={"weights": str(weights)})
+    varied = study.varied(weights=str(weights))
     assert run.weights_folder(varied) == weights and len(varied.chapter("released").runs) == 7
     monkeypatch.setenv("SRLAB_WEIGHTS", "elsewhere")
     assert run.weights_folder(varied) == study.root / "elsewhere"

@@ -32,7 +32,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     trained: bool = False  # also the trunk without attention that the study trains, from its first seed
     models: tuple[str, ...] = ("trunk_nla", "trunk_lsp", "nlsn", "trunk_window", "trunk_fgca")  # lend their attention
     training: BudgetChange = {}  # from the profile's, for the arms
-    patches: PositiveInt = 512  # finished once, to draw from
+    patches: PositiveInt = 2048  # finished once, to draw from; heads overfit to a few hundred
 
     _networks = field_validator("networks")(known)
     _models = field_validator("models")(on_the_trunk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import gelu, pixel_shuffle
 
 from srlab.models.streams import stream
 from srlab.models.trunk import ADDED
@@ -17,9 +17,10 @@ Finished = Float[Tensor, "b c h w"]
 
 
 class Head(nn.Module):
-    """Features + what the layer adds, conv3×3, ReLU, conv3×3, pixel shuffle; added to the base's SR image.
+    """Features + what the layer adds, conv3×3, GELU, conv3×3, pixel shuffle; added to the base's SR image.
 
-    The last convolution is zero at first, so that the output is the base's, bit for bit.
+    The last convolution is zero at first, so that the output is the base's, bit for bit. With ReLU in GELU's place heads
+    died: what the first steps add is noise, and training silenced it for good.
     """
 
     def __init__(self, layer: nn.Module, channels: int, scale: int):
@@ -34,7 +35,7 @@ class Head(nn.Module):
     def forward(self, finished: Finished) -> Float[Tensor, "b 3 sh sw"]:
         features, image = finished[:, : self.channels], finished[:, self.channels :]
         added = (self.layer(features, None)[0] - features) / ADDED  # layers add a tenth
-        return pixel_shuffle(image + self.to_image(self.merge(features + added).relu()), self.scale)
+        return pixel_shuffle(image + self.to_image(gelu(self.merge(features + added))), self.scale)
 
     def base_image(self, finished: Finished) -> Float[Tensor, "b 3 sh sw"]:
         """Return the base's own SR image."""

@@ -262,7 +262,21 @@ def ceilings(study):
         yield what, printed, interval(gains.groupby("name").mean(), family)
 
 
+def contexts(study):
+    """Losses against the whole image, over images, with intervals for all cells of a benchmark at once."""
+    kept = table(study, "context")
+    families = kept.groupby("benchmark").size()
+    for row in kept.itertuples():
+        cells = pd.concat(read(study, digits, "context.csv") for digits in row.run.split()).set_index("name")
+        whole = cells.loc[cells["filling"] == "whole", "mse"]
+        cut = cells.loc[(cells["filling"] == row.filling) & (cells["radius"] == row.radius), "mse"]
+        loss = 10 * np.log10(cut / whole)
+        what = f"{row.benchmark} {row.network} {row.filling} {row.radius}"
+        yield what, (row.loss_db, row.low_db, row.high_db), interval(loss, families[row.benchmark])
+
+
 CHECKS = {
+    contexts: ("context",),
     ceilings: ("ceiling",),
     released: ("released_quality",),
     recalls: ("recall",),

@@ -9,7 +9,7 @@ from images import write_png
 from kept import ROOT
 from made_records import study_of
 
-from srlab.chapters.released import Settings, frames, run
+from srlab.chapters.released import frames, run
 from srlab.chapters.released.frames import GAIN, NOTHING
 from srlab.data.sources import embedded
 from srlab.errors import InputError
@@ -149,11 +149,13 @@ def test_without_weights_kept_records_are_shown(study, tmp_path, monkeypatch):
 
 def test_settings_come_before_nothing_and_after_the_environment(study, weights, monkeypatch):
     monkeypatch.delenv("SRLAB_WEIGHTS")
+    assert study.released(2) == {} and study.chapter("released").runs == []
     varied = study.varied(weights=str(weights))
-    assert run.weights_folder(varied) == weights and len(varied.chapter("released").runs) == 7
+    assert {file.path.parent for file in varied.released(2).values()} == {weights}
+    assert len(varied.chapter("released").runs) == 7
     monkeypatch.setenv("SRLAB_WEIGHTS", "elsewhere")
-    assert run.weights_folder(varied) == study.root / "elsewhere"
-    assert run.weights_folder(study).name == "elsewhere" and Settings().weights is None
+    with pytest.raises(InputError, match=str(study.root / "elsewhere")):
+        varied.released(2)
 
 
 # --- tables of frames made by hand ------------------------------------------------------------------------------------

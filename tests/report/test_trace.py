@@ -9,10 +9,10 @@ from srlab.study.records import records_in
 
 
 def test_a_kept_run_is_described_with_its_tables():
-    record = records_in(reference("recall"), "recall-trunk_lsp-*")[0]
+    record = records_in(reference("context"), "context-elan_light-*")[0]
     text = trace(record.run.hash[:6], ROOT / "results")
     assert record.run.name in text and record.facts["environment"]["name"] in text
-    assert "recall_curves" in text or "recall (" in text
+    assert "context_images" in text
 
 
 @pytest.mark.parametrize("digits", ["xyz!", "abc", "0123456789a", "ffffffffff"])

@@ -11,6 +11,7 @@ from kept import ROOT
 
 from srlab.commands.study import seconds
 from srlab.errors import InputError
+from srlab.stats.rules import rules
 from srlab.study.profile import find_root
 from srlab.study.records import HERE
 from srlab.study.runs import run_of

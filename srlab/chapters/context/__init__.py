@@ -71,7 +71,9 @@ def records(study: Study, settings: Settings) -> list[Record]:
     """Return the records of all runs, made if missing; without weights the kept ones."""
     found = [study.obtain(run) for run in runs(study, settings)]
     folders = (study.folder, *sorted((study.root / "results" / "reference").glob(f"{study.profile.name}-*")))
-    return found or next((there for folder in folders if (there := records_in(folder, "context-*"))), [])
+    found = found or next((there for folder in folders if (there := records_in(folder, "context-*"))), [])
+    order = {name: place for place, name in enumerate(study.profile.benchmarks)}
+    return sorted(found, key=lambda record: (-record.run.scale, order.get(record.run.benchmark, 0), record.run.network))
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:

@@ -60,7 +60,8 @@ def context(tables: Tables) -> Figure:
     mean = found.groupby(keys, sort=False, as_index=False).agg(
         y=("loss_db", "mean"), low=("low_db", "min"), high=("high_db", "max"), images=("images", "min")
     )
-    mean = styled(mean.assign(x=mean["radius"].map(radii.index)))
+    beside = mean.groupby("benchmark", sort=False)["network"].transform(lambda own: own.factorize()[0])
+    mean = styled(mean.assign(x=mean["radius"].map(radii.index) + 0.08 * beside))
     benchmarks = mean["benchmark"].unique()
     figure = blank(DOUBLE, 3.4)
     axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]

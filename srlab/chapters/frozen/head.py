@@ -19,8 +19,8 @@ Finished = Float[Tensor, "b c h w"]
 class Head(nn.Module):
     """Features + what the layer adds, conv3×3, GELU, conv3×3, pixel shuffle; added to the base's SR image.
 
-    The last convolution is zero at first, so that the output is the base's, bit for bit. With ReLU in GELU's place heads
-    died: what the first steps add is noise, and training silenced it for good.
+    The last convolution is zero at first, so that the output is the base's, bit for bit. With ReLU in GELU's place
+    training silenced heads for good, since what their first steps add is noise.
     """
 
     def __init__(self, layer: nn.Module, channels: int, scale: int):

@@ -106,6 +106,7 @@ def test_only_plots_draws_on_axes():
         if room(name) in ("analysis", "chapters", "commands", "report", "stats", "study", "widgets")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in DRAWING
+        if node.args or node.func.attr != "step"  # an optimiser's step has no arguments
     }
     assert wrong == set()
 

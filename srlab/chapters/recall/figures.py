@@ -91,6 +91,7 @@ def recall_groups(tables: Mapping[str, pd.DataFrame]) -> Figure:
     part(panels, groups["group"] + 100 * pd.factorize(groups["league"])[0])
     found.set_xlabel(f"recall, copies\n{FAR}")
     invented.set_xlabel("invention, tiles\nwithout a copy")
+    invented.locator_params("x", nbins=4)
     near.set(xlabel="recall, copy\nbeside, alone", xlim=(0, 1))
     reached.set(xlabel="far copy in\nview (share)", xlim=(0, 1))
     parts = " Dotted: between groups and leagues." if groups["group"].max() > 1 else ""

@@ -15,13 +15,15 @@ from srlab.chapters.context import figures, frames
 from srlab.chapters.context.run import PIECES, ContextRun
 from srlab.errors import InputError
 from srlab.stats.rules import rules
-from srlab.stats.words import count, estimate, listed, number
+from srlab.stats.words import between, count, estimate, listed
 from srlab.study.chapter import Tables
 from srlab.study.records import Record, check_rules, records_in
 from srlab.study.study import Study
 
 QUESTION = "How many dB lie beyond r pixels?"
 RULES = rules().context
+#: The radius of the headline, LR pixels.
+FAR = 32
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
@@ -104,16 +106,20 @@ def answer(tables: Tables) -> str:
         found = []
         for network, judged in own.groupby("network", sort=False):
             nothing = judged[judged["verdict"] == "nothing"]["radius"]
-            lost = judged[judged["verdict"] == "loss"]
+            lost, far = judged[judged["verdict"] == "loss"], judged[judged["radius"] == FAR]
             words = [figures.shown(network)]
             if len(lost):
                 last = lost.loc[lost["radius"].idxmax()]
-                words.append(f"loses {number(last['least_db'], 3)} dB or more beyond {last['radius']:.0f} LR pixels")
+                span = between([last["least_db"], last["most_db"]])
+                words.append(f"loses {span} dB beyond {last['radius']:.0f} LR pixels")
             if len(nothing):
                 words.append(f"loses nothing beyond {nothing.min():.0f}")
             elif not len(lost):
                 words.append("is undecided at every radius")
-            found.append(" ".join([words[0], ", and ".join(words[1:])]))
+            if (far["verdict"] == "undecided").any():
+                ends = between([far["low_db"].min(), far["high_db"].max()], 3)
+                words.append(f"at {FAR} the intervals span {ends} dB")
+            found.append(" ".join([words[0], ", ".join(words[1:])]))
         images = count(int(own["images"].min()), "image")
         lines.append(f"{benchmark} ({images}): {'; '.join(found)}.")
     lines.append(
@@ -121,11 +127,11 @@ def answer(tables: Tables) -> str:
         f"±{RULES.margin_db:g} dB; a loss is certain if each of these intervals lies above zero. Real pixels beyond r "
         "were replaced by a mirror, by another image, or by the image's own blocks in random order."
     )
-    at = losses[losses["radius"].eq(32) & losses["filling"].isin(RULES.fillings)]
+    at = losses[losses["radius"].eq(FAR) & losses["filling"].isin(RULES.fillings)]
     if len(at):
         widest = at.loc[(at["high_db"] - at["low_db"]).idxmax()]
         lines.append(
-            f"Widest interval at 32 LR pixels: {figures.shown(widest['network'])} on {widest['benchmark']}, "
+            f"Widest interval at {FAR} LR pixels: {figures.shown(widest['network'])} on {widest['benchmark']}, "
             f"{widest['filling']}, {estimate(widest['loss_db'], widest['low_db'], widest['high_db'])} dB."
         )
     compared = tables["context_where"]

@@ -14,7 +14,7 @@ from kept import ROOT
 
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 TORCH = "-m pip install --constraint constraints.txt torch"
-TESTS = ["-m pytest --alone not --numprocesses 2 --dist loadfile", "-m pytest --alone only"]
+TESTS = ["-m pytest --alone not --numprocesses 2 --dist loadfile --no-loadscope-reorder", "-m pytest --alone only"]
 # Stands for every Python: it notes its calls, and makes environments in which it is the Python again.
 STAND_IN = """#!{bash}
 if [[ $1 == -m ]]; then echo "$@" >>"{log}"; fi

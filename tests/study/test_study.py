@@ -79,7 +79,7 @@ def test_a_run_is_made_once_and_its_record_is_complete(study, monkeypatch):
     spent = ("seconds", "log_seconds", "startup_seconds", "loading_seconds", "evaluation_seconds")
     assert all(facts[name] > 0 for name in spent) and facts["rules"].keys() == rules().hashes().keys()
     images = record.table("images")
-    assert set(images["benchmark"]) == {"held-out"} and len(images) == 8
+    assert set(images["benchmark"]) == {"held-out"} and len(images) == 3
     assert record.network().scale == 2
     monkeypatch.setattr(TrainingRun, "make", None)  # making it again would fail
     pd.testing.assert_frame_equal(study.obtain(run).table("images"), images)

@@ -55,7 +55,7 @@ def context(tables: Tables) -> Figure:
     """Draw the loss against the radius, one line a network and one panel a benchmark: means over the fillings."""
     found = tables["context"]
     found = found[found["filling"].isin(RULES.fillings)]
-    radii = sorted(found["radius"].unique())
+    radii = sorted(found["radius"].unique().tolist())
     keys = ["benchmark", "network", "radius"]
     mean = found.groupby(keys, sort=False, as_index=False).agg(
         y=("loss_db", "mean"), low=("low_db", "min"), high=("high_db", "max"), images=("images", "min")
@@ -87,7 +87,7 @@ def fillings(tables: Tables) -> Figure:
     found = tables["context"]
     benchmark = found["benchmark"].iloc[0]
     found = styled(found[found["benchmark"] == benchmark])
-    radii = sorted(found["radius"].unique())
+    radii = sorted(found["radius"].unique().tolist())
     found = found.assign(
         x=found["radius"].map(radii.index), y=found["loss_db"], low=found["low_db"], high=found["high_db"]
     )

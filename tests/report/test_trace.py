@@ -3,6 +3,7 @@
 import pytest
 from kept import ROOT, reference
 
+from srlab.chapters.recall.run import RecallRun
 from srlab.errors import InputError
 from srlab.report.trace import trace
 from srlab.study.records import records_in
@@ -10,6 +11,7 @@ from srlab.study.records import records_in
 
 def test_a_kept_run_is_described_with_its_tables():
     record = records_in(reference("recall"), "recall-trunk_lsp-*")[0]
+    assert isinstance(record.run, RecallRun)
     text = trace(record.run.hash[:6], ROOT / "results")
     assert record.run.name in text and record.facts["environment"]["name"] in text
     assert "recall_curves" in text or "recall (" in text

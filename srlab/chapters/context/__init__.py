@@ -135,12 +135,14 @@ def answer(tables: Tables) -> str:
             f"{widest['filling']}, {estimate(widest['loss_db'], widest['low_db'], widest['high_db'])} dB."
         )
     compared = tables["context_where"]
-    compared = compared[compared["radius"] > 0]
+    compared = compared[compared["radius"].gt(0) & compared["pairs"].gt(1)]
     if len(compared):
         apart = compared[(compared["low_db"] > 0) | (compared["high_db"] < 0)]
         cells = [f"{figures.shown(row.network)} at {row.radius} ({row.benchmark})" for row in apart.itertuples()]
         lines.append(
             f"Tiles with repeats at least {RULES.near} LR pixels away lose more or less than tiles without in "
-            f"{len(apart)} of {len(compared)} cells{': ' + listed(cells) if cells else ''}."
+            f"{len(apart)} of {len(compared)} cells{': ' + listed(cells) if cells else ''}. Only "
+            f"{between(compared['pairs'], 0)} pairs of tiles a benchmark are alike in bicubic error; intervals reach "
+            f"±{(compared['high_db'] - compared['low_db']).max() / 2:.2f} dB, so this shows little."
         )
     return "\n\n".join(lines)

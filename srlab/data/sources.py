@@ -15,6 +15,9 @@ from srlab.data import photographs
 from srlab.data.layouts import ImageRef, benchmarks_in, held_out, image_refs, subfolders
 from srlab.errors import InputError
 
+#: A benchmark in pieces: piece p is every tenth image from image p on. The first pieces are evenly spaced too.
+PIECES = (0, 5, 2, 7, 1, 6, 3, 8, 4, 9)
+
 
 @dataclass(frozen=True)
 class DataSource:

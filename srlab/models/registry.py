@@ -19,6 +19,8 @@ from srlab.models.skip import First, Skip, add_to_bicubic, centre_filters
 from srlab.models.trunk import Gates, Trunk, close_gates
 
 SCALES = (2, 3, 4, 8)
+#: Names for people of networks that only others' code builds.
+OTHERS = {"craft": "CRAFT", "dat": "DAT-light", "dctlsa": "DCTLSA", "span": "SPAN (convolutions)"}
 #: Options that people write as symbols.
 SYMBOLS = {"clusters": "k", "window": "w", "ema_decay": "λ"}
 
@@ -88,7 +90,7 @@ def entry(name: str) -> Entry:
 
 
 def label(name: str) -> str:
-    """Return the name for people of "NAME", "NAME (stored)" or "NAME option=value …"; other names are returned as is.
+    """Return the name for people of "NAME", "NAME (stored)" or "NAME option=value …"; unknown names are returned as is.
 
     >>> label("lcoan clusters=4"), label("trunk_window side=16"), label("lcoan (stored)"), label("bicubic")
     ('LCoA, k = 4', '16×16 windows', 'LCoA (stored)', 'bicubic')
@@ -97,7 +99,7 @@ def label(name: str) -> str:
     """
     model, _, rest = name.partition(" ")
     if model not in REGISTRY:
-        return name
+        return OTHERS.get(name, name)
     setting = r"(\w+)=(\([^)]*\)|\S+)"
     options, note = dict(re.findall(setting, rest)), re.sub(setting, "", rest).strip()
     words, side = [REGISTRY[model].label], options.pop("side", None)

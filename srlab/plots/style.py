@@ -95,6 +95,11 @@ def look(model: str) -> dict[str, str]:
     return {"color": colour, "marker": marker, "markerfacecolor": face, "linestyle": line}
 
 
+def drawn(models: pd.Series) -> pd.Series:
+    """Replace models without a look of their own by bicubic, which is drawn grey."""
+    return models.where(models.isin(STYLE), "bicubic")
+
+
 def look_of(row: pd.Series | tuple) -> dict[str, str]:
     """Return line properties of a row: those of its model, changed by its colour, its marker, and dashed (bool)."""
     found = look(row.model) if hasattr(row, "model") else {"linestyle": "-"}

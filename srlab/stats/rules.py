@@ -32,6 +32,7 @@ class _Part(BaseModel):
 
 class _Judging(_Part):
     code: Annotated[tuple[str, ...], Field(min_length=1)]  # files below srlab/ that judge by these rules
+    level: Share  # of intervals
 
 
 class Claim(_Part):
@@ -72,7 +73,6 @@ class QualityClaim(Claim):
 class QualityRules(_Judging):
     """Rules for claims about PSNR; claims.yaml explains each number."""
 
-    level: Share
     margin_db: PositiveFloat
     seeds: PositiveInt
     control: str
@@ -90,7 +90,6 @@ class CostClaim(Claim):
 class CostRules(_Judging):
     """Rules for claims about time and memory; claims.yaml explains each number."""
 
-    level: Share
     margin: Share
     within: Share
     growth_margin: Share
@@ -106,7 +105,6 @@ class CostRules(_Judging):
 class ContextRules(_Judging):
     """Rules of the chapter context; claims.yaml explains each number."""
 
-    level: Share
     margin_db: PositiveFloat
     radii: tuple[int, ...]
     fillings: tuple[str, ...]
@@ -120,7 +118,6 @@ class ContextRules(_Judging):
 class CeilingRules(_Judging):
     """Rules of the chapter ceiling; claims.yaml explains each number."""
 
-    level: Share
     distances: tuple[PositiveInt, ...]
     match: PositiveInt
     middle: PositiveInt
@@ -139,7 +136,6 @@ class CeilingRules(_Judging):
 class FrozenRules(_Judging):
     """Rules of the chapter frozen; claims.yaml explains each number."""
 
-    level: Share
     margin_db: PositiveFloat
     seeds: PositiveInt
     local: str
@@ -151,7 +147,6 @@ class FrozenRules(_Judging):
 class RecallRules(_Judging):
     """Rules of the chapter recall; claims.yaml explains each number."""
 
-    level: Share
     seeds: PositiveInt
     bins: tuple[PositiveInt, ...]
     far: PositiveInt

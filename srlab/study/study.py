@@ -284,6 +284,20 @@ class Study:
         run.make(record, self, device, processes, deadline)
         return record
 
+    def obtain_or_keep(self, runs: Iterable[Run], names: str, profile: str | None = None) -> list[Record]:
+        """Obtain runs; without any, as without released weights, read the kept records that match the glob `names`.
+
+        These are the records of this study's folder, or else of the first committed study of `profile` that has some;
+        by default of this study's own. InputError if there are none.
+        """
+        if made := [self.obtain(run) for run in runs]:
+            return made
+        folder, committed = self.runs_folder.parent, self.root / "results" / "reference"
+        for each in (folder, *sorted(committed.glob(f"{profile or self.profile.name}-*"))):
+            if found := records_in(each, names):
+                return found
+        raise InputError(f"{folder}: no records {names}, and nothing to make them from: SRLAB_WEIGHTS names no weights")
+
     def obtain_all(self, only: str = "*", processes: int = 1, deadline: float | None = None) -> list[Record]:
         """Obtain all runs with a name that matches the glob `only`, until the deadline, with a progress bar."""
         runs = [run for run in self.runs() if fnmatch.fnmatch(run.name, only)]

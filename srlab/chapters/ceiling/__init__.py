@@ -12,12 +12,12 @@ from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.ceiling import figures, frames
 from srlab.chapters.ceiling.fusers import Fuser
-from srlab.chapters.ceiling.run import HR, PIECES, Base, FuseRun, MatchRun
-from srlab.errors import InputError
+from srlab.chapters.ceiling.run import HR, Base, FuseRun, MatchRun
+from srlab.data.sources import PIECES
 from srlab.stats.rules import rules
 from srlab.stats.words import between, count, estimate
 from srlab.study.chapter import Tables
-from srlab.study.records import Record, check_rules, records_in
+from srlab.study.records import check_rules
 from srlab.study.study import Study
 
 QUESTION = "What is there to be found far away?"
@@ -73,18 +73,9 @@ def runs(study: Study, settings: Settings) -> list[MatchRun | FuseRun]:
     return [*sorted(matched, key=lambda match: PIECES.index(match.piece)), *fused]
 
 
-def records(study: Study, settings: Settings) -> list[Record]:
-    """Return the records of all runs, made if missing; without weights the kept ones."""
-    found = [study.obtain(run) for run in runs(study, settings)]
-    folders = (study.folder, *sorted((study.root / "results" / "reference").glob(f"{study.profile.name}-*")))
-    return found or next((there for folder in folders if (there := records_in(folder, "ceiling-*"))), [])
-
-
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute gains with their intervals, verdicts, and how good the matches are."""
-    made = records(study, settings)
-    if not made:
-        raise InputError(f"{study.folder}: no records of ceiling, and SRLAB_WEIGHTS names no weights")
+    made = study.obtain_or_keep(runs(study, settings), "ceiling-*")
     if settings.distances == RULES.distances:
         check_rules(made, "ceiling")
     matched, fused = ([record for record in made if isinstance(record.run, kind)] for kind in (MatchRun, FuseRun))

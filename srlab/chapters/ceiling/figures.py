@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from srlab.chapters.ceiling.frames import RULES
-from srlab.models.registry import REGISTRY, label
+from srlab.models.registry import label
 from srlab.plots.charts import lines
 from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
@@ -15,8 +15,6 @@ from srlab.plots.text import caption, name_lines
 from srlab.stats.words import count, number
 from srlab.study.chapter import Tables
 
-#: Names of SR that no network of the registry makes.
-NAMES = {"bicubic": "bicubic", "dctlsa": "DCTLSA", "no_attention": "trained trunk"}
 FUSERS = {"ridge": "linear fuser", "cnn": "three-layer fuser"}
 #: Words, colour and marker of the cells: match, content.
 CELLS = {
@@ -32,7 +30,7 @@ TICKS = (-0.1, 0.0, 0.1, 1.0)
 
 def shown(base: str) -> str:
     """Return the name of an SR for people."""
-    return NAMES.get(base) or (label(base) if base in REGISTRY else base)
+    return "trained trunk" if base == "no_attention" else label(base)
 
 
 def styled(found: pd.DataFrame) -> pd.DataFrame:

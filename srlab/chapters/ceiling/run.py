@@ -16,6 +16,7 @@ from srlab.chapters.ceiling.fusers import SIDE, Fuser, cnn_errors, neighbourhood
 from srlab.chapters.ceiling.matches import NOWHERE, cut, evenly_spaced, explained, far_matches
 from srlab.data.layouts import ImageRef
 from srlab.data.resize import downscale, modcrop
+from srlab.data.sources import PIECES
 from srlab.errors import InputError, OutOfTime
 from srlab.files import read_table, write_table
 from srlab.measure.evaluation import super_resolve
@@ -28,8 +29,6 @@ from srlab.training import time_is_up
 from srlab.weights.checkpoints import load_tensors, open_network, save_tensors
 
 RULES = rules().ceiling
-#: Every tenth image of a benchmark is a piece; the first pieces are evenly spaced too.
-PIECES = (0, 5, 2, 7, 1, 6, 3, 8, 4, 9)
 #: Match and content of the cells, and of the control: the fuser's own neighbourhood.
 CELLS = (("seen", "SR"), ("perfect", "SR"), ("seen", "HR"), ("perfect", "HR"))
 OWN = ("own", "SR")

@@ -12,12 +12,13 @@ import pandas as pd
 from pydantic import BaseModel, PositiveInt
 
 from srlab.chapters.context import figures, frames
-from srlab.chapters.context.run import PIECES, ContextRun
-from srlab.errors import InputError
+from srlab.chapters.context.run import ContextRun
+from srlab.data.sources import PIECES
+from srlab.models.registry import label
 from srlab.stats.rules import rules
 from srlab.stats.words import between, count, estimate, listed
 from srlab.study.chapter import Tables
-from srlab.study.records import Record, check_rules, records_in
+from srlab.study.records import check_rules
 from srlab.study.study import Study
 
 QUESTION = "How many dB lie beyond r pixels?"
@@ -69,20 +70,11 @@ def runs(study: Study, settings: Settings) -> list[ContextRun]:
     ]
 
 
-def records(study: Study, settings: Settings) -> list[Record]:
-    """Return the records of all runs, made if missing; without weights the kept ones."""
-    found = [study.obtain(run) for run in runs(study, settings)]
-    folders = (study.folder, *sorted((study.root / "results" / "reference").glob(f"{study.profile.name}-*")))
-    found = found or next((there for folder in folders if (there := records_in(folder, "context-*"))), [])
-    order = {name: place for place, name in enumerate(study.profile.benchmarks)}
-    return sorted(found, key=lambda record: (-record.run.scale, order.get(record.run.benchmark, 0), record.run.network))
-
-
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute losses with their intervals, verdicts, and the comparison of tiles with and without repeats far away."""
-    made = records(study, settings)
-    if not made:
-        raise InputError(f"{study.folder}: no records of context; SRLAB_WEIGHTS names no weights, and `trained` is off")
+    made = study.obtain_or_keep(runs(study, settings), "context-*")
+    order = {name: place for place, name in enumerate(study.profile.benchmarks)}
+    made.sort(key=lambda record: (-record.run.scale, order.get(record.run.benchmark, 0), record.run.network))
     if settings.radii == RULES.radii:
         check_rules(made, "context")
     images = frames.images(made)
@@ -107,7 +99,7 @@ def answer(tables: Tables) -> str:
         for network, judged in own.groupby("network", sort=False):
             nothing = judged[judged["verdict"] == "nothing"]["radius"]
             lost, far = judged[judged["verdict"] == "loss"], judged[judged["radius"] == FAR]
-            words = [figures.shown(network)]
+            words = [label(network)]
             if len(lost):
                 last = lost.loc[lost["radius"].idxmax()]
                 span = between([last["least_db"], last["most_db"]])
@@ -131,14 +123,14 @@ def answer(tables: Tables) -> str:
     if len(at):
         widest = at.loc[(at["high_db"] - at["low_db"]).idxmax()]
         lines.append(
-            f"Widest interval at {FAR} LR pixels: {figures.shown(widest['network'])} on {widest['benchmark']}, "
+            f"Widest interval at {FAR} LR pixels: {label(widest['network'])} on {widest['benchmark']}, "
             f"{widest['filling']}, {estimate(widest['loss_db'], widest['low_db'], widest['high_db'])} dB."
         )
     compared = tables["context_where"]
     compared = compared[compared["radius"].gt(0) & compared["pairs"].gt(1)]
     if len(compared):
         apart = compared[(compared["low_db"] > 0) | (compared["high_db"] < 0)]
-        cells = [f"{figures.shown(row.network)} at {row.radius} ({row.benchmark})" for row in apart.itertuples()]
+        cells = [f"{label(row.network)} at {row.radius} ({row.benchmark})" for row in apart.itertuples()]
         lines.append(
             f"Tiles with repeats at least {RULES.near} LR pixels away lose more or less than tiles without in "
             f"{len(apart)} of {len(compared)} cells{': ' + listed(cells) if cells else ''}. Only "

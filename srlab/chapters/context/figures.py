@@ -9,17 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.chapters.context.frames import RULES
-from srlab.models.registry import REGISTRY, label
+from srlab.models.registry import label
 from srlab.plots.charts import lines
 from srlab.plots.estimates import forest
 from srlab.plots.marks import about_zero
-from srlab.plots.style import DOUBLE, HOUSE, STYLE, blank
+from srlab.plots.style import DOUBLE, HOUSE, blank, drawn
 from srlab.plots.text import caption, name_lines
 from srlab.stats.words import between, count
 from srlab.study.chapter import Tables
 
-#: Names of networks that only others' code builds.
-NAMES = {"craft": "CRAFT", "dctlsa": "DCTLSA", "dat": "DAT-light", "span": "SPAN (convolutions)"}
 #: Titles of the fillings.
 TITLES = {
     "edge": "the network's own edge",
@@ -29,18 +27,9 @@ TITLES = {
 }
 
 
-def shown(network: str) -> str:
-    """Return a network's name for people, options of a study's network included."""
-    model, _, options = network.partition(" ")
-    return (
-        " ".join([NAMES.get(model) or label(model), *options.split()]) if model in NAMES | REGISTRY.keys() else network
-    )
-
-
 def styled(found: pd.DataFrame) -> pd.DataFrame:
     """Add name and model, for the look, of each row's network."""
-    model = found["network"].str.partition(" ")[0]
-    return found.assign(name=found["network"].map(shown), model=model.where(model.isin(STYLE), "bicubic"))
+    return found.assign(name=found["network"].map(label), model=drawn(found["network"].str.partition(" ")[0]))
 
 
 def _scaled(ax: Axes, radii: list[int]) -> None:

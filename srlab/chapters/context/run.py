@@ -14,6 +14,7 @@ from srlab.chapters.context.fillings import FILLINGS, Place, cut_off, middle_til
 from srlab.chapters.context.repeats import repeats
 from srlab.data.layouts import ImageRef
 from srlab.data.resize import downscale, modcrop, upscale
+from srlab.data.sources import PIECES
 from srlab.errors import OutOfTime
 from srlab.files import read_table, write_table
 from srlab.measure.metrics import luma
@@ -22,9 +23,6 @@ from srlab.study.runs import Run
 from srlab.study.study import Study
 from srlab.training import time_is_up
 from srlab.weights.checkpoints import open_network
-
-#: Every tenth image of a benchmark is a piece; the first pieces are evenly spaced too.
-PIECES = (0, 5, 2, 7, 1, 6, 3, 8, 4, 9)
 
 
 class ContextRun(Run):

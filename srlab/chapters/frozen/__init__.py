@@ -13,13 +13,12 @@ from pydantic import BaseModel, PositiveInt, field_validator
 from srlab.chapters.frozen import figures, frames
 from srlab.chapters.frozen.frames import CONTROLS, RULES
 from srlab.chapters.frozen.run import FrozenRun
-from srlab.errors import InputError
 from srlab.models import entry
 from srlab.models.registry import label
 from srlab.stats.words import count, estimate, listed, say, signed
 from srlab.study.chapter import Tables
 from srlab.study.profile import BudgetChange, known, on_the_trunk
-from srlab.study.records import Record, check_rules, records_in
+from srlab.study.records import check_rules
 from srlab.study.study import Study
 
 QUESTION = "What does attention add to finished features?"
@@ -64,18 +63,9 @@ def runs(study: Study, settings: Settings) -> list[FrozenRun]:
     ]
 
 
-def records(study: Study, settings: Settings) -> list[Record]:
-    """Return the records of all runs, made if missing; without weights the kept ones."""
-    found = [study.obtain(run) for run in runs(study, settings)]
-    folders = (study.folder, *sorted((study.root / "results" / "reference").glob(f"{study.profile.name}-*")))
-    return found or next((there for folder in folders if (there := records_in(folder, "frozen-*"))), [])
-
-
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute gains at each third, their seeds and verdicts; refuse records of other rules."""
-    made = records(study, settings)
-    if not made:
-        raise InputError(f"{study.folder}: no records of frozen; SRLAB_WEIGHTS names no weights, and `trained` is off")
+    made = study.obtain_or_keep(runs(study, settings), "frozen-*")
     check_rules(made, "frozen")
     images = frames.images(made)
     gains = frames.gains(images)

@@ -14,9 +14,8 @@ from pydantic import BaseModel, PositiveInt
 from srlab.chapters.released import figures, frames, reach
 from srlab.chapters.released.run import ReleasedRun
 from srlab.chapters.released.texts import TEXTS
-from srlab.errors import InputError
 from srlab.study.chapter import Tables
-from srlab.study.records import Record, records_in
+from srlab.study.records import Record
 from srlab.study.study import Study
 
 QUESTION = "How good are released networks, at what price, and where do they look?"
@@ -55,11 +54,7 @@ def records(study: Study, settings: Settings) -> dict[str, list[Record]]:
 
     Raises InputError if there are neither weights nor kept records.
     """
-    found = [study.obtain(run) for run in runs(study, settings)]
-    kept = (study.runs_folder.parent, *sorted((study.root / "results" / "reference").glob("released-*")))
-    found = found or next((there for folder in kept if (there := records_in(folder, "released-*"))), [])
-    if not found:
-        raise InputError(f"{study.runs_folder}: no records of released networks; SRLAB_WEIGHTS names no weights")
+    found = study.obtain_or_keep(runs(study, settings), "released-*", "released")
     latest = {record.run.slug: record for record in reversed(found)}
     groups: dict[str, list[Record]] = {}
     for _, record in sorted(latest.items()):

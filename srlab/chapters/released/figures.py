@@ -15,7 +15,7 @@ from srlab.plots.charts import front, groups, heat, points
 from srlab.plots.estimates import forest, part
 from srlab.plots.images import FRAMES, frame, key, show
 from srlab.plots.marks import logarithmic
-from srlab.plots.style import DOUBLE, HOUSE, INK, STYLE, Appearance, blank
+from srlab.plots.style import DOUBLE, HOUSE, INK, STYLE, Appearance, blank, drawn
 from srlab.plots.text import caption, name_points
 from srlab.stats.gains import ALL, pareto
 from srlab.stats.words import between, count
@@ -24,18 +24,6 @@ from srlab.study.frames import averaged
 
 #: Area of a marker in square points for a MiB.
 AREA = 0.16
-#: Names of networks that only others' code builds.
-NAMES = {"craft": "CRAFT", "dctlsa": "DCTLSA"}
-
-
-def shown(model: str) -> str:
-    """Return a network's name for people."""
-    return NAMES.get(model, label(model))
-
-
-def styled(models: pd.Series) -> pd.Series:
-    """Replace networks without a colour of their own, which are drawn grey."""
-    return models.where(models.isin(STYLE), BICUBIC)
 
 
 @rc_context(HOUSE)
@@ -45,7 +33,7 @@ def field(tables: Tables) -> Figure:
     own = measured[measured["output"] == measured["output"].iloc[0]]
     one = own.iloc[0]
     ours = {name: model for model, name in PUBLISHED_AS.items()}
-    here = own.assign(name=own["model"].map(shown), x=own["median_ms"], y=own["psnr_y"], area=AREA * own["peak_mib"])
+    here = own.assign(name=own["model"].map(label), x=own["median_ms"], y=own["psnr_y"], area=AREA * own["peak_mib"])
     there = published.rename(columns={"method": "name", "latency_ms": "x", "psnr_y": "y"})
     looks = [STYLE.get(ours.get(name), Appearance(INK, "o")) for name in there["name"]]
     there = pd.concat([there.assign(area=AREA * there["memory_mb"]), pd.DataFrame(looks, there.index)], axis=1)
@@ -72,8 +60,8 @@ def reach(tables: Tables) -> Figure:
     """Draw the diffusion index of each network, and the radii that hold 90 % of attribution and receptive field."""
     places = tables["reach_places"]
     one, images = places.iloc[0], count(places["name"].nunique(), "place")
-    names = [f"{shown(row.model)}, {row.dataset_psnr:.2f} dB" for row in places.itertuples()]
-    places = places.assign(name=names, model=styled(places["model"]))
+    names = [f"{label(row.model)}, {row.dataset_psnr:.2f} dB" for row in places.itertuples()]
+    places = places.assign(name=names, model=drawn(places["model"]))
     figure = blank(DOUBLE, 0.45 * places["name"].nunique() + 1.2)
     wide, far = figure.subplots(1, 2, sharey=True)
     forest(wide, *_spread(places, INDEX), zero=None)
@@ -107,8 +95,8 @@ def similarity(tables: Tables) -> Figure:
     mean = mean.assign(group=mean["dataset"] + ", " + sizes.astype(str)).iloc[(-sizes).argsort(kind="stable")]
     found = found[found["dataset"] == ALL].rename(columns={"rho": "value"})
     over = found["against"] == BICUBIC
-    names = found["model"].map(shown).where(over, found["model"].map(shown) + " − " + found["against"].map(shown))
-    found = found.assign(name=names, model=styled(found["model"]))
+    names = found["model"].map(label).where(over, found["model"].map(label) + " − " + found["against"].map(label))
+    found = found.assign(name=names, model=drawn(found["model"]))
     plain = found[found["control"] == NOTHING].sort_values("against", key=lambda names: names != BICUBIC, kind="stable")
     figure = blank(DOUBLE, 3.4)
     ax, rho = figure.subplots(1, 2)

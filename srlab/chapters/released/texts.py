@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from srlab.chapters.released.figures import changes, shown
+from srlab.chapters.released.figures import changes
 from srlab.chapters.released.frames import BICUBIC, GAIN, INDEX, NOTHING
 from srlab.chapters.released.sharing import OWN, WEIGHTS
+from srlab.models.registry import label
 from srlab.stats.gains import ALL, pareto
 from srlab.stats.words import between, count, listed, number, signed
 from srlab.study.chapter import Tables
@@ -15,12 +16,12 @@ def field(tables: Tables) -> str:
     found = tables["field"]
     one, best = found.iloc[0], found.loc[found["psnr_y"].idxmax()]
     fronts = [
-        f"for {size} px out {listed([shown(model) for model in pareto(own, 'median_ms', 'psnr_y')['model']])}"
+        f"for {size} px out {listed([label(model) for model in pareto(own, 'median_ms', 'psnr_y')['model']])}"
         for size, own in found.groupby("output", sort=False)
     ]
     networks, images = count(found["model"].nunique(), "released network"), count(int(one["images"]), "image")
     return (
-        f"Of {networks} ×4, {shown(best['model'])} has the highest PSNR on {one['dataset']}, {number(best['psnr_y'])} "
+        f"Of {networks} ×4, {label(best['model'])} has the highest PSNR on {one['dataset']}, {number(best['psnr_y'])} "
         f"dB ({images}). Networks that no other beats in both PSNR and latency ({one['name']}, "
         f"{count(int(one['threads']), 'thread')}): {'; '.join(fronts)}."
     )
@@ -30,7 +31,7 @@ def reach(tables: Tables) -> str:
     """Report reach of each network, and that it is no measure of use."""
     places, pairs = tables["reach_places"], tables["reach_pairs"]
     middle = places.groupby("model", sort=False)[[INDEX, "lam_90"]].median().sort_values(INDEX, ascending=False)
-    widths = [f"{shown(model)} {number(row[INDEX], 1)} ({row['lam_90']:.0f} px)" for model, row in middle.iterrows()]
+    widths = [f"{label(model)} {number(row[INDEX], 1)} ({row['lam_90']:.0f} px)" for model, row in middle.iterrows()]
     apart = int(((pairs["low"] > 0) | (pairs["high"] < 0)).sum())
     return (
         "Diffusion index of local attribution, and the radius that holds 90 % of it, medians of "

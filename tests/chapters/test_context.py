@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from images import picture, write_png
+from made_records import study_of
 from torch import nn
 
 from srlab.chapters.context import frames
@@ -12,6 +13,8 @@ from srlab.chapters.context.fillings import BLOCK, FILLINGS, Place, cut_off, mid
 from srlab.chapters.context.repeats import repeats
 from srlab.chapters.context.run import ContextRun
 from srlab.data.layouts import ImageRef
+from srlab.data.sources import DataSource
+from srlab.study.records import Record
 
 IMAGE = torch.arange(3 * 80 * 112, dtype=torch.float32).reshape(3, 80, 112)
 OTHER = -torch.arange(3 * 50 * 60, dtype=torch.float32).reshape(3, 50, 60) - 1
@@ -80,6 +83,21 @@ def test_convolutions_lose_nothing_beyond_their_field_and_something_within(refs)
     for filling in FILLINGS:
         assert cells[filling][[4, 8]].to_numpy() == pytest.approx(whole, rel=1e-6)
         assert (abs(cells[filling][[0, 2]] / whole - 1) > 1e-6).all()
+
+
+def test_an_image_that_a_kill_left_in_one_table_is_measured_again_and_stands_once(refs, tmp_path, monkeypatch):
+    how = {"source": "released", "network": "x", "weights": "", "data": "", "benchmark": "b", "piece": 0}
+    run = ContextRun(**how, scale=2, device="cpu", tile=16, around=16, near=4, radii=(0,))
+    monkeypatch.setattr(ContextRun, "open", lambda *_: nn.Sequential(nn.Conv2d(3, 12, 1), nn.PixelShuffle(2)))
+    study, record = study_of(tmp_path, {}, monkeypatch), Record(run, tmp_path / "record")
+    vars(study)["data"] = DataSource("mine", (), {"b": tuple(refs)})
+    record.begin()
+    half = pd.DataFrame({"name": ["one"], "filling": ["whole"], "radius": [16], "mse": [1.0]})
+    record.write("context", half)
+    run.make(record, study, torch.device("cpu"), 1, None)
+    cells = record.table("context")
+    assert len(cells) == 1 + len(FILLINGS) and not cells.duplicated(["name", "filling", "radius"]).any()
+    assert record.table("places")["name"].tolist() == ["one"] and record.facts["images"] == 1
 
 
 def test_exact_copies_far_away_explain_all_and_noise_little():

@@ -54,8 +54,10 @@ class ContextRun(Run):
         network = self.open(study, deadline).to(device).eval()
         refs = study.data.benchmarks[self.benchmark]
         done = {name: record.folder / f"{name}.csv" for name in self.tables}
-        found = {name: [read_table(file)] if file.is_file() else [] for name, file in done.items()}
-        names = {name for rows in found["places"] for name in rows["name"]}
+        kept = {name: [read_table(file)] if file.is_file() else [] for name, file in done.items()}
+        names = {name for rows in kept["places"] for name in rows["name"]}
+        # A kill between the two tables leaves an image in the first alone: it is measured again.
+        found = {name: [rows[rows["name"].isin(names)] for rows in own] for name, own in kept.items()}
         for index in tqdm(range(self.piece, len(refs), len(PIECES)), desc=self.slug, unit="image", leave=False):
             if refs[index].name in names:
                 continue
@@ -65,7 +67,7 @@ class ContextRun(Run):
             for table in self.tables if measured else ():
                 found[table].append(measured[table])
                 write_table(done[table], pd.concat(found[table]))  # places last: they say that the image is done
-        record.finish(device, data=study.data.name, images=len(found["places"]))
+        record.finish(device, data=study.data.name, images=sum(map(len, found["places"])))
 
     def open(self, study: Study, deadline: float | None = None) -> nn.Module:
         """Open the released weights, or obtain the network that the study trains."""

@@ -49,6 +49,11 @@ def key(refs: Sequence[ImageRef], scale: int) -> str:
     return digest.hexdigest()[:16]
 
 
+def _decoded(refs: Sequence[ImageRef], scale: int, min_size: int) -> tuple[list[Image], list[Image]]:
+    hr = [modcrop(image, scale) for image in load(refs, min_size)]
+    return hr, [downscale(image, scale) for image in tqdm(hr, desc="making LR images", leave=False)]
+
+
 def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple[list[Image], list[Image]]:
     """Load HR images, cropped to multiples of the scale, and their LR images, from the cache where possible.
 
@@ -56,20 +61,17 @@ def load_pairs(refs: Sequence[ImageRef], scale: int, min_size: int = 1) -> tuple
     for each file that is unreadable or has fewer than `min_size` pixels a side.
     """
     kept = folder()
-    path = kept and kept / f"images-x{scale}-{key(refs, scale)}.safetensors"
+    if kept is None:
+        return _decoded(refs, scale, min_size)
+    path = kept / f"images-x{scale}-{key(refs, scale)}.safetensors"
     try:
-        if path is None:
-            raise FileNotFoundError
         with safe_open(path, "pt") as file:
             hr, lr = ([file.get_tensor(f"{kind}.{i}") for i in range(len(refs))] for kind in ("hr", "lr"))
         if all(min(image.shape[1:]) >= min_size for image in hr):
             return hr, lr
     except (OSError, SafetensorError):
         pass
-    hr = [modcrop(image, scale) for image in load(refs, min_size)]
-    lr = [downscale(image, scale) for image in tqdm(hr, desc="making LR images", leave=False)]
-    if path is None:
-        return hr, lr
+    hr, lr = _decoded(refs, scale, min_size)
     tensors = {f"{kind}.{i}": image for kind, images in (("hr", hr), ("lr", lr)) for i, image in enumerate(images)}
     try:
         with replacing(path) as beside:

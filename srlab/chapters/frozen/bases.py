@@ -19,6 +19,7 @@ from srlab.data.cache import folder, load_pairs
 from srlab.data.patches import Patches
 from srlab.data.resize import downscale, modcrop
 from srlab.data.sources import DataSource
+from srlab.errors import InputError
 from srlab.models.trunk import Trunk
 from srlab.stats.rules import hash_of
 from srlab.training import Batch
@@ -101,10 +102,13 @@ def features(base: str, network: Callable[[], nn.Module], data: DataSource, patc
     """Return the features of a network, from the cache of images where possible.
 
     `base` names network and weights; `network` opens them, in evaluation mode. Features are standardised by their mean
-    and deviation over the training patches, channel by channel.
+    and deviation over the training patches, channel by channel. InputError if there is no place for the cache.
     """
     facts = {"base": base, "data": data.fingerprint, "patches": patches, "patch": patch, "seed": SEED, "format": 1}
-    file = folder() / f"features-{hash_of(facts)}.safetensors"
+    kept = folder()
+    if kept is None:
+        raise InputError("SRLAB_CACHE is not set and the user has no home: a folder for features is expected")
+    file = kept / f"features-{hash_of(facts)}.safetensors"
     if not file.is_file():
         _make(file, network(), data, patches, patch)
     return _read(file)

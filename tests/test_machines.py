@@ -1,4 +1,4 @@
-"""What people's machines and files do: names, links, terminals, permissions, variables that were left behind."""
+"""Faults of machines and files: names, links, terminals, permissions, variables that were left behind."""
 
 import json
 import os

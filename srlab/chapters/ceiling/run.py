@@ -107,7 +107,7 @@ class MatchRun(Run):
 
 
 class Seen(NamedTuple):
-    """What fusers of one image see, and what its SR lacks, both by distance."""
+    """The windows that fusers of one image see, and the error of its SR there, both by distance."""
 
     name: str
     far: dict[tuple[int, str, str], Float[Tensor, "n wide wide"]]  # distance, match, content

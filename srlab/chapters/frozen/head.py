@@ -1,4 +1,4 @@
-"""What is trained: a layer in attention's place and two convolutions, on features that stay as they are."""
+"""The trained head: a layer in attention's place and two convolutions, on features that stay as they are."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.analysis import explore
@@ -45,25 +46,31 @@ def _panels(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: table[chosen | control] for name, chosen in parts.items() if chosen.any()}
 
 
+def _laid_out(table: pd.DataFrame, ylabel: str) -> tuple[Figure, list[tuple[Axes, str, pd.DataFrame]]]:
+    """Lay out the panels of `_panels`, two a row; return each panel's axes, title and rows."""
+    panels = _panels(table)
+    rows, columns = (len(panels) + 1) // 2, min(2, len(panels))
+    figure = blank(DOUBLE, 2.6 * rows + 0.8)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
+    for ax in axes.ravel()[len(panels) :]:
+        ax.set_axis_off()
+    return figure, [(ax, *panel) for ax, panel in zip(axes.ravel(), panels.items(), strict=False)]
+
+
 @rc_context(HOUSE)
 def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw recall over the distance to the copy, one line an arm."""
     table = tables["recall"]
     found = table.assign(x=(table["from_px"] + table["to_px"]) / 2, y=table["recall"])
-    panels = _panels(found)
-    rows = (len(panels) + 1) // 2
-    figure = blank(DOUBLE, 2.6 * rows + 0.8)
-    axes = figure.subplots(rows, min(2, len(panels)), sharex=True, sharey=True, squeeze=False).ravel()
+    figure, panels = _laid_out(found, "recall")
     names = {}
-    for ax, (title, own) in zip(axes, panels.items(), strict=False):
+    for ax, title, own in panels:
         short = title.endswith("tied)")
         names[ax] = lines(ax, own.assign(name=own["model" if short else "arm"].map(label)))
         ax.set(title=title, xlabel="distance to the copy (LR px)", xlim=(RULES.bins[0], RULES.bins[-1]))
         ax.set_ylim(min(-0.1, found["y"].min() - 0.05), 1.05)
-    for ax in axes[:: min(2, len(panels))]:
-        ax.set_ylabel("recall")
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
     note = (
         f"Means over {count(int(table['seeds'].min()), 'seed')} and over tiles in bins {_bins()} LR px; "
         f"{_bars(table)}. Recall: share of the lost detail given back, 0 no help, 1 a perfect copy."
@@ -181,18 +188,11 @@ def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     found = found.reset_index().assign(x=lambda rows: rows["step"], y=lambda rows: rows["mean"])
     if curves["seed"].nunique() > 1:
         found = found.assign(y_low=found["min"], y_high=found["max"])
-    panels = _panels(found)
-    rows = (len(panels) + 1) // 2
-    figure = blank(DOUBLE, 2.6 * rows + 0.8)
-    axes = figure.subplots(rows, min(2, len(panels)), sharex=True, sharey=True, squeeze=False).ravel()
+    figure, panels = _laid_out(found, "recall on training images")
     names = {}
-    for ax, (title, own) in zip(axes, panels.items(), strict=False):
+    for ax, title, own in panels:
         names[ax] = lines(ax, own.assign(name=own["arm"].map(label)), marks=False)
         ax.set(title=title, xlabel="step of training", ylim=(-0.15, 1.1))
-    for ax in axes[:: min(2, len(panels))]:
-        ax.set_ylabel("recall on training images")
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
     seeds = curves["seed"].nunique()
     band = "band: lowest to highest seed" if seeds > 1 else "no band"
     every = np.diff(np.unique([0, *curves["step"]])).min()

@@ -16,7 +16,7 @@ from srlab.attention.contract import Attended, attended
 from srlab.attention.conv_attn import KernelPattern
 from srlab.chapters.recall.images import LOST, TILE, RecallTask, recall_images
 
-#: The first number of the seeds of test images, of which training has another.
+#: The first number of each test image's seed; seeds of training images begin with another.
 TEST = 1
 #: LR pixels of a tile.
 PIXELS = TILE**2
@@ -30,35 +30,14 @@ class Setting(NamedTuple):
     task: RecallTask
 
 
+#: What all test images have.
+ALIKE = {"copies": (1, 1), "colours": 81, "apart": (0.1, 0.1)}
 #: "far": pairs at every distance among other tiles. "beside": one pair, the copy in the next tile, nothing else.
 SETTINGS = (
     Setting(
-        "far",
-        32,
-        RecallTask(
-            side=64,
-            distance=(4, 40),
-            pairs=(6, 6),
-            distractors=(6, 6),
-            copies=(1, 1),
-            without_copy=2,
-            colours=81,
-            apart=(0.1, 0.1),
-        ),
+        "far", 32, RecallTask(side=64, distance=(4, 40), pairs=(6, 6), distractors=(6, 6), without_copy=2, **ALIKE)
     ),
-    Setting(
-        "beside",
-        16,
-        RecallTask(
-            side=24,
-            distance=(4, 4),
-            pairs=(1, 1),
-            distractors=(0, 0),
-            copies=(1, 1),
-            colours=81,
-            apart=(0.1, 0.1),
-        ),
-    ),
+    Setting("beside", 16, RecallTask(side=24, distance=(4, 4), pairs=(1, 1), distractors=(0, 0), **ALIKE)),
 )
 
 

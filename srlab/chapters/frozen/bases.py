@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 from tqdm.auto import tqdm
 
+from srlab.analysis.layers import hooked
 from srlab.chapters.frozen.head import Finished
 from srlab.data.cache import folder, load_pairs
 from srlab.data.patches import Patches
@@ -81,21 +82,14 @@ def finish(
 
     They are the sum before the upsampler of a trunk, and what `to_image` reads in other networks, without padding.
     """
-    kept: dict[str, Tensor] = {}
+    kept: list[Tensor] = []
     if isinstance(network, Trunk):
-        parts = {"head": network.head, "end": network.body_end}
-        hooks = [
-            part.register_forward_hook(lambda _, __, made, name=name: kept.update({name: made}))
-            for name, part in parts.items()
-        ]
+        layers, keep = (network.head, network.body_end), lambda _, __, made: kept.append(made)
     else:
-        hooks = [network.to_image.register_forward_pre_hook(lambda _, read: kept.update(read=read[0]))]
-    try:
+        layers, keep = (network.to_image,), lambda _, read, __: kept.append(read[0])
+    with hooked(layers, keep):
         image = network(lr)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(kept.values())[..., : lr.shape[2], : lr.shape[3]], pixel_unshuffle(image, network.scale)
+    return sum(kept)[..., : lr.shape[2], : lr.shape[3]], pixel_unshuffle(image, network.scale)
 
 
 def features(base: str, network: Callable[[], nn.Module], data: DataSource, patches: int, patch: int) -> Features:

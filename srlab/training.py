@@ -130,8 +130,8 @@ def train(
     """
     entered = time.perf_counter()
     # Imported here, for they take seconds, and readers of records need none of them.
-    from lightning.fabric import Fabric
-    from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
     from torch.utils.tensorboard import SummaryWriter
 
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))

@@ -98,6 +98,6 @@ print(*[int(line.split()[1]) / 1024 for line in open("/proc/self/status") if lin
 """
         return float(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 
-    small, large, whole = peak(256, 64), peak(512, 64), peak(512, None)
-    assert large - small < 120  # MiB; runs differ by some tens, and images and results by 5
-    assert whole - large > 200
+    small, large, whole = peak(192, 64), peak(384, 64), peak(384, None)
+    assert large - small < 100  # MiB; runs differ by some tens, and images and results by 3
+    assert whole - large > 110

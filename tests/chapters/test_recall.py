@@ -38,7 +38,7 @@ def copied(images):
 
 
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([2, 3, 4]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_copy_holds_everything_that_was_lost(seed, scale):
     images = recall_images(TASK, 4, scale, seed)
     damaged = enlarge(images.damaged, scale)[:, None].expand_as(images.hr)

@@ -34,7 +34,7 @@ def explain(error: ValidationError, source: str) -> str:
             faults.append(f"key '{where}' is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            faults.append(f"'{where}' is {fault['input']!r}, allowed: {message}")
+            faults.append(f"'{where}' is {fault['input']!r}, allowed: {message.replace('a valid tuple', 'a list')}")
     return f"{source}: " + "; ".join(faults)
 
 

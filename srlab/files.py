@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path
@@ -79,12 +80,21 @@ def check_writable(folder: Path) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Return SHA-256 of a file's content, in hexadecimal digits; InputError if it cannot be read."""
+    """Return SHA-256 of a file's content, in hexadecimal digits; InputError if it cannot be read.
+
+    A process reads a file once, and again when its size or time of change differs.
+    """
     try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        state = path.stat()
+        return _checksum(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+@cache
+def _checksum(path: Path, *_state: int) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 #: Columns of text, in which "NA" or "0801" is a name.

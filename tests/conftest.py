@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import hypothesis
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -28,6 +29,11 @@ for _name in [name for name in os.environ if name.startswith("SRLAB_")]:
 os.environ["SRLAB_RESULTS"] = str(Path(_OWN.name) / "results")
 os.environ["SRLAB_CACHE"] = str(Path(_OWN.name) / "cache")
 
+
+# A busy machine is no fault: no example has a time limit.
+_UNHURRIED = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("srlab", deadline=None, suppress_health_check=_UNHURRIED)
+hypothesis.settings.load_profile("srlab")
 
 #: The files that take longest begin first, so that neither of two workers ends with one of them.
 LONGEST = ("report/test_notebooks.py", "models/test_compile.py", "weights/test_export.py", "test_add_a_question.py")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from srlab.data.patches import Patches
@@ -113,7 +113,6 @@ def test_centroids_are_kept_as_they_were_at_each_step(tmp_path):
     assert none == {}
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(steps=st.integers(1, 10_000), log_every=st.integers(1, 500))
 def test_centroids_are_kept_at_the_ends_and_evenly_between(steps, log_every):
     budget = Budget(steps=steps, log_every=log_every)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jaxtyping import UInt8
@@ -21,7 +22,7 @@ from srlab.data.layouts import ImageRef
 from srlab.data.resize import downscale, modcrop
 from srlab.data.sources import load
 from srlab.errors import InputError
-from srlab.files import replacing
+from srlab.files import checksum, replacing
 
 FORMAT = 1  # changes whenever the file made of the same images would change
 Image = UInt8[Tensor, "3 _h _w"]
@@ -41,11 +42,10 @@ def key(refs: Sequence[ImageRef], scale: int) -> str:
     """Return 16 hex digits of the images' contents and crops, their order, and the scale."""
     digest = hashlib.sha256(repr((FORMAT, scale)).encode())
     for ref in refs:
-        try:
-            content = ref.path.read_bytes()
-        except OSError:
-            content = b""  # decoding it reports the error
-        digest.update(repr((ref.crop, hashlib.sha256(content).hexdigest())).encode())
+        content = ""
+        with suppress(InputError):  # decoding it reports the error
+            content = checksum(ref.path)
+        digest.update(repr((ref.crop, content)).encode())
     return digest.hexdigest()[:16]
 
 

@@ -35,16 +35,13 @@ from srlab.weights.identify import WeightsFile, weights_in
 
 #: LR side in pixels at which the networks that a profile trains are timed.
 TRAINED_SIDE = 64
-#: Options that came after the first records: a run's config leaves them out at their default, so that its hash stays.
-LATER = ("tied",)
 #: LCoA's way to share weights in a study: the default, "auto", depends on the device.
 STUDIED = {"lcoan": {"sharing": "recomputed"}}
 
 
 def defaults(model: str) -> dict[str, object]:
     """Return the options of a network, at their default, that every run's config names."""
-    known = entry(model).options | STUDIED.get(model, {})
-    return {key: value for key, value in known.items() if key not in LATER}
+    return entry(model).options | STUDIED.get(model, {})
 
 
 class Study:
@@ -152,11 +149,10 @@ class Study:
 
     def network(self, model: str, **options: object) -> Network:
         """Return a network with the profile's sizes as far as it has such options, its own options, and these."""
-        known, every = defaults(model), entry(model).options
+        known = defaults(model)
         sizes = {key: value for key, value in self.profile.network.items() if key in known}
         start = {key: getattr(self.profile, key) for key in ("skip", "first")}
         start = {key: value for key, value in start.items() if value != "published"}
-        options = {key: value for key, value in options.items() if key not in LATER or value != every.get(key)}
         return Network(model=model, options=known | sizes | self.profile.options.get(model, {}) | start | options)
 
     def training(
@@ -211,9 +207,8 @@ class Study:
     def label(self, run: Run) -> str:
         """Return a run's model, and its options other than the profile's, e.g. "trunk_window side=8"."""
         start = {"skip": "published", "first": "published"}
-        later = {key: value for key, value in entry(run.network.model).options.items() if key in LATER}
-        usual = start | later | self.network(run.network.model).options | {"gates": "closed"}
-        own = start | later | run.network.options
+        usual = start | self.network(run.network.model).options | {"gates": "closed"}
+        own = start | run.network.options
         return " ".join([run.network.model, *(f"{key}={value}" for key, value in own.items() if value != usual[key])])
 
     def costs(self) -> TimingRun | None:

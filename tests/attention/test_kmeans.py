@@ -23,7 +23,7 @@ def test_lloyd_iterations_equal_the_released_code(golden, name):
 
 
 @pytest.mark.parametrize("start", [draw, draw_apart])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(1, 30), k=st.integers(1, 40), rounds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_drawn_centroids_are_distinct_unit_points(start, n, k, rounds, seed):
     points = torch.randn(2, n, 5, generator=torch.Generator().manual_seed(seed))

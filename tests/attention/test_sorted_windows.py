@@ -12,7 +12,7 @@ from srlab.attention import NLSA, SortedWindows, fused, sorted_windows
 from srlab.attention.nlsa import hash_codes
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(length=st.integers(1, 40), window=st.integers(1, 50), rounds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_each_query_attends_to_three_windows_a_round(length, window, rounds, seed):
     codes = torch.randint(0, 4, (1, rounds, length), generator=torch.Generator().manual_seed(seed))
@@ -39,7 +39,7 @@ def test_auto_stores_weights_up_to_a_size(monkeypatch):
                 assert SortedWindows(tokens, tokens, codes, 8, "auto").sharing == sharing
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 4000), st.integers(1, 6), st.integers(1, 2))
 def test_products_in_blocks_are_softmax_attention_and_its_mass(length, window, block, depth, images):
     query, key = torch.randn(2, images, 3, length, depth)

@@ -97,7 +97,7 @@ def same(one, other, atol=1e-5):
     torch.testing.assert_close(one, other, rtol=0, atol=atol)
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(size=sizes)
 @pytest.mark.parametrize("name", [*LAYERS, *NETWORKS])
 def test_altering_nothing_changes_nothing(name, size):

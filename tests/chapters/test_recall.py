@@ -38,7 +38,7 @@ def copied(images):
 
 
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([2, 3, 4]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_copy_holds_everything_that_was_lost(seed, scale):
     images = recall_images(TASK, 4, scale, seed)
     damaged = enlarge(images.damaged, scale)[:, None].expand_as(images.hr)
@@ -400,11 +400,12 @@ def test_arms_are_every_network_and_the_other_embedding_seed_by_seed():
     assert {run.network.model for run in runs(Study("recall_leagues"))} == set(trunk_networks())
 
 
-def test_a_default_embedding_is_not_in_a_config():
+def test_a_config_names_the_embedding_and_a_label_only_another_one():
     study = Study("recall")
     for model, usual in (("trunk_lsp", True), ("trunk_nla", False)):
-        assert study.network(model) == study.network(model, tied=usual)
-        assert "tied" not in study.network(model).options and "tied" in study.network(model, tied=not usual).options
+        assert study.network(model) == study.network(model, tied=usual) != study.network(model, tied=not usual)
+        assert study.network(model).options["tied"] == usual
+        assert study.label(study.training(model)) == model
 
 
 def test_runs_train_and_record_recall(study):

@@ -69,6 +69,14 @@ def test_a_recipe_changes_the_start_and_the_sizes(study):
     assert run.network.options == options | {"skip": "bicubic", "first": "details", "groups": 3}
 
 
+@pytest.mark.parametrize("one", [{"option": "window", "values": [16]}, {"cases": {"a": {}}}, {"photographs": None}])
+def test_a_single_value_is_no_sweep(study, one):
+    if "photographs" in one:  # all of them are added, and are these
+        one = {"photographs": [len(study.data.train)]}
+    with pytest.raises(InputError, match="at least two"):
+        arms(study, Sweep(**one))
+
+
 def test_settings_name_what_is_wrong(study):
     two = {"option": "clusters", "values": [4], "photographs": [4]}
     wrong = {"option": ({}, {"option": "clusters"}, two), "side": ({"option": "side", "values": [8]},)}

@@ -14,7 +14,7 @@ GOLDEN = {
     name: tensor.permute(2, 0, 1)
     for name, tensor in load_file(ROOT / "tests" / "golden" / "matlab_imresize.safetensors").items()
 }
-quickly = settings(max_examples=30, deadline=None)
+quickly = settings(max_examples=30)
 scales = st.sampled_from([1, 2, 3, 4, 8])
 
 

@@ -1,3 +1,5 @@
+import hashlib
+import os
 import shutil
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -10,6 +12,7 @@ from srlab.data import photographs
 from srlab.data.images import read_image
 from srlab.data.sources import ImageRef, load, open_data
 from srlab.errors import InputError
+from srlab.files import checksum
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +84,7 @@ def test_the_fingerprint_follows_the_data_and_not_the_place(folder, tmp_path):
     photo = elsewhere / "train" / "b.png"
     for change in (
         lambda: photo.write_bytes(photo.read_bytes() + b"\0"),
+        lambda: photo.write_bytes(photo.read_bytes()[:-1] + b"\1"),  # of the same size
         lambda: photo.rename(photo.with_name("c.png")),
         lambda: (elsewhere / "train" / "c.png").rename(elsewhere / "train" / "Photos" / "c.png"),
         lambda: shutil.rmtree(elsewhere / "benchmark" / "Own"),
@@ -88,7 +92,23 @@ def test_the_fingerprint_follows_the_data_and_not_the_place(folder, tmp_path):
     ):
         change()
         seen.add(open_data(elsewhere).fingerprint)
-    assert len(seen) == 7
+    assert len(seen) == 8
+    source = open_data(elsewhere)
+    source.train[0].path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        _ = source.fingerprint
+
+
+def test_a_file_is_read_once_and_anew_when_it_changes(tmp_path, monkeypatch):
+    file, read = tmp_path / "a", []
+    file.write_bytes(b"1")
+    monkeypatch.setattr(
+        "srlab.files.file_digest", lambda opened, name: read.append(1) or hashlib.new(name, opened.read())
+    )
+    assert checksum(file) == checksum(file) == hashlib.sha256(b"1").hexdigest() and len(read) == 1
+    file.write_bytes(b"2")
+    os.utime(file, ns=(0, 0))  # clocks are coarse
+    assert checksum(file) == hashlib.sha256(b"2").hexdigest() and len(read) == 2
 
 
 def test_select_takes_the_named_benchmarks_or_all_and_leaves_training_images_out(folder):

@@ -70,7 +70,7 @@ def test_the_border_does_not_count_and_the_rest_does(scale):
     assert quality["psnr_y"] < math.inf and quality["ssim_rgb"] < 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(sigma=st.floats(0.5, 60), border=st.integers(0, 8))
 def test_metrics_are_symmetric_bounded_and_fall_with_noise(sigma, border):
     other, worse = noisy(PHOTO, sigma), image_quality(noisy(PHOTO, 4 * sigma), PHOTO, border)

@@ -30,7 +30,7 @@ def convolutional(scale=2, layers=3):
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), tile=st.integers(1, 45), overlap=st.integers(3, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_convolutional_network_does_not_notice_tiles_if_the_overlap_covers_what_it_sees(height, width, tile, overlap):
     enlarge = convolutional()
     image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

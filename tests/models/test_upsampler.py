@@ -22,7 +22,7 @@ def made(scale: int) -> list[torch.nn.Module]:
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 @given(height=st.integers(3, 11), width=st.integers(3, 11), images=st.integers(1, 2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_image_and_gradients_are_those_of_the_layers(scale: int, height: int, width: int, images: int) -> None:
     layers = made(scale)
     features = torch.randn(images, CHANNELS, height, width, dtype=torch.double, requires_grad=True)

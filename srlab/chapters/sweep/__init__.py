@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, PositiveInt, field_validator, model_validator
 
 from srlab.chapters.sweep import figures, recipes
+from srlab.errors import InputError
 from srlab.models import entry
 from srlab.models.registry import label
 from srlab.models.skip import First, Skip
@@ -87,7 +88,10 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 def arms(study: Study, sweep: Sweep) -> list[tuple[Value, TrainingRun]]:
-    """Return the runs of a sweep with their values: value by value, network by network, seed by seed."""
+    """Return the runs of a sweep with their values: value by value, network by network, seed by seed.
+
+    InputError for a single value: gains are over another one.
+    """
     if sweep.photographs:
         numbers = {number or len(study.data.train): number for number in (*sweep.photographs, None)}
         series = {value: (study, {"photographs": number}) for value, number in numbers.items()}
@@ -96,6 +100,8 @@ def arms(study: Study, sweep: Sweep) -> list[tuple[Value, TrainingRun]]:
         series = {CHOSEN: (study, {})} | series
     else:
         series = {value: (study, options) for value, options in sweep.options().items()}
+    if len(series) < 2:
+        raise InputError(f"a sweep of '{sweep.by}' has the value {next(iter(series))} alone; at least two are needed")
     return [
         (value, run)
         for value, (planned, options) in series.items()

@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 from kept import ROOT, references
+from legible import CODE_NAME
 from PIL import Image
 
 from srlab.errors import InputError
@@ -114,6 +115,14 @@ def test_pages_link_only_to_files_that_exist(name, study):
     assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
     files = [link.partition("#")[0] for link in links if not link.startswith("#")]
     assert [file for file in files if not (study.folder / file).is_file()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["index", "report"])
+def test_pages_have_names_for_people(name, study):
+    html = (study.folder / f"{name}.html").read_text(encoding="utf-8")
+    shown = re.sub(r"<(style|script|code)\b.*?</\1>|<[^>]*>", " ", html, flags=re.S)
+    assert CODE_NAME.findall(shown) == []
 
 
 @pytest.mark.slow

@@ -64,13 +64,13 @@ def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
         return ["font-weight: bold" if each else "" for each in printed == best]
 
     coded = [column for column in CODED if column in shown]
-    formats = {column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in shown.select_dtypes("float").columns}
-    formats |= dict.fromkeys(shown.select_dtypes("bool").columns, {True: "yes", False: "no"}.get)
-    formats |= dict.fromkeys(coded, lambda name: label(str(name)))
+    numbers, flags = (shown.select_dtypes(kind).columns for kind in ("float", "bool"))
+    formats: dict = {column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in numbers}
+    formats |= dict.fromkeys(flags, {True: "yes", False: "no"}.get) | dict.fromkeys(coded, label)
     styler = shown.style.hide(axis="index").format(formats, na_rep="–")
     styler = styler.apply(bold, subset=[column for column in shown if column in BETTER])
-    codes = shown[coded].astype(object)
-    styler = styler.set_tooltips(codes.where(codes.map(lambda name: label(str(name)) != name), ""))
+    codes = shown[coded].fillna("")
+    styler = styler.set_tooltips(codes.where(codes.map(label) != codes, ""))
     return styler.format_index(header, axis=1)
 
 

@@ -31,8 +31,8 @@ def read(folder, name):
     return nbformat.read(folder / f"{name}.ipynb", as_version=4)
 
 
-def test_there_are_two_notebooks_to_start_with_and_one_a_chapter():
-    assert sorted(PAGES) == NAMES and len(NAMES) == len(FIRST) + len(chapter_names())
+def test_there_are_three_notebooks_to_start_with_and_one_a_chapter():
+    assert len(FIRST) == 3 and sorted(PAGES) == NAMES and len(NAMES) == len(FIRST) + len(chapter_names())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,6 +91,18 @@ def test_executing_writes_figures_tables_and_an_answer(name, study):
             assert png.width > 1000 and png.convert("L").getextrema()[0] < 200  # something is drawn
     if page.answer:
         assert len(page.answer.read_text().split()) > 10
+
+
+@pytest.mark.slow
+def test_mechanisms_by_hand_find_the_copy_and_windows_do_not(study):
+    printed = "".join(output.text for output in outputs(page_named(study, FIRST[1])) if output.output_type == "stream")
+    found = {
+        name: (float(recall), int(share))
+        for name, recall, share in re.findall(r"(\S+): recall (\S+), (\d+) %", printed)
+    }
+    assert found["dense"] == (1.0, 100) and found["windows"][0] < 0.05
+    assert min(found[name][0] for name in ("hashing", "k-means")) > 0.5
+    assert max(share for name, (_, share) in found.items() if name != "dense") < 20
 
 
 @pytest.mark.slow

@@ -13,9 +13,9 @@ from matplotlib.transforms import Bbox
 from srlab.models.registry import OTHERS, REGISTRY
 from srlab.plots.style import DOUBLE, HOUSE
 
-LEAST = 7.0  # points, of a figure that is `DOUBLE` wide
+LEAST = 8.0  # points, of a figure that is `DOUBLE` wide
 EXPONENT = 0.7  # of a font's size, in formulae
-TOUCH = 1.0  # pixels at 150 dpi by which boxes may meet: they hold room for letters that are not there
+TOUCH = 1.3  # pixels at 200 dpi by which boxes may meet: they hold room for letters that are not there
 #: Code names, which people need not know: networks (but "span", a word too) and module paths.
 CODE_NAME = re.compile(rf"\b(?:{'|'.join(map(re.escape, {*REGISTRY, *OTHERS} - {'span'}))})\b|\bgroups\.\d")
 

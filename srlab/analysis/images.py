@@ -19,6 +19,8 @@ from srlab.study.study import Study
 
 #: Largest side of an inspected image (LR pixels): the cost of dense attention is the square of its area.
 SIDE = 128
+#: Top, left, height and width in LR pixels.
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,10 @@ class TaskImage(ImageRef, ABC):
     @abstractmethod
     def queries(self) -> tuple[list[int], list[int]]:
         """Return rows and columns of the explorer page's grid of queries, in LR pixels."""
+
+    @abstractmethod
+    def target(self, row: int, col: int) -> tuple[Box, Box] | None:
+        """Return the damaged part that holds a query, and the intact copy of it; None if there are none."""
 
     @abstractmethod
     def run(self, study: Study, model: str) -> Run:

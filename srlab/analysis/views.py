@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from srlab.analysis.images import picture
+from srlab.analysis.images import Box, picture
 from srlab.analysis.layers import LayerTrace, attention_row, magnitudes, seen
 from srlab.analysis.sorting import clusters, windows
 from srlab.attention import Pattern, RoutedWindows, SortedWindows
@@ -21,8 +21,6 @@ from srlab.attention.scc import CorrelationPattern
 from srlab.attention.window import WindowPattern
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Drawing, and nothing else: frames in, figures out; chapters compose these primitives.
 
-Figures are as wide as two columns of a paper (7 inches), so 7 pt here is 7 pt in print.
+Figures are as wide as two columns of a paper (7 inches), so 8 pt here is 8 pt in print.
 """
 
 import lazy_loader

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from srlab.plots.marks import from_zero, rows
 from srlab.plots.style import INK, look, look_of
-from srlab.plots.text import Name, readable
+from srlab.plots.text import SMALL, Name, readable
 
 #: Colour and marker of groups, in the order of the rows.
 GROUPS = ((INK, "s"), ("#999999", "o"), (INK, "^"), (INK, "x"))
@@ -27,7 +27,7 @@ def heat(
 
     text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
     style = {"cmap": "YlGnBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": text, "fmt": "", "linewidths": 0.5}
-    sns.heatmap(cells, ax=ax, annot_kws={"fontsize": 7}, **style)
+    sns.heatmap(cells, ax=ax, annot_kws={"fontsize": SMALL}, **style)
     for written, slanted in zip(ax.texts, np.asarray(italic).ravel() if italic is not None else [], strict=False):
         written.set_fontstyle("italic" if slanted else "normal")
     ax.set(xlabel="", ylabel="")
@@ -40,7 +40,7 @@ def bars(ax: Axes, found: pd.DataFrame) -> None:
         if np.isfinite(row.value):
             ax.barh(y, row.value, height=0.6, color=look(row.model)["color"])
         else:
-            ax.text(0.03, y, row.missing, va="center", fontsize=7, color=INK)
+            ax.text(0.03, y, row.missing, va="center", fontsize=SMALL, color=INK)
     ax.tick_params(length=0, axis="y")
 
 

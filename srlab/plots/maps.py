@@ -25,7 +25,7 @@ WINDOWS = np.array([to_rgba(colour) for colour in ("#00000000", "#56B4E9", "#000
 OWN_GROUP = "#D55E00"
 UNWEIGHED = ListedColormap(["#9ecae1"]).with_extremes(bad="#00000000")
 DIFFERENCE = Normalize(-32, 32)  # levels of 255
-TITLE = 0.4  # inches: two lines above each map, one below
+TITLE = 0.46  # inches: two lines above each map, one below
 DRAWN = 128  # tokens a side; larger maps are drawn with fewer, larger squares
 
 
@@ -141,7 +141,7 @@ def attention(looks: Sequence[Look], figure: Figure | None = None) -> Figure:
     rows = 1 + len(looks)
     sorts = any(isinstance(panel, Windows) for look in looks for panel in look.view.panels)
     figure = figure or Figure((DOUBLE, (DOUBLE / columns + TITLE) * rows))
-    letters = 120 // columns  # fit above a map
+    letters = 104 // columns  # fit above a map
     axes = _places(figure, rows, columns, sorts)
 
     def place(row: int, column: int, words: str) -> Axes:
@@ -192,7 +192,7 @@ def _places(figure: Figure, rows: int, columns: int, sorts: bool) -> dict[tuple[
     for ax in axes.values():
         bare(ax)
     ticks = {"xticks": [-1, 0, 1, 2, 3], "xticklabels": ["0.1", "1", "10", "100", "1000"]}
-    key(1, 0.75, 1.5, "viridis", "weight ÷ even weight (pale grey: unseen)", (-1, 3), **ticks)
+    key(1, 0.92, 1.5, "viridis", "weight ÷ even weight\n(pale grey: unseen)", (-1, 3), **ticks)
     ends = (DIFFERENCE.vmin, DIFFERENCE.vmax)
     key(columns - 1, 0.3, 0.8, "RdBu_r", "difference of Y\n(levels of 255)", ends, xticks=[ends[0], 0, ends[1]])
     if sorts:

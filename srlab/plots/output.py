@@ -21,7 +21,7 @@ EMBEDDED = re.compile(rb"(?<=data:image/png;base64,)[^\"]+")
 
 
 def save(figure: Figure, study_folder: Path, name: str) -> Image:
-    """Write figures/NAME.png (150 dpi) and NAME.svg, equal bytes for equal numbers; return the PNG for a notebook."""
+    """Write figures/NAME.png (200 dpi) and NAME.svg, equal bytes for equal numbers; return the PNG for a notebook."""
     drawn = {}
     settle(figure)
     with rc_context(HOUSE):

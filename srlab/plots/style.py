@@ -18,12 +18,12 @@ WINDOWS = ("backend", "docstring", "interactive", "keymap", "macosx", "tk.", "to
 #: Matplotlib's settings for every figure, whatever a user's own matplotlibrc says; "$" is a dollar, as in file names.
 HOUSE = {key: value for key, value in rcParamsDefault.items() if not key.startswith(WINDOWS)} | {
     "text.parse_math": False,
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -33,7 +33,7 @@ HOUSE = {key: value for key, value in rcParamsDefault.items() if not key.startsw
     "lines.linewidth": 1.2,
     "lines.markersize": 5,
     "legend.frameon": False,
-    "savefig.dpi": 150,
+    "savefig.dpi": 200,
     "svg.hashsalt": "srlab",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from srlab.plots.style import INK
 
-SMALL = 7.0  # points: the smallest that any figure has
-LETTERS = {"title": 88, "note": 126}  # in a line across two columns
-LINE = 9.5  # points from one name to the next below it
+SMALL = 8.0  # points: the smallest that any figure has
+LETTERS = {"title": 84, "note": 120}  # in a line across two columns
+LINE = 10.5  # points from one name to the next below it
 AWAY = 5.0  # points from a point to its name
 CONTRAST = 4.5  # of a text to white, at least (WCAG)
 
@@ -41,8 +41,14 @@ def caption(figure: FigureBase, title: str, note: str) -> None:
     """Put a title above a figure, in one or two lines, and below it a note on marks, bars and n."""
     title, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (title, note))
     left = {"x": 0.008, "ha": "left"}
-    figure.suptitle(fill(title, LETTERS["title"]), fontsize=9, fontweight="bold", **left)
+    figure.suptitle(_even(title, LETTERS["title"]), fontsize=10, fontweight="bold", **left)
     figure.supxlabel(fill(note, LETTERS["note"]), fontsize=SMALL, color=INK, **left)
+
+
+def _even(words: str, width: int) -> str:
+    """Break words into as few lines as fit, of about one length."""
+    lines = len(wrap(words, width))
+    return next(text for each in range(1, width + 1) if (text := fill(words, each)).count("\n") < lines)
 
 
 def readable(colour: str) -> str:

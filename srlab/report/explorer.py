@@ -6,7 +6,8 @@ Its template draws with plain canvas and JavaScript; a library inlined would wei
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
@@ -24,7 +25,7 @@ from tqdm.auto import tqdm
 
 from srlab import plots
 from srlab.analysis.explore import UNTRAINED, run_on
-from srlab.analysis.images import TaskImage, centre, corners, pair, picture
+from srlab.analysis.images import Box, TaskImage, centre, corners, pair, picture
 from srlab.analysis.layers import LayerTrace, trace
 from srlab.attention import Attention
 from srlab.data.layouts import ImageRef
@@ -44,6 +45,10 @@ SIDE = 64
 #: Queries a side of the grid: the first that keeps the page below `LIMIT` bytes, else the last.
 GRIDS = (6, 5, 4, 3)
 LIMIT = 1_500_000
+#: Networks to open with, the first that are there: one that chooses its keys by content, and one by place.
+OPENING = (("lcoan", "trunk_lsp", "nlsn"), ("trunk_window", "trunk_nla"))
+#: Pages of the same folder.
+LINKS = ("index.html", "report.html")
 COLOURS = ("viridis", "cividis", "magma", "RdBu_r")
 #: SVG's letters for the codes of matplotlib's paths.
 LETTERS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}
@@ -68,23 +73,27 @@ class PageImage:
     sr: dict[str, UInt8[Tensor, "3 sh sw"]]  # by network, also "bicubic"
     layers: dict[str, list[LayerTrace]]  # by network
     start: tuple[int, int]  # the query to show first
-    queries: tuple[list[int], list[int]] | None  # a task image's own rows and columns
+    task: TaskImage | None
 
     def grid(self, side: int) -> tuple[list[int], list[int]]:
         """Return rows and columns of queries: a task image's own, or the middles of side×side equal parts."""
-        if self.queries:
-            return self.queries
+        if self.task:
+            return self.task.queries()
         rows, cols = ([(2 * i + 1) * n // (2 * side) for i in range(side)] for n in self.lr.shape[1:])
         return rows, cols
 
+    def targets(self, places: Iterable[tuple[int, int]]) -> list[tuple[Box, Box] | None]:
+        """Return the damaged tile of each query and its copy, if a task image has them."""
+        return [self.task.target(*place) if self.task else None for place in places]
 
-def write_explorer(study: Study) -> Path:
+
+def write_explorer(study: Study, links: Sequence[str] = LINKS) -> Path:
     """Write `explorer.html`, the page on which a reader chooses an image, a network and a pixel.
 
     Images are one part of each photograph with a free licence or, in a study that trains on none, the images of its
     chapters' own tasks. Networks are those of the first seed with weights here or in the reference. If there are none,
-    the page shows all networks with random weights, marked as UNTRAINED. The path is `explorer.html` in the study's
-    folder.
+    the page shows all networks with random weights, marked as UNTRAINED. It opens on the image with the farthest copy.
+    The path is `explorer.html` in the study's folder, and `links` are pages there.
     """
     refs = page_images(study)
     networks, scale = page_networks(study, refs[0]), study.profile.scale
@@ -92,11 +101,12 @@ def write_explorer(study: Study) -> Path:
     scales = {name: colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tolist() for name in COLOURS}
     facts = {"levels": LEVELS, "task": isinstance(refs[0], TaskImage), "untrained": networks[0].source == UNTRAINED}
     facts |= {"colours": scales, "query": QUERY, "ownGroup": OWN_GROUP, "windows": [to_hex(own) for own in WINDOWS[1:]]}
+    facts |= {"scale": scale, "opening": _opening(images)}
     facts |= {"networks": [_named(each.name) | {"source": each.source} for each in networks]}
     facts |= {"comparison": comparison(study)}
     for side in GRIDS:
         facts["images"] = [_image(each, scale, side) for each in images]
-        html = fill("explorer.html", study=study, facts=facts, packed=_packed(images, side))
+        html = fill("explorer.html", study=study, facts=facts, links=links, packed=_packed(images, side))
         if len(html.encode()) < LIMIT:
             break
     path = study.folder / "explorer.html"
@@ -133,8 +143,22 @@ def _open(ref: ImageRef, networks: Sequence[PageNetwork], scale: int) -> PageIma
     sr = {name: super_resolve(network, lr, scale) for name, network in {"bicubic": None, **named}.items()}
     attending = [name for name, network in named.items() if any(isinstance(m, Attention) for m in network.modules())]
     layers = {name: trace(named[name], lr) for name in attending}
-    start, queries = (ref.start(), ref.queries()) if task else (corners(lr, 1)[0], None)
-    return PageImage(ref.name, lr, hr, sr, layers, start, queries)
+    start = ref.start() if task else corners(lr, 1)[0]
+    return PageImage(ref.name, lr, hr, sr, layers, start, ref if task else None)
+
+
+def _opening(images: Sequence[PageImage]) -> dict[str, object]:
+    """Return the numbers of the image to open with, whose start lies farthest from its copy, and of two networks."""
+    far = [_distance(*target) if target else 0.0 for each in images for target in each.targets([each.start])]
+    names = list(images[0].sr)[1:]  # without bicubic
+    ranked = sorted(names, key=lambda name: name not in images[0].layers)
+    first, other = ([name for name in wanted if name in names] + ranked for wanted in OPENING)
+    beside = next((name for name in other if name != first[0]), first[0])
+    return {"image": int(np.argmax(far)), "networks": [names.index(first[0]), names.index(beside)]}
+
+
+def _distance(tile: Box, copy: Box) -> float:
+    return math.hypot(tile[0] - copy[0], tile[1] - copy[1])
 
 
 def _packed(images: Sequence[PageImage], side: int) -> list[dict[str, str]]:
@@ -142,7 +166,9 @@ def _packed(images: Sequence[PageImage], side: int) -> list[dict[str, str]]:
     every = [(image, name, layers) for image in images for name, layers in image.layers.items()]
     packed = []
     for image, name, layers in tqdm(every, desc=f"explorer, {side}×{side} queries", unit="network"):
-        content = pack(layers, image.lr, list(product(*image.grid(side))))
+        places = list(product(*image.grid(side)))
+        copies = [target and target[1] for target in image.targets(places)]
+        content = pack(layers, image.lr, places, copies)
         packed.append({"image": image.name, "network": name, "content": base64.b64encode(content).decode()})
     return packed
 
@@ -154,6 +180,10 @@ def _image(image: PageImage, scale: int, side: int) -> dict:
     grid = rows, cols = image.grid(side)
     start = [int(np.abs(np.subtract(places, at)).argmin()) for places, at in zip(grid, image.start, strict=True)]
     facts = {"name": image.name, "size": list(image.lr.shape[1:]), "rows": rows, "cols": cols, "start": start}
+    facts["targets"] = [
+        target and {"tile": target[0], "copy": target[1], "distance": round(_distance(*target))}
+        for target in image.targets(product(*grid))
+    ]
     pictures = {"lr": _webp(image.lr), "hr": _webp(image.hr)}
     return facts | pictures | {"sr": {name: restored(sr) for name, sr in image.sr.items()}}
 

@@ -15,8 +15,8 @@ from srlab.plots.style import HOUSE
 
 #: Bytes of an SVG above which the PNG is used.
 LARGEST = 300_000
-#: Pixels of a page for a point of a figure: letters of 7 points, the smallest, are 11 pixels high.
-PER_POINT = 11 / 7
+#: Pixels of a page for a point of a figure: letters of 8 points, the smallest, are 11 pixels high.
+PER_POINT = 11 / 8
 #: Dots of a PNG for a point.
 DOTS_PER_POINT = HOUSE["savefig.dpi"] / 72
 

@@ -12,12 +12,15 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from srlab.analysis.explore import describe
+from srlab.analysis.images import Box
 from srlab.analysis.layers import LayerTrace
 from srlab.analysis.views import Boxes, Groups, Panel, Values, Windows, panels, view
 from srlab.plots.images import WEIGHTS
 
 #: Levels of a number, from 1; level 0 is empty. The middle of an odd number of levels is the zero of signed numbers.
 LEVELS = 65
+#: The heaviest keys that a page draws, from this percentage of the weight on.
+HEAVIEST, LEAST = 16, 1.0
 
 
 class Planes:
@@ -38,32 +41,52 @@ class Planes:
         return b"".join(pixels for _, pixels in self._kept)
 
 
-def pack(layers: Sequence[LayerTrace], lr: UInt8[Tensor, "3 h w"], places: Sequence[tuple[int, int]]) -> bytes:
+def pack(
+    layers: Sequence[LayerTrace],
+    lr: UInt8[Tensor, "3 h w"],
+    places: Sequence[tuple[int, int]],
+    copies: Sequence[Box | None],
+) -> bytes:
     """Pack the views of queries (row, column) in every layer and round of one pass over `lr`.
+
+    `copies` has the box with the copy of what each query lost, or None; its percentage of the weight is packed too.
 
     The deflated content: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it
     names by number, row by row.
     """
     planes, packed = Planes(), []
     for layer in layers:
-        queries = [_query(layer, lr, row, col, planes) for row, col in places]
+        queries = [_query(layer, lr, *place, planes, copy) for place, copy in zip(places, copies, strict=True)]
         packed.append({"title": layer.title, "rounds": layer.rounds, "queries": queries})
     facts = json.dumps({"layers": packed, "shapes": planes.shapes}, separators=(",", ":")).encode()
     return zlib.compress(len(facts).to_bytes(4, "little") + facts + planes.bytes, 9)
 
 
-def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, planes: Planes) -> dict:
-    found = view(layer, lr, row, col)
+def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, planes: Planes, copy: Box | None) -> dict:
+    found, more = view(layer, lr, row, col), {"top": []}
     levels = found.seen > 0  # without weights, level 1 is visible
     if found.weights is not None:
         levels = _levels(WEIGHTS(found.weights * found.weights.size).data, levels)
+        more["top"] = heaviest(found.weights)
+        if copy:
+            top, left, height, width = copy
+            on_copy = found.weights[top : top + height, left : left + width].sum()
+            more["onCopy"] = float(f"{100 * on_copy:.2g}")
     rounds = [found.panels, *(panels(layer.pattern, layer, row, col, round) for round in range(1, layer.rounds))]
     return {
         "weighed": found.weights is not None,
         "plane": planes.keep(levels),
         "text": describe(found),
         "panels": [[_panel(panel, planes, lr.shape[1:]) for panel in each] for each in rounds],
+        **more,
     }
+
+
+def heaviest(weights: Float[np.ndarray, "h w"]) -> list[tuple[int, int, float]]:
+    """Return (row, column, percentage of the weight) of the heaviest keys, the heaviest first."""
+    order = np.argsort(-weights, axis=None, kind="stable")[:HEAVIEST]
+    found = [(*divmod(int(place), weights.shape[1]), round(100 * float(weights.flat[place]), 1)) for place in order]
+    return [key for key in found if key[2] >= LEAST]
 
 
 def _levels(shares: Float[np.ndarray, "_h _w"], there: Bool[np.ndarray, "_h _w"]) -> Shaped[np.ndarray, "_h _w"]:

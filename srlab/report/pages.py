@@ -1,4 +1,4 @@
-"""The pages of a study: two notebooks to start with, and one notebook a chapter."""
+"""The pages of a study: three notebooks to start with, and one notebook a chapter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from srlab.study.runs import Run
 from srlab.study.study import Study
 
 #: Notebooks without a chapter.
-FIRST = ("00_start_here", "01_train_one_variant")
+FIRST = ("00_start_here", "00_attention_in_40_lines", "01_train_one_variant")
 
 
 @dataclass(frozen=True)

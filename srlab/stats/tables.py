@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from srlab.models.registry import label
+
 #: Names of columns on axes and in tables, with units.
 NAMES = {
     "psnr_y": "Y-PSNR (dB)",
@@ -38,6 +40,10 @@ DIGITS = {
     **dict.fromkeys(("uniform_cost_db", "uniform_low_db", "uniform_high_db"), 3),
     **dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib", "here_ms", "other_ms", "here_mib", "other_mib"), 1),
 }
+#: Columns of code names, which are shown as names for people.
+CODED = ("model", "arm", "network", "base", "against", "first", "second", "mechanism")
+#: Units at the end of a column's name.
+UNITS = {"db": "dB", "ms": "ms", "mib": "MiB", "px": "px", "s": "s"}
 #: The better end of a column.
 BETTER = {"psnr_y": "max", "ssim_y": "max", "median_ms": "min", "peak_mib": "min"}
 
@@ -45,7 +51,8 @@ BETTER = {"psnr_y": "max", "ssim_y": "max", "median_ms": "min", "peak_mib": "min
 def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
     """Format a table for a notebook, without the hashes of its runs; the best values of `BETTER`'s columns are bold.
 
-    `within` names columns that group the rows to compare; by default all rows are compared.
+    Networks have their names for people; their code names appear under the pointer. `within` names columns that group
+    the rows to compare; by default all rows are compared.
     """
     shown = frame.drop(columns=["run", "run_reference"], errors="ignore").reset_index(drop=True)
     shown = shown.replace([np.inf, -np.inf], np.nan)
@@ -56,8 +63,23 @@ def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
         best = printed.groupby(groups).transform(BETTER[column.name])
         return ["font-weight: bold" if each else "" for each in printed == best]
 
-    numbers = shown.select_dtypes("float").columns
-    styler = shown.style.hide(axis="index")
-    styler = styler.format({column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in numbers}, na_rep="–")
+    coded = [column for column in CODED if column in shown]
+    numbers, flags = (shown.select_dtypes(kind).columns for kind in ("float", "bool"))
+    formats: dict = {column: f"{{:.{DIGITS.get(column, 2)}f}}" for column in numbers}
+    formats |= dict.fromkeys(flags, {True: "yes", False: "no"}.get) | dict.fromkeys(coded, label)
+    styler = shown.style.hide(axis="index").format(formats, na_rep="–")
     styler = styler.apply(bold, subset=[column for column in shown if column in BETTER])
-    return styler.format_index(lambda column: NAMES.get(column, column.replace("_", " ")), axis=1)
+    codes = shown[coded].fillna("")
+    styler = styler.set_tooltips(codes.where(codes.map(label) != codes, ""))
+    return styler.format_index(header, axis=1)
+
+
+def header(column: str) -> str:
+    """Return the name of a column for people, with its unit.
+
+    >>> header("gain_db"), header("median_ms"), header("images_higher")
+    ('gain (dB)', 'median time (ms)', 'images higher')
+    """
+    words, _, unit = column.rpartition("_")
+    readable = f"{words} ({UNITS[unit]})" if words and unit in UNITS else column
+    return NAMES.get(column, readable.replace("_", " "))

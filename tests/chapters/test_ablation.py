@@ -296,7 +296,7 @@ def test_the_figure_has_a_panel_a_change_and_a_row_a_network(tmp_path):
     panels = ablation.FIGURES["ablation"](Tables(tmp_path)).axes
     assert len(panels) == len(CHANGES) and len(panels[0].get_yticklabels()) == 2 * len(UNIFORM_DB)
     means = [line.get_xdata()[0] for line in panels[0].lines if line.get_marker() not in ("None", None)]
-    assert means == pytest.approx(2 * [mean for mean, _ in UNIFORM_DB.values()])
+    assert means == pytest.approx(2 * sorted((mean for mean, _ in UNIFORM_DB.values()), reverse=True))
     dots = [len(each.get_offsets()) for each in panels[2].collections if hasattr(each, "get_sizes")]
     assert dots == 4 * [3] + 4 * [6]
     assert len(ablation.answer(Tables(tmp_path)).split("\n\n")) == 7

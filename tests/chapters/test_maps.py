@@ -61,13 +61,14 @@ def test_the_forest_has_a_row_a_network_in_both_panels(without):
     figure = figures.attribution({"attribution": found})
     assert faults(figure) == []
     index, gain = figure.axes
-    rows = list(dict.fromkeys(found["model"]))
+    ranked = found.groupby("model")["diffusion_index"].mean().sort_values(ascending=False)
+    rows = list(ranked.index)
     assert [text.get_text() for text in index.get_yticklabels()] == [label(model) for model in rows]
     means = [line.get_xdata()[0] for line in index.lines if line.get_marker() not in ("None", "")]
-    assert means == pytest.approx(found.groupby("model", sort=False)["diffusion_index"].mean().tolist())
+    assert means == pytest.approx(ranked.tolist())
     _zero, *markers = gain.lines
     drawn = [line.get_xdata()[0] for line in markers]
-    expected = frames.beyond_convolutions(found).groupby("model", sort=False)["gain"].mean().dropna()
+    expected = frames.beyond_convolutions(found).groupby("model", sort=False)["gain"].mean()[rows].dropna()
     np.testing.assert_allclose(drawn, expected)
 
 

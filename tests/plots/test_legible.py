@@ -1,8 +1,11 @@
 """Every figure that kept tables give is legible: no text covers another, leaves the canvas or is too small."""
 
+import hashlib
+import re
+
 import pytest
 from kept import references
-from legible import faults
+from legible import CODE_NAME, faults
 
 from srlab.plots.style import blank
 from srlab.study.chapter import MissingTable, Tables, chapter_names, draws_networks, module_of
@@ -24,7 +27,19 @@ def test_a_figure_of_kept_tables_is_legible_and_draws_data(folder, chapter, figu
         pytest.fail(f"{figure} is kept without its table: {missing}")
     assert faults(drawn) == []
     assert any(ax.lines or ax.collections or ax.patches or ax.images for ax in drawn.axes)
-    assert drawn.get_suptitle() or any(part.get_suptitle() for part in drawn.subfigs)
+    [title] = filter(None, (part.get_suptitle() for part in (drawn, *drawn.subfigs)))
+    assert not re.search(r"\d\.\d|%|dB", title)  # what was measured stands beside its interval, not in a title
+
+
+@pytest.mark.parametrize("folder", references(), ids=lambda folder: folder.name)
+def test_answers_have_names_for_people(folder):
+    answers = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("answers/*.md")}
+    assert {name: CODE_NAME.findall(text) for name, text in answers.items() if CODE_NAME.search(text)} == {}
+
+
+def test_no_kept_figure_stands_twice():
+    kept = [hashlib.sha256(path.read_bytes()).digest() for folder in references() for path in folder.glob("figures/*")]
+    assert len(kept) == len(set(kept))
 
 
 FAULTS = {
@@ -32,6 +47,7 @@ FAULTS = {
     "overlap": (7.0, [(0.5, "over", 8), (0.51, "under", 8)]),
     "canvas": (7.0, [(0.99, "cut off here", 8)]),
     "size": (14.0, [(0.5, "small", 12)]),
+    "code name": (7.0, [(0.5, "lcoan, k = 4", 8)]),
     "exponent": (7.0, [(0.5, "$10^{4}$", 8)]),
 }
 

@@ -47,7 +47,7 @@ def test_figures_are_less_than_half_without_a_visible_loss(kind):
     else:
         with Image.open(ROOT / "docs" / "rocket.png") as picture:
             figure.subplots().imshow(picture.convert("RGB"), interpolation="nearest")
-    figure.savefig(written, format="png", dpi=150)
+    figure.savefig(written, format="png", dpi=200)
     picture = written.getvalue()
     smaller = small(picture)
     assert len(smaller) < len(picture) / 2
@@ -63,4 +63,4 @@ def test_pictures_in_an_svg_are_small_too(tmp_path):
     [embedded] = re.findall(rb"base64,([^\"]+)", (tmp_path / "figures" / "noise.svg").read_bytes())
     assert Image.open(BytesIO(b64decode(embedded))).mode == "P"
     with Image.open(tmp_path / "figures" / "noise.png") as picture:
-        assert picture.mode == "P" and picture.size == (300, 300)
+        assert picture.mode == "P" and picture.size == (400, 400)

@@ -66,5 +66,7 @@ def test_messages_break_into_lines_and_minus_is_no_hyphen():
     figure = blank(7.0, 2.0)
     caption(figure, "It loses -0.5 dB (k-means, λ = 1e-3) " + 20 * "and so on ", "bars: -1 to 1")
     assert figure.get_suptitle().startswith("It loses −0.5 dB (k-means, λ = 1e-3)")
-    assert "\n" in figure.get_suptitle() and figure.get_supxlabel() == "bars: −1 to 1"
+    lengths = [len(line) for line in figure.get_suptitle().splitlines()]
+    assert len(lengths) == 3 and max(lengths) - min(lengths) < 12  # no word alone on a line
+    assert figure.get_supxlabel() == "bars: −1 to 1"
     assert faults(figure) == []

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from io import BytesIO
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from srlab.models.registry import label
 from srlab.plots import STYLE
 from srlab.report import explorer
 from srlab.report.explorer import comparison, mark, write_explorer
-from srlab.report.packing import LEVELS, pack
+from srlab.report.packing import HEAVIEST, LEAST, LEVELS, pack
 from srlab.study.study import Study
 
 #: Panels of each kind, several rounds, no weights, a padded map.
@@ -51,7 +52,7 @@ def unpack(content):
 def test_a_page_holds_the_views_of_every_layer(model):
     many = build("trunk_lsp", 2, seed=0, channels=8, groups=1, blocks=1, clusters=600, window=8)  # more than a byte
     layers = trace((many if model == "many clusters" else small(model)).eval(), LR)
-    packed, planes = unpack(pack(layers, LR, PLACES))
+    packed, planes = unpack(pack(layers, LR, PLACES, [None, (4, 6, 2, 2)]))
     assert len({plane.tobytes() for plane in planes}) == len(planes)  # equal maps are kept once
     assert [each["title"] for each in packed] == [layer.title for layer in layers]
     for layer, each in zip(layers, packed, strict=True):
@@ -63,10 +64,22 @@ def test_a_page_holds_the_views_of_every_layer(model):
             if query["weighed"]:
                 relative = (found.weights * found.weights.size)[levels > 0].clip(0.1, 1000)
                 assert np.abs(np.log(relative / 0.1) / np.log(STEP) - levels[levels > 0] + 1).max() <= 0.5 + 1e-3
+                check_shares(query, found.weights, has_copy=place == PLACES[1])
             for number, shown in enumerate(query["panels"]):
                 for panel, kept in zip(panels(layer.pattern, layer, *place, number), shown, strict=True):
                     assert kept["title"] == panel.title
                     check(panel, kept, planes, LR.shape[1:])
+
+
+def check_shares(query, weights, has_copy):
+    """Shares are linear: the heaviest keys in percent, and the weight on the copy's box."""
+    shares = [share for *_, share in query["top"]]
+    assert shares == sorted(shares, reverse=True) and len(shares) <= HEAVIEST and all(s >= LEAST for s in shares)
+    assert shares == pytest.approx([100 * weights[row, col] for row, col, _ in query["top"]], abs=0.05 + 1e-6)
+    assert len(shares) in (HEAVIEST, (100 * weights >= LEAST - 0.05).sum())
+    assert ("onCopy" in query) == has_copy
+    if has_copy:
+        assert query["onCopy"] == pytest.approx(100 * weights[4:6, 6:8].sum(), rel=0.05)
 
 
 def check(panel, kept, planes, size):
@@ -126,7 +139,9 @@ def test_the_page_holds_trained_networks_on_a_part_of_each_photograph(study, mon
     assert np.array_equal(pixels(brick["lr"]), picture(lr)) and np.array_equal(pixels(brick["hr"]), picture(hr))
     places = [(row, col) for row in brick["rows"] for col in brick["cols"]]
     assert len(places) == 9 and brick["rows"] == [10, 32, 53]
-    assert packed["brick", "lcoan"] == pack(trace(networks["lcoan"], lr), lr, places)
+    assert packed["brick", "lcoan"] == pack(trace(networks["lcoan"], lr), lr, places, [None] * len(places))
+    assert brick["targets"] == [None] * len(places)
+    assert [facts["networks"][number]["name"] for number in facts["opening"]["networks"]] == ["lcoan", "no_attention"]
 
     assert str(ROOT) not in path.read_text(encoding="utf-8")
     monkeypatch.setattr(explorer, "LIMIT", path.stat().st_size)  # a page that grows too large has fewer queries
@@ -144,6 +159,27 @@ def test_a_study_of_a_task_shows_its_images_and_their_queries(tmp_path, monkeypa
     assert (shown["rows"], shown["cols"]) == task.queries()
     assert (shown["rows"][shown["start"][0]], shown["cols"][shown["start"][1]]) == task.start()
     assert np.array_equal(pixels(shown["lr"]), picture(task.pair(2)[0]))  # the whole image
+
+
+def test_a_task_leads_from_each_damaged_tile_to_its_copy(tmp_path, monkeypatch):
+    """Tile and copy have one colour in LR, and one content in HR; the page opens on the farthest copy."""
+    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
+    plain = explorer.PageNetwork("no_attention", "untrained", small("no_attention").eval())
+    images = [explorer._open(task, [plain], 2) for task in Study("recall_quick", ROOT).scenes().values()]
+    far = []
+    for image in images:
+        places = list(product(*image.grid(1)))
+        found = {place: target for place, target in zip(places, image.targets(places), strict=True) if target}
+        far.append(np.hypot(*np.subtract(*found[image.start])[:2]))
+        for (row, col), (tile, copy) in found.items():
+            (top, left, height, width), (there, beside, *_) = tile, copy
+            assert top <= row < top + height and left <= col < left + width
+            lr = [image.lr[:2, y, x].tolist() for y, x in ((top, left), (there, beside))]
+            assert lr[0] == lr[1]
+            hr = [image.hr[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4].tolist() for y, x in ((top, left), (there, beside))]
+            assert hr[0] == hr[1]
+        assert len(found) >= 4
+    assert explorer._opening(images) == {"image": int(np.argmax(far)), "networks": [0, 0]}
 
 
 def test_the_comparison_is_the_table_of_the_study_or_else_of_the_reference(study, tmp_path, monkeypatch):

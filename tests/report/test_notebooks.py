@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 from kept import ROOT, references
+from legible import CODE_NAME
 from PIL import Image
 
 from srlab.errors import InputError
@@ -30,8 +31,8 @@ def read(folder, name):
     return nbformat.read(folder / f"{name}.ipynb", as_version=4)
 
 
-def test_there_are_two_notebooks_to_start_with_and_one_a_chapter():
-    assert sorted(PAGES) == NAMES and len(NAMES) == len(FIRST) + len(chapter_names())
+def test_there_are_three_notebooks_to_start_with_and_one_a_chapter():
+    assert len(FIRST) == 3 and sorted(PAGES) == NAMES and len(NAMES) == len(FIRST) + len(chapter_names())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,6 +94,18 @@ def test_executing_writes_figures_tables_and_an_answer(name, study):
 
 
 @pytest.mark.slow
+def test_mechanisms_by_hand_find_the_copy_and_windows_do_not(study):
+    printed = "".join(output.text for output in outputs(page_named(study, FIRST[1])) if output.output_type == "stream")
+    found = {
+        name: (float(recall), int(share))
+        for name, recall, share in re.findall(r"(\S+): recall (\S+), (\d+) %", printed)
+    }
+    assert found["dense"] == (1.0, 100) and found["windows"][0] < 0.05
+    assert min(found[name][0] for name in ("hashing", "k-means")) > 0.5
+    assert max(share for name, (_, share) in found.items() if name != "dense") < 20
+
+
+@pytest.mark.slow
 def test_pages_read_only_runs_of_the_profile_or_kept_ones(study):
     finished = {run.name for run in study.runs()}
     assert {run.name for page in pages_of(study) for run in page.runs} <= finished
@@ -114,6 +127,14 @@ def test_pages_link_only_to_files_that_exist(name, study):
     assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
     files = [link.partition("#")[0] for link in links if not link.startswith("#")]
     assert [file for file in files if not (study.folder / file).is_file()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["index", "report"])
+def test_pages_have_names_for_people(name, study):
+    html = (study.folder / f"{name}.html").read_text(encoding="utf-8")
+    shown = re.sub(r"<(style|script|code)\b.*?</\1>|<[^>]*>", " ", html, flags=re.S)
+    assert CODE_NAME.findall(shown) == []
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_a_figure_is_an_svg_inside_the_page(tmp_path):
     shown = inlined(tmp_path, "some", "What &amp; how")
     content = base64.b64encode(SVG.encode()).decode()
     assert shown.html == f'<img src="data:image/svg+xml;base64,{content}" alt="What &amp; how">'
-    assert shown.width == 792  # letters of 7 points are 11 pixels high
+    assert shown.width == 693  # letters of 8 points are 11 pixels high
 
 
 @pytest.mark.parametrize("why", ["large", "pictures", "missing"])

@@ -17,11 +17,14 @@ from srlab.study.frames import named
 
 @rc_context(HOUSE)
 def ablation(tables: Tables) -> Figure:
-    """Draw what each network loses, a panel a change; branched arms stand below the networks from scratch."""
+    """Draw what each network loses, the most first, a panel a change; branched arms stand below."""
     keys = ["experiment", "model", "seed", "change"]
     seeds = _named(tables["ablation"].groupby(keys, as_index=False, sort=False)["drop_db"].mean())
     found = _named(tables["ablation_losses"])
     changes = list(found["change"].unique())
+    worst = found[found["change"] == changes[0]].set_index("name")["value"]
+    ranks = pd.DataFrame({"experiment": pd.factorize(found["experiment"])[0], "loss": -found["name"].map(worst)})
+    found = found.loc[ranks.sort_values(["experiment", "loss"], kind="stable").index]
     figure = blank(DOUBLE, 0.19 * found["name"].nunique() + 1.3)
     panels = list(figure.subplots(1, len(changes), sharex=True, sharey=True))
     for ax, change in zip(panels, changes, strict=True):

@@ -32,11 +32,13 @@ def branched(tables: Tables) -> Figure:
     forest(over, _rows(named(gains, "arm"), names), seeds, margin=margin)
     forest(since, _rows(averaged(start).assign(arm=lambda rows: rows["model"]), names), start)
     part([over, since], [arm in (LOCAL, CONTROL) for arm in order])
-    over.set(xlabel="Y-PSNR − that of the trunk continued without attention (dB)", title="(a) over the control")
-    since.set(xlabel="Y-PSNR − the trunk's at the start (dB)", title="(b) since the start")
+    over.set(xlabel="Y-PSNR − that of the control (dB)", title="(a) over the control")
+    since.set(xlabel="Y-PSNR − at the start (dB)", title="(b) since the start")
     trunks, images = count(int(gains["seeds"].min()), "trunk"), count(int(gains["images"].iloc[0]), "image")
-    note = f"Large: mean; small: {trunks}; {images}. Bars: 95 % intervals over trunks, simultaneous. Grey: no effect, "
-    note += f"±{margin:g} dB."
+    note = (
+        f"Large: mean; small: {trunks}; {images}. Bars: 95 % intervals over trunks, simultaneous. Control: the trunk "
+    )
+    note += f"continued without attention. Start: the trunk before it. Grey: no effect, ±{margin:g} dB."
     caption(figure, "Attention attached to trained trunks: gain over the control, and change since the start", note)
     return figure
 

@@ -85,7 +85,7 @@ def convergence(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure = blank(DOUBLE, 3.6)
     psnr, gained = figure.subplots(1, 2, width_ratios=[3, 2])
     _validation(psnr, named(curves))
-    forest(gained, averaged(late), late)
+    forest(gained, averaged(late).sort_values("value", ascending=False), late)
     gained.set_xlabel("gain of the last quarter (dB)")
     seeds = curves["seed"].nunique()
     band = f"Line: mean of {count(seeds, 'seed')}, band: lowest to highest" if seeds > 1 else "One seed, no band"

@@ -78,7 +78,7 @@ def scaling(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ratios = own[list({column, *COSTS[column]})].div(one.loc[own["size"]].to_numpy(), axis=0)
             names[ax] = _draw(ax, own.assign(**ratios), own["size"], column, "side of the LR image (px)")
             ax.set_title(f"{part} (1 = {', '.join(f'{value:.3g}' for value in one)} {unit})")
-            ax.set_ylabel(f"{what} ÷ that of {label(dense)}")
+            ax.set_ylabel(f"{what} ÷ {label(dense)}")
             ax.label_outer()
     note = f"{_repeats(costs)} Hollow, dashed: weights stored instead of recomputed."
     caption(figure, f"Time and memory over the size of the image, relative to {label(dense)}", note)

@@ -105,10 +105,12 @@ def released(study: Study, folder: str | Path) -> dict[int, Figure]:
 
 @rc_context(HOUSE)
 def attribution(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw the diffusion index of local attribution, and its difference from the trunk without attention."""
+    """Draw the diffusion index of local attribution, the widest first, and its difference from no attention."""
     found = beyond_convolutions(tables["attribution"])
     places, photos = len(found[PLACE].drop_duplicates()), found["name"].nunique()
-    figure = blank(DOUBLE, 0.24 * found["model"].nunique() + 1.3)
+    means = found.groupby("model")["diffusion_index"].mean().sort_values(ascending=False)
+    found = found.set_index("model").loc[means.index].reset_index()
+    figure = blank(DOUBLE, 0.24 * len(means) + 1.3)
     index, gain = figure.subplots(1, 2, sharey=True)
     for ax, column, zero in ((index, "diffusion_index", None), (gain, "gain", 0.0)):
         dots = named(found, value=column)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from srlab.analysis.images import TaskImage
+from srlab.analysis.images import Box, TaskImage
 from srlab.chapters.recall.images import TILE, RecallImages, recall_images
 from srlab.chapters.recall.measure import SETTINGS, TEST, distance
 from srlab.study.runs import Run
@@ -18,6 +19,11 @@ from srlab.study.study import Study
 
 #: Test images to show, the first of the first setting.
 SHOWN = 4
+
+
+@cache
+def _made(scale: int) -> RecallImages:
+    return recall_images(SETTINGS[0].task, SETTINGS[0].images, scale, (TEST, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +39,7 @@ class RecallImage(TaskImage):
 
     def images(self, scale: int) -> RecallImages:
         """Make it, as a batch of one image."""
-        made = recall_images(SETTINGS[0].task, SETTINGS[0].images, scale, (TEST, 0))
-        return RecallImages(*(part[self.number : self.number + 1] for part in made))
+        return RecallImages(*(part[self.number : self.number + 1] for part in _made(scale)))
 
     def pair(self, scale: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 sh sw"]]:
         images = self.images(scale)
@@ -59,6 +64,15 @@ class RecallImage(TaskImage):
         places = torch.nonzero(self.images(2).copy[0] >= 0)
         rows, columns = (sorted(set(each.tolist()))[::TILE] for each in places.unbind(1))
         return rows, columns
+
+    def target(self, row: int, col: int) -> tuple[Box, Box] | None:
+        images = self.images(2)
+        number, width = images.tile[0, row, col], images.tile.shape[2]
+        if images.copy[0, row, col] < 0:
+            return None
+        first = (images.tile[0].flatten() == number).nonzero()[0].item()
+        copy = images.copy[0].flatten()[first].item()
+        return (*divmod(first, width), TILE, TILE), (*divmod(copy, width), TILE, TILE)
 
     def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> UInt8[Tensor, "3 _h _w"]:
         """Cut the part of LR, HR or SR with a damaged tile and its copy, and this many LR pixels around."""

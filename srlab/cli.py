@@ -20,7 +20,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(study.run, study.where, study.notebook, study.index, study.explorer, study.site, study.train, study.redraw, study.pack),
+    *(
+        study.run,
+        study.where,
+        study.notebook,
+        study.index,
+        study.explorer,
+        study.site,
+        study.train,
+        study.redraw,
+        study.pack,
+    ),
     *(study.trace, measure.evaluate, measure.table, upscale.upscale, weights.export, measure.profile, measure.models),
 ):
     app.command()(command)

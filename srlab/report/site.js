@@ -23,7 +23,7 @@ const written = (value, digits) => {
   const text = value.toFixed(digits).replace("-", "−");
   return /[1-9]/.test(text) ? text : text.replace("−", "");
 };
-const signed = (value, digits) => (value > 0 ? "+" : "") + written(value, digits);
+const signed = (value, digits) => (value > 0 && /[1-9]/.test(written(value, digits)) ? "+" : "") + written(value, digits);
 const percent = share => `${written(100 * share, 0)} %`;
 
 /** Keep one view in the address, without a new entry of the history. */
@@ -45,6 +45,7 @@ function forest(root, rows, {low, high, digits = 3, unit = "", ticks, band, clai
   if (root.dataset.names !== names) {
     root.dataset.names = names;
     const axis = ticks.map(tick => el("span", {style: `left:${at(tick)}%`}, word(tick, log || Math.abs(tick) >= 1 || !tick ? (tick % 1 ? 2 : 0) : 2)));
+    root.className = "forest";
     root.replaceChildren(...rows.map(() => el("div", {class: "row"}, el("span"), el("span", {class: "track"}), el("span"))),
       el("div", {class: "row axis"}, el("span", {}, unit), el("span", {class: "track"}, ...axis), el("span")));
   }
@@ -109,27 +110,26 @@ function share(kind, level, size) {  // of the weight, by the level that the fil
   return kind === "recall" ? (0.01 / size) ** (1 - place) : 0.1 * 10 ** (4 * place) / size;
 }
 
-async function openLooks(kind) {
-  const set = facts.looks[kind];
-  if (set.maps.length && typeof set.maps === "string") {
-    set.maps = await inflate(set.maps);
-    for (const image of set.images) {
-      image.pixels = image.picture ? await pixels(image.picture, image.side) : await inflate(image.lr);
-      for (const tile of image.tiles) for (const cut of ["damaged", "truth"]) if (tile[cut]) tile[cut] = await inflate(tile[cut]);
-    }
-    let start = 0;
-    const cut = kind === "recall" ? 3 * (set.scale * (2 + 2 * set.margin)) ** 2 : 0;
-    for (const network of set.networks) network.looks.forEach((looks, i) => looks.forEach(look => {
-      const size = set.images[i].side ** 2;
-      look.map = set.maps.subarray(start, start += size);
-      look.cut = set.maps.subarray(start, start += cut);
-    }));
+const opened = {};
+const openLooks = kind => opened[kind] ??= unpack(facts.looks[kind], kind === "recall");
+
+/** Give each look of each network its map and, of recall, what it wrote. */
+async function unpack(set, cuts) {
+  const maps = await inflate(set.maps), cut = cuts ? 3 * (set.scale * (2 + 2 * set.margin)) ** 2 : 0;
+  for (const image of set.images) {
+    image.pixels = image.picture ? await pixels(image.picture, image.side) : await inflate(image.lr);
+    if (cuts) for (const tile of image.tiles) [tile.damaged, tile.truth] = await Promise.all([tile.damaged, tile.truth].map(inflate));
   }
+  let start = 0;
+  for (const network of set.networks) network.looks.forEach((looks, i) => looks.forEach(look => {
+    look.map = maps.subarray(start, start += set.images[i].side ** 2);
+    look.cut = maps.subarray(start, start += cut);
+  }));
   return set;
 }
 
 function drawMap(canvas, kind, image, look, rings) {
-  const size = image.side ** 2, most = Math.max(16 / size, ...look.map.map(level => level).reduce((top, level) => level > top[0] ? [level] : top, [0]).map(level => share(kind, level, size)));
+  const size = image.side ** 2, most = Math.max(16 / size, share(kind, look.map.reduce((a, b) => Math.max(a, b)), size));
   paint(canvas, image.side, i => {
     const base = grey(rgb(image.pixels, i)), level = look.map[i];
     return level ? mix(mix(base, SEEN, 0.45), WEIGHT, Math.min(1, Math.sqrt(share(kind, level, size) / most))) : base;
@@ -160,22 +160,24 @@ function cutFigure(bytes, caption) {
 }
 
 async function drawHero(keep = false) {
-  const {kind} = hero, set = await openLooks(kind), image = set.images[hero.image], tile = image.tiles[hero.tile];
+  const {kind} = hero, set = await openLooks(kind);
+  if (kind !== hero.kind) return;  // a later choice draws
+  const image = set.images[hero.image], tile = image.tiles[hero.tile];
   const network = set.networks[hero.network], look = network.looks[hero.image][hero.tile];
   press($("look-image"), `${kind} ${hero.image}`);
   paint($("look-input"), image.side, i => rgb(image.pixels, i));
   mark($("look-input"), image, tile);
   drawMap($("look-map"), kind, image, look, tile);
   $("look-name").textContent = network.label;
-  const all = image.side ** 2, lines = [el("p", {class: "fact"}, el("b", {}, network.label), look.keys ? ` sees ${look.keys.toLocaleString("en")} of ${all.toLocaleString("en")} pixels.` : " has no attention layer.")];
+  const all = image.side ** 2, lines = [el("p", {class: "fact"}, el("b", {}, network.label), look.text ? ` ${look.text}` : look.keys ? ` sees ${look.keys.toLocaleString("en")} of ${all.toLocaleString("en")} pixels.` : " has no attention layer.")];
   if (tile.copy) lines.push(el("p", {class: "fact"}, look.weight == null ? "" : el("span", {}, el("b", {}, percent(look.weight)), " of its weight lies on the only copy, "), `${written(tile.distance, 0)} px away.`));
-  if (tile.damaged) lines.push(el("p", {class: "fact"}, tile.copy ? `It gives back ${percent(look.recall)} of the lost detail.` : "No intact copy exists in this image."),
+  if (tile.damaged) lines.push(el("p", {class: "fact"}, tile.copy ? (look.recall < 0 ? "It makes the tile worse." : `It gives back ${percent(look.recall)} of the lost detail.`) : "No intact copy exists in this image."),
     el("div", {class: "cuts"}, cutFigure(tile.damaged, "damaged"), cutFigure(tile.truth, "truth"), cutFigure(look.cut, "written")));
   $("look-facts").replaceChildren(...lines);
   $("look-network").replaceChildren(...set.networks.map((each, i) => {
     const canvas = el("canvas"), own = each.looks[hero.image][hero.tile];
     drawMap(canvas, kind, image, own);
-    return el("button", {"data-key": i, onclick: () => { hero.network = i; drawHero(true); $("look-network").children[i].focus(); }}, canvas, each.label);
+    return el("button", {"data-key": i, onclick: () => { hero.network = i; drawHero(true); $("look-network").children[i].focus({preventScroll: true}); }}, canvas, each.label);
   }));
   press($("look-network"), hero.network);
   if (keep) remember(kind === "recall" ? `${tile.distance == null ? "alone" : `${written(tile.distance, 0)}px`}` : "photo", network.name, tile.at.join(","));
@@ -208,8 +210,8 @@ function showHero([kind, name, at]) {
 }
 
 if (Object.keys(facts.looks).length) {
-  const kinds = Object.entries(facts.looks);
-  chips($("look-image"), kinds.flatMap(([kind, set]) => set.images.map((image, i) => [`${kind} ${i}`, kind === "recall" ? `recall image ${i + 1}` : `photograph: ${image.name.replaceAll("_", " ")}`])), key => {
+  const kinds = Object.entries(facts.looks).sort(([a], [b]) => b.localeCompare(a));  // recall first
+  chips($("look-image"), kinds.flatMap(([kind, set]) => set.images.map((image, i) => [`${kind} ${i}`, kind === "recall" ? `recall image ${i + 1}` : image.name.replaceAll("_", " ")])), key => {
     const [kind, image] = key.split(" ");
     Object.assign(hero, {kind, image: Number(image), tile: 0, network: Math.min(hero.network, facts.looks[kind].networks.length - 1)});
     farthest();
@@ -256,12 +258,14 @@ if (facts.recall) {
     $("invents-answer").hidden = false;
     forest($("invents-bars"), arms.map(arm => ({...arm, value: arm.invented})), {low: -1, high: 0.2, digits: 2, ticks: [-1, -0.5, 0], unit: "−1: random detail · 0: left alone"});
     remember("invents", side);
-    if (facts.looks.recall) alone();
+    if (facts.looks.recall) alone(true);
   };
-  const alone = async () => {
+  const alone = async told => {
     const {images, networks} = await openLooks("recall"), tile = images[0].tiles.findIndex(each => !each.copy);
-    $("invents-cuts").replaceChildren(cutFigure(images[0].tiles[tile].truth, "truth"), ...networks.map(each => cutFigure(each.looks[0][tile].cut, each.label)));
+    if (told) $("invents-cuts").replaceChildren(cutFigure(images[0].tiles[tile].truth, "truth"), ...networks.map(each => cutFigure(each.looks[0][tile].cut, each.label)));
+    else $("invents-tile").replaceChildren(cutFigure(images[0].tiles[tile].damaged, "damaged"));
   };
+  if (facts.looks.recall) alone(false);
   chips($("invents-guess"), [["top", "top"], ["bottom", "bottom"], ["left", "left"], ["right", "right"], ["unknown", "nobody can know"]], guess);
   views.invents = ([side]) => side && guess(side);
 }
@@ -314,8 +318,7 @@ function ask(image) {
   return arriving.get(image.name).promise;
 }
 if (facts.photographs) {
-  const {images, names} = facts.photographs, box = $("wipe"), slider = $("wipe-edge");
-  const sides = Object.entries(names);
+  const {images, names: sides} = facts.photographs, names = Object.fromEntries(sides), box = $("wipe"), slider = $("wipe-edge");
   options($("wipe-image"), images.map((image, i) => [i, image.name.replaceAll("_", " ")]));
   options($("wipe-left"), [...sides, ["HR", "original"]]);
   options($("wipe-right"), [["HR", "original"], ...sides]);
@@ -401,7 +404,9 @@ if (facts.ceiling) {
     press($("ceiling-case"), state.case);
     press($("ceiling-far"), state.far);
     const rows = cases[state.case].gains[state.far].map((value, i) => ({name: words[i], label: words[i], value}));
-    forest($("ceiling-bars"), rows, {low: -0.1, high: 5, ticks: [0, 1, 2, 3, 4, 5], unit: "gain, dB"});
+    const top = Math.max(...rows.map(row => row.value[2])), step = top > 2 ? 1 : top > 1 ? 0.5 : 0.1;
+    $("ceiling-bars").dataset.names = "";
+    forest($("ceiling-bars"), rows, {low: -0.05 * top, high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain, dB"});
     if (keep) remember("ceiling", state.case, state.far);
   };
   chips($("ceiling-case"), cases.map((each, i) => [i, `on ${each.base}, ${each.benchmark} (${each.images})`]), key => { state.case = key; show(true); });
@@ -418,16 +423,16 @@ if (facts.costs) {
     const own = cases[state.case], sizes = [...new Set(own.rows.flatMap(row => row.sizes))].sort((a, b) => a - b);
     slider.max = sizes.length - 1;
     slider.value = state.at = Math.min(state.at, sizes.length - 1);
-    const size = sizes[state.at], shown = own.rows.find(row => row.sizes.includes(size)), words = value => `${written(value, value < 10 ? 1 : 0)}×`;
+    const size = sizes[state.at], shown = own.rows.find(row => row.sizes.includes(size)), words = value => `${written(value, value < 1 ? 2 : value < 10 ? 1 : 0)}×`;
     $("cost-output").textContent = shown.shown[shown.sizes.indexOf(size)];
     $("cost-case").value = state.case;
     const rows = own.rows.map(row => {
       const value = row.values[row.sizes.indexOf(size)], [middle, low, high] = value ?? [];
-      return {...row, name: `${row.name} ${row.code}`, label: `against ${row.label}, ${row.code}`, value, text: value && words(middle) + (low < high ? ` [${words(low)}, ${words(high)}]` : "")};
+      return {...row, name: `${row.name} ${row.code}`, label: `${row.label}, ${row.code}`, value, text: value && `${words(middle)}${low < high ? ` [${words(low)}, ${words(high)}]` : ""} · ${row.ahead ? `ahead from ${row.ahead}` : "not ahead"}`};
     });
     forest($("cost-bars"), rows, {low: 0.2, high: 40, log: true, plain: true, ticks: [0.25, 1, 4, 16], claim: own.claimed, unit: `less ${own.what}, times`});
-    $("cost-note").textContent = `${own.arm} ahead: ${own.rows.map(row => `against ${row.label}, ${row.code}, ${row.ahead ? `from ${row.ahead} px on` : "not at the largest size"}`).join("; ")}. `
-      + (own.claimed ? `Red line: the paper's number, ${words(own.claimed)}. ` : "The paper gives no number. ") + `${own.workload.replace(/,? input of.*/, "")}; ${own.device}.`;
+    $("cost-note").textContent = `${own.arm} against each row. Ahead from: the interval lies above 1 at this size and all larger ones. `
+      + (own.claimed ? `Red line: the paper's number, ${words(own.claimed)}. ` : "The paper gives no number. ") + `Measured on ${own.workload.replace(/,? input of.*/, "")}; ${own.device}.`;
     if (keep) remember("cost", own.id, size);
   };
   options($("cost-case"), cases.map((each, i) => [i, each.title]));
@@ -457,7 +462,7 @@ if (facts.claims) {
     press($("claims-kind"), kind);
     for (const row of $("claims").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
   };
-  chips($("claims-kind"), [["all", `all ${facts.claims.rows.length}`], ...Object.entries(facts.claims.kinds).map(([kind, count]) => [kind, `${kind} (${count})`])], kind => { filter(kind); remember("claims", kind); });
+  chips($("claims-kind"), [["all", `all ${facts.claims.rows.length}`], ...facts.claims.kinds.map(([kind, count]) => [kind, `${kind} (${count})`])], kind => { filter(kind); remember("claims", kind); });
   views.claims = ([kind]) => filter(kind ?? "all");
   filter("all");
 }
@@ -469,7 +474,7 @@ if (facts.released) {
 }
 
 if (facts.conventions) {
-  const {cases} = facts.conventions, [network, one, other] = ["db-case", "db-one", "db-other"].map($);
+  const cases = facts.conventions.cases.map(({title, psnr}) => ({title, psnr: Object.fromEntries(psnr)})), [network, one, other] = ["db-case", "db-one", "db-other"].map($);
   options(network, cases.map((each, i) => [i, each.title]));
   const refill = () => [one, other].forEach(select => { const kept = select.value; options(select, Object.keys(cases[network.value].psnr).map(change => [change, change])); if ([...select.options].some(each => each.value === kept)) select.value = kept; });
   const show = keep => {

@@ -77,7 +77,7 @@ def _pictures(found: dict, folder: Path) -> dict:
         write_text(folder / f"{image['name']}.js", f"arrived({content});\n")
         psnr = {name: sr["psnr"] for name, sr in image["sr"].items()}
         shown.append({"name": image["name"], "psnr": psnr, "file": f"{BESIDE}/{image['name']}.js"})
-    names = {name: label(name) for image in shown for name in image["psnr"]}
+    names = [[name, label(name)] for name in found["images"][0]["sr"]]
     return {"images": shown, "names": names, "on": found["on"], "address": found["address"]}
 
 

@@ -18,11 +18,13 @@ from srlab.files import read_table
 from srlab.models.registry import label
 from srlab.plots.style import STYLE
 from srlab.stats.rules import rules
+from srlab.study.chapter import module_of
 
 #: Levels of a weight in a map of the page, from 1 to this; 0 is no key.
 LEVELS = 16
-#: The two networks of the comparison of conventions, and bicubic interpolation.
+#: The profile with the explorer page of photographs, and those of them that open the page.
 PHOTOGRAPHS = "quick"
+SHOWN = ("brick", "rocket_tower", "page_left")
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def context(results: Results) -> dict | None:
     if losses is None or verdicts is None:
         return None
     judged = rules().context
-    means = losses[losses["filling"].isin(judged.fillings)].groupby(["benchmark", "network", "radius"])["loss_db"].mean()
+    means = (
+        losses[losses["filling"].isin(judged.fillings)].groupby(["benchmark", "network", "radius"])["loss_db"].mean()
+    )
     benchmarks = []
     for benchmark, own in verdicts.groupby("benchmark", sort=False):
         networks = []
@@ -132,7 +136,9 @@ def ceiling(results: Results) -> dict | None:
         bars = own.set_index(["distance", "content", "match"]).sort_index()
         kinds = [("SR", "seen"), ("SR", "perfect"), ("HR", "seen"), ("HR", "perfect")]
         found = {
-            int(far): [estimate(bars.loc[far, content, match], "gain_db", "low_db", "high_db") for content, match in kinds]
+            int(far): [
+                estimate(bars.loc[far, content, match], "gain_db", "low_db", "high_db") for content, match in kinds
+            ]
             for far in own["distance"].unique()
         }
         known = {"benchmark": benchmark, "base": label(base), "images": int(own["images"].max()), "gains": found}
@@ -169,24 +175,21 @@ def costs(results: Results) -> dict | None:
 
 
 def claims(results: Results) -> dict | None:
-    """Read the papers' claims, one row a comparison, with verdicts and runs."""
-    table = results.table("verdicts", "claims")
-    if table is None:
+    """Read the papers' claims, each contrast once, with verdicts and runs."""
+    table, slopes = results.table("verdicts", "claims"), results.table("verdicts", "cost_slopes")
+    if table is None or slopes is None:
         return None
-    units = {"psnr_gain_db": " dB", "time_reduction_percent": " %", "latency_ratio": "×", "memory_ratio": "×"}
     rows = []
-    for row in table.itertuples():
-        unit, finite = units.get(row.quantity, ""), np.isfinite(row.measured)
-        digits = 3 if unit == " dB" else 1 if unit == " %" else 2
-        numbers = [f"{value:.{digits}f}".replace("-", "−") + unit for value in (row.measured, row.low, row.high)]
-        claimed = "no number" if not np.isfinite(row.claimed) else f"{row.claimed:g}{unit}"
+    once = module_of("claims").contrasts(table, slopes).astype(object)
+    for row in once.where(once.notna(), "").itertuples():
         known = {"claim": row.claim, "pair": f"{label(row.arm)} against {label(row.against)}", "basis": row.basis}
-        known |= {"claimed": claimed, "measured": f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" if finite else "–"}
-        known |= {"kind": re.sub(r" \(CPU\)$", "", row.shown), "verdict": row.shown, "sentence": row.sentence}
-        known |= {"paper": row.source, "run": "" if row.run == "none" else row.run, "sort": row.measured}
-        rows.append(known | {name: "" if pd.isna(value := getattr(row, name)) else value for name in ("workload", "device")})
-    kinds = pd.Series([row["kind"] for row in rows]).value_counts(sort=False).to_dict()
-    return {"rows": rows, "kinds": kinds, "claims": table["id"].nunique()} | results.source("verdicts", "claims")
+        known |= {"claimed": row.claimed_words, "measured": row.measured_words, "order": [row.claimed, row.measured]}
+        known |= {"kind": row.shown.removesuffix(" (CPU)"), "verdict": row.shown, "sentence": row.sentence}
+        known |= {"paper": row.source, "run": row.run.split(" ")[0].removesuffix("none")}
+        rows.append(known | {"work": ", ".join(filter(None, (row.spread, row.workload, row.device)))})
+    kinds = pd.Series([row["kind"] for row in rows]).value_counts().to_dict()
+    facts = {"rows": rows, "kinds": list(kinds.items()), "claims": len({row["claim"] for row in rows})}
+    return facts | results.source("verdicts", "claims")
 
 
 def released(results: Results) -> dict | None:
@@ -206,7 +209,10 @@ def released(results: Results) -> dict | None:
         rows.append(row | {to: None if cost is None else float(cost[name]) for name, to in names.items()})
     images = quality.drop_duplicates("dataset").set_index("dataset")["images"].to_dict()
     facts = {"rows": sorted(rows, key=lambda row: -row["psnr"]["Urban100"]), "images": images}
-    facts |= {"output": large["output"].iloc[0], "processor": f"{large['name'].iloc[0]}, {large['threads'].iloc[0]} threads"}
+    facts |= {
+        "output": large["output"].iloc[0],
+        "processor": f"{large['name'].iloc[0]}, {large['threads'].iloc[0]} threads",
+    }
     facts |= {"printed": [] if printed is None else printed.to_dict("records")}
     return facts | results.source("released", "released_quality")
 
@@ -223,7 +229,7 @@ def conventions(path: Path) -> dict | None:
         if min(len(images) for images in psnr.values()) < len(psnr["the default"]):  # the images that all have
             common = set.intersection(*(set(images) for images in psnr.values()))
             psnr = {change: {name: images[name] for name in sorted(common)} for change, images in psnr.items()}
-        cases.append({"title": f"{label(model)} ×{scale} on {dataset}", "psnr": psnr})
+        cases.append({"title": f"{label(model)} ×{scale} on {dataset}", "psnr": list(psnr.items())})
     return {"cases": cases}
 
 
@@ -261,22 +267,27 @@ def text(planes: Iterable[np.ndarray]) -> str:
     return base64.b64encode(zlib.compress(b"".join(plane.tobytes() for plane in planes), 9)).decode()
 
 
-def photograph_looks(found: dict, number: int = 0) -> dict:
-    """Return where each network looks on one photograph from each query of its grid, in the first layer with weights."""
-    image, networks, maps = found["images"][number], [], []
-    tiles = [{"at": [row, col]} for row in image["rows"] for col in image["cols"]]
-    for (name, network), content in found["maps"].items():
-        layers, planes = unpacked(content)
-        if name != image["name"] or not any(layer["queries"][0]["weighed"] for layer in layers):
-            continue
-        layer = next(layer for layer in layers if layer["queries"][0]["weighed"])
-        own = [planes[query["plane"]] for query in layer["queries"]]
-        step = (found["levels"] - 1) / (LEVELS - 1)
-        maps += [np.where(plane > 0, 1 + np.round((plane - 1.0) / step), 0).astype(np.uint8) for plane in own]
-        looks = [{"keys": int((plane > 0).sum())} for plane in own]
-        networks.append(arm(network) | {"looks": [looks], "layer": layer["title"]})
-    shown = {"name": image["name"], "side": image["size"][0], "picture": image["lr"], "tiles": tiles}
-    return {"levels": LEVELS, "images": [shown], "networks": networks, "maps": text(maps)}
+def photograph_looks(found: dict) -> dict:
+    """Return where each network looks on SHOWN photographs from each query of their grid, first layer with weights."""
+    images, networks, maps = [], {}, {}
+    for number, name in enumerate(SHOWN):
+        image = next(image for image in found["images"] if image["name"] == name)
+        tiles = [{"at": [row, col]} for row in image["rows"] for col in image["cols"]]
+        images.append({"name": name, "side": image["size"][0], "picture": image["lr"], "tiles": tiles})
+        for network in dict.fromkeys(network for _, network in found["maps"]):
+            layers, planes = unpacked(found["maps"][name, network])
+            layer = next((layer for layer in layers if layer["queries"][0]["weighed"]), None)
+            if layer is None:
+                continue
+            own = [planes[query["plane"]] for query in layer["queries"]]
+            step = (found["levels"] - 1) / (LEVELS - 1)
+            levels = [np.where(plane > 0, 1 + np.round((plane - 1.0) / step), 0).astype(np.uint8) for plane in own]
+            maps.setdefault(network, []).extend(levels)
+            texts = [re.sub(r"^The query at .*? attends", "attends", query["text"]) for query in layer["queries"]]
+            looks = [{"keys": int((plane > 0).sum()), "text": said} for plane, said in zip(own, texts, strict=True)]
+            networks.setdefault(network, arm(network) | {"looks": []})["looks"].append(looks)
+    planes = [plane for network in networks for plane in maps[network]]
+    return {"levels": LEVELS, "images": images, "networks": list(networks.values()), "maps": text(planes)}
 
 
 def lsp_steps(found: dict, number: int = 0) -> dict | None:
@@ -286,12 +297,17 @@ def lsp_steps(found: dict, number: int = 0) -> dict | None:
     if content is None:
         return None
     layers, planes = unpacked(content)
-    place = image["start"][0] * len(image["cols"]) + image["start"][1]
-    query = layers[0]["queries"][place]
+    row, col = (len(image[axis]) // 2 for axis in ("rows", "cols"))
+    query = layers[0]["queries"][row * len(image["cols"]) + col]
     groups, windows = query["panels"][0]
     kept = [planes[n] for n in (*groups["planes"], *windows["planes"], query["plane"])]
-    at = [image["rows"][image["start"][0]], image["cols"][image["start"][1]]]
     labels = kept[0].astype(int) + 256 * kept[1].astype(int)
-    facts = {"name": image["name"], "side": image["size"][0], "picture": image["lr"], "at": at, "maps": text(kept)}
+    facts = {
+        "name": image["name"],
+        "side": image["size"][0],
+        "picture": image["lr"],
+        "at": [image["rows"][row], image["cols"][col]],
+        "maps": text(kept),
+    }
     facts |= {"own": groups["own"], "used": len(np.unique(labels)), "levels": found["levels"]}
     return facts | {"keys": int((kept[3] > 0).sum()), "tokens": int(labels.size)}

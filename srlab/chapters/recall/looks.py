@@ -78,7 +78,9 @@ def _looks(network: nn.Module, images: RecallImages) -> tuple[list[dict], list[b
         recall = 1 - float((sr[:, *tile] - images.hr[0][:, *tile]).square().mean()) / LOST
         there = (slice(copy // side, copy // side + TILE), slice(copy % side, copy % side + TILE))
         rows = [(attention_row(layer, row, col), layer) for layer in layers]
-        weights, layer = max(rows, key=lambda each: each[0][there].sum() if copy >= 0 else each[0].max(), default=nothing)
+        weights, layer = max(
+            rows, key=lambda each: each[0][there].sum() if copy >= 0 else each[0].max(), default=nothing
+        )
         keys = seen(layer, row, col) if layer else np.zeros((side, side))
         weight = round(float(weights[there].sum()), 4) if layer and copy >= 0 else None
         looks.append({"recall": round(recall, 4), "weight": weight, "keys": int((keys > 0).sum())})

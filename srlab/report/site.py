@@ -1,4 +1,4 @@
-"""The study as one page: static, from results alone, with data files beside it that are loaded when they are looked at."""
+"""The study as one page: static, from results alone, with data files beside it that are loaded on demand."""
 
 from __future__ import annotations
 

@@ -35,10 +35,13 @@ class Results:
     reference: Path
     page: Path  # the folder that the page lies in
 
-    def file(self, profile: str, name: str) -> Path | None:
-        """Return a file below the first folder of a profile that has it."""
+    def files(self, profile: str, name: str) -> list[Path]:
+        """List the files of a name below the folders of a profile, the reader's own first."""
         folders = [*sorted(self.root.glob(f"{profile}-*")), *sorted(self.reference.glob(f"{profile}-*"))]
-        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+        return [folder / name for folder in folders if (folder / name).is_file()]
+
+    def file(self, profile: str, name: str) -> Path | None:
+        return next(iter(self.files(profile, name)), None)
 
     def table(self, profile: str, name: str) -> pd.DataFrame | None:
         path = self.file(profile, f"tables/{name}.csv")
@@ -134,13 +137,11 @@ def ceiling(results: Results) -> dict | None:
     cases = []
     for (benchmark, base), own in table.groupby(["benchmark", "base"], sort=False):
         bars = own.set_index(["distance", "content", "match"]).sort_index()
-        kinds = [("SR", "seen"), ("SR", "perfect"), ("HR", "seen"), ("HR", "perfect")]
-        found = {
-            int(far): [
-                estimate(bars.loc[far, content, match], "gain_db", "low_db", "high_db") for content, match in kinds
-            ]
-            for far in own["distance"].unique()
-        }
+        kinds = [(content, match) for content in ("SR", "HR") for match in ("seen", "perfect")]
+        found = {}
+        for far in own["distance"].unique():
+            rows = [bars.loc[far, content, match] for content, match in kinds]
+            found[int(far)] = [estimate(row, "gain_db", "low_db", "high_db") for row in rows]
         known = {"benchmark": benchmark, "base": label(base), "images": int(own["images"].max()), "gains": found}
         cases.append(known)
     return {"cases": cases, "fusers": sorted(table["fuser"].unique())} | results.source("ceiling", "ceiling")
@@ -209,10 +210,8 @@ def released(results: Results) -> dict | None:
         rows.append(row | {to: None if cost is None else float(cost[name]) for name, to in names.items()})
     images = quality.drop_duplicates("dataset").set_index("dataset")["images"].to_dict()
     facts = {"rows": sorted(rows, key=lambda row: -row["psnr"]["Urban100"]), "images": images}
-    facts |= {
-        "output": large["output"].iloc[0],
-        "processor": f"{large['name'].iloc[0]}, {large['threads'].iloc[0]} threads",
-    }
+    known = large.iloc[0]
+    facts |= {"output": known["output"], "processor": known["name"], "threads": int(known["threads"])}
     facts |= {"printed": [] if printed is None else printed.to_dict("records")}
     return facts | results.source("released", "released_quality")
 
@@ -237,18 +236,17 @@ def conventions(path: Path) -> dict | None:
 
 
 def photographs(results: Results) -> dict | None:
-    """Read pictures and maps out of the explorer page: `images`, `networks`, and `maps` by image and network."""
-    path = results.file(PHOTOGRAPHS, "explorer.html")
-    if path is None:
-        return None
-    html = path.read_text(encoding="utf-8")
-    facts = json.loads(re.search(r'id="facts">(.*?)</script>', html, re.S)[1])
-    packed = re.findall(r'data-image="(.*?)" data-network="(.*?)">(.*?)</script>', html, re.S)
-    if facts["untrained"] or facts["task"]:
-        return None
-    maps = {(image, network): base64.b64decode(content) for image, network, content in packed}
-    on = path.parent.name.removeprefix(f"{PHOTOGRAPHS}-")
-    return {"images": facts["images"], "levels": facts["levels"], "maps": maps, "on": on, "address": results.link(path)}
+    """Read pictures and maps out of the first explorer page of trained networks for photographs."""
+    for path in results.files(PHOTOGRAPHS, "explorer.html"):
+        html = path.read_text(encoding="utf-8")
+        facts = json.loads(re.search(r'id="facts">(.*?)</script>', html, re.S)[1])
+        if facts["untrained"] or facts["task"]:
+            continue
+        packed = re.findall(r'data-image="(.*?)" data-network="(.*?)">(.*?)</script>', html, re.S)
+        maps = {(image, network): base64.b64decode(content) for image, network, content in packed}
+        known = {"images": facts["images"], "levels": facts["levels"], "maps": maps}
+        return known | {"on": path.parent.name.removeprefix(f"{PHOTOGRAPHS}-"), "address": results.link(path)}
+    return None
 
 
 def unpacked(content: bytes) -> tuple[list[dict], list[np.ndarray]]:
@@ -268,10 +266,10 @@ def text(planes: Iterable[np.ndarray]) -> str:
 
 
 def photograph_looks(found: dict) -> dict:
-    """Return where each network looks on SHOWN photographs from each query of their grid, first layer with weights."""
+    """Return where networks look on photographs from a grid of pixels, in the first layer with weights."""
     images, networks, maps = [], {}, {}
-    for number, name in enumerate(SHOWN):
-        image = next(image for image in found["images"] if image["name"] == name)
+    for image in [image for image in found["images"] if image["name"] in SHOWN] or found["images"][:1]:
+        name = image["name"]
         tiles = [{"at": [row, col]} for row in image["rows"] for col in image["cols"]]
         images.append({"name": name, "side": image["size"][0], "picture": image["lr"], "tiles": tiles})
         for network in dict.fromkeys(network for _, network in found["maps"]):
@@ -302,12 +300,6 @@ def lsp_steps(found: dict, number: int = 0) -> dict | None:
     groups, windows = query["panels"][0]
     kept = [planes[n] for n in (*groups["planes"], *windows["planes"], query["plane"])]
     labels = kept[0].astype(int) + 256 * kept[1].astype(int)
-    facts = {
-        "name": image["name"],
-        "side": image["size"][0],
-        "picture": image["lr"],
-        "at": [image["rows"][row], image["cols"][col]],
-        "maps": text(kept),
-    }
-    facts |= {"own": groups["own"], "used": len(np.unique(labels)), "levels": found["levels"]}
+    facts = {"name": image["name"], "side": image["size"][0], "picture": image["lr"], "maps": text(kept)}
+    facts |= {"at": [image["rows"][row], image["cols"][col]], "used": len(np.unique(labels))}
     return facts | {"keys": int((kept[3] > 0).sum()), "tokens": int(labels.size)}

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from srlab.analysis.layers import attention_row, seen, trace
+from srlab.attention import Attention
 from srlab.chapters.recall.images import LOST, TILE, RecallImages
 from srlab.chapters.recall.scenes import RecallImage
 from srlab.files import write_text
-from srlab.attention import Attention
 from srlab.study.study import Study
 
 #: Recall images in the file.
@@ -31,10 +31,10 @@ LEVELS = 16
 def write_looks(study: Study, images: dict[str, RecallImage]) -> Path | None:
     """Write `looks.json` of the networks with weights, first seed; None, and no file, if there are none.
 
-    Content: `images`, each with `name`, `side`, `lr` and `tiles`, which have `at` and `copy` (row, column of their first
-    pixels; no copy: null), `distance` (LR pixels), `damaged` and `truth` (cuts); `networks`, each with `arm`, `seed` and
-    `looks` by image and tile: `recall`, `weight` on the copy (of the layer with most; null without weights), `keys`;
-    and `maps`, the deflated levels (0: not a key) of every look, side × side bytes each, then its cut (RGB, ×scale).
+    Content: `images`, each with `name`, `side`, `lr` and `tiles`, which have `at` and `copy` (row, column of their
+    first pixels; no copy: null), `distance` (LR pixels), `damaged` and `truth` (cuts); `networks`, each with `arm`,
+    `seed` and `looks` by image and tile: `recall`, `weight` on the copy (of the layer with most; null without weights),
+    `keys`; and `maps`, for every look its deflated levels (0: not a key), a byte a pixel, then its cut (RGB, ×scale).
     """
     chapter = study.chapter("recall")
     first = [run for run in chapter.runs if run.seed == study.profile.seeds[0]]
@@ -45,7 +45,7 @@ def write_looks(study: Study, images: dict[str, RecallImage]) -> Path | None:
     made = [image.images(study.profile.scale) for image in shown]
     for arm, weights in kept.items():
         network, looks = weights.network(), []
-        for image, content in zip(shown, made, strict=True):
+        for content in made:
             own, parts = _looks(network, content)
             looks.append(own)
             maps += b"".join(parts)
@@ -72,17 +72,18 @@ def _looks(network: nn.Module, images: RecallImages) -> tuple[list[dict], list[b
     sr = network.eval()(images.lr)[0].clamp(0, 1)
     attends = any(isinstance(module, Attention) for module in network.modules())
     layers = trace(network, images.lr[0].mul(255).round().to(torch.uint8)) if attends else []
-    nothing, looks, parts = (np.zeros((side, side)), None), [], []
+    looks, parts = [], []
     for row, col, copy in _tiles(images):
         tile = (slice(scale * row, scale * (row + TILE)), slice(scale * col, scale * (col + TILE)))
         recall = 1 - float((sr[:, *tile] - images.hr[0][:, *tile]).square().mean()) / LOST
         there = (slice(copy // side, copy // side + TILE), slice(copy % side, copy % side + TILE))
-        rows = [(attention_row(layer, row, col), layer) for layer in layers]
-        weights, layer = max(
-            rows, key=lambda each: each[0][there].sum() if copy >= 0 else each[0].max(), default=nothing
-        )
-        keys = seen(layer, row, col) if layer else np.zeros((side, side))
-        weight = round(float(weights[there].sum()), 4) if layer and copy >= 0 else None
+        of_layers = [attention_row(layer, row, col) for layer in layers]
+        strengths = [float(each[there].sum() if copy >= 0 else each.max()) for each in of_layers]
+        weights = keys = np.zeros((side, side))
+        if layers:
+            best = int(np.argmax(strengths))
+            weights, keys = of_layers[best], seen(layers[best], row, col)
+        weight = round(float(weights[there].sum()), 4) if layers and copy >= 0 else None
         looks.append({"recall": round(recall, 4), "weight": weight, "keys": int((keys > 0).sum())})
         parts += [_levels(weights, keys).tobytes(), _cut(sr, row, col, scale).tobytes()]
     return looks, parts

@@ -148,7 +148,7 @@ function mark(canvas, image, tile) {
   for (const [place, colour] of [[tile.at, "#ff3b30"], [tile.copy, "#22c04a"]]) if (place)
     for (const [ink, width] of [["#fff", 9], [colour, 5]]) {
       context.beginPath();
-      context.arc(wide * (place[1] + half), wide * (place[0] + half), wide * 2.6, 0, 2 * Math.PI);
+      context.arc(wide * (place[1] + half), wide * (place[0] + half), wide * (tile.damaged ? 3.4 : 2.6), 0, 2 * Math.PI);
       Object.assign(context, {strokeStyle: ink, lineWidth: width}).stroke();
     }
 }

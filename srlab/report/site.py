@@ -11,7 +11,7 @@ from srlab.models.registry import label
 from srlab.report import site_data as data
 from srlab.report.templates import fill
 from srlab.stats.rules import rules
-from srlab.stats.words import estimate, listed, number, signed
+from srlab.stats.words import count, estimate, listed, number, signed
 from srlab.study.study import Study
 
 #: The folder of data files beside the page.
@@ -48,7 +48,7 @@ def write_site(study: Study, into: Path | None = None) -> Path:
     sections["looks"] = {name: each for name, each in looks.items() if each}
     facts = finite(sections)
     page = folder / "index.html"
-    words = {"number": number, "signed": signed, "estimate": estimate, "listed": listed}
+    words = {"count": count, "number": number, "signed": signed, "estimate": estimate, "listed": listed}
     appendix, old = _appendix(results), [name for name in OLD if (folder / name).is_file()]
     known = {"study": study, "rules": rules(), "appendix": appendix, "old": old}
     write_text(page, fill("site.html", facts=facts, **facts, **known, **words))

@@ -18,6 +18,7 @@ TRAINING_THREADS = 1 if STUDY.device == device_slug("cpu") and DEVICES == 1 else
 rule all:
     input:
         STUDY.folder / "index.html",
+        STUDY.folder / "questions.html",
         STUDY.folder / "report.html",
         STUDY.folder / "explorer.html",
         # All that leads there too, so that whatever of it is missing is made again.
@@ -74,7 +75,19 @@ rule index:
         [page.outputs for page in PAGES],
         STUDY.folder / "explorer.html",
     output:
-        STUDY.folder / "index.html",
+        STUDY.folder / "questions.html",
         STUDY.folder / "report.html",
     shell:
         "python -m srlab index --profile {PROFILE:q}"
+
+
+rule site:
+    name:
+        "site"
+    input:
+        STUDY.folder / "questions.html",
+        STUDY.folder / "report.html",
+    output:
+        STUDY.folder / "index.html",
+    shell:
+        "python -m srlab site --profile {PROFILE:q}"

@@ -20,8 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(study.run, study.where, study.notebook, study.index, study.explorer, study.train, study.redraw, study.pack),
-    *(study.trace, measure.evaluate, measure.table, upscale.upscale, weights.export, measure.profile, measure.models),
+    *(study.run, study.where, study.notebook, study.index, study.explorer, study.site, study.train, study.redraw),
+    *(study.pack, study.trace, measure.evaluate, measure.table, upscale.upscale, weights.export, measure.profile),
+    measure.models,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

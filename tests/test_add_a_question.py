@@ -101,7 +101,7 @@ def test_its_answer_stands_in_index_and_report(checkout):
     srlab("index", "--profile", "alone")
     [study] = (checkout / "results").glob("alone-*")
     answer = (study / "answers" / "brightness.md").read_text().strip()
-    for page in ("index.html", "report.html"):
+    for page in ("questions.html", "report.html"):
         text = (study / page).read_text(encoding="utf-8")
         assert answer in text and "mean brightness" in text, page
     assert 'id="figure-brightness"' in (study / "report.html").read_text(encoding="utf-8")

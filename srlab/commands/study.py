@@ -120,6 +120,17 @@ def index(profile: ProfileName = "quick") -> None:
     typer.echo(write_index(study))
 
 
+def site(
+    profile: ProfileName = "quick",
+    into: Annotated[Path | None, typer.Option(help="The page's folder; by default the profile's results.")] = None,
+) -> None:
+    """Write the whole study as one page, index.html, from all results, the reader's own before the reference."""
+    from srlab.report.site import write_site
+    from srlab.study.study import Study
+
+    typer.echo(write_site(Study(profile), into))
+
+
 def explorer(profile: ProfileName = "quick") -> None:
     """Write the page that shows where a pixel looks in each trained network, without a kernel."""
     from srlab.report.explorer import write_explorer

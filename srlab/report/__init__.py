@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "index": ["write_index", "write_report"],
         "notebooks": ["execute"],
         "pages": ["pages_of"],
+        "site": ["write_site"],
         "trace": ["trace"],
     },
 )

@@ -21,10 +21,10 @@ from srlab.study.study import Study
 
 
 def write_index(study: Study) -> Path:
-    """Write `index.html`: the questions, the beginning of each answer, and links to everything else."""
+    """Write `questions.html`: the questions, the beginning of each answer, and links to everything else."""
     records, pages = study.finished_records(), pages_of(study)
     return _write(
-        "index.html",
+        "questions.html",
         study,
         records,
         pages=[_opening(page) for page in pages],

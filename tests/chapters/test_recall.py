@@ -1,6 +1,9 @@
 """Recall: images are exact, scores right at both ends, reach follows patterns, training ends by the rules."""
 
+import base64
+import json
 import time
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -17,7 +20,16 @@ from srlab.attention.contract import attended
 from srlab.chapters import recall
 from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import LOST, RecallBatches, RecallTask, enlarge, recall_images, recall_loss
-from srlab.chapters.recall.measure import SETTINGS, TEST, Setting, distance, measure_recall, reach, settings_hash
+from srlab.chapters.recall.measure import (
+    SETTINGS,
+    TEST,
+    Setting,
+    _tiles,
+    distance,
+    measure_recall,
+    reach,
+    settings_hash,
+)
 from srlab.chapters.recall.run import enough, settled
 from srlab.errors import OutOfTime
 from srlab.models import build, trunk_networks
@@ -445,3 +457,23 @@ def test_a_run_that_is_broken_off_ends_with_the_same_weights(study, tmp_path, mo
     monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path / "whole"))
     whole = Study("made", tmp_path).obtain(run).network().state_dict()
     assert all(torch.equal(broken[key], whole[key]) for key in whole)
+
+
+def test_looks_are_what_the_measurement_finds(study):
+    """`looks.json` has the recall and weights of `measure_recall`, tile by tile, of the networks that have weights."""
+    assert recall.looks(study, study.settings["recall"]) is None
+    plain, sparse, _ = runs(study)
+    weights = [study.obtain(run).network() for run in (plain, sparse)]
+    found = json.loads(recall.looks(study, study.settings["recall"]).read_text())
+    scene = recall.scenes(study, study.settings["recall"])[found["images"][0]["name"]]
+    for network, shown in zip(weights, found["networks"], strict=True):
+        rows = _tiles(network, *(part[0] for part in scene.images(study.profile.scale)))
+        looks = pd.DataFrame(shown["looks"][0])
+        np.testing.assert_allclose(looks["recall"], rows["recall"], atol=1e-3)
+        if "found" in rows:
+            assert looks["keys"].min() > 0 and looks["weight"].isna().tolist() == rows["weight"].isna().tolist()
+    tiles = found["images"][0]["tiles"]
+    assert [tile["distance"] is None for tile in tiles] == rows["distance"].isna().tolist()
+    size = len(zlib.decompress(base64.b64decode(found["maps"])))
+    cut = 3 * (found["scale"] * (2 + 2 * found["margin"])) ** 2
+    assert size == len(weights) * sum(len(image["tiles"]) * (image["side"] ** 2 + cut) for image in found["images"])

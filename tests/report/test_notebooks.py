@@ -17,6 +17,7 @@ from srlab.report.explorer import write_explorer
 from srlab.report.index import write_index, write_report
 from srlab.report.notebooks import execute
 from srlab.report.pages import FIRST, page_named, pages_of
+from srlab.report.site import write_site
 from srlab.report.texts import texts
 from srlab.stats import NO_RUN
 from srlab.study.chapter import Tables, chapter_names, draws_networks
@@ -70,6 +71,7 @@ def study(tmp_path_factory):
         write_explorer(study)
         write_index(study)
         write_report(study)
+        write_site(study)
         yield study
 
 
@@ -118,7 +120,7 @@ def test_pages_read_only_runs_of_the_profile_or_kept_ones(study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["index", "report"])
+@pytest.mark.parametrize("name", ["index", "questions", "report"])
 def test_pages_link_only_to_files_that_exist(name, study):
     html = (study.folder / f"{name}.html").read_text(encoding="utf-8")
     links = [link for link in re.findall(r'(?:href|src)="([^"]+)"', html) if not link.startswith(("data:", "https:"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pandas as pd
 from pydantic import BaseModel, PositiveFloat, field_validator
@@ -10,6 +11,7 @@ from pydantic import BaseModel, PositiveFloat, field_validator
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import RecallTask
+from srlab.chapters.recall.looks import write_looks
 from srlab.chapters.recall.measure import settings_hash
 from srlab.chapters.recall.run import RecallRun
 from srlab.chapters.recall.scenes import recall_images_to_show
@@ -104,6 +106,11 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 def scenes(study: Study, settings: Settings) -> dict[str, TaskImage]:
     """Return some test images, for the explorers."""
     return recall_images_to_show(lambda study, model: recall_run(study, settings, model))
+
+
+def looks(study: Study, settings: Settings) -> Path | None:
+    """Write where networks look on these images, for the study's page."""
+    return write_looks(study, scenes(study, settings))
 
 
 FIGURES = {

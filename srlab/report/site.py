@@ -1,0 +1,95 @@
+"""The study as one page: static, from results alone, with data files beside it that are loaded on demand."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+from srlab.files import finite, write_text
+from srlab.models.registry import label
+from srlab.report import site_data as data
+from srlab.report.templates import fill
+from srlab.stats.rules import rules
+from srlab.stats.words import count, estimate, listed, number, signed
+from srlab.study.study import Study
+
+#: The folder of data files beside the page.
+BESIDE = "site"
+
+
+def write_site(study: Study, into: Path | None = None) -> Path:
+    """Write `index.html` into a study's folder, or into `into`, and data files into `site/` beside it.
+
+    Tables come from all results folders, the reader's own before the reference. A missing table empties its section,
+    which then says that it has not been measured.
+    """
+    for chapter in study.chapters:
+        if hook := getattr(chapter.module, "looks", None):
+            hook(study, chapter.settings)
+    folder = into or study.folder
+    results = data.Results(study.folder.parent, study.root / "results" / "reference", folder)
+    photographs = data.photographs(results)
+    sections = {
+        "recall": data.recall(results),
+        "gains": data.gains(results),
+        "context": data.context(results),
+        "ceiling": data.ceiling(results),
+        "costs": data.costs(results),
+        "claims": data.claims(results),
+        "released": data.released(results),
+        "conventions": data.conventions(study.root / "docs" / "conventions.csv"),
+    }
+    looks = {"recall": _looks(results)}
+    if photographs:
+        looks["photograph"] = data.photograph_looks(photographs)
+        sections["lsp"] = data.lsp_steps(photographs)
+        sections["photographs"] = _pictures(photographs, folder / BESIDE)
+    sections["looks"] = {name: each for name, each in looks.items() if each}
+    facts = finite(sections)
+    page = folder / "index.html"
+    words = {"count": count, "number": number, "signed": signed, "estimate": estimate, "listed": listed}
+    appendix, old = _appendix(results), [name for name in OLD if (folder / name).is_file()]
+    known = {"study": study, "rules": rules(), "appendix": appendix, "old": old}
+    write_text(page, fill("site.html", facts=facts, **facts, **known, **words))
+    return page
+
+
+#: The study's older pages, in the same folder.
+OLD = ("questions.html", "report.html", "explorer.html")
+
+
+def _looks(results: data.Results) -> dict | None:
+    """Return `looks.json` of recall with the names and colours of networks."""
+    path = results.file("recall", "looks.json")
+    if path is None:
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found | {"networks": [data.arm(each["arm"]) | each for each in found["networks"]]}
+
+
+def _pictures(found: dict, folder: Path) -> dict:
+    """Write the pictures of each photograph to a file of its own, loaded on demand; return their facts."""
+    shown = []
+    for image in found["images"]:
+        pictures = {"HR": image["hr"]} | {name: sr["picture"] for name, sr in image["sr"].items()}
+        content = json.dumps([image["name"], pictures], separators=(",", ":"))
+        write_text(folder / f"{image['name']}.js", f"arrived({content});\n")
+        psnr = {name: sr["psnr"] for name, sr in image["sr"].items()}
+        shown.append({"name": image["name"], "psnr": psnr, "file": f"{BESIDE}/{image['name']}.js"})
+    names = [[name, label(name)] for name in found["images"][0]["sr"]]
+    return {"images": shown, "names": names, "on": found["on"], "address": found["address"]}
+
+
+def _appendix(results: data.Results) -> list[dict]:
+    """List the kept studies with their figures, answers and explorer."""
+    kept = []
+    for folder in sorted(path for path in results.reference.iterdir() if path.is_dir()):
+        link = partial(_links, results, folder)
+        known = {"name": folder.name, "answers": link("answers/*.md"), "figures": link("figures/*.png")}
+        kept.append(known | {"tables": link("tables/*.csv"), "explorer": link("explorer.html")})
+    return kept
+
+
+def _links(results: data.Results, folder: Path, pattern: str) -> list[dict[str, str]]:
+    return [{"name": path.stem, "address": results.link(path)} for path in sorted(folder.glob(pattern))]

@@ -1,0 +1,100 @@
+"""What the study's page shows equals the tables, and a missing table is no section."""
+
+import base64
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from kept import ROOT, reference
+
+from srlab.files import read_table
+from srlab.report import site_data
+from srlab.report.site import write_site
+from srlab.study.study import Study
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    return site_data.Results(folder, ROOT / "results" / "reference", folder / "page")
+
+
+def table(profile, name):
+    return read_table(reference(profile) / "tables" / f"{name}.csv")
+
+
+def test_gains_are_the_rows_of_the_table_best_first(results):
+    found, rows = site_data.gains(results), table("verdicts", "branched_gains").query("benchmark == 'all'")
+    assert {row["name"]: row["value"][0] for row in found["rows"]} == dict(
+        zip(rows["arm"], rows["gain_db"].round(5), strict=True)
+    )
+    values = [row["value"] for row in found["rows"]]
+    assert values == sorted(values, reverse=True) and all(low <= value <= high for value, low, high in values)
+
+
+def test_nothing_begins_where_every_larger_radius_has_that_verdict(results):
+    verdicts = table("context", "context_verdicts")
+    for benchmark in site_data.context(results)["benchmarks"]:
+        for network in benchmark["networks"]:
+            own = verdicts[(verdicts["benchmark"] == benchmark["name"]) & (verdicts["network"] == network["name"])]
+            nothing = own["verdict"] == "nothing"
+            least = network["from"] if network["from"] is not None else own["radius"].max() + 1
+            assert nothing[own["radius"] >= least].all()
+            assert not nothing[own["radius"] == own["radius"][own["radius"] < least].max()].any()
+
+
+def test_a_share_of_time_saved_becomes_a_ratio(results):
+    rows = table("verdicts", "cost_claims").query("id == 'lcoa-time' and against == 'nlsn' and code == 'ours'")
+    case = next(case for case in site_data.costs(results)["cases"] if case["id"] == "lcoa-time")
+    shown = next(row for row in case["rows"] if (row["name"], row["code"]) == ("nlsn", "ours"))
+    assert case["claimed"] == pytest.approx(100 / 17)
+    np.testing.assert_allclose([value for value, _, _ in shown["values"]], 100 / (100 - rows["value"]), rtol=1e-3)
+    assert shown["ahead"] == "24×24"
+
+
+def test_claims_count_each_contrast_once(results):
+    found, rows = site_data.claims(results), table("verdicts", "claims")
+    ends = rows["claim"].str.contains("upper end").sum()
+    assert len(found["rows"]) == len(rows) - ends == sum(number for _, number in found["kinds"])
+    assert found["claims"] == rows["id"].nunique() - 1
+
+
+def test_conventions_compare_the_same_images():
+    for case in site_data.conventions(ROOT / "docs" / "conventions.csv")["cases"]:
+        assert len({tuple(sorted(images)) for _, images in case["psnr"]}) == 1
+
+
+def test_windows_of_lsp_lie_together_in_the_sequence(results):
+    """What the page draws as a sequence, pixels by cluster in reading order, is the one that LSP cuts."""
+    steps = site_data.lsp_steps(site_data.photographs(results))
+    raw = zlib.decompress(base64.b64decode(steps["maps"]))
+    low, high, windows, weights = np.frombuffer(raw, np.uint8).reshape(4, -1)
+    ordered = windows[np.argsort(low + 256 * high.astype(int), kind="stable")]
+    inside = ordered[np.flatnonzero(ordered)[0] : np.flatnonzero(ordered)[-1] + 1]
+    assert inside.tolist() == sorted(inside) and set(inside) == {1, 2, 3}
+    assert steps["keys"] == len(inside) == (weights > 0).sum()
+
+
+def test_a_reader_s_own_table_goes_before_the_reference(tmp_path, results):
+    own = tmp_path / "context-mine" / "tables"
+    own.mkdir(parents=True)
+    for name in ("context", "context_verdicts"):
+        table("context", name).to_csv(own / f"{name}.csv", index=False)
+    mine = site_data.Results(tmp_path, results.reference, tmp_path)
+    assert site_data.context(mine)["on"] == "mine"
+    assert site_data.context(mine)["address"] == "context-mine/tables/context.csv"
+
+
+def test_without_results_every_section_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path / "own"))
+    study = Study("smoke", ROOT)
+    empty = tmp_path / "reference"
+    empty.mkdir()
+    monkeypatch.setattr(site_data.Results, "files", lambda self, profile, name: [])
+    monkeypatch.setattr(Study, "chapters", [])
+    html = write_site(study, tmp_path / "page").read_text(encoding="utf-8")
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', html, re.S)[1])
+    assert [name for name, section in facts.items() if section] == ["conventions"]
+    assert html.count('class="missing"') == 10 and not (tmp_path / "page" / "site").exists()

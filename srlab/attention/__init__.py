@@ -2,6 +2,7 @@
 # ruff: noqa: F401
 
 from srlab.attention.bra import BRA
+from srlab.attention.cata import CATA
 from srlab.attention.coa import CoA
 from srlab.attention.contract import Attention, Pattern, dense_attention
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
@@ -15,5 +16,6 @@ from srlab.attention.nla import NLA
 from srlab.attention.nlsa import NLSA
 from srlab.attention.routed_windows import RoutedWindows
 from srlab.attention.scc import SCC
+from srlab.attention.sorted_groups import SortedGroups
 from srlab.attention.sorted_windows import SortedWindows
 from srlab.attention.window import ImplicitPosition, PositionTable, WindowAttention

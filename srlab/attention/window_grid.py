@@ -78,3 +78,9 @@ def reflected(side: int, length: int, device: torch.device) -> Int[Tensor, " len
     period = max(1, 2 * (side - 1))
     place = torch.arange(length, device=device) % period
     return torch.minimum(place, period - place) if side > 1 else place
+
+
+def mirrored(places: Pixels, side: int) -> Pixels:
+    """Return the pixel, of `side`, mirrored at each place with the edge repeated: 0 1 2 2 1 0 0 … for three."""
+    place = places % (2 * side)
+    return torch.minimum(place, 2 * side - 1 - place)

@@ -68,6 +68,17 @@ class Bicubic(nn.Module):
         return interpolate(lr, scale_factor=self.scale, mode="bicubic", antialias=self.matlab)
 
 
+class Bilinear(nn.Module):
+    """Bilinear enlargement, without antialiasing: CATANet."""
+
+    def __init__(self, scale: int):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, lr: LR) -> SR:
+        return interpolate(lr, scale_factor=self.scale, mode="bilinear")
+
+
 def add_to_bicubic(network: nn.Module) -> nn.Module:
     """Add a network's output to the bicubic enlargement of its input; the last convolution becomes zero."""
     network.skip = Bicubic(network.scale)

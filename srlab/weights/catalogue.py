@@ -36,6 +36,15 @@ FILES = (
         "433400f0b3182d1c0e363edd122a070d04215283621b968367d2caac2de10493",
     ),
     ReleasedFile(
+        "catanet_himosa_x4.pth",
+        "catanet",
+        4,
+        "https://github.com/liu-yii/HIMOSA (fbb8b57, cem/ModelZoo/models/CATANet.pth)",
+        "Apache-2.0",
+        "by the authors of HIMOSA, presumably on aerial images: no measure of CATANet's quality",
+        "f90e2373a0c5496e387a77143627142d2be76b0ceeedcaaf7039a2723cc24d7a",
+    ),
+    ReleasedFile(
         "dctlsa_x4.pth",
         "dctlsa",
         4,

@@ -13,6 +13,7 @@ from srlab.attention import BRA, ENLA, LSP, NLA, NLSA, CoA
 from srlab.attention.window import ImplicitPosition, WindowAttention
 from srlab.errors import InputError
 from srlab.models import build
+from srlab.models.catanet import cata_block
 
 Keys = list[tuple[str, str | None]]
 
@@ -91,6 +92,25 @@ _ESC_KEYS: Keys = [
     (r"ffn(s\.\d+)?\.proj\.", r"ffn\1.widen."),
     (r"ffn(s\.\d+)?\.dwc\.", r"ffn\1.depthwise."),
     (r"ffn(s\.\d+)?\.aggr\.", r"ffn\1.narrow."),
+]
+
+# A block of CATANet's attention to groups, and what follows every attention of the network.
+_CATA_KEYS: Keys = [
+    (r"(^|\.)initted$", r"\1attention.centres.initialised"),
+    (r"(^|\.)means$", r"\1attention.centres.means"),
+    (r"(^|\.)iasa_attn\.proj\.", r"\1attention.project."),
+    (r"(^|\.)iasa_attn\.to_q\.", r"\1attention.to_query."),
+    (r"(^|\.)iasa_attn\.to_k\.", r"\1attention.to_key."),
+    (r"(^|\.)iasa_attn\.to_v\.", r"\1attention.to_value."),
+    (r"(^|\.)irca_attn\.to_k\.", r"\1attention.centre_key."),
+    (r"(^|\.)irca_attn\.to_v\.", r"\1attention.centre_value."),
+    (r"(^|\.)conv1x1\.", r"\1attention.merge."),
+    (r"(^|\.)mlp\.norm\.", r"\1ffn_norm."),
+    (r"(^|\.)norm\.", r"\1attention.norm."),
+    (r"(^|\.)mlp\.fn\.", r"\1ffn."),
+    (r"(^|\.)fc1\.", r"\1widen."),
+    (r"(^|\.)dwconv\.depthwise_conv\.0\.", r"\1depthwise."),
+    (r"(^|\.)fc2\.", r"\1narrow."),
 ]
 
 
@@ -217,5 +237,31 @@ RELEASED: dict[str, Released] = {
             (r"\.project_inp\.1\.", ".norm."),
             (r"\.project_out\.", ".out."),
         ],
+    ),
+    "cata": Released(
+        cata_block,
+        "channels=dim query_channels=qk_dim hidden=mlp_dim heads iterations=n_iter centres=num_tokens "
+        "group=group_size ema_decay",
+        _CATA_KEYS,
+        defaults={"ema_decay": 0.999},
+        pointwise=r"ffn\.(widen|narrow)\.weight$",
+    ),
+    "catanet": Released(
+        partial(build, "catanet"),
+        "scale=upscale channels=dim blocks=block_num heads query_channels=qk_dim hidden=mlp_dim patches=patch_size "
+        "centres=num_tokens group_sizes=group_size iterations=n_iters",
+        [
+            (r"^first_conv\.", "head."),
+            (r"^last_conv\.", "to_image."),
+            (r"^mid_convs\.(\d+)\.", r"blocks.\1.out."),
+            (r"^upconv1?\.", "upsampler.0."),
+            (r"^upconv2\.", "upsampler.2."),
+            (r"^blocks\.(\d+)\.1\.layer\.1\.(norm|fn)\.", r"blocks.\1.local.mlp.\2."),
+            (r"^blocks\.(\d+)\.1\.layer\.0\.norm\.", r"blocks.\1.local.norm."),
+            (r"^blocks\.(\d+)\.1\.layer\.0\.fn\.", r"blocks.\1.local.iasa_attn."),
+            (r"^blocks\.(\d+)\.0\.", r"blocks.\1.grouped."),
+            *_CATA_KEYS,
+        ],
+        pointwise=r"ffn\.(widen|narrow)\.weight$",
     ),
 }

@@ -48,7 +48,7 @@ LIMIT = 1_500_000
 #: Networks to open with, the first that are there: one that chooses its keys by content, and one by place.
 OPENING = (("lcoan", "trunk_lsp", "nlsn"), ("trunk_window", "trunk_nla"))
 #: Pages of the same folder.
-LINKS = ("index.html", "report.html")
+LINKS = ("index.html", "questions.html", "report.html")
 COLOURS = ("viridis", "cividis", "magma", "RdBu_r")
 #: SVG's letters for the codes of matplotlib's paths.
 LETTERS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}

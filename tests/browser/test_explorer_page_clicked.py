@@ -154,6 +154,7 @@ def test_lr_hr_and_both_sr_are_shown_around_the_query(shown):
 def test_links_lead_to_the_other_pages(shown):
     assert shown.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))") == [
         "index.html",
+        "questions.html",
         "report.html",
     ]
 

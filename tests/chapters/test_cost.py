@@ -83,8 +83,6 @@ def test_networks_that_share_weights_are_timed_both_ways(study):
     stored = {f"{model} (stored)" for model in ("lcoan", "trunk_nla_shared")}
     assert set(run.networks) == {*MODELS, *stored} and run.inside and run.repeats == 3
     assert {name for name, each in run.networks.items() if each.options.get("sharing") == "stored"} == stored
-    runs = {run.scale: run.sizes for run in timed.scales(study, study.settings["cost"])}
-    assert runs == {2: (16,), 4: (16, 64)}  # ×4 also on its own output
 
 
 def test_limits_are_of_one_layer_of_each_mechanism(study):
@@ -159,16 +157,6 @@ def test_without_single_calls_ratios_have_no_interval(study, tables, monkeypatch
     assert found["ratio"].to_numpy() == pytest.approx(kept["ratio"]) and np.isinf(found[["low", "high"]]).all(axis=None)
 
 
-def test_sixteen_is_four_of_what_four_makes(tables):
-    rows = tables["scales"].set_index(["model", "scale"])
-    for model in MODELS:
-        once, twice = rows.loc[(model, 4)], rows.loc[(model, 16)]
-        factor = 4 ** (4 if model == DENSE else 2)
-        assert twice["median_ms"] == pytest.approx(once["median_ms"] * (1 + factor))
-        assert twice["peak_mib"] == pytest.approx(once["peak_mib"] * factor)
-    assert rows.index.is_unique and set(rows.index.get_level_values("scale")) == {2, 4, 16}
-
-
 def test_the_floor_is_the_higher_of_arithmetic_and_bytes(tables):
     rows = tables["roofline"]
     assert set(rows["size"]) == {32} and not rows["model"].str.contains("stored").any()
@@ -191,7 +179,7 @@ def test_layers_are_named_by_their_options(tables):
 
 # --- figures and answer ---------------------------------------------------------------------------------------------
 
-PANELS = {"scaling": 4, "inside": 1, "sharing": 3, "backends": 2, "routing": 1, "scales": 1, "limits": 2, "roofline": 2}
+PANELS = {"scaling": 4, "inside": 1, "sharing": 3, "backends": 2, "routing": 1, "limits": 2, "roofline": 2}
 
 
 @pytest.mark.parametrize("name", FIGURES)

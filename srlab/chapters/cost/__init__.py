@@ -37,7 +37,6 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     sides: Sides = (8, 16)
     backends: Annotated[tuple[Literal["reference", "sdpa", "flex", "rib"], ...], Some] = ("reference", "sdpa", "rib")
     tops: Sides = (4,)  # windows that a window of FGCA and BRA chooses
-    scales: Annotated[tuple[Literal[2, 3, 4, 8], ...], Some] = (2, 4)  # on the smallest input, ×4 also on its output
     # Ever larger inputs of one layer alone, until a call takes more than `limit_s` seconds or `limit_mib` MiB.
     limits: Annotated[tuple[Size, ...], Some] = (16, 32)
     limit_s: PositiveFloat = 1.0
@@ -51,7 +50,7 @@ def runs(study: Study, settings: Settings) -> list[Run]:
     if study.profile.timing is None:
         raise InputError(f"profile '{study.profile.name}' has no 'timing', which the chapter 'cost' needs")
     single = [run(study, settings) for run in (timed.growth, timed.windows, timed.routing, timed.limits)]
-    return [*single, *timed.scales(study, settings), *timed.sharing(study)]
+    return [*single, *timed.sharing(study)]
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -59,7 +58,6 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     measured = (timed.growth, timed.windows, timed.routing)
     growth, windows, routing = (study.obtain(run(study, settings)) for run in measured)
     timing, kernels, routed = timings(growth), frames.backends(windows), frames.routing(routing)
-    scales = frames.scales([study.obtain(run) for run in timed.scales(study, settings)])
     limits, roofline = frames.limits(study.obtain(timed.limits(study, settings))), frames.roofline(growth)
     large = limits[limits["height"] * limits["width"] >= frames.FITTED]
     images = quality([study.obtain(run) for run in timed.sharing(study)])
@@ -74,8 +72,6 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
         "backends_costs": kernels,
         "routing": routed,
         "routing_costs": routed,
-        "scales": scales,
-        "scales_costs": scales.sort_values("scale", kind="stable"),
         "limits": limits,
         "limits_costs": limits,
         "limits_growth": frames.growth(large[large["state"] == MEASURED]),
@@ -95,7 +91,6 @@ FIGURES = {
     "sharing": figures.sharing,
     "backends": figures.backends,
     "routing": figures.routing,
-    "scales": figures.scales,
     "limits": figures.limits,
     "roofline": figures.roofline,
 }

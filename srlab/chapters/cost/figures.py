@@ -166,21 +166,6 @@ def routing(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 @rc_context(HOUSE)
-def scales(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw the latency of whole networks at each scale; ×16 is ×4 twice."""
-    costs = named(tables["scales"]).sort_values("scale", kind="stable")
-    costs = costs.assign(hollow=costs["scale"] == 16)
-    figure = blank(DOUBLE, 3.4)
-    ax = figure.subplots()
-    names = _draw(ax, costs, costs["scale"], "median_ms", "scale")
-    note = f"Whole networks, LR {costs['size'].min():g} px. {_repeats(costs)}"
-    note += " Hollow: ×16, the sum of ×4 and of ×4 of its output." * bool(costs["hollow"].any())
-    caption(figure, "Latency by scale", note)
-    name_lines({ax: names})
-    return figure
-
-
-@rc_context(HOUSE)
 def limits(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw time and memory of one layer against the size of its map, up to where it fails."""
     found = named(tables["limits"])

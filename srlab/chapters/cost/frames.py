@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,6 @@ SHOWN = {
     "timing_by_size": ("size", "part", "model", *COSTS),
     "backends_costs": ("side", "backend", *COSTS),
     "routing_costs": ("mechanism", "window", "top", "size", *COSTS),
-    "scales_costs": ("scale", "model", *COSTS),
     "limits_costs": ("model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"),
     "roofline_costs": ("model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"),
     "sharing_layers": ("model", "size", *COSTS),
@@ -64,19 +63,6 @@ def _layers(record: Record, *options: str) -> pd.DataFrame:
     networks = [record.run.networks[label] for label in rows["label"]]
     known = {name: [network.options.get(name) for network in networks] for name in options}
     return rows.assign(model=[network.model for network in networks], **known, run=record.run.hash)
-
-
-def scales(records: Sequence[Record]) -> pd.DataFrame:
-    """Return the costs of whole networks by scale; ×16 has the summed times of ×4 twice, and the larger memory."""
-    rows = pd.concat([timings(record).assign(scale=record.run.scale) for record in records])
-    rows = rows[rows["part"] == "network"]
-    first = rows["size"] == rows["size"].min()
-    steps = rows[rows["scale"] == 4].sort_values("size")
-    added = dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "gflops"), "sum")
-    twice = steps.groupby("model", sort=False).agg({**added, "peak_mib": "max"})
-    once = rows[first & (rows["scale"] == 4)].set_index("model")
-    twice = once.assign(**twice, scale=16).reset_index() if steps["size"].nunique() == 2 else None
-    return pd.concat([rows[first], twice], ignore_index=True)
 
 
 def roofline(record: Record) -> pd.DataFrame:

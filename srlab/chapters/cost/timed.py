@@ -51,13 +51,6 @@ def routing(study: Study, settings: Settings) -> TimingRun:
     return study.timing("routing", networks, settings.sizes)
 
 
-def scales(study: Study, settings: Settings) -> list[TimingRun]:
-    """Return the measurements of whole networks at each scale; ×4 also on its own output, since ×16 is ×4 twice."""
-    networks, size = _networks(study, settings), settings.sizes[0]
-    sizes = {scale: (size, 4 * size) if scale == 4 else (size,) for scale in settings.scales}
-    return [study.timing("scale", networks, own, scale) for scale, own in sizes.items()]
-
-
 def limits(study: Study, settings: Settings) -> LimitsRun:
     """Return the search for the largest map of one layer of each mechanism."""
     models = [model for model in _networks(study, settings) if model in trunk_networks() and model != "no_attention"]

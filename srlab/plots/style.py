@@ -66,6 +66,7 @@ STYLE = {
     "elan_light": Appearance("#DDAA33", "o"),
     "trunk_elan": Appearance("#DDAA33", "^"),
     "trunk_elan_own": Appearance("#DDAA33", "v"),
+    "trunk_cata": Appearance("#EE6677", "s"),
     "catanet": Appearance("#EE6677", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),

@@ -67,6 +67,7 @@ STYLE = {
     "trunk_elan": Appearance("#DDAA33", "^"),
     "trunk_elan_own": Appearance("#DDAA33", "v"),
     "trunk_cata": Appearance("#EE6677", "s"),
+    "atd_light": Appearance("#228833", "X"),
     "catanet": Appearance("#EE6677", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),

@@ -14,6 +14,7 @@ from srlab.attention.window_grid import WindowGrid
 
 Pixels = Float[Tensor, "b h w c"]
 Heads = Float[Tensor, "b n heads p d"]
+Values = Float[Tensor, "b n heads p c"]
 #: Added to the scores of two pixels that only the roll has brought together.
 APART = -100.0
 
@@ -49,8 +50,8 @@ class ShiftedWindows:
         return torch.where(region[:, :, None] == region[:, None], 0.0, APART).to(like)
 
     def attend(
-        self, query: Heads, key: Heads, value: Heads, bias: Float[Tensor, "heads p p"], backend: Backend
-    ) -> Heads:
+        self, query: Heads, key: Heads, value: Values, bias: Float[Tensor, "heads p p"], backend: Backend
+    ) -> Values:
         """Return softmax(query·keyᵀ + bias + mask)·value in each window; queries are scaled."""
         if backend == "reference":
             scores = query @ key.mT + bias

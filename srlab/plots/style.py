@@ -68,6 +68,7 @@ STYLE = {
     "trunk_elan_own": Appearance("#DDAA33", "v"),
     "trunk_cata": Appearance("#EE6677", "s"),
     "atd_light": Appearance("#228833", "X"),
+    "pft_light": Appearance("#AA3377", "D"),
     "catanet": Appearance("#EE6677", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),

@@ -320,4 +320,20 @@ RELEASED: dict[str, Released] = {
         pointwise=r"ffn\.(widen|narrow)\.weight$",
         tables=r"position\.table$",
     ),
+    "pft_light": Released(
+        partial(build, "pft_light"),
+        "scale=upscale channels=embed_dim depths heads=num_heads kept=num_topk side=window_size "
+        "kernel_size=convffn_kernel_size ratio=mlp_ratio",
+        [
+            *_WINDOWED_KEYS,
+            (r"\.norm1\.", ".norm."),
+            (r"\.norm2\.", ".ffn_norm."),
+            (r"\.wqkv\.", ".to_qkv."),
+            (r"\.v_LePE\.depthwise_conv\.0\.", ".local."),
+            (r"\.attn_win\.proj\.", ".out."),
+            (r"\.attn_win\.relative_position_bias_table$", ".position.table"),
+        ],
+        pointwise=r"(ffn\.(widen|narrow)|\.to_qkv|\.layers\.\d+\.out)\.weight$",
+        tables=r"position\.table$",
+    ),
 }

@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from srlab.attention import BRA, ENLA, FGCA, GMSA, LSP, NLA, NLSA, CoA, ImplicitPosition, SharedGMSA, WindowAttention
+from srlab.attention import (
+    BRA,
+    CATA,
+    ENLA,
+    FGCA,
+    GMSA,
+    LSP,
+    NLA,
+    NLSA,
+    CoA,
+    ImplicitPosition,
+    SharedGMSA,
+    WindowAttention,
+)
 from srlab.attention.contract import Attention
 
 
@@ -38,6 +51,11 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "coa-two-rounds-recomputed": lambda c: [LSP(c, clusters=5, window=12, rounds=2), CoA(c)],
     "coa-dense": lambda c: [NLA(c), CoA(c)],
     "coa-dense-stored": lambda c: [NLA(c, sharing="stored"), CoA(c)],
+    "cata": lambda c: [CATA(c, 6, 2, centres=5, group=12)],
+    "cata-reference": lambda c: [CATA(c, 6, 2, centres=5, group=12, backend="reference")],
+    "cata-on-trunk": lambda c: [
+        CATA(c, c, 2, 5, 12, residual_scale=0.1, neighbours="both", attends_centres=False, trained_on="average")
+    ],
     "nlsa": lambda c: [NLSA(c, window=12)],
     "nlsa-one-round": lambda c: [NLSA(c, window=12, rounds=1)],
     "nlsa-reference": lambda c: [NLSA(c, window=12, backend="reference")],

@@ -8,6 +8,8 @@ SMALL = {"channels": 8, "groups": 2, "blocks": 1, "clusters": 4, "window": 16}
 SMALL |= {"heads": 2, "side": 8, "attended": 4}
 #: Options of networks that are deep by default: every kind of layer once or twice.
 SHORT = {"hit_srf": {"stages": 1, "ratios": (0.5, 2.0)}, "elan_light": {"layers": 4, "sides": (4, 8)}}
+SHORT["atd_light"] = {"depths": (2, 1)}
+SHORT["pft_light"] = {"depths": (4, 2), "kept": (64, 64, 20, 20, 9, 9)}
 SHORT |= {name: {"pairs": 1} for name in ("esc", "esc_light", "esc_fp", "esc_rib")}
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
 from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens
-from srlab.attention.fused import Queries, Values
+from srlab.attention.fused import Keys, Queries, fitted_width, widen_heads
 from srlab.attention.kmeans import assign, lloyd_step
 from srlab.attention.precision import without_autocast
 from srlab.attention.sorted_groups import Backend, SortedGroups
@@ -155,35 +155,50 @@ class CATA(Attention):
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
         tokens = self.norm(to_tokens(x))
         centres, codes = self.centres(tokens)
-        pattern = self._pattern(tokens, codes)
-        return self._output(x, pattern.attend(self._split(self.to_value(tokens))), pattern.query, centres), shared
+        query, key, value = self._project(tokens)
+        pattern = self._pattern(query, key, codes)
+        return self._output(x, pattern.attend(value), query, centres), shared
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> SortedGroups:
         tokens = self.norm(to_tokens(x))
-        return self._pattern(tokens, self.centres(tokens)[1])
+        query, key, _ = self._project(tokens)
+        return self._pattern(query, key, self.centres(tokens)[1])
 
-    def value(self, x: Map) -> Values:
-        return self._split(self.to_value(self.norm(to_tokens(x))))
+    def value(self, x: Map) -> Float[Tensor, "b heads m d"]:
+        return self._project(self.norm(to_tokens(x)))[2]
 
     def output(self, x: Map, attended: Float[Tensor, "b heads l e"]) -> Map:
         tokens = self.norm(to_tokens(x))
-        return self._output(x, attended, self._query(tokens), self.centres(tokens)[0])
+        return self._output(x, attended, self._project(tokens)[0], self.centres(tokens)[0])
 
-    def _pattern(self, tokens: Tokens, codes: Int[Tensor, "b l"]) -> SortedGroups:
-        key = self._split(self.to_key(tokens))
-        return SortedGroups(self._query(tokens), key, codes, self.group, self.before, 1, self.backend)
+    def _project(self, tokens: Tokens) -> list[Float[Tensor, "b heads l d"]]:
+        """Return queries, keys and values by one product, all of the width that the kernel wants."""
+        scale = (self.to_query.out_features // self.heads) ** -0.5
+        weights = (self.to_query.weight * scale, self.to_key.weight, self.to_value.weight)
+        held = [self._widened(weight) for weight in weights]
+        parts = linear(tokens, torch.cat(held)).split([len(weight) for weight in held], -1)
+        return [self._split(part) for part in parts]
 
-    def _query(self, tokens: Tokens) -> Queries:
-        width = self.to_query.out_features // self.heads
-        return self._split(linear(tokens, self.to_query.weight * width**-0.5))
+    def _widened(self, weight: Float[Tensor, "e c"]) -> Float[Tensor, "f c"]:
+        """Widen the heads of a projection for the fused kernel, by zeros; the plain path takes them as they are."""
+        if self.backend == "reference":
+            return weight
+        widths = (len(each.weight) // self.heads for each in (self.to_query, self.to_value))
+        return widen_heads(weight, self.heads, fitted_width(*widths))
+
+    def _pattern(self, query: Queries, key: Keys, codes: Int[Tensor, "b l"]) -> SortedGroups:
+        return SortedGroups(query, key, codes, self.group, self.before, 1, self.backend)
 
     def _split(self, tokens: Float[Tensor, "*b l c"]) -> Float[Tensor, "*b heads l d"]:
         return tokens.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
 
     def _output(self, x: Map, attended: Float[Tensor, "b heads l e"], query: Queries, centres: Centres) -> Map:
         if self.centre_key is not None and self.centre_value is not None:
-            held = (self._split(to(centres)).expand(len(x), -1, -1, -1) for to in (self.centre_key, self.centre_value))
-            attended = attended + softmax_attention(query, *held)
+            key, value = (
+                self._split(linear(centres, self._widened(to.weight))).expand(len(x), -1, -1, -1)
+                for to in (self.centre_key, self.centre_value)
+            )
+            attended = attended + softmax_attention(query, key, value)
         both = self.merge.weight.flatten(1) @ self.project.weight
-        result = linear(attended.transpose(1, 2).flatten(2), both)
+        result = linear(attended.transpose(1, 2).flatten(2), self._widened(both.mT).mT)
         return x.add(to_map(result, *x.shape[2:]), alpha=self.residual_scale)

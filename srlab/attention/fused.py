@@ -46,6 +46,16 @@ def widen(t: Float[Tensor, "*n d"], width: int) -> Float[Tensor, "*n e"]:
     return t if t.shape[-1] == width else pad(t, (0, width - t.shape[-1]))
 
 
+def widen_heads(weight: Float[Tensor, "e c"], heads: int, width: int) -> Float[Tensor, "f c"]:
+    """Return a linear layer's weight with zero rows that make its heads `width` wide, so that no head is copied."""
+    return pad(weight.unflatten(0, (heads, -1)), (0, 0, 0, width - len(weight) // heads)).flatten(0, 1)
+
+
+def fitted_width(*depths: int) -> int:
+    """Return the common width to which :func:`fit` would pad heads on a CPU."""
+    return max(16, *(depth + -depth % 8 for depth in depths))
+
+
 def attend(query: Queries, key: Keys, value: Values) -> tuple[Outputs, Mass]:
     """Return softmax(query·keyᵀ)·value, unscaled, and the logsumexp of each query's scores, without gradients."""
     if suits_blocks(query, key, value):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from srlab.attention.contract import Map, softmax_attention
+from srlab.attention.fused import fitted_width, widen_heads
 from srlab.attention.sorted_groups import Backend
 from srlab.errors import InputError
 
@@ -100,10 +101,10 @@ class OverlappingPatches(nn.Module):
         return self.project(attended.unflatten(3, patches.shape[3:5]))
 
     def _fused(self, pixels: Pixels) -> Float[Tensor, "b t u p q c"]:
-        scale = (self.to_query.out_features // self.heads) ** -0.5
-        weights = (self.to_query.weight * scale, self.to_key.weight, self.to_value.weight)
-        projected = self._cut(linear(pixels, torch.cat(weights)))
-        parts = projected.flatten(3, 4).flatten(0, 2).split([len(weight) for weight in weights], -1)
-        heads = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        attended = softmax_attention(*heads).transpose(1, 2).flatten(2)
-        return attended.unflatten(0, projected.shape[:3]).unflatten(3, projected.shape[3:5])
+        depths = [to.out_features // self.heads for to in (self.to_query, self.to_value)]
+        weights = (self.to_query.weight * depths[0] ** -0.5, self.to_key.weight, self.to_value.weight)
+        held = torch.cat([widen_heads(weight, self.heads, fitted_width(*depths)) for weight in weights])
+        patches = self._cut(linear(pixels, held))
+        parts = patches.flatten(3, 4).flatten(0, 2).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = softmax_attention(*parts)[..., : depths[1]].transpose(1, 2).flatten(2)
+        return attended.unflatten(0, patches.shape[:3]).unflatten(3, patches.shape[3:5])

@@ -46,7 +46,8 @@ class SortedGroups(Pattern):
         end = -(-length // self.group) * self.group
         #: The tokens in their sorted order, and the place of each token in it.
         self.order: Rows = codes.argsort(dim=-1, stable=True)
-        self.place_of: Rows = self.order.argsort(-1)
+        ranks = torch.arange(length, device=codes.device).expand_as(self.order)
+        self.place_of: Rows = torch.empty_like(self.order).scatter_(1, self.order, ranks)
         places = torch.arange(-before * self.group, end + after * self.group, device=codes.device)
         #: The tokens of the sequence from `before` groups ahead of it to `after` groups past it.
         self._near: Rows = self.order[:, mirrored(places, length)]

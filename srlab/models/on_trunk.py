@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat
 from pydantic import PositiveInt as Count
 
 from srlab.attention.bra import BRA
+from srlab.attention.cata import CATA, Neighbours, TrainedOn
 from srlab.attention.coa import CoA
 from srlab.attention.conv_attn import ConvAttn, LargeKernel
 from srlab.attention.enla import ENLA
@@ -28,6 +29,7 @@ from srlab.models.registry import register_on_trunk
 from srlab.models.trunk import ADDED
 
 LCOA = "arXiv:2404.04922"
+CATANET = "arXiv:2503.06896"
 ESC = "arXiv:2503.06671"
 ELAN = "arXiv:2203.06697"
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
@@ -81,6 +83,24 @@ def trunk_lsp(
 ) -> LSP:
     learning = (centroid_update, ema_decay, centroid_start, empty_clusters)
     return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning, tied=tied)
+
+
+@register_on_trunk("trunk_cata", "CATA", "groups sorted by centres that all images share, and the centres", CATANET)
+def trunk_cata(
+    i: int,
+    channels: int,
+    clusters: Count = 128,
+    window: Count = 256,
+    heads: Count = 4,
+    neighbours: Neighbours = "next",
+    attends_centres: bool = True,
+    trained_on: TrainedOn = "batch",
+    centroid_update: CentroidUpdate = "ema",
+    ema_decay: UnitInterval = 0.999,
+) -> CATA:
+    # The options are what separates it from LSP, one at a time.
+    learning = {"trained_on": trained_on, "centroid_update": centroid_update, "ema_decay": ema_decay}
+    return CATA(channels, channels, heads, clusters, window, ADDED, neighbours, attends_centres, **learning)
 
 
 @register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)

@@ -13,6 +13,7 @@ from srlab.attention import BRA, ENLA, LSP, NLA, NLSA, CoA
 from srlab.attention.window import ImplicitPosition, WindowAttention
 from srlab.errors import InputError
 from srlab.models import build
+from srlab.models.atd import atd_layer
 from srlab.models.catanet import cata_block
 
 Keys = list[tuple[str, str | None]]
@@ -29,6 +30,8 @@ class Released:
     keys: Keys
     #: Released options that a configuration may lack.
     defaults: Mapping[str, object] = field(default_factory=dict)
+    #: Pattern of our names of position tables that are released as [offset, head], the query's place minus the key's.
+    tables: str | None = None
     #: Pattern of our names of 1×1 convolutions that are released as linear layers.
     pointwise: str | None = None
 
@@ -50,6 +53,8 @@ class Released:
                 name = re.sub(pattern, replacement or "", name)
             if name is not None:
                 linear = self.pointwise is not None and re.search(self.pointwise, name) is not None
+                if self.tables is not None and re.search(self.tables, name):
+                    tensor = tensor.flip(0).mT
                 renamed[name] = tensor[..., None, None] if linear else tensor
         return renamed
 
@@ -112,6 +117,41 @@ _CATA_KEYS: Keys = [
     (r"(^|\.)dwconv\.depthwise_conv\.0\.", r"\1depthwise."),
     (r"(^|\.)fc2\.", r"\1narrow."),
 ]
+
+# ATD and PFT: the network around their layers, and their feed-forward networks.
+_WINDOWED_KEYS: Keys = [
+    (r"^relative_position_index_SA$", None),  # fixed numbers
+    (r"^conv_first\.", "head."),
+    (r"^patch_embed\.norm\.", "first_norm."),
+    (r"^norm\.", "last_norm."),
+    (r"^conv_after_body\.", "body_end."),
+    (r"^upsample\.0\.", "to_image."),
+    (r"^layers\.(\d+)\.conv\.", r"body.\1.out."),
+    (r"^layers\.(\d+)\.residual_group\.", r"body.\1."),
+    (r"(^|\.)convffn\.fc1\.", r"\1ffn.widen."),
+    (r"(^|\.)convffn\.dwconv\.depthwise_conv\.0\.", r"\1ffn.depthwise."),
+    (r"(^|\.)convffn\.fc2\.", r"\1ffn.narrow."),
+]
+_ATD_KEYS: Keys = [
+    (r"\.td$", ".dictionary"),
+    (r"(^|\.)norm1\.", r"\1norm."),
+    (r"(^|\.)norm2\.", r"\1ffn_norm."),
+    (r"(^|\.)norm3\.", r"\1refinement."),
+    (r"(^|\.)sigma$", r"\1refinement.sigma"),
+    (r"(^|\.)wqkv\.", r"\1attention.to_qkv."),
+    (r"(^|\.)attn_atd\.wq\.", r"\1attention.dictionary.to_query."),
+    (r"(^|\.)attn_atd\.wk\.", r"\1attention.dictionary.to_key."),
+    (r"(^|\.)attn_atd\.wv\.", r"\1attention.dictionary.to_value."),
+    (r"(^|\.)attn_atd\.scale$", r"\1attention.dictionary.scale"),
+    (r"(^|\.)attn_aca\.proj\.", r"\1attention.category_out."),
+    (r"(^|\.)attn_aca\.logit_scale$", r"\1attention.logit_scale"),
+    (r"(^|\.)attn_win\.proj\.", r"\1attention.window_out."),
+    (r"(^|\.)attn_win\.relative_position_bias_table$", r"\1attention.position.table"),
+]
+
+
+def _atd_layer(shift: int, ratio: float | int, **options: int) -> nn.Module:
+    return atd_layer(ratio=float(ratio), shifted=shift > 0, **options)
 
 
 RELEASED: dict[str, Released] = {
@@ -263,5 +303,37 @@ RELEASED: dict[str, Released] = {
             *_CATA_KEYS,
         ],
         pointwise=r"ffn\.(widen|narrow)\.weight$",
+    ),
+    "atd_layer": Released(
+        _atd_layer,
+        "channels=embed_dim heads=num_heads side=window_size shift=shift_size group=category_size "
+        "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
+        [*_WINDOWED_KEYS[-3:], *_ATD_KEYS],
+        pointwise=r"ffn\.(widen|narrow)\.weight$",
+        tables=r"position\.table$",
+    ),
+    "atd_light": Released(
+        partial(build, "atd_light"),
+        "scale=upscale channels=embed_dim depths heads=num_heads side=window_size group=category_size "
+        "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
+        [*_WINDOWED_KEYS, *_ATD_KEYS],
+        pointwise=r"ffn\.(widen|narrow)\.weight$",
+        tables=r"position\.table$",
+    ),
+    "pft_light": Released(
+        partial(build, "pft_light"),
+        "scale=upscale channels=embed_dim depths heads=num_heads kept=num_topk side=window_size "
+        "kernel_size=convffn_kernel_size ratio=mlp_ratio",
+        [
+            *_WINDOWED_KEYS,
+            (r"\.norm1\.", ".norm."),
+            (r"\.norm2\.", ".ffn_norm."),
+            (r"\.wqkv\.", ".to_qkv."),
+            (r"\.v_LePE\.depthwise_conv\.0\.", ".local."),
+            (r"\.attn_win\.proj\.", ".out."),
+            (r"\.attn_win\.relative_position_bias_table$", ".position.table"),
+        ],
+        pointwise=r"(ffn\.(widen|narrow)|\.to_qkv|\.layers\.\d+\.out)\.weight$",
+        tables=r"position\.table$",
     ),
 }

@@ -50,6 +50,8 @@ def test_equals_the_released_network(golden, name, case):
         ("esc_light", {2: 603e3, 3: 612e3, 4: 624e3}, 1e3),
         ("esc_fp", {2: 524e3, 3: 530e3, 4: 539e3}, 1e3),
         ("hit_srf", {2: 847e3, 3: 855e3, 4: 866e3}, 500),
+        ("atd_light", {2: 753_204, 3: 759_699, 4: 768_792}, 0),
+        ("pft_light", {2: 775_532, 3: 782_567, 4: 792_416}, 0),
         ("catanet", {2: 477_435, 3: 549_635, 4: 535_195}, 0),
         # No published size: the size that srlab/models/sscan.py documents, in the lightweight class.
         ("sscan", {4: 0.92e6}, 5e3),

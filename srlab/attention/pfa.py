@@ -1,0 +1,126 @@
+"""PFA: progressive focused attention of PFT (arXiv 2503.20337, CVPR 2025). Weights are handed on and sharpened.
+
+A chain of layers attends in the same windows. In each layer, for each query, over its set I of kept keys::
+
+a = softmax(q·k / √d + bias)                 # this layer's own weights
+a = normalise(a ∘ P)                         # times those of the chain's layer before
+I, P = the largest t of a                    # kept as they are, without normalising again
+y = Σ a·v over the kept keys
+
+Products of softmaxes are softmaxes of sums: a = softmax(S₀ + S₁ + …) over I. So the fast path hands on sums of scores.
+CoA keeps the first layer's weights, PFA multiplies them by each layer's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from srlab.attention.fused import BLOCK
+from srlab.attention.shifted_windows import Heads, ShiftedWindows, Values
+from srlab.attention.sorted_groups import Backend
+
+Scores = Float[Tensor, "n p t"]
+Kept = Int[Tensor, "n p t"]
+Bias = Float[Tensor, "1 p p"]
+#: Keeps weights from vanishing in the plain path.
+EPSILON = 1e-20
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a layer hands on, n windows and heads: dense queries, keys and bias until the first cut, then kept keys.
+
+    `sums` of scores belong to `kept`, the numbers of the keys; in the plain path `sums` are weights.
+    """
+
+    dense: tuple[Heads, Heads, Bias] | None = None
+    sums: Scores | None = None
+    kept: Kept | None = None
+
+
+def focus(
+    query: Heads,
+    key: Heads,
+    value: Values,
+    bias: Bias,
+    windows: ShiftedWindows,
+    top: int,
+    chain: Chain | None,
+    backend: Backend,
+) -> tuple[Values, Chain]:
+    """Attend to the `top` keys by this layer's scores and the chain's; queries are scaled, heads share the bias."""
+    if backend == "reference":
+        return _plain(query, key, value, bias, windows, top, chain)
+    if chain is None or chain.dense is not None:
+        if chain is not None:
+            query, key = torch.cat([chain.dense[0], query], -1), torch.cat([chain.dense[1], key], -1)
+            bias = chain.dense[2] + bias
+        if top >= key.shape[3]:
+            # The mask need not be summed: it is added in each layer until the cut, and one suffices.
+            heads = bias.expand(query.shape[2], -1, -1)
+            return windows.attend(query, key, value, heads, backend), Chain(dense=(query, key, bias))
+        return _cut(query, key, value, bias, windows, top, Chain())
+    return _cut(query, key, value, bias, windows, top, chain)
+
+
+def _cut(
+    query: Heads, key: Heads, value: Values, bias: Bias, windows: ShiftedWindows, top: int, chain: Chain
+) -> tuple[Values, Chain]:
+    """Keep the largest weights, some windows at a time: all scores of a few are held, and then those of kept keys."""
+    shape = value.shape
+    mask = windows.mask(value) if windows.shifted and chain.kept is None else None
+    outs, sums, kept = [], [], []
+    step = max(1, BLOCK // shape[3] ** 2)
+    flat = [part.flatten(0, 2) for part in (query, key, value)]
+    for start in range(0, len(flat[0]), step):
+        q, k, v = (part[start : start + step] for part in flat)
+        scores = torch.baddbmm(bias, q, k.mT)
+        if chain.kept is not None and chain.sums is not None:
+            places = chain.kept[start : start + step].long()
+            scores = scores.gather(-1, places) + chain.sums[start : start + step]
+        elif mask is not None:
+            window = torch.arange(start, start + len(q), device=mask.device) // shape[2] % len(mask)
+            scores, places = scores + mask[window], None
+        else:
+            places = None
+        mass = scores.logsumexp(-1, keepdim=True)
+        if top < scores.shape[-1]:
+            scores, chosen = scores.topk(top, dim=-1, sorted=False)
+            places = chosen if places is None else places.gather(-1, chosen)
+        outs.append(_attend((scores - mass).exp(), places, v))
+        sums.append(scores)
+        kept.append(places.to(torch.int16) if shape[3] < 2**15 else places)
+    out = torch.cat(outs).unflatten(0, shape[:3])
+    return out, Chain(sums=torch.cat(sums), kept=torch.cat(kept))
+
+
+def _plain(
+    query: Heads, key: Heads, value: Values, bias: Bias, windows: ShiftedWindows, top: int, chain: Chain | None
+) -> tuple[Values, Chain]:
+    """Attend as the paper writes it: weights times those handed on, all held."""
+    scores = query @ key.mT + bias
+    if windows.shifted and (chain is None or chain.kept is None):
+        scores = scores + windows.mask(scores)[:, None]
+    scores = scores.flatten(0, 2)
+    kept = None if chain is None else chain.kept
+    weights = (scores if kept is None else scores.gather(-1, kept)).softmax(-1)
+    if chain is not None and chain.sums is not None:
+        weights = weights * chain.sums + EPSILON
+        weights = weights / (EPSILON + weights.sum(-1, keepdim=True))
+    if top < weights.shape[-1]:
+        weights, chosen = weights.topk(top, dim=-1, sorted=False)
+        kept = chosen if kept is None else kept.gather(-1, chosen)
+    out = _attend(weights, kept, value.flatten(0, 2))
+    return out.unflatten(0, value.shape[:3]), Chain(sums=weights, kept=kept)
+
+
+def _attend(weights: Scores, kept: Kept | None, value: Float[Tensor, "n q c"]) -> Float[Tensor, "n p c"]:
+    """Return sums of the kept keys' values."""
+    if kept is None:
+        return weights @ value
+    dense = weights.new_zeros(*weights.shape[:2], value.shape[1]).scatter(-1, kept, weights)
+    return dense @ value

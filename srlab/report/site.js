@@ -311,7 +311,8 @@ const arriving = new Map();
 function arrived([name, pictures]) { arriving.get(name).resolve(pictures); }
 function ask(image) {
   if (!arriving.has(image.name)) {
-    const waiting = Promise.withResolvers();
+    const waiting = {};
+    waiting.promise = new Promise(resolve => { waiting.resolve = resolve; });
     arriving.set(image.name, waiting);
     document.head.append(el("script", {src: image.file}));
   }
@@ -460,7 +461,7 @@ for (const button of document.querySelectorAll("th button")) button.addEventList
 if (facts.claims) {
   const filter = kind => {
     press($("claims-kind"), kind);
-    for (const row of $("claims").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
+    for (const row of $("claims-table").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
   };
   chips($("claims-kind"), [["all", `all ${facts.claims.rows.length}`], ...facts.claims.kinds.map(([kind, count]) => [kind, `${kind} (${count})`])], kind => { filter(kind); remember("claims", kind); });
   views.claims = ([kind]) => filter(kind ?? "all");
@@ -504,7 +505,7 @@ if (facts.conventions) {
 function go() {
   const parts = location.hash.slice(1).split("/").map(decodeURIComponent), [first, ...rest] = parts;
   if (views[first] && rest.length) views[first](rest);
-  if (rest.length) (showHero(parts) ? $("look") : $(first))?.scrollIntoView();
+  if (rest.length) (showHero(parts) ? $("look") : $(first))?.scrollIntoView({behavior: "instant"});
 }
 addEventListener("hashchange", go);
 if (hero.kind && !location.hash.includes("/")) drawHero();

@@ -485,6 +485,11 @@ if (facts.conventions) {
     const reach = 1.1 * Math.max(0.02, ...differences.map(([, each]) => Math.abs(each)));
     $("db-bars").dataset.names = "";
     forest($("db-bars"), differences.slice(0, 10).map(([name, each]) => ({name, label: name, value: [each]})), {low: -reach, high: reach, ticks: [-reach, 0, reach], unit: differences.length > 10 ? "dB, first 10 images" : "dB, each image"});
+    const every = Object.entries(psnr).filter(([name]) => name !== one.value).map(([name, images]) => {
+      const own = Object.keys(from).map(image => images[image] - from[image]);
+      return {name, label: name, value: [own.reduce((sum, each) => sum + each, 0) / own.length]};
+    });
+    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, ticks: [-0.4, 0, 0.4], unit: "dB, all conventions (ends: beyond)"});
     if (keep) remember("db", network.value, one.selectedIndex, other.selectedIndex);
   };
   network.addEventListener("change", () => { refill(); show(true); });

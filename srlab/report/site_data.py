@@ -221,7 +221,9 @@ def conventions(path: Path) -> dict | None:
     if not path.is_file():
         return None
     table = read_table(path)
-    table["psnr"] = table["psnr_y"].where(table["change"] != "RGB instead of Y", table["psnr_rgb"]).round(4)
+    usual = table["change"] == "the default"
+    rgb = table[usual].assign(change="RGB instead of Y", psnr_y=table["psnr_rgb"])
+    table = pd.concat([table[usual], rgb, table[~usual]]).assign(psnr=lambda rows: rows["psnr_y"].round(4))
     cases = []
     for (model, scale, dataset), own in table.groupby(["model", "scale", "dataset"], sort=False):
         psnr = {change: rows.set_index("name")["psnr"].to_dict() for change, rows in own.groupby("change", sort=False)}

@@ -199,6 +199,7 @@ def test_two_conventions_differ_by_what_their_images_do(shown):
     shown.locator("#db-one").select_option("the default")
     shown.locator("#db-other").select_option("self-ensemble of 8")
     expect(shown.locator("#db-result")).to_contain_text("+0.123 dB")
+    assert "+0.123" in numbers(shown, "db-all") and len(numbers(shown, "db-all")) == 15
     shown.locator("#db-other").select_option("the default")
     expect(shown.locator("#db-result")).to_contain_text("0.000 dB")
 

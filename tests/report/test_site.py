@@ -72,6 +72,8 @@ def test_the_page_prints_numbers_and_no_objects(results, monkeypatch):
 def test_conventions_compare_the_same_images():
     for case in site_data.conventions(ROOT / "docs" / "conventions.csv")["cases"]:
         assert len({tuple(sorted(images)) for _, images in case["psnr"]}) == 1
+        usual, rgb = (dict(case["psnr"])[change] for change in ("the default", "RGB instead of Y"))
+        assert all(rgb[name] < usual[name] for name in usual)
 
 
 def test_windows_of_lsp_lie_together_in_the_sequence(results):

@@ -311,7 +311,8 @@ const arriving = new Map();
 function arrived([name, pictures]) { arriving.get(name).resolve(pictures); }
 function ask(image) {
   if (!arriving.has(image.name)) {
-    const waiting = Promise.withResolvers();
+    const waiting = {};
+    waiting.promise = new Promise(resolve => { waiting.resolve = resolve; });
     arriving.set(image.name, waiting);
     document.head.append(el("script", {src: image.file}));
   }
@@ -460,7 +461,7 @@ for (const button of document.querySelectorAll("th button")) button.addEventList
 if (facts.claims) {
   const filter = kind => {
     press($("claims-kind"), kind);
-    for (const row of $("claims").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
+    for (const row of $("claims-table").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
   };
   chips($("claims-kind"), [["all", `all ${facts.claims.rows.length}`], ...facts.claims.kinds.map(([kind, count]) => [kind, `${kind} (${count})`])], kind => { filter(kind); remember("claims", kind); });
   views.claims = ([kind]) => filter(kind ?? "all");
@@ -484,6 +485,11 @@ if (facts.conventions) {
     const reach = 1.1 * Math.max(0.02, ...differences.map(([, each]) => Math.abs(each)));
     $("db-bars").dataset.names = "";
     forest($("db-bars"), differences.slice(0, 10).map(([name, each]) => ({name, label: name, value: [each]})), {low: -reach, high: reach, ticks: [-reach, 0, reach], unit: differences.length > 10 ? "dB, first 10 images" : "dB, each image"});
+    const every = Object.entries(psnr).filter(([name]) => name !== one.value).map(([name, images]) => {
+      const own = Object.keys(from).map(image => images[image] - from[image]);
+      return {name, label: name, value: [own.reduce((sum, each) => sum + each, 0) / own.length]};
+    });
+    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, ticks: [-0.4, 0, 0.4], unit: "dB, all conventions (ends: beyond)"});
     if (keep) remember("db", network.value, one.selectedIndex, other.selectedIndex);
   };
   network.addEventListener("change", () => { refill(); show(true); });
@@ -504,7 +510,7 @@ if (facts.conventions) {
 function go() {
   const parts = location.hash.slice(1).split("/").map(decodeURIComponent), [first, ...rest] = parts;
   if (views[first] && rest.length) views[first](rest);
-  if (rest.length) (showHero(parts) ? $("look") : $(first))?.scrollIntoView();
+  if (rest.length) (showHero(parts) ? $("look") : $(first))?.scrollIntoView({behavior: "instant"});
 }
 addEventListener("hashchange", go);
 if (hero.kind && !location.hash.includes("/")) drawHero();

@@ -50,7 +50,7 @@ def write_site(study: Study, into: Path | None = None) -> Path:
     page = folder / "index.html"
     words = {"count": count, "number": number, "signed": signed, "estimate": estimate, "listed": listed}
     appendix, old = _appendix(results), [name for name in OLD if (folder / name).is_file()]
-    known = {"study": study, "rules": rules(), "appendix": appendix, "old": old}
+    known = {"rules": rules(), "thousands": data.thousands(results), "appendix": appendix, "old": old}
     write_text(page, fill("site.html", facts=facts, **facts, **known, **words))
     return page
 

@@ -172,7 +172,7 @@ def costs(results: Results) -> dict | None:
             case |= {"device": own["device"].iloc[0]}
             found.append(case)
         case["rows"].append(row)
-    return {"cases": found} | results.source("verdicts", "cost_claims")
+    return {"cases": found, "processes": int(table["processes"].min())} | results.source("verdicts", "cost_claims")
 
 
 def claims(results: Results) -> dict | None:
@@ -191,6 +191,15 @@ def claims(results: Results) -> dict | None:
     kinds = pd.Series([row["kind"] for row in rows]).value_counts().to_dict()
     facts = {"rows": rows, "kinds": list(kinds.items()), "claims": len({row["claim"] for row in rows})}
     return facts | results.source("verdicts", "claims")
+
+
+def thousands(results: Results) -> list[int]:
+    """Return the least and the most thousand parameters of the study's own networks, of comparison and claims."""
+    table, claimed = results.table("quick", "comparison"), results.table("verdicts", "claims")
+    found = [] if table is None else (1000 * table["Mparameters"].dropna()).round().astype(int).tolist()
+    for work in [] if claimed is None else claimed["workload"].dropna():
+        found += [int(size) for pair in re.findall(r"networks of (\d+) and (\d+) thousand", work) for size in pair]
+    return [min(found), max(found)] if found else []
 
 
 def released(results: Results) -> dict | None:
@@ -221,7 +230,9 @@ def conventions(path: Path) -> dict | None:
     if not path.is_file():
         return None
     table = read_table(path)
-    table["psnr"] = table["psnr_y"].where(table["change"] != "RGB instead of Y", table["psnr_rgb"]).round(4)
+    usual = table["change"] == "the default"
+    rgb = table[usual].assign(change="RGB instead of Y", psnr_y=table["psnr_rgb"])
+    table = pd.concat([table[usual], rgb, table[~usual]]).assign(psnr=lambda rows: rows["psnr_y"].round(4))
     cases = []
     for (model, scale, dataset), own in table.groupby(["model", "scale", "dataset"], sort=False):
         psnr = {change: rows.set_index("name")["psnr"].to_dict() for change, rows in own.groupby("change", sort=False)}

@@ -61,9 +61,19 @@ def test_claims_count_each_contrast_once(results):
     assert found["claims"] == rows["id"].nunique() - 1
 
 
+def test_the_page_prints_numbers_and_no_objects(results, monkeypatch):
+    monkeypatch.setenv("SRLAB_RESULTS", str(results.root))
+    html = write_site(Study("smoke", ROOT), results.page).read_text(encoding="utf-8").split("<script")[0]
+    assert re.findall(r"&lt;[\w-]+ |\bnan\b|\bNone\b|-\d+\.\d+ dB", html) == [] and 'class="missing"' in html
+    [gain] = re.findall(r"<b>(\+[\d.]+) dB</b> is the largest gain", html)
+    assert float(gain) == round(table("verdicts", "branched_gains")["gain_db"].max(), 3)
+
+
 def test_conventions_compare_the_same_images():
     for case in site_data.conventions(ROOT / "docs" / "conventions.csv")["cases"]:
         assert len({tuple(sorted(images)) for _, images in case["psnr"]}) == 1
+        usual, rgb = (dict(case["psnr"])[change] for change in ("the default", "RGB instead of Y"))
+        assert all(rgb[name] < usual[name] for name in usual)
 
 
 def test_windows_of_lsp_lie_together_in_the_sequence(results):

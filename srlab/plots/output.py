@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode, b64encode
 from io import BytesIO
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from IPython.display import Image
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.transforms import Bbox
 from PIL import Image as Picture
@@ -31,6 +33,9 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
             drawn[kind] = written.getvalue()
     drawn["png"] = small(drawn["png"])
     drawn["svg"] = EMBEDDED.sub(lambda found: b64encode(small(b64decode(found[0]))), drawn["svg"])
+    words = json.dumps({"title": figure.get_suptitle(), "note": figure.get_supxlabel(), "panels": panels(figure)})
+    words = words.replace("--", "-\\u002d")  # which would end a comment
+    drawn["svg"] += f"<!-- panels: {words} -->\n".encode()
     for kind, content in drawn.items():
         with replacing(study_folder / "figures" / f"{name}.{kind}") as beside:
             beside.write_bytes(content)
@@ -47,6 +52,34 @@ def settle(figure: Figure) -> None:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
     for ax in figure.axes:
         ax.set_position(Bbox(ax.get_position(original=True).get_points().round(6)))
+
+
+def panels(figure: Figure) -> list[list[list[float]]]:
+    """Return the pieces of each panel of a settled figure, for pages that put panels below each other.
+
+    A piece is a box (left, top, right, bottom) in shares of the figure. A panel that shares the names of its rows with
+    one at its left begins with these names. A figure of one panel, or with images, has none.
+    """
+    boxes = {ax: ax.get_tightbbox() for ax in figure.axes if ax.axison and not ax.images}
+    groups: dict[tuple[float, ...], list[Axes]] = {}
+    for ax in boxes:
+        groups.setdefault(ax.bbox.bounds, []).append(ax)
+    if len(groups) < 2 or any(ax.images for ax in figure.axes):
+        return []
+    found = []
+    for own in groups.values():
+        whole, first = Bbox.union([boxes[ax] for ax in own]), own[0]
+        left = [ax for ax in first.get_shared_y_axes().get_siblings(first) if ax.bbox.x1 < first.bbox.x0]
+        named = sorted((ax for ax in left if ax.bbox.y0 == first.bbox.y0), key=lambda ax: ax.bbox.x0)[:1]
+        names = [Bbox.from_extents(boxes[ax].x0, whole.y0, ax.bbox.x0, whole.y1) for ax in named]
+        found.append([_shares(piece, figure) for piece in (*names, whole)])
+    return found
+
+
+def _shares(box: Bbox, figure: Figure) -> list[float]:
+    """Return left, top, right and bottom of a box in shares of the figure, within it."""
+    (left, bottom), (right, top) = (box.get_points() / figure.bbox.size).clip(0, 1).round(4).tolist()
+    return [left, round(1 - top, 4), right, round(1 - bottom, 4)]
 
 
 def _parts(figure: FigureBase) -> list[SubFigure]:

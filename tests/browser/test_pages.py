@@ -26,7 +26,8 @@ def finished(folder, patch, processor):
     record.__dict__["facts"] = {"environment": environment, "convention": convention(2), "finished": "2026-01-01"}
     patch.setattr(study, "finished_records", lambda: [record])
     figure = Figure((7, 2))
-    figure.subplots().plot([0, 1])
+    for ax in figure.subplots(1, 2, sharey=True):
+        ax.plot([0, 1])
     (study.folder / "answers").mkdir(parents=True)
     for chapter in study.chapters:
         answer = f"The **answer** of `{chapter.name}`, on {processor}.\n"
@@ -74,3 +75,15 @@ def test_it_fits_whatever_the_processor_is_called(written, page, width, name):
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(SMALL_LETTERS, 11) == []
+
+
+def test_panels_stand_below_each_other_on_telephones(written, page):
+    for width in (390, 1200, 390):
+        open_page(page, written["short"], width)
+        cards = page.locator("[data-panels]")
+        for number in range(cards.count()):  # none on the index
+            card, narrow = cards.nth(number), width < 640
+            assert card.locator("img").is_visible() != narrow
+            boxes = [panel.bounding_box() for panel in card.locator("div.panel").all() if panel.is_visible()]
+            assert len(boxes) == 2 * narrow and all(0 < box["width"] < 390 and box["height"] > 50 for box in boxes)
+            assert boxes == sorted(boxes, key=lambda box: box["y"])

@@ -1,5 +1,6 @@
 """Saved figures: less than half the bytes without a visible loss."""
 
+import json
 import re
 from base64 import b64decode
 from io import BytesIO
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from srlab import plots
-from srlab.plots.output import small
+from srlab.plots.output import panels, small
 
 
 def png(pixels):
@@ -54,6 +55,29 @@ def test_figures_are_less_than_half_without_a_visible_loss(kind):
     moved = np.abs(pixels(smaller).astype(int) - pixels(picture))
     assert moved.max() < 32 and np.sqrt((moved**2.0).mean()) < 2.5
     assert np.mean(moved.max(axis=2) > 12) < 1e-3
+
+
+def test_a_figure_keeps_the_pieces_of_its_panels_for_narrow_pages(tmp_path):
+    """A panel that shares its rows with one at the left begins with their names; an image has no panels."""
+    figure = plots.blank(6.0, 2.0)
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.barh(["one", "another"], [1, 2])
+    right.barh(["one", "another"], [3, 4])
+    right.twinx()
+    plots.caption(figure, "A title -- with a dash", "A note")
+    plots.save(figure, tmp_path, "two")
+    last = (tmp_path / "figures" / "two.svg").read_text().splitlines()[-1]
+    kept = json.loads(last.removeprefix("<!-- panels: ").removesuffix(" -->"))
+    assert (kept["title"], kept["note"]) == ("A title -- with a dash", "A note") and last.count("--") == 2
+    [first], [names, second] = kept["panels"]
+    assert first[0] < left.get_position().x0 < first[2] <= second[0] + 0.05
+    assert (names[0], names[1], names[3]) == pytest.approx((first[0], second[1], second[3]), abs=1e-3)
+    assert names[2] == pytest.approx(left.get_position().x0, abs=1e-3)
+    assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in (first, names, second))
+    figure = plots.blank(2.0, 2.0)
+    for ax in figure.subplots(1, 2):
+        ax.imshow([[0, 1]])
+    assert panels(figure) == []
 
 
 def test_pictures_in_an_svg_are_small_too(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -58,11 +59,16 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def write_json(path: Path, content: object) -> None:
+    """Write JSON as a whole, with null for infinite numbers and NaN; InputError as of :func:`replacing`."""
+    write_text(path, json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
 def finite(content: object) -> object:
     """Replace infinite numbers and NaN by None, in lists and dicts too: JSON has none of them."""
     if isinstance(content, dict):
         return {key: finite(value) for key, value in content.items()}
-    if isinstance(content, list):
+    if isinstance(content, list | tuple):
         return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 

@@ -137,6 +137,8 @@ def train(
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     if tasks > 1 and not str(tasks) == str(processes) == os.environ.get("SLURM_NTASKS_PER_NODE"):
         raise InputError(f"srun started {tasks} processes, and --devices is {processes}: it must be --ntasks-per-node")
+    if processes > tasks == 1 and "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE") != str(processes):
+        raise InputError("LOCAL_RANK is set, by which processes of one training are numbered: unset it")
     fabric = Fabric(
         accelerator=device.type,
         devices=processes,
@@ -227,8 +229,7 @@ def train(
 
 def first_process() -> bool:
     """Return True if this process records for those that train together; a rank left in the environment is none."""
-    together = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1)))
-    return together == 1 or int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def time_is_up(deadline: float | None) -> bool:

@@ -18,9 +18,11 @@ from srlab.data import cache
 from srlab.data.images import list_images
 from srlab.data.layouts import benchmarks_in, image_refs, open_benchmark
 from srlab.errors import InputError
-from srlab.files import finite, read_table, replacing, write_text
+from srlab.files import finite, read_table, replacing, write_json, write_text
+from srlab.measure.devices import code_commit
 from srlab.measure.published import render
 from srlab.plots.style import HOUSE, blank
+from srlab.report.trace import trace
 from srlab.study import Study
 from srlab.training import first_process
 from srlab.upscale import find_pictures
@@ -99,9 +101,11 @@ def test_names_that_look_like_numbers_or_nothing_keep_their_letters(tmp_path):
     assert table["psnr_y"].isna().tolist() == [False, True]
 
 
-def test_json_holds_no_infinite_number():
+def test_json_holds_no_infinite_number(tmp_path):
     found = finite([{"psnr_y": float("inf"), "n": 3, "x": [float("nan"), 1.5]}])
     assert json.dumps(found, allow_nan=False) == '[{"psnr_y": null, "n": 3, "x": [null, 1.5]}]'
+    write_json(tmp_path / "a.json", {"x": (float("nan"), float("inf"), 1.5)})
+    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {"x": [None, None, 1.5]}
 
 
 def test_a_bar_in_a_name_ends_no_cell_of_a_table():
@@ -133,13 +137,19 @@ def test_weights_are_found_in_what_training_frameworks_put_around_them(wrapped):
 # --- environment ----------------------------------------------------------------------------------------------------
 
 
-def test_a_rank_left_in_the_environment_is_no_rank(monkeypatch):
-    for name in ("WORLD_SIZE", "SLURM_NTASKS", "SLURM_PROCID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LOCAL_RANK", "1")
+def test_a_rank_left_in_the_environment_is_no_rank(srlab, monkeypatch, tmp_path):
+    for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2", "SLURM_PROCID": "1", "SLURM_NTASKS": "two"}.items():
+        monkeypatch.setenv(name, value)
     assert first_process()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert not first_process()
+    monkeypatch.delenv("WORLD_SIZE")
+    done = srlab("train", "--model=no_attention", "--profile=smoke", "--devices=2", SRLAB_RESULTS=str(tmp_path))
+    assert done.status == 2 and "LOCAL_RANK" in done.errors
+
+
+def test_the_commit_is_that_of_the_checkout_within_a_hook_of_git_too(monkeypatch, tmp_path):
+    before = code_commit()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert code_commit() == before
 
 
 def test_a_tilde_is_the_users_home_and_nobody_needs_one(monkeypatch, tmp_path):
@@ -147,6 +157,8 @@ def test_a_tilde_is_the_users_home_and_nobody_needs_one(monkeypatch, tmp_path):
     monkeypatch.setenv("SRLAB_RESULTS", "~/results")
     monkeypatch.setenv("SRLAB_CACHE", "~/cache")
     assert Study("smoke", ROOT).folder.parent == tmp_path / "results" and cache.folder() == tmp_path / "cache"
+    with pytest.raises(InputError, match=str(tmp_path)):
+        trace("abcd")
     monkeypatch.delenv("SRLAB_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))

@@ -20,6 +20,7 @@ from srlab.cli import main
 from srlab.errors import InputError
 from srlab.files import replacing, write_text
 from srlab.models import build
+from srlab.study.records import pack
 from srlab.upscale import Picture, write_picture
 from srlab.weights.checkpoints import save_network, save_tensors
 
@@ -137,6 +138,17 @@ def test_on_a_full_disk_the_old_file_remains_and_nothing_else(tmp_path, write):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     write(path)
     assert path.stat().st_size > 1000 and list(tmp_path.iterdir()) == [path]
+
+
+def test_on_a_full_disk_packed_records_stay(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_bytes(NOISE.numpy().tobytes())
+        if name == "a":
+            before = pack(tmp_path).read_bytes()
+    with files_at_most(1000), pytest.raises(InputError, match="runs"):
+        pack(tmp_path)
+    assert (tmp_path / "runs.zip").read_bytes() == before
 
 
 def test_on_a_full_disk_an_evaluation_ends_in_a_sentence(srlab, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ def evaluate(
     import pandas as pd
 
     from srlab.data.layouts import find_benchmarks
-    from srlab.files import check_writable, checksum, finite, write_text
+    from srlab.files import check_writable, checksum, write_json
     from srlab.measure.devices import choose_device
     from srlab.measure.evaluation import assess
     from srlab.measure.protocol import Protocol
@@ -86,7 +85,7 @@ def evaluate(
     for sentence in conventions(records):
         typer.echo(sentence)
     if output:
-        write_text(output, json.dumps(finite(records), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(output, records)
 
 
 def table(

@@ -1,5 +1,6 @@
 """Devices, their names, and the commit of the code."""
 
+import os
 import platform
 import re
 import subprocess
@@ -76,8 +77,11 @@ def code_commit(root: Path = CHECKOUT) -> str:
 
 
 def _output(*command: str, cwd: Path | None = None) -> str:
+    # Hooks of git name their own repository, which is not that of `cwd`.
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    own = {name: value for name, value in os.environ.items() if name not in elsewhere}
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()

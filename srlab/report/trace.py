@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from srlab.errors import InputError
 from srlab.files import read_table
-from srlab.study.profile import find_root
+from srlab.study.profile import find_root, results_folder
 from srlab.study.records import Record, records_in
 
 HASH = re.compile(r"[0-9a-f]{4,10}")
@@ -23,7 +22,7 @@ def trace(digits: str, results: Path | None = None) -> str:
     """
     if not HASH.fullmatch(digits):
         raise InputError(f"hash '{digits}': 4 to 10 hexadecimal digits are expected")
-    results = results or find_root() / (os.environ.get("SRLAB_RESULTS") or "results")
+    results = results or results_folder(find_root())
     studies = {path.parent for path in (*results.glob("**/runs.zip"), *results.glob("**/runs"))}
     found = [record for study in sorted(studies) for record in records_in(study, f"*-{digits}*")]
     if not found:
@@ -56,7 +55,14 @@ def _tables(study: Path, digits: str) -> list[str]:
     """List the tables with rows of the run, with their numbers of rows."""
     found = []
     for file in sorted((study / "tables").glob("*.csv")):
-        named = read_table(file).reindex(columns=["run", "run_reference"]).fillna("").astype(str).agg(" ".join, axis=1)
+        named = (
+            read_table(file)
+            .reindex(columns=["run", "run_reference"])
+            .astype(object)
+            .fillna("")
+            .astype(str)
+            .agg(" ".join, axis=1)
+        )
         if rows := sum(digits in hashes.split() for hashes in named):
             found.append(f"{file.stem} ({rows})")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -117,6 +118,11 @@ def find_root(start: Path | None = None) -> Path:
         if (folder / "profiles").is_dir():
             return folder
     raise InputError(f"no folder with profiles/ at or above {start}; work inside the study's checkout")
+
+
+def results_folder(root: Path) -> Path:
+    """Return the folder of all results: SRLAB_RESULTS, relative to `root`, or else results/."""
+    return root / Path(os.environ.get("SRLAB_RESULTS") or "results").expanduser()
 
 
 def load_profile(path: Path) -> Profile:

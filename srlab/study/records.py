@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from srlab.errors import InputError
-from srlab.files import read_table, write_table, write_text
+from srlab.files import read_table, replacing, write_json, write_table
 from srlab.measure.devices import code_commit, describe_device
 from srlab.stats.rules import Part, rules
 from srlab.study.runs import Run, run_of
@@ -102,7 +102,7 @@ class Record:
         file = self.folder / BEGUN
         if not file.exists():
             began = {"commit": code_commit(), "time": _now()}
-            write_text(file, json.dumps({"rules": rules().hashes(), "began": began}))
+            write_json(file, {"rules": rules().hashes(), "began": began})
 
     def write(self, table: str, rows: pd.DataFrame) -> None:
         """Write a table of the record."""
@@ -120,7 +120,7 @@ class Record:
             "finished": _now(),
             **facts,
         }
-        write_text(self.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_json(self.folder / "run.json", content)
         begun.unlink()
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
@@ -169,7 +169,8 @@ def pack(study_folder: Path) -> Path:
             member = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
             member.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(member, text)
-    file.write_bytes(content.getvalue())
+    with replacing(file) as beside:  # it may be the only copy of what it held before
+        beside.write_bytes(content.getvalue())
     return file
 
 

@@ -25,7 +25,7 @@ from srlab.measure.devices import CHECKOUT, choose_device, code_commit, device_s
 from srlab.models import entry
 from srlab.study.chapter import Chapter, settings_of
 from srlab.study.exported import exported
-from srlab.study.profile import Profile, changed, find_root, load_profile
+from srlab.study.profile import Profile, changed, find_root, load_profile, results_folder
 from srlab.study.records import HERE, Record, Weights, check_one_processor, records_in
 from srlab.study.runs import Network, Run
 from srlab.study.timing_run import TimingRun
@@ -60,8 +60,7 @@ class Study:
         self.settings: dict[str, BaseModel] = settings_of(self.profile)
         #: The device of the results: this machine's, unless SRLAB_DEVICE names another.
         self.device = os.environ.get("SRLAB_DEVICE") or device_slug(choose_device(self.profile.device))
-        results = self.root / Path(os.environ.get("SRLAB_RESULTS") or "results").expanduser()
-        self.folder = results / f"{profile}-{self.device}"
+        self.folder = results_folder(self.root) / f"{profile}-{self.device}"
         #: The folder of its records, shared with `varied` studies.
         self.runs_folder = self.folder / "runs"
 

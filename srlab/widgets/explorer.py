@@ -15,6 +15,7 @@ from srlab import plots
 from srlab.analysis import explore
 from srlab.analysis.explore import Look, Scene
 from srlab.errors import InputError
+from srlab.files import replacing
 from srlab.models import REGISTRY
 from srlab.models.registry import SCALES, label
 from srlab.study.study import Study
@@ -180,12 +181,12 @@ class Explorer(ipywidgets.VBox):
         """Keep an uploaded image beside the study's results, and show it."""
         for file in self.upload.value:
             path = self.study.folder / "uploads" / Path(file["name"]).name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file["content"])
             try:
+                with replacing(path) as beside:
+                    beside.write_bytes(file["content"])
                 explore.open_scene(self.study, path, self.scale.value)
             except InputError as error:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 self._report([str(error)])
                 return
             own = (f"uploaded: {path.name}", str(path))

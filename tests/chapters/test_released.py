@@ -6,16 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from images import write_png
-from kept import ROOT
+from kept import ROOT, reference
 from made_records import study_of
 
 from srlab.chapters.released import frames, run
 from srlab.chapters.released.frames import GAIN, NOTHING
+from srlab.chapters.released.texts import field as said_of_field
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.files import checksum
 from srlab.models import build
+from srlab.models.registry import label
 from srlab.stats.gains import ALL
+from srlab.study.chapter import Tables
 from srlab.study.records import pack
 from srlab.study.study import Study
 from srlab.weights.checkpoints import save_network
@@ -122,6 +125,16 @@ def test_figures_and_the_answer_are_drawn_from_tables(study):
     marks = [sum(line.get_linestyle() == "None" for line in ax.lines) for ax in field.axes]
     assert marks == [len(SMALL), len(tables["field_published"])]
     assert len(chapter.answer().data.split("\n\n")) == 4
+
+
+def test_the_answer_names_whom_none_beats_for_every_output_size():
+    tables = Tables(reference("released"))
+    said = said_of_field(tables)
+    for size, own in tables["field"].groupby("output"):
+        named = said.partition(f"for {size} px out ")[2].partition(";")[0]
+        for row in own.itertuples():
+            beaten = ((own["psnr_y"] > row.psnr_y) & (own["median_ms"] < row.median_ms)).any()
+            assert (label(row.model) in named) != beaten
 
 
 def test_without_weights_kept_records_are_shown(study, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from srlab.chapters.recall.frames import RULES, tied
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
 from srlab.plots.estimates import forest, part
-from srlab.plots.images import pictures
+from srlab.plots.images import FRAMES, QUERY, frame, pictures
 from srlab.plots.maps import attention
 from srlab.plots.marks import powers
 from srlab.plots.style import DOUBLE, HOUSE, blank
@@ -149,11 +149,18 @@ def recall_images(study: Study, settings: object) -> Figure:
     """Draw a damaged tile and its copy: LR, HR, and the SR of some networks."""
     scene, models = _scene(study)
     made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
-    parts = [(name, picture(scene.task.around(each))) for name, each in made.items()]
-    note = f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Flat tiles are damaged in LR; a damaged "
-    note += "tile without an intact tile of its colour cannot be restored."
+    cut = {name: scene.task.around(each) for name, each in made.items()}
+    parts = [(name, picture(image)) for name, (image, _) in cut.items()]
+    note = (
+        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Red: the damaged tile; blue: its copy. Other "
+    )
+    note += "flat tiles are damaged too; one without an intact tile of its colour cannot be restored."
     title = "A damaged tile and its only intact copy, of the same colour, far away"
-    return pictures([parts[:2], parts[2:]], title, note)
+    figure = pictures([parts[:2], parts[2:]], title, note)
+    for ax, (_, boxes) in zip((ax for ax in figure.axes if ax.images), cut.values(), strict=True):
+        for (top, left, side, _), colour in zip(boxes, (QUERY, FRAMES[2]), strict=True):
+            frame(ax, (top - side // 2, left - side // 2, 2 * side, 2 * side), colour, 1.8)
+    return figure
 
 
 def recall_look(study: Study, settings: object) -> Figure:

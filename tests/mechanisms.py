@@ -17,6 +17,8 @@ from srlab.attention import (
     CoA,
     ImplicitPosition,
     SharedGMSA,
+    SummedLSP,
+    SummedNLA,
     WindowAttention,
 )
 from srlab.attention.contract import Attention
@@ -51,6 +53,8 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "coa-two-rounds-recomputed": lambda c: [LSP(c, clusters=5, window=12, rounds=2), CoA(c)],
     "coa-dense": lambda c: [NLA(c), CoA(c)],
     "coa-dense-stored": lambda c: [NLA(c, sharing="stored"), CoA(c)],
+    "coa-sum": lambda c: [LSP(c, clusters=5, window=12), SummedLSP(c), SummedLSP(c, reduction=2)],
+    "coa-sum-dense": lambda c: [NLA(c), SummedNLA(c)],
     "cata": lambda c: [CATA(c, 6, 2, centres=5, group=12)],
     "cata-reference": lambda c: [CATA(c, 6, 2, centres=5, group=12, backend="reference")],
     "cata-on-trunk": lambda c: [

@@ -13,6 +13,7 @@ from pydantic import PositiveInt as Count
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA, Neighbours, TrainedOn
 from srlab.attention.coa import CoA
+from srlab.attention.coa_sum import SummedLSP, SummedNLA
 from srlab.attention.conv_attn import ConvAttn, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
@@ -111,6 +112,18 @@ def trunk_nla(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "r
 @register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "CoA alone: dense weights, made once and shared", LCOA)
 def trunk_nla_shared(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed") -> NLA | CoA:
     return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
+
+
+@register_on_trunk("trunk_coa_sum", "CoA, summed", "LSP's windows; each layer adds its scores to those before", LCOA)
+def trunk_coa_sum(
+    i: int, channels: int, clusters: Count = 128, window: Count = 384, reduction: Count = 1
+) -> LSP | SummedLSP:
+    return SummedLSP(channels, reduction, ADDED) if i > 0 else LSP(channels, clusters, window, reduction)
+
+
+@register_on_trunk("trunk_nla_sum", "dense, summed (NLA)", "dense; each layer adds its scores to those before", LCOA)
+def trunk_nla_sum(i: int, channels: int, reduction: Count = 2) -> NLA:
+    return SummedNLA(channels, reduction, ADDED) if i > 0 else NLA(channels, reduction, ADDED)
 
 
 @register_on_trunk("no_attention", "no attention", "the trunk without attention", "arXiv:1707.02921 (as a baseline)")

@@ -69,6 +69,8 @@ STYLE = {
     "trunk_cata": Appearance("#EE6677", "s"),
     "atd_light": Appearance("#228833", "X"),
     "pft_light": Appearance("#AA3377", "D"),
+    "trunk_coa_sum": Appearance("#0072B2", "d"),
+    "trunk_nla_sum": Appearance("#E69F00", "d"),
     "catanet": Appearance("#EE6677", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),

@@ -17,6 +17,7 @@ from srlab.attention.coa_sum import SummedLSP, SummedNLA
 from srlab.attention.conv_attn import ConvAttn, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
+from srlab.attention.focused_windows import PFA
 from srlab.attention.gmsa import GMSA, SharedGMSA, Sides
 from srlab.attention.gmsa import Backend as Folded
 from srlab.attention.kmeans import EmptyClusters, Start
@@ -29,6 +30,7 @@ from srlab.attention.window import Backend, ImplicitPosition, PositionTable, Win
 from srlab.models.registry import register_on_trunk
 from srlab.models.trunk import ADDED
 
+PFT = "arXiv:2503.20337"
 LCOA = "arXiv:2404.04922"
 CATANET = "arXiv:2503.06896"
 ESC = "arXiv:2503.06671"
@@ -188,6 +190,11 @@ def trunk_window(
 ) -> WindowAttention:
     maker = {"none": None, "table": PositionTable, "rib": ImplicitPosition}[position]
     return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend, tied=tied)
+
+
+@register_on_trunk("trunk_pfa", "PFA", "windows; scores add up over layers, fewer and fewer keys are kept", PFT)
+def trunk_pfa(i: int, channels: int, heads: Count = 4, side: Count = 32, kept: Sides = (1024, 256, 128, 64, 32)) -> PFA:
+    return PFA(channels, heads, side, kept[min(i, len(kept) - 1)], ADDED)
 
 
 @register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)

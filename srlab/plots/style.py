@@ -71,6 +71,7 @@ STYLE = {
     "pft_light": Appearance("#AA3377", "D"),
     "trunk_coa_sum": Appearance("#0072B2", "d"),
     "trunk_nla_sum": Appearance("#E69F00", "d"),
+    "trunk_pfa": Appearance("#AA3377", "h"),
     "catanet": Appearance("#EE6677", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
     "craft": Appearance("#661100", "d"),

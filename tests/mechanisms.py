@@ -14,9 +14,12 @@ from srlab.attention import (
     LSP,
     NLA,
     NLSA,
+    PFA,
     CoA,
     ImplicitPosition,
     SharedGMSA,
+    SummedLSP,
+    SummedNLA,
     WindowAttention,
 )
 from srlab.attention.contract import Attention
@@ -51,6 +54,8 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "coa-two-rounds-recomputed": lambda c: [LSP(c, clusters=5, window=12, rounds=2), CoA(c)],
     "coa-dense": lambda c: [NLA(c), CoA(c)],
     "coa-dense-stored": lambda c: [NLA(c, sharing="stored"), CoA(c)],
+    "coa-sum": lambda c: [LSP(c, clusters=5, window=12), SummedLSP(c), SummedLSP(c, reduction=2)],
+    "coa-sum-dense": lambda c: [NLA(c), SummedNLA(c)],
     "cata": lambda c: [CATA(c, 6, 2, centres=5, group=12)],
     "cata-reference": lambda c: [CATA(c, 6, 2, centres=5, group=12, backend="reference")],
     "cata-on-trunk": lambda c: [
@@ -72,6 +77,7 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "window-rib": lambda c: [WindowAttention(c, 2, 4, ImplicitPosition, gate=True)],
     "window-on-trunk": lambda c: [WindowAttention(c, 2, 8, residual_scale=0.1)],
     "window-tied": lambda c: [WindowAttention(c, 2, 4, tied=True)],
+    "pfa": lambda c: [PFA(c, 2, 4, top=16), PFA(c, 2, 4, top=9), PFA(c, 2, 4, top=3)],
     "gmsa": lambda c: [GMSA(c, (2, 4))],
     "gmsa-reference": lambda c: [GMSA(c, (2, 4), backend="reference")],
     "gmsa-shifted": lambda c: [GMSA(c, (2, 4, 8), shifted=True, residual_scale=0.1)],

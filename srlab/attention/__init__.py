@@ -4,10 +4,12 @@
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA
 from srlab.attention.coa import CoA
+from srlab.attention.coa_sum import SummedLSP, SummedNLA
 from srlab.attention.contract import Attention, Pattern, dense_attention
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
+from srlab.attention.focused_windows import PFA
 from srlab.attention.gmsa import GMSA, SharedGMSA
 from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.local import LocalConvolution

@@ -62,7 +62,8 @@ class Refinement(nn.Module):
     def forward(self, dictionary: Dictionary, similarity: Similarity, tokens: Tokens) -> Dictionary:
         gain = self.weight * (similarity.var(1, correction=0, keepdim=True) + 1e-5).rsqrt()
         shares = torch.addcmul(self.bias, similarity - similarity.mean(1, keepdim=True), gain).softmax(1)
-        return torch.lerp(shares.mT @ tokens, dictionary, self.sigma.sigmoid())
+        kept = self.sigma.sigmoid()
+        return kept * dictionary + (1 - kept) * (shares.mT @ tokens)
 
 
 class ATDAttention(nn.Module):

@@ -13,9 +13,11 @@ from pydantic import PositiveInt as Count
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA, Neighbours, TrainedOn
 from srlab.attention.coa import CoA
+from srlab.attention.coa_sum import SummedLSP, SummedNLA
 from srlab.attention.conv_attn import ConvAttn, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA
+from srlab.attention.focused_windows import PFA
 from srlab.attention.gmsa import GMSA, SharedGMSA, Sides
 from srlab.attention.gmsa import Backend as Folded
 from srlab.attention.kmeans import EmptyClusters, Start
@@ -28,6 +30,7 @@ from srlab.attention.window import Backend, ImplicitPosition, PositionTable, Win
 from srlab.models.registry import register_on_trunk
 from srlab.models.trunk import ADDED
 
+PFT = "arXiv:2503.20337"
 LCOA = "arXiv:2404.04922"
 CATANET = "arXiv:2503.06896"
 ESC = "arXiv:2503.06671"
@@ -113,6 +116,18 @@ def trunk_nla_shared(i: int, channels: int, reduction: Count = 2, sharing: Shari
     return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
 
 
+@register_on_trunk("trunk_coa_sum", "CoA, summed", "LSP's windows; each layer adds its scores to those before", LCOA)
+def trunk_coa_sum(
+    i: int, channels: int, clusters: Count = 128, window: Count = 384, reduction: Count = 1
+) -> LSP | SummedLSP:
+    return SummedLSP(channels, reduction, ADDED) if i > 0 else LSP(channels, clusters, window, reduction)
+
+
+@register_on_trunk("trunk_nla_sum", "dense, summed (NLA)", "dense; each layer adds its scores to those before", LCOA)
+def trunk_nla_sum(i: int, channels: int, reduction: Count = 2) -> NLA:
+    return SummedNLA(channels, reduction, ADDED) if i > 0 else NLA(channels, reduction, ADDED)
+
+
 @register_on_trunk("no_attention", "no attention", "the trunk without attention", "arXiv:1707.02921 (as a baseline)")
 def no_attention(i: int, channels: int) -> None:
     return None
@@ -175,6 +190,11 @@ def trunk_window(
 ) -> WindowAttention:
     maker = {"none": None, "table": PositionTable, "rib": ImplicitPosition}[position]
     return WindowAttention(channels, heads, side, maker, residual_scale=ADDED, backend=backend, tied=tied)
+
+
+@register_on_trunk("trunk_pfa", "PFA", "windows; scores add up over layers, fewer and fewer keys are kept", PFT)
+def trunk_pfa(i: int, channels: int, heads: Count = 4, side: Count = 32, kept: Sides = (1024, 256, 128, 64, 32)) -> PFA:
+    return PFA(channels, heads, side, kept[min(i, len(kept) - 1)], ADDED)
 
 
 @register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)

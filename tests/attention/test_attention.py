@@ -7,7 +7,7 @@ import torch
 from mechanisms import MECHANISMS, assert_same
 from torch import Tensor
 
-from srlab.attention import FGCA, LSP, NLA, NLSA, SCC, CoA, ConvAttn, SharedGMSA, WindowAttention
+from srlab.attention import FGCA, LSP, NLA, NLSA, SCC, CoA, ConvAttn, SharedGMSA, SummedLSP, SummedNLA, WindowAttention
 from srlab.attention.contract import Attention, Pattern, dense_attention
 from srlab.measure.profiling import peak_memory
 from srlab.weights.checkpoints import from_released
@@ -16,7 +16,7 @@ from srlab.weights.checkpoints import from_released
 SIZES = [(6, 8), (7, 9), (3, 4), (4, 5), (3, 3), (1, 5), (1, 1)]
 
 
-REUSING = (CoA(4), SharedGMSA(4), ConvAttn(4, 2))
+REUSING = (CoA(4), SharedGMSA(4), ConvAttn(4, 2), SummedLSP(4), SummedNLA(4))
 WAYS = {"fast": lambda *call: Attention.__call__(*call)[0], "dense": dense_attention}
 
 

@@ -27,7 +27,7 @@ from srlab.report.trace import trace
 from srlab.study import Study
 from srlab.training import first_process
 from srlab.upscale import find_pictures
-from srlab.weights.checkpoints import save_tensors, unwrap
+from srlab.weights.checkpoints import read_weights, save_tensors, unwrap
 
 
 def pictures(folder, *names):
@@ -126,13 +126,19 @@ def test_a_bar_in_a_name_ends_no_cell_of_a_table():
         {"net": {"module.a.b": 1}},
         {"_orig_mod.module.a.b": 1},
         {"net_g.a.b": 1},
+        {"generator": {"_forward_module.a.b": 1}},
+        {"state_dict": {"model.a.b": 1}},
     ],
 )
-def test_weights_are_found_in_what_training_frameworks_put_around_them(wrapped):
+def test_weights_are_found_in_what_training_frameworks_put_around_them(wrapped, tmp_path):
     def tensors(content):
         return {k: tensors(v) if isinstance(v, dict) else torch.ones(1) for k, v in content.items()}
 
-    assert list(unwrap(tensors(wrapped))) == ["a.b"]
+    found = tensors(wrapped)
+    assert list(unwrap(found)) == ["a.b"]
+    if isinstance(next(iter(found.values())), torch.Tensor):  # of safetensors, which nests nothing
+        save_tensors(tmp_path / "a.safetensors", found, {})
+        assert list(read_weights(tmp_path / "a.safetensors")[0]) == ["a.b"]
 
 
 # --- environment ----------------------------------------------------------------------------------------------------

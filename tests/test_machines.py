@@ -21,12 +21,13 @@ from srlab.errors import InputError
 from srlab.files import finite, read_table, replacing, write_json, write_text
 from srlab.measure.devices import code_commit
 from srlab.measure.published import render
+from srlab.models import build
 from srlab.plots.style import HOUSE, blank
 from srlab.report.trace import trace
 from srlab.study import Study
 from srlab.training import first_process
 from srlab.upscale import find_pictures
-from srlab.weights.checkpoints import save_tensors, unwrap
+from srlab.weights.checkpoints import read_weights, save_tensors, unwrap
 
 
 def pictures(folder, *names):
@@ -125,13 +126,19 @@ def test_a_bar_in_a_name_ends_no_cell_of_a_table():
         {"net": {"module.a.b": 1}},
         {"_orig_mod.module.a.b": 1},
         {"net_g.a.b": 1},
+        {"generator": {"_forward_module.a.b": 1}},
+        {"state_dict": {"model.a.b": 1}},
     ],
 )
-def test_weights_are_found_in_what_training_frameworks_put_around_them(wrapped):
+def test_weights_are_found_in_what_training_frameworks_put_around_them(wrapped, tmp_path):
     def tensors(content):
         return {k: tensors(v) if isinstance(v, dict) else torch.ones(1) for k, v in content.items()}
 
-    assert list(unwrap(tensors(wrapped))) == ["a.b"]
+    found = tensors(wrapped)
+    assert list(unwrap(found)) == ["a.b"]
+    if isinstance(next(iter(found.values())), torch.Tensor):  # of safetensors, which nests nothing
+        save_tensors(tmp_path / "a.safetensors", found, {})
+        assert list(read_weights(tmp_path / "a.safetensors")[0]) == ["a.b"]
 
 
 # --- environment ----------------------------------------------------------------------------------------------------
@@ -183,7 +190,19 @@ def test_a_terminal_without_a_sign_ends_nothing():
     assert b"\\xd7" in done.stdout  # ×
 
 
+@pytest.mark.parametrize("model", ["trunk_nla", "trunk_lsp", "nlsn", "enlcn"])
+def test_more_reduction_than_channels_is_a_sentence(model):
+    with pytest.raises(InputError, match="reduction is 9"):
+        build(model, 2, channels=8, groups=1, blocks=1, reduction=9)
+
+
+def test_an_even_kernel_is_a_sentence():
+    with pytest.raises(InputError, match="8×8"):
+        build("trunk_conv7", 2, channels=8, groups=1, blocks=1, kernel_size=8)
+
+
 def test_edges_of_options_are_sentences(srlab):
-    for options in (["profile", "--size", "0"], ["run", "--devices", "0"], ["train", "--seed", "9" * 20]):
+    wrong = [["profile", "--size", "0"], ["profile", "--size", "9" * 20], ["train", "--seed", "9" * 20]]
+    for options in (*wrong, *(["run", "--devices", devices] for devices in ("0", "9" * 20))):
         done = srlab(*options)
         assert done.status == 2 and options[1] in done.errors and "Traceback" not in done.errors

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from srlab.attention.fused import Keys, Outputs, Queries, Values, fit
+from srlab.errors import InputError
 
 Map = Float[Tensor, "b c h w"]
 
@@ -140,6 +141,13 @@ def attended(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Floa
         for each in hooks:
             each.remove()
     return output, found
+
+
+def narrowed(channels: int, reduction: int) -> int:
+    """Return channels // reduction, of queries and keys; InputError if none are left."""
+    if reduction > channels:
+        raise InputError(f"reduction is {reduction}: it must not be above channels, {channels}")
+    return channels // reduction
 
 
 def unit(tokens: Float[Tensor, "*rest d"]) -> Float[Tensor, "*rest d"]:

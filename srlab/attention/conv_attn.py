@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from srlab.attention.contract import Attention, Map, Pattern
+from srlab.attention.contract import Attention, Map, Pattern, narrowed
 from srlab.attention.from_weights import FromWeights
 from srlab.errors import InputError
 
@@ -105,7 +105,7 @@ class ConvAttn(Attention):
         if attended > channels:
             raise InputError(f"attended is {attended}: it must not be above channels, {channels}")
         self.attended, self.kernel, self.residual_scale = attended, kernel, residual_scale
-        narrow = attended // reduction
+        narrow = narrowed(attended, reduction)
         last = nn.Conv2d(narrow, 9 * attended, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from srlab.attention.contract import Map, Pattern, ResidualAttention, gather_rows, to_map, to_tokens
+from srlab.attention.contract import Map, Pattern, ResidualAttention, gather_rows, narrowed, to_map, to_tokens
 from srlab.attention.precision import without_autocast
 from srlab.errors import InputError
 
@@ -96,9 +96,10 @@ class ENLA(ResidualAttention):
     ):
         super().__init__(channels, residual_scale)
         self.amplification, self.contrastive_weight = amplification, contrastive_weight
-        self.match_query = nn.Conv2d(channels, channels // reduction, 1)
-        self.match_key = nn.Conv2d(channels, channels // reduction, 1)
-        self.register_buffer("projection", orthogonal_gaussian(features, channels // reduction))
+        inner = narrowed(channels, reduction)
+        self.match_query = nn.Conv2d(channels, inner, 1)
+        self.match_key = nn.Conv2d(channels, inner, 1)
+        self.register_buffer("projection", orthogonal_gaussian(features, inner))
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> RandomFeatures:
         return self._both(to_tokens(x))[0]

@@ -6,6 +6,7 @@ from torch import nn
 
 from srlab.attention.contract import Attention, Map, Pattern
 from srlab.attention.conv_attn import KernelPattern
+from srlab.errors import InputError
 
 
 class LocalConvolution(Attention):
@@ -16,6 +17,8 @@ class LocalConvolution(Attention):
 
     def __init__(self, channels: int, size: int = 7, residual_scale: float = 0.1):
         super().__init__()
+        if size % 2 == 0:
+            raise InputError(f"the kernel is {size}×{size}: an odd side is expected")
         self.residual_scale = residual_scale
         self.kernel = nn.Conv2d(channels, channels, size, padding=size // 2, groups=channels, bias=False)
         self.merge = nn.Conv2d(channels, channels, 1)

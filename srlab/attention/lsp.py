@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens, unit
+from srlab.attention.contract import Map, Pattern, ResidualAttention, narrowed, to_tokens, unit
 from srlab.attention.kmeans import SphericalKMeans
 from srlab.attention.sorted_windows import Sharing, SortedWindows
 
@@ -51,9 +51,10 @@ class LSP(ResidualAttention):
     ):
         super().__init__(channels, residual_scale)
         self.window, self.sharing = window, sharing
-        self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
-        self.ask = None if tied else nn.Conv2d(channels, channels // reduction, 3, padding=1)
-        self.kmeans = SphericalKMeans(clusters, channels // reduction, rounds, **learning)
+        inner = narrowed(channels, reduction)
+        self.match = nn.Conv2d(channels, inner, 3, padding=1)
+        self.ask = None if tied else nn.Conv2d(channels, inner, 3, padding=1)
+        self.kmeans = SphericalKMeans(clusters, inner, rounds, **learning)
 
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern]:
         return super().forward(x.contiguous(memory_format=torch.channels_last), shared)

@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens, unit
+from srlab.attention.contract import Attention, Map, Pattern, narrowed, softmax_attention, to_map, to_tokens, unit
 
 
 @dataclass
@@ -47,7 +47,7 @@ class NLA(Attention):
     ):
         super().__init__()
         self.residual_scale, self.input_scale, self.sharing = residual_scale, input_scale, sharing
-        inner = channels // reduction
+        inner = narrowed(channels, reduction)
         if tied:
             self.theta, self.phi = nn.Conv2d(channels, inner, 3, padding=1), None
         else:

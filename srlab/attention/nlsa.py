@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from srlab.attention.contract import Map, Pattern, ResidualAttention, to_tokens, unit
+from srlab.attention.contract import Map, Pattern, ResidualAttention, narrowed, to_tokens, unit
 from srlab.attention.precision import without_autocast
 from srlab.attention.sorted_windows import SortedWindows
 
@@ -39,8 +39,9 @@ class NLSA(ResidualAttention):
     ):
         super().__init__(channels, residual_scale)
         self.window, self.rounds, self.backend = window, rounds, backend
-        self.match = nn.Conv2d(channels, channels // reduction, 3, padding=1)
-        self.ask = None if tied else nn.Conv2d(channels, channels // reduction, 3, padding=1)
+        inner = narrowed(channels, reduction)
+        self.match = nn.Conv2d(channels, inner, 3, padding=1)
+        self.ask = None if tied else nn.Conv2d(channels, inner, 3, padding=1)
 
     def draw_rotations(self, length: int) -> Rotations:
         """Draw random directions for maps of `length` tokens: one for two buckets, a bucket for each window.

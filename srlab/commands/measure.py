@@ -107,7 +107,7 @@ def table(
 def profile(
     model: ModelName = "lcoan",
     scale: Scale = 4,
-    size: Annotated[int, typer.Option(min=1, help="Side of the square LR input, in pixels.")] = 64,
+    size: Annotated[int, typer.Option(min=1, max=2**20, help="Side of the square LR input, in pixels.")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="Timed calls.")] = 10,
     warmup: Annotated[int, typer.Option(min=0, help="Calls before them.")] = 2,
     options: Options = None,

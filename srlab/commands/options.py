@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 ProfileName = Annotated[str, typer.Option("--profile", help="A file in profiles/, without .yaml.")]
 ModelName = Annotated[str, typer.Option("--model", help="A network of `srlab models`.")]
 Scale = Annotated[int, typer.Option(help="2, 3, 4 or 8.")]
-Devices = Annotated[int, typer.Option(min=1, help="Processes that train together (GPUs, or processes on a CPU).")]
+Devices = Annotated[
+    int, typer.Option(min=1, max=1024, help="Processes that train together (GPUs, or processes on a CPU).")
+]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 PrecisionName = Annotated[
     str, typer.Option("--precision", help="Of the network: 32-true, or bf16-mixed (bf16 for short).")

@@ -26,9 +26,9 @@ from srlab.weights.released import RELEASED
 StateDict = Mapping[str, Tensor]
 
 #: Keys under which training codes store a state dict, in the order of choice.
-WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
+WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net", "generator")
 #: What training frameworks put before every name.
-PREFIXES = ("module.", "_orig_mod.", "net_g.")
+PREFIXES = ("module.", "_orig_mod.", "net_g.", "model.", "generator.", "_forward_module.")
 
 #: dtypes of weights and of the counters beside them.
 NUMBERS = (
@@ -93,8 +93,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], OwnNetwork | None]:
     if path.suffix.lower() != ".safetensors":
         return read_pth(path), None
     tensors, metadata = load_tensors(path)
-    own = metadata.keys() >= OwnNetwork.model_fields.keys()
-    return tensors, _own_network(metadata, path) if own else None
+    if metadata.keys() >= OwnNetwork.model_fields.keys():
+        return tensors, _own_network(metadata, path)
+    return unwrap(tensors, f"weights {path}"), None
 
 
 def unwrap(loaded: object, source: str = "state dict") -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ def test_a_single_value_is_no_sweep(study, one):
     if "photographs" in one:  # all of them are added, and are these
         one = {"photographs": [len(study.data.train)]}
     with pytest.raises(InputError, match="at least two"):
-        arms(study, Sweep(**one))
+        sweep.tables(study, Settings(sweeps={"a": one}))
 
 
 def test_settings_name_what_is_wrong(study):

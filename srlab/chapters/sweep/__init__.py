@@ -88,10 +88,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
 
 def arms(study: Study, sweep: Sweep) -> list[tuple[Value, TrainingRun]]:
-    """Return the runs of a sweep with their values: value by value, network by network, seed by seed.
-
-    InputError for a single value: gains are over another one.
-    """
+    """Return the runs of a sweep with their values: value by value, network by network, seed by seed."""
     if sweep.photographs:
         numbers = {number or len(study.data.train): number for number in (*sweep.photographs, None)}
         series = {value: (study, {"photographs": number}) for value, number in numbers.items()}
@@ -100,8 +97,6 @@ def arms(study: Study, sweep: Sweep) -> list[tuple[Value, TrainingRun]]:
         series = {CHOSEN: (study, {})} | series
     else:
         series = {value: (study, options) for value, options in sweep.options().items()}
-    if len(series) < 2:
-        raise InputError(f"a sweep of '{sweep.by}' has the value {next(iter(series))} alone; at least two are needed")
     return [
         (value, run)
         for value, (planned, options) in series.items()
@@ -128,13 +123,18 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 
     The sweep NAME has NAME (means by value, and costs if timed), NAME_images, NAME_gains (over the first value),
     NAME_costs, and NAME_models (gains of several networks over the first); recipes: `recipes`, `recipe_changes`.
+    InputError for a sweep of one value, e.g. of as many photographs as there are: no other is to gain over it.
     """
+    planned = {name: arms(study, sweep) for name, sweep in settings.sweeps.items()}
+    for name, each in planned.items():
+        if len(values := {value for value, _ in each}) < 2:
+            raise InputError(f"sweep '{name}' has the value {values.pop()} alone; at least two are needed")
     run = study.costs()
     timed = run and study.obtain(run)
     varied = [(name, sweep.by) for name, sweep in settings.sweeps.items() if not sweep.recipes]
     found = {"sweeps": pd.DataFrame(varied, columns=["sweep", "by"])} if varied else {}
     for name, sweep in settings.sweeps.items():
-        made = [(value, study.obtain(run)) for value, run in arms(study, sweep)]
+        made = [(value, study.obtain(run)) for value, run in planned[name]]
         if sweep.recipes:
             found["recipes"] = recipes.by_recipe(made, bicubic(study))
             found["recipe_changes"] = recipes.changes(found["recipes"])

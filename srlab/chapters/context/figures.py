@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -41,7 +43,10 @@ def _scaled(ax: Axes, radii: list[int]) -> None:
 
 @rc_context(HOUSE)
 def context(tables: Tables) -> Figure:
-    """Draw the loss against the radius, one line a network and one panel a benchmark: means over the fillings."""
+    """Draw the loss against the radius, one line a network and one panel a benchmark: means over the fillings.
+
+    Two panels stand in a row; an odd one, such as that of the small networks, fills the last row.
+    """
     found = tables["context"]
     found = found[found["filling"].isin(RULES.fillings)]
     radii = sorted(found["radius"].unique().tolist())
@@ -52,15 +57,17 @@ def context(tables: Tables) -> Figure:
     beside = mean.groupby("benchmark", sort=False)["network"].transform(lambda own: own.factorize()[0])
     mean = styled(mean.assign(x=mean["radius"].map(radii.index) + 0.08 * beside))
     benchmarks = mean["benchmark"].unique()
-    figure = blank(DOUBLE, 3.4)
-    axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
+    rows = list(zip_longest(benchmarks[::2], benchmarks[1::2]))
+    figure = blank(DOUBLE, 2.9 * len(rows) + 0.5)
+    axes = figure.subplot_mosaic([[first, second or first] for first, second in rows], sharey=True)
     names = {}
-    for ax, benchmark in zip(axes, benchmarks, strict=True):
+    for benchmark, ax in axes.items():
         own = mean[mean["benchmark"] == benchmark]
         names[ax] = lines(ax, own)
         _scaled(ax, radii)
         ax.set_title(f"{benchmark}, {count(int(own['images'].min()), 'image')}")
-    axes[0].set_ylabel("loss against the whole image (dB)")
+    for first, _ in rows:
+        axes[first].set_ylabel("loss (dB)")
     note = (
         f"Means over three fillings; bars: the outer ends of their simultaneous 95 % intervals over images. Grey: "
         f"±{RULES.margin_db:g} dB, within which the axis is linear."

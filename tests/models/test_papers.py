@@ -108,7 +108,7 @@ def test_a_stage_of_other_depth_than_ratios_is_refused():
         ("elan_light", {"Set5": 32.445, "Set14": 28.784}, 0.001),
         ("hit_srf", {"Set5": 32.57, "Set14": 28.87}, 0.01),
         # Trained by others, presumably on aerial images: no measure of CATANet's quality (32.58 published).
-        ("catanet", {"Set5": 31.716}, 0.001),
+        ("catanet", {"Set5": 31.716}, 0.01),
         # What they gave through spandrel alone.
         ("craft", {"Set5": 32.387}, 0.001),
         ("dctlsa", {"Set5": 32.520}, 0.001),

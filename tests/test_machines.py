@@ -10,6 +10,7 @@ import unicodedata
 import pytest
 import torch
 from images import picture, write_png
+from jupyter_client.kernelspec import KernelSpecManager
 from kept import ROOT
 from matplotlib import rc_context
 from matplotlib import rcParams as current
@@ -23,6 +24,7 @@ from srlab.measure.devices import code_commit
 from srlab.measure.published import render
 from srlab.models import build
 from srlab.plots.style import HOUSE, blank
+from srlab.report.notebooks import _this_python
 from srlab.report.trace import trace
 from srlab.study import Study
 from srlab.training import first_process
@@ -151,6 +153,13 @@ def test_a_rank_left_in_the_environment_is_no_rank(srlab, monkeypatch, tmp_path)
     monkeypatch.delenv("WORLD_SIZE")
     done = srlab("train", "--model=no_attention", "--profile=smoke", "--devices=2", SRLAB_RESULTS=str(tmp_path))
     assert done.status == 2 and "LOCAL_RANK" in done.errors
+
+
+def test_notebooks_run_by_this_python_and_draw_inside(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "TkAgg")
+    with _this_python(tmp_path):
+        spec = KernelSpecManager().get_kernel_spec("python3")
+    assert spec.argv[0] == sys.executable and "inline" in spec.env["MPLBACKEND"]
 
 
 def test_the_commit_is_that_of_the_checkout_within_a_hook_of_git_too(monkeypatch, tmp_path):

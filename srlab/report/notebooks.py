@@ -41,8 +41,9 @@ def execute(study: Study, name: str) -> Path:
 
 @contextmanager
 def _this_python(folder: Path) -> Iterator[None]:
-    """Let "python3" be this Python within the block, whatever kernel of that name is installed."""
+    """Let "python3" be this Python within the block, whatever kernel is installed, and draw into the notebook."""
     spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
+    spec |= {"env": {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}}  # not one of the user's windows
     write_text(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec | {"display_name": "Python 3"}))
     before = os.environ.get("JUPYTER_PATH")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), before]))

@@ -75,31 +75,20 @@ def checkout(tmp_path_factory):
 
 
 def test_the_study_asks_it_draws_it_and_answers_it(checkout):
-    srlab = partial(python, checkout, "-m", "srlab")
-    assert "lcoan" in srlab("run", "--profile", "smoke", "--list")
-    srlab("notebook", "brightness", "--profile", "smoke")
-    [study] = (checkout / "results").glob("smoke-*")
-    for file in (
-        "figures/brightness.png",
-        "tables/brightness.csv",
-        "answers/brightness.md",
-        "notebooks/20_brightness.html",
-    ):
-        assert (study / file).stat().st_size > 10, file
-    [run] = study.glob("runs/*/run.json")
-    assert json.loads(run.read_text())["config"]["network"]["model"] == "lcoan"
-
-
-def test_its_answer_stands_in_index_and_report(checkout):
-    """They are written for the profile with this chapter alone, since the others would be trained here."""
+    """The profile has this chapter alone, since the others would be trained here."""
     profile = checkout / "profiles" / "smoke.yaml"
     text = profile.read_text()
     alone = text[: text.index("models:")] + "chapters: {brightness: {}}\n"
     (checkout / "profiles" / "alone.yaml").write_text(alone)
     srlab = partial(python, checkout, "-m", "srlab")
+    assert "lcoan" in srlab("run", "--profile", "alone", "--list")
     srlab("notebook", "brightness", "--profile", "alone")
     srlab("index", "--profile", "alone")
     [study] = (checkout / "results").glob("alone-*")
+    for file in ("figures/brightness.png", "tables/brightness.csv", "notebooks/20_brightness.html"):
+        assert (study / file).stat().st_size > 10, file
+    [run] = study.glob("runs/*/run.json")
+    assert json.loads(run.read_text())["config"]["network"]["model"] == "lcoan"
     answer = (study / "answers" / "brightness.md").read_text().strip()
     for page in ("questions.html", "report.html"):
         text = (study / page).read_text(encoding="utf-8")

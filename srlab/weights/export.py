@@ -12,9 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srlab.attention import LSP, NLSA
+from srlab.attention import CATA, LSP, NLSA, PFA
+from srlab.attention.atd import ATDAttention
 from srlab.errors import InputError
 from srlab.files import replacing
+from srlab.models.pft import PFTLayer
 
 #: Largest difference between outputs of the file and the network, of values of 0 to 1. Rounding alone makes far less,
 #: unless it decides between centroids or windows that are nearly equal.
@@ -26,6 +28,8 @@ SIDES = (16, 8192)
 #: The exporter's example: no multiple of a window, and larger than several, so that it generalises from neither "no
 #: filling" nor "one window".
 SEEN = (197, 229)
+#: Layers that make shapes or indices by the size of the image in ways that the exporter fixes while it traces.
+REFUSED = (NLSA, CATA, PFA, ATDAttention, PFTLayer)
 #: Fused kernels, which ONNX lacks.
 FUSED = {"sdpa", "fused", "flex"}
 
@@ -60,8 +64,11 @@ def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> 
         If ONNX cannot express the network, the file cannot be written, or its output differs.
     """
     check_export(path)
-    if any(isinstance(module, NLSA) for module in network.modules()):
-        raise InputError(f"{path}: NLSA samples its hash directions by the size of the image; ONNX cannot")
+    refused = {type(module).__name__ for module in network.modules() if isinstance(module, REFUSED)}
+    if refused:
+        raise InputError(
+            f"{path}: the shapes inside {min(refused)} follow from the size of the image; ONNX cannot do that"
+        )
     program = _program(take_formulas(network))
     program.model.metadata_props.update(metadata)
     with replacing(path) as beside:

@@ -111,5 +111,5 @@ def test_the_code_draws_the_same(scene, tmp_path):
     exec(code.replace("srlab.plots.attention(", "figure = srlab.plots.attention("), names)
     drawn = plots.attention([explore.look(scene, **each) for each in arguments])
     for figure, name in ((names["figure"], "code.png"), (drawn, "drawn.png")):
-        figure.savefig(tmp_path / name, metadata={"Software": None})
+        figure.savefig(tmp_path / name, dpi=40, metadata={"Software": None})
     assert (tmp_path / "code.png").read_bytes() == (tmp_path / "drawn.png").read_bytes()

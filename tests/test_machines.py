@@ -185,7 +185,7 @@ def test_a_tilde_is_the_users_home_and_nobody_needs_one(monkeypatch, tmp_path):
 
 def test_figures_follow_no_matplotlibrc_and_show_dollars():
     with rc_context({"text.usetex": True, "savefig.bbox": "tight", "font.size": 30}), rc_context(HOUSE):
-        assert (current["text.usetex"], current["savefig.bbox"], current["font.size"]) == (False, None, 8)
+        assert (current["text.usetex"], current["savefig.bbox"], current["font.size"]) == (False, None, 9)
         figure = blank(2.0, 2.0)
         text = figure.text(0.5, 0.5, "a$_{b$")
         figure.draw_without_rendering()

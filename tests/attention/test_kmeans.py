@@ -139,6 +139,9 @@ kmeans = SphericalKMeans(30, 6, 2, "ema", 0.5, "kmeans++", "reseed").train()
 for batch in batches:
     kmeans(batch[rank::processes])
 torch.save(kmeans.means, f"{folder}/{processes}-{rank}.pt")
+if processes > 1:  # a process that leaves early may abort the other
+    dist.barrier()
+    dist.destroy_process_group()
 """
 
 

@@ -45,7 +45,17 @@ KERNELS = {
 }
 LAYERS = MECHANISMS | KERNELS
 #: Windows of four pixels and kernels of seven reach no farther than the own neighbourhood.
-NEAR = ("window", "window-tied", "window-reference", "window-rib", "gmsa", "gmsa-reference", "local", "scc-small")
+NEAR = (
+    "window",
+    "window-tied",
+    "window-reference",
+    "window-rib",
+    "gmsa",
+    "gmsa-reference",
+    "local",
+    "scc-small",
+    "pfa",
+)
 #: Paper networks, and two on the trunk that share: small, but with every kind of layer.
 ESC = {"channels": 16, "heads": 2, "blocks": 1, "pairs": 2, "side": 8, "attended": 8, "kernel_size": 9}
 NETWORKS = dict.fromkeys(("esc", "esc_fp", "esc_rib"), ESC) | {

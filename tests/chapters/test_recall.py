@@ -248,7 +248,7 @@ def test_windows_find_no_copy_beyond_their_diagonal():
 @pytest.mark.parametrize("profile", ["recall", "recall_leagues"])
 def test_equal_keys_are_equal(profile):
     """Dense attention and ENLA have all keys, the controls few or none."""
-    others = {"no_attention", "trunk_conv7", "trunk_nla", "trunk_nla_shared", "enlcn"}
+    others = {"no_attention", "trunk_conv7", "trunk_nla", "trunk_nla_shared", "trunk_nla_sum", "enlcn"}
     study = Study(profile)
     arms = [(model, own) for league, model, own in study.settings["recall"].arms() if league == recall.EQUAL]
     lr, middle = recall_images(SETTINGS[0].task, 1, 2, 0).lr, 64 * 30 + torch.arange(20, 44)

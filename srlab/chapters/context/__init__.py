@@ -112,8 +112,7 @@ def answer(tables: Tables) -> str:
                 ends = between([far["low_db"].min(), far["high_db"].max()], 3)
                 words.append(f"at {FAR} the intervals span {ends} dB")
             found.append(" ".join([words[0], ", ".join(words[1:])]))
-        images = count(int(own["images"].min()), "image")
-        lines.append(f"{benchmark} ({images}): {'; '.join(found)}.")
+        lines.append(f"{benchmark} ({figures.images(own)}): {'; '.join(found)}.")
     lines.append(
         f"“Nothing” means that with each of three fillings the simultaneous 95 % interval lies within "
         f"±{RULES.margin_db:g} dB; a loss is certain if each of these intervals lies above zero. Real pixels beyond r "

@@ -41,6 +41,12 @@ def _scaled(ax: Axes, radii: list[int]) -> None:
     ax.set(xlabel="real pixels around the tile, r (LR px)")
 
 
+def images(found: pd.DataFrame) -> str:
+    """Write how many images a network has at least and, where another has more, at most."""
+    least, most = int(found["images"].min()), int(found["images"].max())
+    return count(most, "image") if least == most else f"{least} to {most} images"
+
+
 @rc_context(HOUSE)
 def context(tables: Tables) -> Figure:
     """Draw the loss against the radius, one line a network and one panel a benchmark: means over the fillings.
@@ -65,7 +71,7 @@ def context(tables: Tables) -> Figure:
         own = mean[mean["benchmark"] == benchmark]
         names[ax] = lines(ax, own)
         _scaled(ax, radii)
-        ax.set_title(f"{benchmark}, {count(int(own['images'].min()), 'image')}")
+        ax.set_title(f"{benchmark}, {images(own)}")
     for first, _ in rows:
         axes[first].set_ylabel("loss (dB)")
     note = (
@@ -97,8 +103,9 @@ def fillings(tables: Tables) -> Figure:
         ax.label_outer()
     for ax in axes[::2]:
         ax.set_ylabel("loss (dB)")
-    images = count(int(found["images"].min()), "image")
-    note = f"{benchmark}, {images}; bars: simultaneous 95 % intervals over images. Grey: ±{RULES.margin_db:g} dB."
+    note = (
+        f"{benchmark}, {images(found)}; bars: simultaneous 95 % intervals over images. Grey: ±{RULES.margin_db:g} dB."
+    )
     caption(figure, "Loss by what stands beyond r pixels", note)
     name_lines({ax: own for ax, own in names.items() if ax in axes[1::2]})
     return figure

@@ -103,6 +103,8 @@ def where(images: pd.DataFrame) -> pd.DataFrame:
     tiles = counted.groupby(keys, sort=False, as_index=False)[["loss_db", "bicubic_db", "repeats"]].mean()
     rows = []
     for benchmark, own in tiles.groupby("benchmark", sort=False):
+        networks = own.groupby("name")["network"].transform("nunique")
+        own = own[networks == own["network"].nunique()]  # some networks have more pieces than others
         pairs = _pairs(own.drop_duplicates("name").dropna(subset="repeats"))
         cells = list(own.groupby(["network", "radius"], sort=False))
         for (network, radius), cell in cells:

@@ -122,7 +122,7 @@ def context(results: Results) -> dict | None:
             least = int(rows["radius"][nothing].min()) if nothing.any() else None
             known = {"curve": curve, "verdicts": rows["verdict"].tolist(), "from": least}
             networks.append(arm(network) | known)
-        images = int(own["images"].max())
+        images = int(own["images"].min())
         benchmarks.append({"name": benchmark, "images": images, "networks": networks})
     radii = sorted(int(radius) for radius in verdicts["radius"].unique())
     facts = {"benchmarks": benchmarks, "radii": radii, "margin": judged.margin_db}

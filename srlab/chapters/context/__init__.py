@@ -16,7 +16,7 @@ from srlab.chapters.context.run import ContextRun
 from srlab.data.sources import PIECES
 from srlab.models.registry import label
 from srlab.stats.rules import rules
-from srlab.stats.words import between, count, estimate, listed
+from srlab.stats.words import between, estimate, listed
 from srlab.study.chapter import Tables
 from srlab.study.records import check_rules
 from srlab.study.study import Study

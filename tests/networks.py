@@ -16,3 +16,11 @@ SHORT |= {name: {"pairs": 1} for name in ("esc", "esc_light", "esc_fp", "esc_rib
 def small(name: str, scale: int = 2, seed: int | None = 0, **options: object) -> torch.nn.Module:
     known = {key: value for key, value in SMALL.items() if key in REGISTRY[name].options}
     return build(name, scale, seed, **(known | options))
+
+
+def set_backend(network: torch.nn.Module, way: str) -> torch.nn.Module:
+    """Let every layer that has a choice compute in this way; return the network."""
+    for module in network.modules():
+        if hasattr(module, "backend"):
+            module.backend = way
+    return network

@@ -32,7 +32,7 @@ EPSILON = 1e-20
 
 @dataclass(frozen=True)
 class Chain:
-    """What a layer hands on, n windows and heads: dense queries, keys and bias until the first cut, then kept keys.
+    """State that a layer passes on, by window and head: dense queries, keys and bias at first, kept keys after a cut.
 
     `sums` of scores belong to `kept`, the numbers of the keys; in the plain path `sums` are weights.
     """

@@ -1,4 +1,4 @@
-"""What ATD and PFT share: padding to whole windows, a body of blocks between norms, a small upsampler."""
+"""The network around the layers of ATD and PFT: padding to whole windows, a body between norms, an upsampler."""
 
 from __future__ import annotations
 

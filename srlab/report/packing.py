@@ -49,7 +49,7 @@ def pack(
 ) -> bytes:
     """Pack the views of queries (row, column) in every layer and round of one pass over `lr`.
 
-    `copies` has the box with the copy of what each query lost, or None; its percentage of the weight is packed too.
+    `copies` holds, for each query, the box of the intact copy, or None. The weight on that box is packed in percent.
 
     The deflated content: the length of the JSON (4 bytes, least significant first), the JSON, and the maps that it
     names by number, row by row.

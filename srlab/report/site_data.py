@@ -1,4 +1,4 @@
-"""What the study's page shows: a function a section reads its tables, and returns None where they are missing."""
+"""Data of the study's page: each section has a function that reads its tables, or returns None if they are missing."""
 
 from __future__ import annotations
 

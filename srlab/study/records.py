@@ -169,7 +169,7 @@ def pack(study_folder: Path) -> Path:
             member = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
             member.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(member, text)
-    with replacing(file) as beside:  # it may be the only copy of what it held before
+    with replacing(file) as beside:  # the old file may hold the only copy of its records
         beside.write_bytes(content.getvalue())
     return file
 

@@ -99,6 +99,9 @@ _ESC_KEYS: Keys = [
     (r"ffn(s\.\d+)?\.aggr\.", r"ffn\1.narrow."),
 ]
 
+# Our names of the 1×1 convolutions of feed-forward networks, and of tables of positions, in CATANet, ATD and PFT.
+_FFN, _TABLES = r"ffn\.(widen|narrow)\.weight$", r"position\.table$"
+
 # A block of CATANet's attention to groups, and what follows every attention of the network.
 _CATA_KEYS: Keys = [
     (r"(^|\.)initted$", r"\1attention.centres.initialised"),
@@ -284,7 +287,7 @@ RELEASED: dict[str, Released] = {
         "group=group_size ema_decay",
         _CATA_KEYS,
         defaults={"ema_decay": 0.999},
-        pointwise=r"ffn\.(widen|narrow)\.weight$",
+        pointwise=_FFN,
     ),
     "catanet": Released(
         partial(build, "catanet"),
@@ -302,23 +305,23 @@ RELEASED: dict[str, Released] = {
             (r"^blocks\.(\d+)\.0\.", r"blocks.\1.grouped."),
             *_CATA_KEYS,
         ],
-        pointwise=r"ffn\.(widen|narrow)\.weight$",
+        pointwise=_FFN,
     ),
     "atd_layer": Released(
         _atd_layer,
         "channels=embed_dim heads=num_heads side=window_size shift=shift_size group=category_size "
         "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
         [*_WINDOWED_KEYS[-3:], *_ATD_KEYS],
-        pointwise=r"ffn\.(widen|narrow)\.weight$",
-        tables=r"position\.table$",
+        pointwise=_FFN,
+        tables=_TABLES,
     ),
     "atd_light": Released(
         partial(build, "atd_light"),
         "scale=upscale channels=embed_dim depths heads=num_heads side=window_size group=category_size "
         "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
         [*_WINDOWED_KEYS, *_ATD_KEYS],
-        pointwise=r"ffn\.(widen|narrow)\.weight$",
-        tables=r"position\.table$",
+        pointwise=_FFN,
+        tables=_TABLES,
     ),
     "pft_light": Released(
         partial(build, "pft_light"),
@@ -334,6 +337,6 @@ RELEASED: dict[str, Released] = {
             (r"\.attn_win\.relative_position_bias_table$", ".position.table"),
         ],
         pointwise=r"(ffn\.(widen|narrow)|\.to_qkv|\.layers\.\d+\.out)\.weight$",
-        tables=r"position\.table$",
+        tables=_TABLES,
     ),
 }

@@ -2,18 +2,12 @@
 
 import pytest
 import torch
+from networks import set_backend
 
 from srlab.models import build
 from srlab.weights.checkpoints import from_released
 
 WAYS = ("fused", "reference")
-
-
-def set_backend(network: torch.nn.Module, way: str) -> torch.nn.Module:
-    for module in network.modules():
-        if hasattr(module, "backend"):
-            module.backend = way
-    return network
 
 
 @pytest.mark.parametrize("way", WAYS)

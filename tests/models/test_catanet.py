@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import small
+from networks import set_backend, small
 
 from srlab.attention.overlapping_patches import overlap_weights, patch_starts
 from srlab.errors import InputError
@@ -10,13 +10,6 @@ from srlab.models import build
 from srlab.weights.checkpoints import from_released
 
 WAYS = ("fused", "reference")
-
-
-def set_backend(network: torch.nn.Module, way: str) -> torch.nn.Module:
-    for module in network.modules():
-        if hasattr(module, "backend"):
-            module.backend = way
-    return network
 
 
 @pytest.mark.parametrize("way", WAYS)

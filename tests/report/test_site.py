@@ -1,4 +1,4 @@
-"""What the study's page shows equals the tables, and a missing table is no section."""
+"""Numbers on the study's page equal the tables; a section without its table is missing."""
 
 import base64
 import json

@@ -146,6 +146,9 @@ CASES = [
         paths(partial(build, "hit_srf", 4), plain="reference", fast="reassociated"),
         5,
     ),
+    Case("CATANet ×4", (1, 3, 128, 128), paths(partial(build, "catanet", 4), **FUSED)),
+    Case("ATD-light ×4", (1, 3, 128, 128), paths(partial(build, "atd_light", 4), **FUSED)),
+    Case("PFT-light ×4", (1, 3, 128, 128), paths(partial(build, "pft_light", 4), **FUSED)),
 ]
 
 

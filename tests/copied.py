@@ -12,7 +12,7 @@ from kept import ROOT
 def copy_checkout(copy: Path, *files: str) -> Path:
     """Copy the library, the profiles, the notebooks and these files, by their places below the root."""
     for folder in ("srlab", "profiles", "notebooks"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, copy / folder)
     for name in files:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)

@@ -21,6 +21,8 @@ from srlab.models.trunk import Gates, Trunk, close_gates
 SCALES = (2, 3, 4, 8)
 #: Names for people of networks that only others' code builds.
 OTHERS = {"craft": "CRAFT", "dat": "DAT-light", "dctlsa": "DCTLSA", "span": "SPAN (convolutions)"}
+#: No number among a network's options is larger: torch cannot hold such a network, or builds for hours.
+LARGEST = 2**16
 #: Options that people write as symbols.
 SYMBOLS = {"clusters": "k", "window": "w", "ema_decay": "λ"}
 
@@ -112,6 +114,16 @@ def label(name: str) -> str:
     return " ".join(filter(None, [", ".join(words + tied), note]))
 
 
+def _number(value: object) -> float:
+    """Return a number, or one that is written as text; 0 for anything else."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError):
+        return 0.0
+
+
 def check_scale(scale: int) -> None:
     if scale not in SCALES:
         raise InputError(f"scale is {scale}; allowed are {', '.join(map(str, SCALES))}")
@@ -153,6 +165,9 @@ def build(
         if key not in chosen.options:
             allowed = ", ".join(chosen.options) or "none"
             raise InputError(f"option '{key}' is unknown to model '{name}'; its options are: {allowed}")
+        for each in config[key] if isinstance(config[key], list | tuple) else [config[key]]:
+            if not _number(each) <= LARGEST:  # nor is it NaN
+                raise InputError(f"model '{name}', '{key}' is {each}; allowed are numbers up to {LARGEST}")
     if gates == "closed" and not chosen.trunk:
         raise InputError(f"gates is 'closed'; model '{name}' is not on the trunk and has none")
     if seed is None:

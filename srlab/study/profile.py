@@ -160,6 +160,14 @@ def read(value: object) -> object:
         raise InputError(f"parameter '{value}' is no YAML: {' '.join(str(error).split())}") from None
 
 
+def read_options(value: object) -> dict[str, object]:
+    """Read a notebook's `options` of a network, such as {"clusters": 16} or its text; InputError for anything else."""
+    options = read(value)
+    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
+        raise InputError(f"options is {value!r}; allowed are names with values, such as {{clusters: 16, window: 48}}")
+    return options
+
+
 def changed(settings: Model, source: str, **parameters: object) -> Model:
     """Return settings with some fields changed by a notebook's parameters; the same object without any change.
 

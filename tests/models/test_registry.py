@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import small
+from networks import SHORT, small
 from torch.nn.functional import interpolate
 
 from srlab.data.resize import upscale
@@ -55,7 +55,9 @@ def test_first_filters_of_details_sum_to_zero(name):
 def test_added_to_bicubic_every_network_begins_as_bicubic_and_as_published_not(name, scale):
     lr = torch.rand(1, 3, 9, 14)
     enlarged = interpolate(lr, scale_factor=scale, mode="bicubic", antialias=True)
-    added, published = (build(name, scale, seed=0, skip=skip).eval()(lr) for skip in ("bicubic", "published"))
+    added, published = (
+        small(name, scale, skip=skip, **SHORT.get(name, {})).eval()(lr) for skip in ("bicubic", "published")
+    )
     torch.testing.assert_close(added, enlarged, rtol=0, atol=0)
     assert (published - enlarged).abs().max() > 1e-3
 
@@ -104,6 +106,10 @@ def test_labels_keep_what_follows_the_name(name, expected):
         ("lcoan", {"channels": 0}, "'channels' is 0"),
         ("lcoan", {"sharing": "both"}, "'sharing' is 'both'.*'stored'"),
         ("lcoan", {"ema_decay": 2.0}, "'ema_decay' is 2.0"),
+        ("lcoan", {"groups": 10**400}, "'groups' is 10+;.*65536"),
+        ("hit_srf", {"ratios": (0.5, float("inf"))}, "'ratios' is inf"),
+        ("atd_light", {"ratio": "1e30"}, "'ratio' is 1e30"),
+        ("esc", {"ratio": float("nan")}, "'ratio' is nan"),
         ("lcoan", {"first": "zero"}, "first is 'zero'.*details"),
         ("lcoan", {"skip": "nearest"}, "skip is 'nearest'.*bicubic"),
         ("esc", {"gates": "closed"}, "gates is 'closed'.*'esc'"),

@@ -4,12 +4,18 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
+from jupyter_client import AsyncKernelManager
 from kept import ROOT, references
 from legible import CODE_NAME
+from nbclient import NotebookClient
+from nbclient.util import run_sync
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from srlab.errors import InputError
@@ -59,6 +65,23 @@ def test_a_notebook_draws_the_figures_of_its_chapter(name):
     assert [figure for figure in page.chapter.module.FIGURES if f'\\"{figure}\\"' not in drawn] == []
 
 
+@contextmanager
+def one_kernel(patch):
+    """Give all notebooks one kernel, emptied after each: imports take longer than what they do in this study."""
+    kernel, execute_notebook = AsyncKernelManager(), papermill.execute_notebook
+
+    def execute_there(*arguments, **options):
+        notebook = execute_notebook(*arguments, km=kernel, **options)
+        NotebookClient(new_notebook(cells=[new_code_cell("%reset -f")]), km=kernel).execute()
+        return notebook
+
+    patch.setattr("papermill.execute_notebook", execute_there)
+    try:
+        yield
+    finally:
+        run_sync(kernel.shutdown_kernel)(now=True)
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
     """Make the smoke study: every run and notebook as the command line does, the index and the report."""
@@ -66,8 +89,9 @@ def study(tmp_path_factory):
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
         study = Study("smoke", ROOT)
         study.obtain_all()
-        for page in pages_of(study):
-            execute(study, page.name)
+        with one_kernel(patch):
+            for page in pages_of(study):
+                execute(study, page.name)
         write_explorer(study)
         write_index(study)
         write_report(study)

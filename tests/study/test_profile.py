@@ -6,7 +6,7 @@ from kept import ROOT
 
 from srlab.errors import InputError
 from srlab.stats.rules import rules
-from srlab.study.profile import changed, load_profile, read
+from srlab.study.profile import changed, load_profile, read, read_options
 from srlab.study.study import Study
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -60,6 +60,16 @@ def test_parameters_of_a_shell_are_read_as_yaml(text, value):
     assert read(text) == value
     with pytest.raises(InputError, match="1, "):
         read("[1, ")
+
+
+@pytest.mark.parametrize("value", ["4", 4, "[16]", "{4: 16}", None])
+def test_options_of_a_notebook_are_names_with_values(value):
+    assert (
+        read_options("{clusters: 16}") == read_options({"clusters": 16}) == {"clusters": 16}
+        and read_options("{}") == {}
+    )
+    with pytest.raises(InputError, match="options"):
+        read_options(value)
 
 
 def test_parameters_change_a_profile():

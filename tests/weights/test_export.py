@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from networks import SHORT, small
+from networks import ALIKE, SHORT, small
 
 from srlab.cli import main
 from srlab.errors import InputError
@@ -16,9 +16,6 @@ from srlab.weights.export import check_export, export_network
 
 #: Networks that ONNX cannot express.
 REFUSED = ("nlsn", "trunk_cata", "trunk_pfa", "catanet", "atd_light", "pft_light")
-#: Networks that put the exporter to nothing that another of the list does not.
-ALIKE = ("esc_light", "esc_fp", "trunk_lsp", "trunk_nla_shared", "trunk_nla_sum", "trunk_coa_sum", "trunk_conv7")
-ALIKE += ("trunk_elan", "trunk_elan_own")
 #: ELAN-light's first weights with colours of 255 magnify any rounding.
 EXPORTED = SHORT | {"elan_light": {"layers": 2, "reuses": 0, "sides": (4, 8), "colours": 1.0}}
 #: Heights and widths: whole windows, one window or less, and neither.

@@ -61,7 +61,8 @@ rule explorer:
     name:
         "explorer"
     input:
-        [page.outputs for page in PAGES],
+        [STUDY.record(run).files for run in STUDY.runs()],
+        [page.outputs for page in PAGES if page.chapter and page.chapter.name == "comparison"],  # its tables
     output:
         STUDY.folder / "explorer.html",
     shell:

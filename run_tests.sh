@@ -6,8 +6,6 @@ unset CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./setup_env.sh
 
-# Tests start Python a hundred times; compiled modules are kept.
-unset PYTHONDONTWRITEBYTECODE
 set_up_environment "[test,onnx]" pytest hypothesis beartype playwright xdist onnxruntime
 
 # Two at a time, one thread each; then those that measure time, alone on the machine. Options reach both.

@@ -1,5 +1,8 @@
 # Sourced by run_all.sh and run_tests.sh from the repository's root.
 
+# Python starts a hundred times; compiled modules are kept.
+unset PYTHONDONTWRITEBYTECODE
+
 # Name the first Python that is new enough and can make a virtual environment.
 find_python() {
     local name
@@ -44,9 +47,9 @@ set_up_environment() {
             echo "Making .venv with $python and installing srlab there: some minutes, once."
             "$python" -m venv .venv
         fi
-        # torch first and alone: no other package may require a newer one.
-        .venv/bin/python -m pip install --constraint constraints.txt torch
-        .venv/bin/python -m pip install --constraint constraints.txt --editable ".$extras"
+        # torch first and alone: no other package may require a newer one. What is imported is compiled then.
+        .venv/bin/python -m pip install --no-compile --constraint constraints.txt torch
+        .venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable ".$extras"
         # An installation with extras serves the study too.
         for made in .venv/srlab-installation "$stamp"; do
             installation >"$made"

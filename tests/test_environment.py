@@ -13,7 +13,7 @@ import yaml
 from kept import ROOT
 
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
-TORCH = "-m pip install --constraint constraints.txt torch"
+TORCH = "-m pip install --no-compile --constraint constraints.txt torch"
 TESTS = ["-m pytest --alone not --numprocesses 2 --dist loadfile --no-loadscope-reorder", "-m pytest --alone only"]
 # Stands for every Python: it notes its calls, and makes environments in which it is the Python again.
 STAND_IN = """#!{bash}
@@ -23,7 +23,7 @@ if [[ "$1 $2" == "-m venv" ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; 
 
 
 def installed(extras: str) -> list[str]:
-    return [TORCH, f"-m pip install --constraint constraints.txt --editable .{extras}"]
+    return [TORCH, f"-m pip install --no-compile --constraint constraints.txt --editable .{extras}"]
 
 
 def bounds(requirements: list[str]) -> dict[str, str]:

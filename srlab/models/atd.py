@@ -46,7 +46,7 @@ class ATDBlock(nn.Module):
         self.out = conv3x3(channels, channels)
 
     def forward(self, x: Map) -> Map:
-        y, dictionary = x, self.dictionary.expand(len(x), -1, -1)
+        y, dictionary = x, self.dictionary.repeat(len(x), 1, 1)
         for layer in self.layers:
             y, dictionary = layer(y, dictionary)
         return x + self.out(y)

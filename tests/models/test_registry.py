@@ -7,6 +7,7 @@ from torch.nn.functional import interpolate
 
 from srlab.data.resize import upscale
 from srlab.errors import InputError
+from srlab.measure.profiling import count_flops
 from srlab.models import REGISTRY, build, label, trunk_networks
 from srlab.models.registry import SCALES
 from srlab.models.trunk import Trunk
@@ -21,6 +22,14 @@ def test_output_is_scale_times_the_input_and_every_parameter_is_trained(name, sc
         assert y.shape == (2, 3, height * scale, width * scale)
     y.square().mean().backward()
     assert not [key for key, parameter in network.named_parameters() if parameter.grad is None]
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_operations_are_counted_without_gradients(name):
+    """The counter hooks into modules, and fails at a parameter's view as a module's input."""
+    network = small(name, **SHORT.get(name, {})).eval()
+    with torch.inference_mode():
+        assert count_flops(lambda: network(torch.rand(1, 3, 9, 8))) > 0
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -2,10 +2,10 @@
 
     python benchmarks/mechanisms.py [--device cuda] [--only window ESC] [--repeats 7] [--before CHECKOUT] [--compile]
 
-writes `benchmarks/latest-<device>.md` and `.csv`. Each case runs in fresh processes, once with glibc's memory kept (see
-`srlab/measure/allocator.py`) and, on a CPU, once by its default: time (ms: median and quartiles), the median of each
-round's ratio to the plain path, and time over the floor: its products at the speed of a large one in the same rounds,
-and in brackets its exponentials too. float32, evaluation mode except for the training step. CUDA adds FlexAttention.
+writes `benchmarks/latest-<device>.md` and `.csv` after each case, whose rows replace its older ones. Each case runs in
+fresh processes, once with glibc's memory kept (see `srlab/measure/allocator.py`) and, on a CPU, once by its default: time
+(ms: median and quartiles), the median of each round's ratio to the plain path, and time over the floor: its products at
+the speed of a large one in the same rounds, and in brackets its exponentials too. float32, evaluation mode except for the training step. CUDA adds FlexAttention.
 A case with quartiles further apart than 15 % is measured once more, then flagged. `--before` measures each case by
 another checkout too, alternating, twice. `--compile` adds compiled networks. `--tiny` shrinks inputs, for tests.
 """
@@ -247,10 +247,22 @@ def infer(module: Callable[[Tensor], object], x: Tensor) -> None:
     module(x)
 
 
+def keep(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Write rows to a CSV file in place of its rows of the same cases; return all, in the order of the cases."""
+    if path.is_file():
+        there = pd.read_csv(path)
+        rows = pd.concat([there[~there["case"].isin(rows["case"])], rows], ignore_index=True)
+    places = {case.name: place for place, case in enumerate(CASES)}
+    rows = rows.sort_values("case", key=lambda names: names.map(places), kind="stable")
+    rows.to_csv(path, index=False, float_format="%.4g")
+    return rows
+
+
 def as_markdown(rows: pd.DataFrame, device: torch.device, before: Path | None) -> str:
     """Format the table under a line that names the device."""
     facts = describe_device(device)
-    head = f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, float32; commit {facts['commit']}"
+    head = f"{facts['name']}, {facts['threads']} threads, PyTorch {facts['torch']}, float32; commit"
+    head += f" {', '.join(rows['commit'].unique())}"
     head += f"; products of 1024×1024 at {rows['gflops_per_s'].min():.0f} to {rows['gflops_per_s'].max():.0f} GFLOP/s"
     shown = pd.DataFrame({"mechanism": rows["case"], "input": rows["input"], "path": rows["path"]})
     shown["ms: median (quartiles)"] = [
@@ -305,13 +317,12 @@ def main() -> None:
         return
     words = ["--device", str(device), "--repeats", str(arguments.repeats)]
     words += ["--compile"] * arguments.compile + ["--tiny"] * arguments.tiny
-    rows = pd.concat([compared(case, words, device, before) for case in chosen], ignore_index=True)
-    table = as_markdown(rows, device, before)
-    print(table)
-    if not arguments.only:  # part of the table is no latest table
-        path = arguments.output / f"latest-{device_slug(device)}"
+    path = arguments.output / f"latest-{device_slug(device)}"
+    for case in chosen:
+        rows = compared(case, words, device, before).assign(commit=describe_device(device)["commit"])
+        table = as_markdown(keep(rows, path.with_suffix(".csv")), device, before)
         path.with_suffix(".md").write_text(table, encoding="utf-8")
-        rows.to_csv(path.with_suffix(".csv"), index=False, float_format="%.4g")
+    print(table)
 
 
 if __name__ == "__main__":

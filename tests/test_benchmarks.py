@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from kept import ROOT
 
+from srlab.measure.devices import device_slug
 from srlab.models import REGISTRY
 
 
@@ -18,11 +19,20 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_mechanisms_are_compared_with_memory_kept_and_without():
-    table = run("mechanisms.py", "--only", "CoA", "--repeats", "2").stdout
+def test_mechanisms_are_compared_with_memory_kept_and_without(tmp_path):
+    """A case's rows replace its older ones; those of other cases stay."""
+    kept = tmp_path / f"latest-{device_slug('cpu')}.csv"
+    run("mechanisms.py", "--only", "CoA", "--repeats", "2", "--output", str(tmp_path))
+    rows = pd.read_csv(kept)
+    pd.concat([rows, rows.assign(case="ENLA")]).assign(median_ms=7.0).to_csv(kept, index=False)
+    table = run("mechanisms.py", "--only", "CoA", "--repeats", "2", "--output", str(tmp_path)).stdout
+    rows = pd.read_csv(kept)
+    assert rows["case"].tolist() == 3 * ["CoA"] + 3 * ["ENLA"] and (rows["median_ms"] == 7).tolist() == 3 * [
+        False
+    ] + 3 * [True]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
     heading, _, *rows = rows
-    assert [row[heading.index("path")] for row in rows] == ["plain", "fast", "stored"]
+    assert [row[heading.index("path")] for row in rows] == 2 * ["plain", "fast", "stored"]
     for column in ("times plain", "default: times plain"):
         ratios = [float(row[heading.index(column)]) for row in rows]
         assert ratios[0] == 1 and min(ratios) > 0

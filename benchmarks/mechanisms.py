@@ -3,11 +3,12 @@
     python benchmarks/mechanisms.py [--device cuda] [--only window ESC] [--repeats 7] [--before CHECKOUT] [--compile]
 
 writes `benchmarks/latest-<device>.md` and `.csv` after each case, whose rows replace its older ones. Each case runs in
-fresh processes, once with glibc's memory kept (see `srlab/measure/allocator.py`) and, on a CPU, once by its default: time
-(ms: median and quartiles), the median of each round's ratio to the plain path, and time over the floor: its products at
-the speed of a large one in the same rounds, and in brackets its exponentials too. float32, evaluation mode except for the training step. CUDA adds FlexAttention.
-A case with quartiles further apart than 15 % is measured once more, then flagged. `--before` measures each case by
-another checkout too, alternating, twice. `--compile` adds compiled networks. `--tiny` shrinks inputs, for tests.
+fresh processes, once with glibc's memory kept (see `srlab/measure/allocator.py`) and, on a CPU, once by its default:
+time (ms: median and quartiles), the median of each round's ratio to the plain path, and time over the floor: its
+products at the speed of a large one in the same rounds, and in brackets its exponentials too. float32, evaluation mode
+except for the training step. CUDA adds FlexAttention. A case with quartiles further apart than 15 % is measured once
+more, then flagged. `--before` measures each case by another checkout too, alternating, twice. `--compile` adds compiled
+networks. `--tiny` shrinks inputs, for tests.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import typer
 
 from srlab.commands.options import Devices, ModelName, Options, ProfileName, parse
 
-Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/reference/quick-intel-xeon.")]
+Results = Annotated[Path, typer.Argument(help="A results folder, e.g. results/reference/quick-amd-epyc.")]
 
 
 def run(

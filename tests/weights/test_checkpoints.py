@@ -74,7 +74,7 @@ def test_what_is_no_file_of_weights_is_named(tmp_path, suffix):
         ({"config": {"scale": 3}}, "scale"),
         ({"model": "trunk_lsp"}, r"groups\.1\.attention\.match"),
         ({"config": {**OPTIONS, "clusters": 5}}, r"means \(1, 4, 8\) for \(1, 5, 8\)"),
-        ({"config": {**OPTIONS, "channels": 10**6}}, "head"),  # not first given memory
+        ({"config": {**OPTIONS, "channels": 60000}}, "head"),  # not first given memory
     ],
 )
 def test_metadata_of_no_network_and_weights_of_another_are_refused(own, changed, named):

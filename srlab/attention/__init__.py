@@ -5,7 +5,7 @@ from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA
 from srlab.attention.coa import CoA
 from srlab.attention.coa_sum import SummedLSP, SummedNLA
-from srlab.attention.contract import Attention, Pattern, dense_attention
+from srlab.attention.contract import Attending, Attention, Pattern, dense_attention
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA

@@ -91,4 +91,4 @@ def family(study: Study) -> dict[str, Markup | PageFigure] | None:
     lines.insert(1, ["---"] * len(lines[0]))
     table = html("\n".join(f"| {' | '.join(line)} |" for line in lines))
     alt = f"{', '.join(map(label, found['model']))}: keys of a query, and what later layers reuse"
-    return {"table": table, "note": note, "figure": inlined(study.folder / "figures", "family", alt)}
+    return {"table": table, "figure": inlined(study.folder / "figures", "family", alt)}

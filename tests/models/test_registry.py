@@ -7,6 +7,7 @@ from torch.nn.functional import interpolate
 
 from srlab.data.resize import upscale
 from srlab.errors import InputError
+from srlab.measure.profiling import count_flops
 from srlab.models import REGISTRY, build, label, trunk_networks
 from srlab.models.registry import SCALES
 from srlab.models.trunk import Trunk
@@ -21,6 +22,13 @@ def test_output_is_scale_times_the_input_and_every_parameter_is_trained(name, sc
         assert y.shape == (2, 3, height * scale, width * scale)
     y.square().mean().backward()
     assert not [key for key, parameter in network.named_parameters() if parameter.grad is None]
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_operations_of_every_network_are_counted(name):
+    with torch.inference_mode():
+        network = small(name, **SHORT.get(name, {})).eval()
+        assert count_flops(lambda: network(torch.rand(1, 3, 8, 8))) > 2 * sum(w.numel() for w in network.parameters())
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -1,6 +1,7 @@
 """Attention mechanisms, one a file, each keeping the contract of :mod:`srlab.attention.contract`."""
 # ruff: noqa: F401
 
+from srlab.attention.atd import ATD
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA
 from srlab.attention.coa import CoA

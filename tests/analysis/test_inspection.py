@@ -89,7 +89,7 @@ def test_groups_of_a_known_order_go_on_by_reflection():
 
 
 #: Networks that sort into groups or keep fewer and fewer keys, two layers or more; the last two pad maps to 16×24.
-FAMILY = {"trunk_cata": {}, "catanet": {"blocks": 2}, "trunk_pfa": {"kept": (40, 9)}}
+FAMILY = {"trunk_cata": {}, "trunk_adapt": {}, "catanet": {"blocks": 2}, "trunk_pfa": {"kept": (40, 9)}}
 FAMILY |= {name: SHORT[name] for name in ("atd_light", "pft_light")}
 
 

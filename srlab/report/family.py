@@ -41,7 +41,7 @@ def measured(found: pd.DataFrame, results: Results) -> tuple[pd.DataFrame, str]:
     """
     recall = results.table("recall", "recall_groups")
     profile = next((name for name in TIMED if results.file(name, "tables/comparison_costs.csv")), None)
-    shares, times, notes = {}, {}, []
+    shares, times, notes = {}, {}, [] if recall is not None else ["Recall has not been measured yet."]
     if profile is not None:
         costs = results.table(profile, "comparison_costs")
         own = costs[costs["part"] == "non-local layers"]

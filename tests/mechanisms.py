@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from srlab.attention import (
+    ATD,
     BRA,
     CATA,
     ENLA,
@@ -61,6 +62,8 @@ MECHANISMS: dict[str, Callable[[int], list[Attention]]] = {
     "cata-on-trunk": lambda c: [
         CATA(c, c, 2, 5, 12, residual_scale=0.1, neighbours="both", attends_centres=False, trained_on="average")
     ],
+    "atd": lambda c: [ATD(c, 2, 5, 3, 12)],
+    "atd-reference": lambda c: [ATD(c, 2, 5, 3, 12, backend="reference")],
     "nlsa": lambda c: [NLSA(c, window=12)],
     "nlsa-one-round": lambda c: [NLSA(c, window=12, rounds=1)],
     "nlsa-reference": lambda c: [NLSA(c, window=12, backend="reference")],

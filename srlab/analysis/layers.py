@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from srlab.attention import Attention, ConvAttn, Pattern, SortedWindows
+from srlab.attention import Attending, ConvAttn, Pattern, SortedWindows
 from srlab.attention.contract import attended
 from srlab.attention.conv_attn import KernelPattern
 from srlab.attention.scc import CorrelationPattern
@@ -37,6 +37,8 @@ class LayerTrace:
         The dynamic kernel that a ConvAttn computed from this input.
     number, count : int
         Place among the network's attention layers, from 1, and their number.
+    before : LayerTrace, optional
+        The attention layer that ran before.
     """
 
     name: str
@@ -44,10 +46,11 @@ class LayerTrace:
     pattern: Pattern
     height: int
     width: int
-    layer: Attention | None = None
+    layer: Attending | None = None
     small: Float[Tensor, "p 3 3"] | None = None
     number: int = 1
     count: int = 1
+    before: LayerTrace | None = field(default=None, repr=False)
 
     @property
     def title(self) -> str:
@@ -88,8 +91,8 @@ def trace(network: nn.Module, lr: UInt8[Tensor, "3 h w"]) -> list[LayerTrace]:
         layers = []
         for number, (name, layer, x, pattern) in enumerate(found, 1):
             small = layer.small_kernels(x)[0] if isinstance(layer, ConvAttn) else None
-            mechanism = type(layer).__name__
-            layers.append(LayerTrace(name, mechanism, pattern, *x.shape[2:], layer, small, number, len(found)))
+            mechanism, before = type(layer).__name__.removesuffix("Layer"), layers[-1] if layers else None
+            layers.append(LayerTrace(name, mechanism, pattern, *x.shape[2:], layer, small, number, len(found), before))
     if not layers:
         raise InputError("this network has no attention layer, so there is no attention to show")
     return layers
@@ -158,6 +161,13 @@ def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
     query = layer.query(row, col)
     with torch.inference_mode():
         return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
+
+
+def kept(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
+    """Return the share of heads that see each key of the query at a pixel, times how often they do."""
+    query = layer.query(row, col)
+    with torch.inference_mode():
+        return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].float().mean(0))
 
 
 def _to_pixels(layer: LayerTrace, of_keys: Shaped[Tensor, " m"]) -> Shaped[np.ndarray, "h w"]:

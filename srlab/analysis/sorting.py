@@ -1,4 +1,4 @@
-"""Clusters and windows of layers that sort their tokens."""
+"""Clusters and windows (or groups) of layers that sort their tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from srlab.analysis.layers import LayerTrace
-from srlab.attention import SortedWindows
+from srlab.attention import SortedGroups, SortedWindows
 from srlab.errors import InputError
 
 #: Labels of `windows`: tokens that are not visible to a query, and those of its three windows.
@@ -14,23 +14,23 @@ UNSEEN, PREVIOUS, OWN, NEXT = range(4)
 
 
 def clusters(layer: LayerTrace, round: int = 0) -> Int[np.ndarray, "h w"]:
-    """Return the cluster, or hash bucket, of each token in one round of a layer that sorts; others raise InputError."""
-    codes = _sorted(layer).codes[0, round]
+    """Return the code by which each token is sorted, its cluster or hash bucket; layers that sort none: InputError."""
+    codes = _sorted(layer).codes[0].view(-1, layer.height * layer.width)[round]  # groups have no rounds
     return codes.unflatten(0, (layer.height, layer.width)).cpu().numpy()
 
 
 def windows(layer: LayerTrace, row: int, col: int, round: int = 0) -> Int[np.ndarray, "h w"]:
     """Label each token by the query's windows in one round: UNSEEN, PREVIOUS, OWN or NEXT.
 
-    With fewer than three windows a token can be in several; OWN takes precedence over PREVIOUS, PREVIOUS over NEXT.
+    A token can be in several, at an end of CATA's sequence or where there are fewer than three windows; OWN takes
+    precedence over PREVIOUS, PREVIOUS over NEXT.
     A layer that sorts no tokens, or a pixel outside the map, raises InputError.
     """
-    pattern, index = _sorted(layer), layer.index(row, col)
-    slots = pattern.slots[0, round].unflatten(0, (-1, pattern.window)).cpu().numpy()
-    own = pattern.slot_of[0, round, index].item() // pattern.window
+    adjacent = _sorted(layer).adjacent(layer.index(row, col), round)
     labels = np.full(layer.height * layer.width, UNSEEN)
-    for label, window in ((NEXT, own + 1), (PREVIOUS, own - 1), (OWN, own)):
-        labels[slots[window % len(slots)]] = label
+    for label, step in ((NEXT, 1), (PREVIOUS, -1), (OWN, 0)):
+        if step in adjacent:
+            labels[adjacent[step].cpu().numpy()] = label
     return labels.reshape(layer.height, layer.width)
 
 
@@ -41,7 +41,7 @@ def gini(sizes: Shaped[np.ndarray, " k"]) -> float:
     return float((2 * np.arange(1, k + 1) - k - 1) @ share / k)
 
 
-def _sorted(layer: LayerTrace) -> SortedWindows:
-    if not isinstance(layer.pattern, SortedWindows):
+def _sorted(layer: LayerTrace) -> SortedWindows | SortedGroups:
+    if not isinstance(layer.pattern, SortedWindows | SortedGroups):
         raise InputError(f"{layer.mechanism} sorts no tokens into clusters and windows")
     return layer.pattern

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from itertools import product
 
@@ -12,11 +12,13 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from srlab.analysis.images import Box, picture
-from srlab.analysis.layers import LayerTrace, attention_row, magnitudes, seen
+from srlab.analysis.layers import LayerTrace, attention_row, kept, magnitudes, seen
 from srlab.analysis.sorting import clusters, windows
-from srlab.attention import Pattern, RoutedWindows, SortedWindows
+from srlab.attention import Pattern, RoutedWindows, SortedGroups, SortedWindows
 from srlab.attention.conv_attn import KernelPattern
+from srlab.attention.focused_windows import FocusedPattern
 from srlab.attention.gmsa import MultiscalePattern
+from srlab.attention.pfa import FocusedWindows
 from srlab.attention.scc import CorrelationPattern
 from srlab.attention.window import WindowPattern
 from srlab.attention.window_grid import WindowGrid
@@ -25,7 +27,7 @@ from srlab.errors import InputError
 
 @dataclass(frozen=True)
 class Groups:
-    """Tokens in clusters or hash buckets; `own` is the query's label."""
+    """Tokens by what sorts them, e.g. clusters or hash buckets; `own` is the query's label."""
 
     title: str
     labels: Int[np.ndarray, "h w"]
@@ -34,7 +36,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Windows:
-    """Tokens by the query's windows of the sorted sequence: UNSEEN, PREVIOUS, OWN or NEXT."""
+    """Tokens by the query's windows, or groups, of the sorted sequence: UNSEEN, PREVIOUS, OWN or NEXT."""
 
     title: str
     labels: Int[np.ndarray, "h w"]
@@ -78,6 +80,7 @@ class View:
         The LR image.
     weights : Float[np.ndarray, "h w"], optional
         Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
+        Those of CATA and ATD are of their groups: beside these, centres, a dictionary or windows are attended to.
     seen : Int[np.ndarray, "h w"]
         Number of times that each key is visible to the query; 0 is never.
     """
@@ -101,8 +104,17 @@ def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, roun
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
     on_image = slice(lr.shape[1]), slice(lr.shape[2])
     weights = attention_row(layer, row, col)[on_image] if has_weights else None
-    visible, own = seen(layer, row, col)[on_image], tuple(panels(layer.pattern, layer, row, col, round))
-    return View(layer.title, row, col, picture(lr), weights, visible, own)
+    own = tuple(_cropped(panel, on_image) for panel in panels(layer.pattern, layer, row, col, round))
+    return View(layer.title, row, col, picture(lr), weights, seen(layer, row, col)[on_image], own)
+
+
+def _cropped(panel: Panel, on_image: tuple[slice, slice]) -> Panel:
+    """Return a panel without what a network pads."""
+    if isinstance(panel, Groups | Windows):
+        return replace(panel, labels=panel.labels[on_image])
+    if isinstance(panel, Values) and panel.on_image:
+        return replace(panel, values=panel.values[on_image])
+    return panel
 
 
 @singledispatch
@@ -111,11 +123,15 @@ def panels(pattern: Pattern, layer: LayerTrace, row: int, col: int, round: int) 
     return []
 
 
-@panels.register
-def _(pattern: SortedWindows, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
+#: What mechanisms sort by, if not by clusters.
+CODES = {"NLSA": "hash buckets", "CATA": "nearest centres", "ATD": "categories"}
+
+
+@panels.register(SortedWindows | SortedGroups)
+def _(pattern: SortedWindows | SortedGroups, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
     of_round = f", round {round + 1} of {layer.rounds}" if layer.rounds > 1 else ""
     labels = clusters(layer, round)
-    what = "hash buckets" if layer.mechanism == "NLSA" else "clusters"
+    what = CODES.get(layer.mechanism, "clusters")
     return [
         Groups(what + of_round, labels, int(labels[row, col])),
         Windows("sorted windows" + of_round, windows(layer, row, col, round)),
@@ -159,20 +175,47 @@ def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, round:
 
 @panels.register
 def _(pattern: MultiscalePattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
-    return [_of_side(pattern, side, row, col) for side in pattern.windows.sides]
+    windows = pattern.windows
+    return [_of_side(windows.filled, side, windows.shifted, row, col) for side in windows.sides]
 
 
-def _of_side(pattern: MultiscalePattern, side: int, row: int, col: int) -> Boxes:
+def _of_side(size: tuple[int, int], side: int, shifted: bool, row: int, col: int) -> Boxes:
     """Return the window of a pixel; parts that a shift wraps to the opposite edge come as chosen boxes."""
     spans = []
-    for place, length in zip((row, col), pattern.windows.filled, strict=True):
-        shift = side // 2 if pattern.windows.shifted else 0
+    for place, length in zip((row, col), size, strict=True):
+        shift = side // 2 if shifted else 0
         start = ((place - shift) // side * side + shift) % length
         across = start + side - length
         parts = [(start, side)] if across <= 0 else [(start, side - across), (0, across)]
         spans.append(sorted(parts, key=lambda part: not part[0] <= place < sum(part)))  # the pixel's own first
     own, *others = ((top, left, height, width) for (top, height), (left, width) in product(*spans))
     return Boxes(f"{side}×{side} window", own, tuple(others))
+
+
+@panels.register
+def _(pattern: FocusedWindows, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
+    windows = pattern.windows
+    box = _of_side(windows.size, windows.side, windows.shifted, row, col)
+    return [replace(box, keys=()), _kept(layer, row, col, "windows")]  # keys across an edge are masked
+
+
+@panels.register
+def _(pattern: FocusedPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
+    window, _ = pattern.grid.place(layer.query(row, col), pattern.kept.device)
+    return [Boxes("window", _box(pattern.grid, window.item()), ()), _kept(layer, row, col, "grid")]
+
+
+def _kept(layer: LayerTrace, row: int, col: int, chained_by: str) -> Values:
+    """Count the layers of a chain, up to this one, that keep each key, mean of heads; layers of one chain cut alike."""
+    found, each = [], layer
+    while each is not None:
+        if getattr(each.pattern, chained_by, None) == getattr(layer.pattern, chained_by):
+            found.append(kept(each, row, col))
+        each = each.before
+    counts = dict.fromkeys(f"{keys.sum():,.0f}" for keys in (found[-1], found[0]))
+    layers = sum(found)
+    title = f"{' → '.join(counts)} keys, by layers keeping them"
+    return Values(title, np.where(layers > 0, layers, np.nan), on_image=True)
 
 
 @panels.register

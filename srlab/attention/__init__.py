@@ -1,11 +1,12 @@
 """Attention mechanisms, one a file, each keeping the contract of :mod:`srlab.attention.contract`."""
 # ruff: noqa: F401
 
+from srlab.attention.atd import ATD
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA
 from srlab.attention.coa import CoA
 from srlab.attention.coa_sum import SummedLSP, SummedNLA
-from srlab.attention.contract import Attention, Pattern, dense_attention
+from srlab.attention.contract import Attending, Attention, Pattern, dense_attention
 from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.enla import ENLA
 from srlab.attention.fgca import FGCA

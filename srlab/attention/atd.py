@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from srlab.attention.contract import Attention, Map, Pattern, to_map, to_tokens
 from srlab.attention.fused import Queries
 from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend, SortedGroups
@@ -101,13 +102,11 @@ class ATDAttention(nn.Module):
         return attended + self.categories(qkv, similarity) + self.windows(qkv, size), similarity
 
     def pattern(self, qkv: Float[Tensor, "b l e"], similarity: Similarity) -> SortedGroups:
-        """Return who attends to whom within categories; a single temperature, no root of the width."""
-        query, key, _ = self._split(qkv)
-        temperature = self.logit_scale.exp().clamp(max=100)
-        return SortedGroups(query * temperature, key, similarity.argmax(-1), self.group, backend=self.backend)
+        query, key, _ = by_head(qkv, self.heads)
+        return by_category(query, key, similarity, self.logit_scale, self.group, self.backend)
 
     def categories(self, qkv: Float[Tensor, "b l e"], similarity: Similarity) -> Tokens:
-        attended = self.pattern(qkv, similarity).attend(self._split(qkv)[2])
+        attended = self.pattern(qkv, similarity).attend(by_head(qkv, self.heads)[2])
         return self.category_out(attended.transpose(1, 2).flatten(2))
 
     def windows(self, qkv: Float[Tensor, "b l e"], size: tuple[int, int]) -> Tokens:
@@ -118,5 +117,72 @@ class ATDAttention(nn.Module):
         attended = windows.attend(query * query.shape[-1] ** -0.5, key, value, bias, self.backend)
         return self.window_out(windows.join(attended.transpose(2, 3).flatten(3)).flatten(1, 2))
 
-    def _split(self, qkv: Float[Tensor, "b l e"]) -> tuple[Queries, Queries, Queries]:
-        return qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+
+class ATD(Attention):
+    """ATD's attention to a dictionary and within its categories, as a layer on the trunk; no windows.
+
+    In ATD a layer adapts its block's dictionary for the next layer. Here each layer has a dictionary of its own and
+    adapts it to the image before it sorts. Output x + residual_scale · result.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        entries: int = 64,
+        rank: int = 8,
+        group: int = 128,
+        residual_scale: float = 0.1,
+        backend: Backend = "fused",
+    ):
+        super().__init__()
+        if channels % heads:
+            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        self.heads, self.group, self.residual_scale, self.backend = heads, group, residual_scale, backend
+        self.norm, self.to_qkv = nn.LayerNorm(channels), nn.Linear(channels, 3 * channels)
+        self.entries = nn.Parameter(torch.randn(entries, channels))
+        self.dictionary, self.refinement = TokenDictionary(channels, entries, rank), Refinement(entries)
+        self.logit_scale = nn.Parameter(torch.full((1, 1), math.log(10)))
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
+        tokens = self.norm(to_tokens(x))
+        query, key, value = by_head(self.to_qkv(tokens), self.heads)
+        similarity, of_dictionary = self._adapted(tokens)
+        attended = self._pattern(query, key, similarity).attend(value)
+        return self._output(x, attended, of_dictionary), shared
+
+    def pattern(self, x: Map, shared: Pattern | None = None) -> SortedGroups:
+        tokens = self.norm(to_tokens(x))
+        query, key, _ = by_head(self.to_qkv(tokens), self.heads)
+        return self._pattern(query, key, self._adapted(tokens)[0])
+
+    def value(self, x: Map) -> Queries:
+        return by_head(self.to_qkv(self.norm(to_tokens(x))), self.heads)[2]
+
+    def output(self, x: Map, attended: Queries) -> Map:
+        return self._output(x, attended, self._adapted(self.norm(to_tokens(x)))[1])
+
+    def _adapted(self, tokens: Tokens) -> tuple[Similarity, Tokens]:
+        """Return how much each token is like each entry that the image has adapted, and the attention to these."""
+        entries = self.entries.repeat(len(tokens), 1, 1)
+        return self.dictionary(tokens, self.refinement(entries, self.dictionary(tokens, entries)[0], tokens))
+
+    def _pattern(self, query: Queries, key: Queries, similarity: Similarity) -> SortedGroups:
+        return by_category(query, key, similarity, self.logit_scale, self.group, self.backend)
+
+    def _output(self, x: Map, attended: Queries, of_dictionary: Tokens) -> Map:
+        result = self.out(attended.transpose(1, 2).flatten(2)) + of_dictionary
+        return x.add(to_map(result, *x.shape[2:]), alpha=self.residual_scale)
+
+
+def by_head(qkv: Float[Tensor, "b l e"], heads: int) -> tuple[Queries, Queries, Queries]:
+    """Return queries, keys and values of each head."""
+    return qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+
+
+def by_category(
+    query: Queries, key: Queries, similarity: Similarity, logit_scale: Tensor, group: int, backend: Backend
+) -> SortedGroups:
+    """Return who attends to whom within categories; a single temperature, no root of the width."""
+    return SortedGroups(query * logit_scale.exp().clamp(max=100), key, similarity.argmax(-1), group, backend=backend)

@@ -64,7 +64,15 @@ class Pattern:
         return (scores + self.multiplicity(queries).to(scores.dtype).log()).softmax(-1)
 
 
-class Attention(nn.Module):
+class Attending(nn.Module):
+    """A layer whose attention can be drawn: its first input is a feature map, and `traced` returns its pattern."""
+
+    def traced(self, inputs: tuple, outputs: tuple) -> Pattern:
+        """Return the pattern of a forward pass with these inputs and outputs."""
+        raise NotImplementedError
+
+
+class Attention(Attending):
     """A mechanism on a feature map: `forward(x, shared=None) -> (y, shared)`.
 
     `shared` carries a pattern from the layer that made it to the layers that reuse it. A mechanism that hands its
@@ -92,6 +100,9 @@ class Attention(nn.Module):
         y = self.output(x, pattern.attend(self.value(x)))
         return y, (pattern if self.shares else shared)
 
+    def traced(self, inputs: tuple, outputs: tuple) -> Pattern:
+        return outputs[1] if self.shares else self.pattern(*inputs)
+
 
 class ResidualAttention(Attention):
     """Values by a 1×1 convolution; output x + residual_scale · result."""
@@ -117,7 +128,7 @@ class Attended(NamedTuple):
     """An attention layer in a forward pass: its name in the network, its input and its pattern."""
 
     name: str
-    layer: Attention
+    layer: Attending
     x: Map
     pattern: Pattern
 
@@ -127,13 +138,12 @@ def attended(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> tuple[Floa
     found: list[Attended] = []
 
     def hook(name: str):
-        def keep(layer: Attention, inputs: tuple, outputs: tuple) -> None:
-            pattern = outputs[1] if layer.shares else layer.pattern(*inputs)
-            found.append(Attended(name, layer, inputs[0], pattern))
+        def keep(layer: Attending, inputs: tuple, outputs: tuple) -> None:
+            found.append(Attended(name, layer, inputs[0], layer.traced(inputs, outputs)))
 
         return keep
 
-    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, Attention)]
+    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, Attending)]
     hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers]
     try:
         output = network(images)

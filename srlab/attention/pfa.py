@@ -16,9 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from srlab.attention.contract import Pattern
 from srlab.attention.fused import BLOCK
 from srlab.attention.shifted_windows import Heads, ShiftedWindows, Values
 from srlab.attention.sorted_groups import Backend
@@ -40,6 +41,59 @@ class Chain:
     dense: tuple[Heads, Heads, Bias] | None = None
     sums: Scores | None = None
     kept: Kept | None = None
+
+
+class FocusedWindows(Pattern):
+    """The keys that each query of one layer keeps, pixels of a map, with weights that sum to one over the kept keys.
+
+    PFT's own sum to less after a cut. `chain` is what the layer passes on.
+    """
+
+    def __init__(self, windows: ShiftedWindows, heads: int, chain: Chain, backend: Backend):
+        self.windows, self.heads, self.chain, self.plain = windows, heads, chain, backend == "reference"
+        held = chain.sums if chain.dense is None else chain.dense[0]
+        height, width = windows.size
+        numbers = torch.arange(height * width, device=held.device).view(1, height, width, 1)
+        #: The pixel at each place of each window.
+        self._pixels: Int[Tensor, "n p"] = windows.cut(numbers.float())[0, ..., 0].long()
+
+    def pixels(self) -> Int[Tensor, " m"]:
+        return torch.arange(self._pixels.numel(), device=self._pixels.device)
+
+    def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
+        keys, scores = self._found(queries)
+        counts = keys.new_zeros(*keys.shape[:3], self._pixels.numel())
+        return counts.scatter(-1, keys, (scores > -torch.inf).long())
+
+    def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
+        keys, scores = self._found(queries)
+        return scores.new_zeros(*keys.shape[:3], self._pixels.numel()).scatter(-1, keys, scores.softmax(-1))
+
+    def _found(
+        self, queries: Int[Tensor, " q"] | None
+    ) -> tuple[Int[Tensor, "b heads q t"], Float[Tensor, "b heads q t"]]:
+        """Return the pixels of the kept keys of each query, and their scores; −inf for those of another region."""
+        queries = self.pixels() if queries is None else queries
+        places = self._pixels.flatten().argsort()[queries]
+        window, place = places // self._pixels.shape[1], places % self._pixels.shape[1]
+        chain, keys = self.chain, self._pixels[window]
+        if chain.dense is not None:
+            query, key, bias = chain.dense
+            scores = torch.einsum("bqhd,bqhpd->bhqp", query[:, window, :, place].transpose(0, 1), key[:, window])
+            scores = scores + bias[0, place]
+        else:
+            b = len(chain.sums) // (len(self._pixels) * self.heads)
+            scores = self._of(chain.sums, b, window, place)
+            scores = scores.log() if self.plain else scores
+        if chain.kept is None and self.windows.shifted:
+            scores = scores.masked_fill(self.windows.mask(scores)[window, place] < 0, -torch.inf)
+        keys = keys.expand(*scores.shape[:2], -1, -1)
+        return (keys if chain.kept is None else keys.gather(-1, self._of(chain.kept, b, window, place).long())), scores
+
+    def _of(
+        self, held: Shaped[Tensor, "n p t"], b: int, window: Int[Tensor, " q"], place: Int[Tensor, " q"]
+    ) -> Shaped[Tensor, "b heads q t"]:
+        return held.unflatten(0, (b, -1, self.heads))[:, window, :, place].permute(1, 2, 0, 3)
 
 
 def focus(

@@ -42,7 +42,7 @@ class SortedGroups(Pattern):
         length = codes.shape[1]
         self.query, self.key, self.codes, self.backend = query, key, codes, backend
         self.group = min(group, length)
-        self.reach = 1 + before + after
+        self.before, self.reach = before, 1 + before + after
         end = -(-length // self.group) * self.group
         #: The tokens in their sorted order, and the place of each token in it.
         self.order: Rows = codes.argsort(dim=-1, stable=True)
@@ -74,6 +74,12 @@ class SortedGroups(Pattern):
     def _unsort(self, groups: Float[Tensor, "n heads m d"]) -> Float[Tensor, "b heads l d"]:
         in_order = groups.transpose(1, 2).flatten(2).unflatten(0, (len(self.codes), -1)).flatten(1, 2)
         return gather_rows(in_order, self.place_of).unflatten(2, groups.shape[1::2]).transpose(1, 2)
+
+    def adjacent(self, token: int, round: int = 0) -> dict[int, Int[Tensor, " g"]]:
+        """Return the first image's tokens in each group that a token attends to, by its place: own 0, next 1."""
+        first = self.place_of[0, token].item() // self.group
+        groups = self._near[0].unflatten(0, (-1, self.group))[first : first + self.reach]
+        return {step - self.before: group for step, group in enumerate(groups)}
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
         place = self.place_of if queries is None else self.place_of[:, queries]

@@ -117,6 +117,12 @@ class SortedWindows(Pattern):
         out = self.unsort((scores - mass).exp() @ values)
         return (out * self.unsort(mass).softmax(1)).sum(1, keepdim=True)
 
+    def adjacent(self, token: int, round: int = 0) -> dict[int, Int[Tensor, " w"]]:
+        """Return the first image's tokens in the token's window, 0, in the previous one, −1, and in the next, 1."""
+        windows = self.slots[0, round].unflatten(0, (-1, self.window))
+        own = self.slot_of[0, round, token].item() // self.window
+        return {step: windows[(own + step) % len(windows)] for step in (-1, 0, 1)}
+
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b 1 q l"]:
         b, rounds, length = self.codes.shape
         slot_of = self.slot_of if queries is None else self.slot_of[..., queries]

@@ -7,16 +7,16 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
 from srlab.attention.atd import ATDAttention, Dictionary, Refinement
-from srlab.attention.contract import Map, to_map, to_tokens
+from srlab.attention.contract import Attending, Map, to_map, to_tokens
 from srlab.attention.gmsa import Sides
-from srlab.attention.sorted_groups import Backend
+from srlab.attention.sorted_groups import Backend, SortedGroups
 from srlab.models.layers import ChannelNorm, ConvFFN
 from srlab.models.registry import register
 from srlab.models.upsampler import conv3x3
 from srlab.models.windowed import WindowedNetwork
 
 
-class ATDLayer(nn.Module):
+class ATDLayer(Attending):
     """x + attention(norm(x)), then x + feed-forward(norm(x)); all but a block's last layer refine the dictionary."""
 
     def __init__(self, channels: int, attention: ATDAttention, ratio: float, kernel_size: int, refines: bool):
@@ -35,6 +35,11 @@ class ATDLayer(nn.Module):
             dictionary = self.refinement(dictionary, similarity, to_tokens(x))
         return x, dictionary
 
+    def traced(self, inputs: tuple, outputs: tuple) -> SortedGroups:
+        """Return who attends to whom within categories, without the windows and the dictionary."""
+        tokens, attention = self.norm(to_tokens(inputs[0])), self.attention
+        return attention.pattern(attention.to_qkv(tokens), attention.dictionary(tokens, inputs[1])[0])
+
 
 class ATDBlock(nn.Module):
     """Layers that hand a dictionary on, conv3×3, + input; the dictionary begins as learnt, the same for all images."""
@@ -46,7 +51,7 @@ class ATDBlock(nn.Module):
         self.out = conv3x3(channels, channels)
 
     def forward(self, x: Map) -> Map:
-        y, dictionary = x, self.dictionary.repeat(len(x), 1, 1)
+        y, dictionary = x, self.dictionary.repeat(len(x), 1, 1)  # FLOP counters refuse views of parameters
         for layer in self.layers:
             y, dictionary = layer(y, dictionary)
         return x + self.out(y)

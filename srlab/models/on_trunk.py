@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat
 from pydantic import PositiveInt as Count
 
+from srlab.attention.atd import ATD
 from srlab.attention.bra import BRA
 from srlab.attention.cata import CATA, Neighbours, TrainedOn
 from srlab.attention.coa import CoA
@@ -30,6 +31,7 @@ from srlab.attention.window import Backend, ImplicitPosition, PositionTable, Win
 from srlab.models.registry import register_on_trunk
 from srlab.models.trunk import ADDED
 
+ATD_PAPER = "arXiv:2401.08209"
 PFT = "arXiv:2503.20337"
 LCOA = "arXiv:2404.04922"
 CATANET = "arXiv:2503.06896"
@@ -104,6 +106,14 @@ def trunk_cata(
     # The options are what separates it from LSP, one at a time.
     learning = {"trained_on": trained_on, "centroid_update": centroid_update, "ema_decay": ema_decay}
     return CATA(channels, channels, heads, clusters, window, ADDED, neighbours, attends_centres, **learning)
+
+
+@register_on_trunk("trunk_adapt", "ATD", "groups sorted by a learnt dictionary that the image adapts", ATD_PAPER)
+def trunk_adapt(
+    i: int, channels: int, clusters: Count = 128, window: Count = 192, rank: Count = 8, heads: Count = 4
+) -> ATD:
+    # Not ATD's groups of 128: operations match LCoAN's.
+    return ATD(channels, heads, clusters, rank, window, ADDED)
 
 
 @register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)

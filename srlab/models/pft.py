@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from srlab.attention.contract import Map
+from srlab.attention.contract import Attending, Map
 from srlab.attention.gmsa import Sides
-from srlab.attention.pfa import Chain, focus
+from srlab.attention.pfa import Chain, FocusedWindows, focus
 from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import PositionTable
@@ -21,7 +21,7 @@ from srlab.models.windowed import WindowedNetwork
 Chains = tuple[Chain | None, Chain | None]
 
 
-class PFTLayer(nn.Module):
+class PFTLayer(Attending):
     """x + attention(norm(x)), then x + feed-forward(norm(x)); attention keeps the `top` keys of each query.
 
     A depthwise convolution of the values, with GELU, is added before the attention's projection.
@@ -64,6 +64,10 @@ class PFTLayer(nn.Module):
         x = x + self.out(joined + local)
         chains = (chains[0], chain) if self.shifted else (chain, chains[1])
         return x + self.ffn(self.ffn_norm(x)), chains
+
+    def traced(self, inputs: tuple, outputs: tuple) -> FocusedWindows:
+        windows = ShiftedWindows(tuple(inputs[0].shape[2:]), self.side, self.shifted)
+        return FocusedWindows(windows, self.heads, outputs[1][self.shifted], self.backend)
 
 
 class PFTBlock(nn.Module):

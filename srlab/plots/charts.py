@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,31 @@ def heat(
         written.set_fontstyle("italic" if slanted else "normal")
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, rotation=0)
+
+
+def crossed(ax: Axes, cells: pd.DataFrame) -> None:
+    """Write each row (across, down, name, words, model) where its two categories cross, beside its model's marker.
+
+    Categories are in the order of the rows; what falls into one cell stands below each other.
+    """
+    across, down = (cells[side].drop_duplicates().tolist() for side in ("across", "down"))
+    tall = cells.groupby(["down", "across"]).size().groupby("down").max().reindex(down)
+    tops = tall.cumsum() - tall
+    for (column, row), own in cells.groupby(["across", "down"], sort=False):
+        for y, each in enumerate(own.itertuples(), tops[row]):
+            x = across.index(column)
+            ax.plot(x + 0.07, y + 0.2, clip_on=False, **look(each.model))
+            ax.text(x + 0.13, y + 0.2, each.name, va="center", fontsize=SMALL, fontweight="bold")
+            ax.text(x + 0.13, y + 0.36, each.words, va="top", fontsize=SMALL, color=INK)
+    ax.set(xlim=(0, len(across)), ylim=(tall.sum(), 0))
+    ax.set_xticks([x + 0.5 for x in range(len(across))], across)
+    ax.set_yticks(tops + tall / 2, [fill(name, 14) for name in down])
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    for y in tops[1:]:
+        ax.axhline(y, color="#cccccc", linewidth=0.8)
+    for x in range(1, len(across)):
+        ax.axvline(x, color="#cccccc", linewidth=0.8)
 
 
 def bars(ax: Axes, found: pd.DataFrame) -> None:

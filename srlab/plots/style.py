@@ -67,6 +67,7 @@ STYLE = {
     "trunk_elan": Appearance("#DDAA33", "^"),
     "trunk_elan_own": Appearance("#DDAA33", "v"),
     "trunk_cata": Appearance("#EE6677", "s"),
+    "trunk_adapt": Appearance("#228833", "s"),
     "atd_light": Appearance("#228833", "X"),
     "pft_light": Appearance("#AA3377", "D"),
     "trunk_coa_sum": Appearance("#0072B2", "d"),

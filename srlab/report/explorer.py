@@ -27,7 +27,7 @@ from srlab import plots
 from srlab.analysis.explore import UNTRAINED, run_on
 from srlab.analysis.images import Box, TaskImage, centre, corners, pair, picture
 from srlab.analysis.layers import LayerTrace, trace
-from srlab.attention import Attention
+from srlab.attention import Attending
 from srlab.data.layouts import ImageRef
 from srlab.files import read_table, write_text
 from srlab.measure.evaluation import super_resolve
@@ -141,7 +141,7 @@ def _open(ref: ImageRef, networks: Sequence[PageNetwork], scale: int) -> PageIma
         lr, hr = centre(lr, SIDE), centre(hr, SIDE * scale)
     named = {each.name: each.network for each in networks}
     sr = {name: super_resolve(network, lr, scale) for name, network in {"bicubic": None, **named}.items()}
-    attending = [name for name, network in named.items() if any(isinstance(m, Attention) for m in network.modules())]
+    attending = [name for name, network in named.items() if any(isinstance(m, Attending) for m in network.modules())]
     layers = {name: trace(named[name], lr) for name in attending}
     start = ref.start() if task else corners(lr, 1)[0]
     return PageImage(ref.name, lr, hr, sr, layers, start, ref if task else None)

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from srlab.files import read_table, write_text
+from srlab.report.family import family
 from srlab.report.figures import inlined
 from srlab.report.pages import Page, pages_of
 from srlab.report.templates import fill
@@ -41,6 +42,7 @@ def write_report(study: Study) -> Path:
         study,
         records,
         chapters=[_chapter(page) for page in pages_of(study) if page.chapter],
+        family=family(study),
         budgets=_budgets(study),
         convention=next((found for record in records if (found := record.facts.get("convention"))), None),
     )

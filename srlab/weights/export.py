@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srlab.attention import CATA, LSP, NLSA, PFA
+from srlab.attention import ATD, CATA, LSP, NLSA, PFA
 from srlab.attention.atd import ATDAttention
 from srlab.errors import InputError
 from srlab.files import replacing
@@ -29,7 +29,7 @@ SIDES = (16, 8192)
 #: filling" nor "one window".
 SEEN = (197, 229)
 #: Layers that make shapes or indices by the size of the image in ways that the exporter fixes while it traces.
-REFUSED = (NLSA, CATA, PFA, ATDAttention, PFTLayer)
+REFUSED = (NLSA, CATA, PFA, ATD, ATDAttention, PFTLayer)
 #: Fused kernels, which ONNX lacks.
 FUSED = {"sdpa", "fused", "flex"}
 

@@ -1,13 +1,18 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from mechanisms import MECHANISMS
+from networks import SHORT, small
 
 from srlab import analysis, attention
 from srlab.analysis.images import corners
 from srlab.analysis.layers import LayerTrace, attention_row, reach, seen, trace
 from srlab.analysis.similarity import cosine, weights_at
 from srlab.analysis.views import view
+from srlab.attention.pfa import FocusedWindows, focus
+from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.models import build
@@ -68,6 +73,76 @@ def test_windows_and_clusters_of_a_known_order_and_unseen_tokens():
     assert ((labels > 0) == (seen(layer, 0, 0) > 0)).all()
     single = sorted_layer([0, 1, 0, 1, 0, 1], 6, 3)
     assert (analysis.windows(single, 0, 0) == analysis.OWN).all() and (seen(single, 0, 0) == 3).all()
+
+
+def test_groups_of_a_known_order_go_on_by_reflection():
+    codes, tokens = torch.tensor([[0, 1, 0, 1, 0, 1, 0, 1]]), torch.randn(1, 1, 8, 3)
+    # sorted: 0 2 4, 6 1 3, 5 7 and, reflected, 7; after that 5 3 1
+    layer = LayerTrace("layer", "CATA", attention.SortedGroups(tokens, tokens, codes, 3, after=1), 2, 4)
+    assert analysis.clusters(layer).tolist() == [[0, 1, 0, 1], [0, 1, 0, 1]]
+    assert analysis.windows(layer, 0, 0).tolist() == [[2, 3, 2, 3], [2, 0, 3, 0]]
+    assert analysis.windows(layer, 1, 1).tolist() == [[0, 3, 0, 3], [0, 2, 0, 2]]
+    assert seen(layer, 1, 1).tolist() == [[0, 1, 0, 1], [0, 2, 0, 2]]
+    both = attention.SortedGroups(tokens, tokens, codes, 3, before=1, after=1)
+    layer = LayerTrace("layer", "CATA", both, 2, 4)
+    assert analysis.windows(layer, 0, 1).tolist() == [[1, 2, 1, 2], [1, 3, 2, 3]]
+
+
+#: Networks that sort into groups or keep fewer and fewer keys, two layers or more; the last two pad maps to 16×24.
+FAMILY = {"trunk_cata": {}, "trunk_adapt": {}, "catanet": {"blocks": 2}, "trunk_pfa": {"kept": (40, 9)}}
+FAMILY |= {name: SHORT[name] for name in ("atd_light", "pft_light")}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_family_is_drawn_layer_by_layer(name):
+    layers = trace(small(name, **FAMILY[name]).eval(), LR)
+    assert [layer.number for layer in layers] == list(range(1, len(layers) + 1)) and layers[1:]
+    for layer in layers:
+        whole, shown = attention_row(layer, 5, 7), view(layer, LR, 5, 7)
+        assert whole.sum() == pytest.approx(1, abs=1e-5) and np.array_equal(shown.weights, whole[:14, :19])
+        assert ((shown.weights > 0) == (shown.seen > 0)).all()
+        if "pf" not in name:
+            groups, windows = shown.panels
+            assert groups.labels.shape == (14, 19) and groups.own == groups.labels[5, 7]
+            assert np.array_equal(windows.labels > 0, shown.seen > 0)
+
+
+@pytest.mark.parametrize(("name", "step"), [("trunk_pfa", 1), ("pft_light", 2)])
+def test_the_keys_that_a_query_keeps_shrink_along_a_chain(name, step):
+    options = {"kept": (64, 20, 9), "groups": 3} if name == "trunk_pfa" else SHORT[name]
+    layers = trace(small(name, **options).eval(), LR)
+    kept = options["kept"]
+    for number, layer in enumerate(layers):
+        box, numbers = view(layer, LR, 5, 7).panels
+        chain = layers[number % step : number + 1 : step]
+        keys = [each.pattern.multiplicity(layer.query(5, 7))[0, :, 0] for each in chain]
+        unmasked = [int((own > 0).sum(1).float().mean()) for own in keys]
+        assert unmasked == [min(kept[i], unmasked[0]) for i in range(number % step, number + 1, step)]
+        assert all(((later > 0) <= (before > 0)).all() for before, later in pairwise(keys))
+        found = np.nan_to_num(numbers.values)
+        expected = sum(own.float().mean(0) for own in keys)
+        pixels = torch.zeros(layer.height * layer.width).index_add_(0, layer.pattern.pixels(), expected)
+        assert np.allclose(found, pixels.view(layer.height, layer.width)[:14, :19].numpy())
+        top, left, height, width = box.query
+        assert found[top : top + height, left : left + width].sum() == pytest.approx(found.sum())
+        assert f"{unmasked[-1]:,} keys" in numbers.title
+
+
+@pytest.mark.parametrize("way", ["fused", "reference"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_the_weights_of_a_chain_are_those_that_it_attends_with(way, shifted):
+    """Oracle: the identity as values; PFT's weights sum to less than one after a cut, the pattern's to one."""
+    windows, chain, heads = ShiftedWindows((8, 12), 4, shifted), None, 2
+    pixels = windows.cut(torch.arange(96.0).view(1, 8, 12, 1))[0, ..., 0].long()
+    for top in (16, 9, 4):
+        query, key = torch.randn(2, 1, 6, heads, 16, 3)
+        value = torch.eye(16).expand(1, 6, heads, 16, 16)
+        out, chain = focus(query, key, value, torch.randn(1, 16, 16), windows, top, chain, way)
+        found = FocusedWindows(windows, heads, chain, way).weights()[0]
+        expected = torch.zeros(heads, 96, 96)
+        for window, own in enumerate(out[0]):
+            expected[:, pixels[window][:, None], pixels[window]] = own / own.sum(-1, keepdim=True)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

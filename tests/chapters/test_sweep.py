@@ -5,15 +5,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from kept import ROOT
 from legible import faults
 from made_records import FEW, study_of
 from pydantic import ValidationError
 
+from srlab.attention.contract import attended
 from srlab.chapters import sweep
 from srlab.chapters.sweep import CHOSEN, Recipe, Settings, Sweep, arms, figures, recipes
 from srlab.errors import InputError
 from srlab.stats.gains import differences
 from srlab.study.records import Record
+from srlab.study.study import Study
 
 SWEEPS = {
     "clusters": {"option": "clusters", "values": [4, 8]},
@@ -60,6 +64,22 @@ def test_each_kind_of_sweep_has_its_runs(study):
     assert (first, second) == (CHOSEN, "half") and chosen == study.training("no_attention")
     assert half.budget.learning_rate == 5e-4 and half.network == chosen.network
     assert runs("clusters")[0][1] == study.training("lcoan") == runs("depth")[1][1]
+
+
+def test_the_family_changes_one_thing_at_a_time_with_equal_keys():
+    study, differing = Study("family", ROOT), {}
+    [(_, first), *others] = found = arms(study, study.settings["sweep"].sweeps["cata"])[:: len(study.profile.seeds)]
+    for value, run in found:
+        with torch.inference_mode():
+            _, layers = attended(run.network.build(2, 0).eval(), torch.rand(1, 3, 40, 40))
+        keys = [layer.pattern.multiplicity().sum(3) for layer in layers]
+        assert len(keys) == 3 and all((each == 288).all() for each in keys), value
+    for value, run in others:
+        own, cata = run.network.options, first.network.options
+        differing[value] = {name for name in own.keys() & cata.keys() if own[name] != cata[name]} - {"window"}
+    five = [differing[value] for value, run in others if run.network.model == "trunk_cata"]
+    assert [len(names) for names in five] == [1, 1, 1, 1, 1, 5] and set.union(*five[:5]) == five[5]
+    assert differing["LSP, no moving average"] == {"centroid_update"}
 
 
 def test_a_recipe_changes_the_start_and_the_sizes(study):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from srlab.errors import InputError
 from srlab.plots import bars, forest, heat, lines, part, points, sweep
-from srlab.plots.charts import stacked
+from srlab.plots.charts import crossed, stacked
 from srlab.plots.style import STYLE, look
 
 
@@ -68,6 +68,14 @@ def test_a_heat_map_prints_its_numbers_and_leaves_out_missing_ones(ax):
     assert [text.get_text() for text in ax.texts if text.get_text()] == ["0.00", "0.50", "1.00"]
     assert [text.get_fontstyle() for text in ax.texts if text.get_text() == "0.50"] == ["italic"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_what_falls_into_one_cell_stands_below_each_other(ax):
+    rows = [("p", "x", "one", "lcoan"), ("q", "x", "two", "nlsn"), ("q", "x", "three", "esc"), ("p", "y", "4", "sscan")]
+    crossed(ax, pd.DataFrame(rows, columns=["across", "down", "name", "model"]).assign(words="w"))
+    places = {each.get_text(): np.floor(each.get_position()).tolist() for each in ax.texts if each.get_text() != "w"}
+    assert places == {"one": [0, 0], "two": [1, 0], "three": [1, 1], "4": [0, 2]}
+    assert ax.get_ylim() == (3, 0) and ax.get_yticks().tolist() == [1, 2.5]
 
 
 def test_bars_have_widths_and_words_where_values_are_missing(ax):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from faked import new_study, teach, write_comparison
 from kept import ROOT
-from networks import small
+from networks import SHORT, small
 from PIL import Image
 
 from srlab.analysis import centre, pair, picture, trace, view
@@ -31,6 +31,7 @@ from srlab.study.study import Study
 #: Panels of each kind, several rounds, no weights, a padded map.
 ATTENDING = ("trunk_nla", "lcoan", "nlsn", "enlcn", "trunk_window", "trunk_conv_attn", "trunk_conv7", "trunk_fgca")
 ATTENDING += ("trunk_bra", "esc", "hit_srf", "elan_light", "many clusters")
+ATTENDING += ("trunk_cata", "trunk_pfa", "atd_light", "pft_light")
 LR = pair(held_out().hr[0], 2)[0][:, 8:36, 8:44]  # neither square nor of whole windows
 PLACES = [(3, 4), (20, 31)]
 STEP = 10 ** (4 / (LEVELS - 1))  # between neighbouring levels of weights
@@ -51,7 +52,7 @@ def unpack(content):
 @pytest.mark.parametrize("model", ATTENDING)
 def test_a_page_holds_the_views_of_every_layer(model):
     many = build("trunk_lsp", 2, seed=0, channels=8, groups=1, blocks=1, clusters=600, window=8)  # more than a byte
-    layers = trace((many if model == "many clusters" else small(model)).eval(), LR)
+    layers = trace((many if model == "many clusters" else small(model, **SHORT.get(model, {}))).eval(), LR)
     packed, planes = unpack(pack(layers, LR, PLACES, [None, (4, 6, 2, 2)]))
     assert len({plane.tobytes() for plane in planes}) == len(planes)  # equal maps are kept once
     assert [each["title"] for each in packed] == [layer.title for layer in layers]

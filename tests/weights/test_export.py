@@ -15,7 +15,7 @@ from srlab.weights.checkpoints import save_network
 from srlab.weights.export import check_export, export_network
 
 #: Networks that ONNX cannot express.
-REFUSED = ("nlsn", "trunk_cata", "trunk_pfa", "catanet", "atd_light", "pft_light")
+REFUSED = ("nlsn", "trunk_cata", "trunk_adapt", "trunk_pfa", "catanet", "atd_light", "pft_light")
 #: ELAN-light's first weights with colours of 255 magnify any rounding.
 EXPORTED = SHORT | {"elan_light": {"layers": 2, "reuses": 0, "sides": (4, 8), "colours": 1.0}}
 #: Heights and widths: whole windows, one window or less, and neither.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from srlab.analysis.layers import attention_row, seen, trace
-from srlab.attention import Attention
+from srlab.attention import Attending
 from srlab.chapters.recall.images import LOST, TILE, RecallImages
 from srlab.chapters.recall.scenes import RecallImage
 from srlab.files import write_text
@@ -70,7 +70,7 @@ def _looks(network: nn.Module, images: RecallImages) -> tuple[list[dict], list[b
     """Return a network's looks at the tiles of one image, and the bytes of each."""
     side, scale = images.lr.shape[-1], images.hr.shape[-1] // images.lr.shape[-1]
     sr = network.eval()(images.lr)[0].clamp(0, 1)
-    attends = any(isinstance(module, Attention) for module in network.modules())
+    attends = any(isinstance(module, Attending) for module in network.modules())
     layers = trace(network, images.lr[0].mul(255).round().to(torch.uint8)) if attends else []
     looks, parts = [], []
     for row, col, copy in _tiles(images):

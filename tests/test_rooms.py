@@ -18,8 +18,8 @@ JOINTS = {("study.chapter", "plots"), ("study.chapter", "chapters")}
 #: Lines, docstrings included. A later budget needs a reason here. The library began with 13,000, the chapters with
 #: 6,000, the tests with 12,000. Since then: rules that hash the code that judges, kept memory, what people's files do
 #: (library), and the chapters context, ceiling and frozen with their tests. Then CATANet, ATD and PFT with their
-#: arms on the trunk, and the study as one page (library and tests). Then views of these three, their family's table, and
-#: ATD on the trunk (library and tests).
+#: arms on the trunk, and the study as one page (library and tests). Then views of these three, their family's table,
+#: and ATD on the trunk (library and tests).
 BUDGETS = {"library": 15_900, "chapters": 8_300, "tests": 14_150}
 #: The longest file that needs no reason.
 LONG = 350

@@ -428,11 +428,11 @@ if (facts.context) {
     press($("context-benchmark"), state.benchmark);
     const reach = state.at ? 0.12 : 3;
     $("context-bars").dataset.names = "";
-    forest($("context-bars"), networks.map(each => ({...each, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss, dB"});
+    forest($("context-bars"), networks.map(each => ({...each, value: each.curve[state.at], note: `${each.images} images`})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss, dB"});
     draw();
     if (keep) remember("context", name, radii[state.at]);
   };
-  chips($("context-benchmark"), benchmarks.map((each, i) => [i, `${each.name} (${each.images} images)`]), key => { state.benchmark = key; show(true); });
+  chips($("context-benchmark"), benchmarks.map((each, i) => [i, each.name]), key => { state.benchmark = key; show(true); });
   slider.addEventListener("input", () => { state.at = Number(slider.value); show(true); });
   $("context-chart").addEventListener("click", event => {
     const box = $("context-chart").getBoundingClientRect();

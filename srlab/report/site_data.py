@@ -121,6 +121,7 @@ def context(results: Results) -> dict | None:
             nothing = (rows["verdict"] == "nothing").to_numpy()[::-1].cumprod()[::-1].astype(bool)
             least = int(rows["radius"][nothing].min()) if nothing.any() else None
             known = {"curve": curve, "verdicts": rows["verdict"].tolist(), "from": least}
+            known["images"] = int(rows["images"].min())
             networks.append(arm(network) | known)
         images = int(own["images"].min())
         benchmarks.append({"name": benchmark, "images": images, "networks": networks})

@@ -148,7 +148,7 @@ def test_training_plays_and_stops(shown):
     short = curves.first.get_attribute("d")
     assert address(shown) == "#learn/100" and len(first) <= curves.count()
     shown.locator("#learn-play").click()
-    shown.wait_for_function("document.querySelector('#learn-step').value > 300")
+    shown.wait_for_function("() => document.querySelector('#learn-step').value > 300")
     shown.locator("#learn-play").click()
     stopped = shown.locator("#learn-step").input_value()
     assert numbers(shown, "learn-bars") != first and len(curves.first.get_attribute("d")) > len(short)

@@ -21,8 +21,15 @@ def preview(context: dict) -> Figure:
     """Draw the loss against true pixels around a tile, of the first benchmark of :func:`site_data.context`."""
     first, figure = context["benchmarks"][0], blank(*SIZE)
     rows = [
-        {"name": network["label"], "model": network["name"], "x": radius + number, "y": loss, "low": low, "high": high}
-        for number, network in enumerate(first["networks"])  # beside each other
+        {
+            "name": network["label"],
+            "model": network["name"],
+            "x": radius + shift,
+            "y": loss,
+            "low": low,
+            "high": high,
+        }
+        for shift, network in enumerate(first["networks"], -1)  # beside each other
         for radius, (loss, low, high) in zip(context["radii"], network["curve"], strict=True)
     ]
     ax = figure.subplots()

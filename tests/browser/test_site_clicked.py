@@ -235,6 +235,9 @@ def test_it_fits_a_telephone(shown, scheme):
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     paper, ink = (brightness(shown, "body", name) for name in ("backgroundColor", "color"))
     assert (paper > 0.9 and ink < 0.2) if scheme == "light" else (paper < 0.2 and ink > 0.8)
+    colours = "line => [getComputedStyle(line).stroke, line.style.getPropertyValue('--c')].join()"
+    drawn_as, own = shown.locator("#learn-chart .line").first.evaluate(colours).rsplit(",", 1)
+    assert ("oklab" in drawn_as) == (scheme == "dark") and own.startswith("#")  # in the dark, mixed with white
 
 
 SLIDERS = ("test-distance", "learn-step", "lsp-step", "wipe-edge", "context-radius", "cost-size")

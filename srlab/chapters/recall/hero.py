@@ -11,7 +11,7 @@ from srlab.errors import InputError
 from srlab.models.registry import label
 from srlab.plots.looks import Panel, place
 from srlab.plots.style import DOUBLE
-from srlab.stats.words import listed, number, percent
+from srlab.stats.words import count, listed, number, percent
 from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
@@ -44,7 +44,7 @@ def _hero(study: Study, width: float, columns: int | None = None) -> Figure:
     damaged = tile["damaged"].repeat(scale, 0).repeat(scale, 1)
     pair = np.concatenate([damaged, np.full_like(damaged[:, :2], 255), tile["truth"]], 1)
     panels = [Panel("LR image", image["lr"], None, "{0}×{0} px\n ".format(image["side"]), pair, "damaged, truth")]
-    networks, means = {network["arm"]: network for network in found["networks"]}, _means(Tables(study.folder))
+    networks, means, note = {network["arm"]: network for network in found["networks"]}, *_means(Tables(study.folder))
     for arm in [arm for arm in SHOWN if arm in networks] or list(networks)[: len(SHOWN)]:
         look, side = networks[arm]["looks"][0][best], runs[networks[arm]["run"]].network.options.get("side")
         words = "no attention\nlayer"
@@ -57,20 +57,20 @@ def _hero(study: Study, width: float, columns: int | None = None) -> Figure:
     note = (
         "Red: the damaged tile; green: its only copy. Blue: what it sees; orange: where its weight goes, by area, in "
         "the layer with most on the copy. Below: what each network writes. Recall: share of lost detail given back, "
-        "0 no help, 1 a perfect copy. The picture is of one tile and the first seed. "
+        f"0 no help, 1 a perfect copy. The picture is of one tile and the first seed. {note}"
     )
-    note += f"In brackets: mean of tiles {FAR}, 95 % intervals over seeds." if means else "There is no verdict yet."
     ends = (tuple(tile[name]) for name in ("at", "copy"))
     return place(panels, *ends, columns or len(panels), width, (title, note))
 
 
-def _means(tables: Tables) -> dict[str, str]:
-    """Word the mean over tiles and seeds of each arm, with its interval if there is one."""
+def _means(tables: Tables) -> tuple[dict[str, str], str]:
+    """Word the mean over tiles and seeds of each arm, with its interval if there is one, and what these words say."""
     if "recall_groups" not in tables:
-        return {}
-    table = tables["recall_groups"].set_index("arm")
-    found = {}
+        return {}, "There is no verdict yet."
+    table, found = tables["recall_groups"].set_index("arm"), {}
     for row in table[table["league"] == table["league"].iloc[0]].itertuples():
         interval = f"\n{number(row.low)} to {number(row.high)}" if np.isfinite(row.high - row.low) else ""
         found[row.Index] = f"\n(all {number(row.recall)}{interval})"
-    return found
+    seeds = int(table["seeds"].min())
+    note = f"In brackets: mean of copies {FAR}, {count(seeds, 'seed')}"
+    return found, f"{note}, simultaneous 95 % intervals." if seeds > 1 else f"{note}; there is no verdict."

@@ -123,12 +123,13 @@ def index(profile: ProfileName = "quick") -> None:
 def site(
     profile: ProfileName = "quick",
     into: Annotated[Path | None, typer.Option(help="The page's folder; by default the profile's results.")] = None,
+    address: Annotated[str, typer.Option(help="Where it is published, for previews of links.")] = "",
 ) -> None:
     """Write the whole study as one page, index.html, from all results, the reader's own before the reference."""
     from srlab.report.site import write_site
     from srlab.study.study import Study
 
-    typer.echo(write_site(Study(profile), into))
+    typer.echo(write_site(Study(profile), into, address))
 
 
 def explorer(profile: ProfileName = "quick") -> None:

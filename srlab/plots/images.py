@@ -88,6 +88,15 @@ def key(figure: FigureBase, grid: np.ndarray, words: str) -> None:
     bar.ax.grid(visible=False)
 
 
+def worded(ax: Axes, image: UInt8[np.ndarray, "_h _w 3"], words: str) -> None:
+    """Draw an image with its words beneath."""
+    ax.imshow(image, interpolation="nearest")
+    ax.set(xticks=[], yticks=[], anchor="N")
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+    ax.set_xlabel(words, fontsize=SMALL)
+
+
 @rc_context(HOUSE)
 def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]], title: str, note: str) -> Figure:
     """Draw images in rows, each with its words beneath: "NAME: MORE", on two lines in rows of many images."""
@@ -102,11 +111,7 @@ def pictures(rows: Sequence[Sequence[tuple[str, UInt8[np.ndarray, "_h _w 3"]]]],
         for ax in axes[len(row) :]:
             ax.set_axis_off()
         for ax, (words, image) in zip(axes, row, strict=False):
-            ax.imshow(image, interpolation="nearest")
-            ax.set(xticks=[], yticks=[], anchor="N")
-            ax.spines[:].set_visible(False)
-            ax.grid(visible=False)
-            ax.set_xlabel(words, fontsize=SMALL)
+            worded(ax, image, words)
     caption(figure, title, note)
     return figure
 

@@ -24,15 +24,10 @@ EMBEDDED = re.compile(rb"(?<=data:image/png;base64,)[^\"]+")
 
 def save(figure: Figure, study_folder: Path, name: str) -> Image:
     """Write figures/NAME.png (200 dpi) and NAME.svg, equal bytes for equal numbers; return the PNG for a notebook."""
-    drawn = {}
-    settle(figure)
+    drawn, written = {"png": png(figure)}, BytesIO()
     with rc_context(HOUSE):
-        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-            written = BytesIO()
-            figure.savefig(written, format=kind, metadata=metadata)
-            drawn[kind] = written.getvalue()
-    drawn["png"] = small(drawn["png"])
-    drawn["svg"] = EMBEDDED.sub(lambda found: b64encode(small(b64decode(found[0]))), drawn["svg"])
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    drawn["svg"] = EMBEDDED.sub(lambda found: b64encode(small(b64decode(found[0]))), written.getvalue())
     words = json.dumps({"title": figure.get_suptitle(), "note": figure.get_supxlabel(), "panels": panels(figure)})
     words = words.replace("--", "-\\u002d")  # which would end a comment
     drawn["svg"] += f"<!-- panels: {words} -->\n".encode()
@@ -40,6 +35,15 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
         with replacing(study_folder / "figures" / f"{name}.{kind}") as beside:
             beside.write_bytes(content)
     return Image(drawn["png"], width=round(100 * figure.get_figwidth()), alt=name.replace("_", " "))
+
+
+@rc_context(HOUSE)
+def png(figure: Figure) -> bytes:
+    """Settle a figure and return it as a PNG of 200 dpi."""
+    settle(figure)
+    written = BytesIO()
+    figure.savefig(written, format="png")
+    return small(written.getvalue())
 
 
 @rc_context(HOUSE)

@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
 
-from srlab.plots.style import INK
+from srlab.plots.style import DOUBLE, INK
 
 SMALL = 8.0  # points: the smallest that any figure has
 LETTERS = {"title": 84, "note": 120}  # in a line across two columns
@@ -41,8 +41,9 @@ def caption(figure: FigureBase, title: str, note: str) -> None:
     """Put a title above a figure, in one or two lines, and below it a note on marks, bars and n."""
     title, note = (re.sub(r"(?<![\w.])-(?=[\d.])", "−", words) for words in (title, note))
     left = {"x": 0.008, "ha": "left"}
-    figure.suptitle(_even(title, LETTERS["title"]), fontsize=10, fontweight="bold", **left)
-    figure.supxlabel(fill(note, LETTERS["note"]), fontsize=SMALL, color=INK, **left)
+    wide = figure.get_figwidth() / DOUBLE if isinstance(figure, Figure) else 1
+    figure.suptitle(_even(title, round(wide * LETTERS["title"])), fontsize=10, fontweight="bold", **left)
+    figure.supxlabel(fill(note, round(wide * LETTERS["note"])), fontsize=SMALL, color=INK, **left)
 
 
 def _even(words: str, width: int) -> str:
@@ -78,26 +79,26 @@ def spread(
     return found
 
 
-def name_lines(names: Mapping[Axes, Sequence[Name]]) -> None:
-    """Write names at the right of panels, each as near as possible to the end of its line.
+def name_lines(names: Mapping[Axes, Sequence[Name]], size: float = SMALL) -> None:
+    """Write names at the right of panels in letters of `size` points, each as near as possible to the end of its line.
 
     Call it last: it lays the figure out.
     """
-    written = {ax: [_written(ax, name, arrowprops={"shrinkB": 3.0}) for name in own] for ax, own in names.items()}
+    written = {ax: [_written(ax, name, {"shrinkB": 3.0}, size) for name in own] for ax, own in names.items()}
     figure = _laid_out(names)
     points = figure.dpi / 72
     for ax, own in names.items():
         box = ax.get_window_extent()
         places = np.array([ax.transData.transform((name.x, name.y))[1] for name in own])
-        heights = LINE * points * np.array([name.words.count("\n") + 1 for name in own])
+        heights = LINE * size / SMALL * points * np.array([name.words.count("\n") + 1 for name in own])
         for text, place in zip(written[ax], spread(places, heights, box.y0, box.y1), strict=True):
             text.xyann = (1 + 2 * AWAY * points / box.width, (place - box.y0) / box.height)
 
 
-def _written(ax: Axes, name: Name, arrowprops: dict) -> Annotation:
+def _written(ax: Axes, name: Name, arrowprops: dict, size: float = SMALL) -> Annotation:
     line = {"arrowstyle": "-", "color": name.colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 1.0, **arrowprops}
     at = {"xy": (name.x, name.y), "xytext": (1.03, 0.5), "textcoords": "axes fraction", "annotation_clip": False}
-    text = ax.annotate(name.words, **at, va="center", fontsize=SMALL, color=readable(name.colour), arrowprops=line)
+    text = ax.annotate(name.words, **at, va="center", fontsize=size, color=readable(name.colour), arrowprops=line)
     text.set_path_effects([withStroke(linewidth=2, foreground="white")])
     return text
 

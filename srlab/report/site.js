@@ -66,7 +66,7 @@ function forest(root, rows, {low, high, digits = 3, unit = "", ticks, band, clai
     dot.style.left = `${at(value[0])}%`;
     ci.hidden = value[1] == null || value[2] == null;
     if (!ci.hidden) ci.style.cssText = `left:${at(value[1])}%;width:${at(value[2]) - at(value[1])}%`;
-    number.textContent = row.text ?? word(value[0], digits) + (ci.hidden ? "" : ` [${word(value[1], digits)}, ${word(value[2], digits)}]`);
+    number.textContent = row.text ?? word(value[0], digits) + (ci.hidden ? "" : ` [${word(value[1], digits)}, ${word(value[2], digits)}]`) + (row.note ? ` · ${row.note}` : "");
   });
 }
 
@@ -169,7 +169,7 @@ async function drawHero(keep = false) {
   mark($("look-input"), image, tile);
   drawMap($("look-map"), kind, image, look, tile);
   $("look-name").textContent = network.label;
-  const all = image.side ** 2, lines = [el("p", {class: "fact"}, el("b", {}, network.label), look.text ? ` ${look.text}` : look.keys ? ` sees ${look.keys.toLocaleString("en")} of ${all.toLocaleString("en")} pixels.` : " has no attention layer.")];
+  const all = image.side ** 2, lines = [el("p", {class: "fact"}, el("b", {}, network.label), network.idea ? `: ${network.idea}. It` : "", look.text ? ` ${look.text}` : look.keys ? ` sees ${look.keys.toLocaleString("en")} of ${all.toLocaleString("en")} pixels.` : " has no attention layer.")];
   if (tile.copy) lines.push(el("p", {class: "fact"}, look.weight == null ? "" : el("span", {}, el("b", {}, percent(look.weight)), " of its weight lies on the only copy, "), `${written(tile.distance, 0)} px away.`));
   if (tile.damaged) lines.push(el("p", {class: "fact"}, tile.copy ? (look.recall < 0 ? "It makes the tile worse." : `It gives back ${percent(look.recall)} of the lost detail.`) : "No intact copy exists in this image."),
     el("div", {class: "cuts"}, cutFigure(tile.damaged, "damaged"), cutFigure(tile.truth, "truth"), cutFigure(look.cut, "written")));
@@ -268,6 +268,57 @@ if (facts.recall) {
   if (facts.looks.recall) alone(false);
   chips($("invents-guess"), [["top", "top"], ["bottom", "bottom"], ["left", "left"], ["right", "right"], ["unknown", "nobody can know"]], guess);
   views.invents = ([side]) => side && guess(side);
+}
+
+if (facts.recall?.embedding.length) {
+  const {embedding, arms, margin} = facts.recall, rows = embedding.flatMap(row => ["tied", "untied"].map(kind => ({name: `${row.label} ${kind}`, label: `${row.label}, ${kind}`, colour: row.colour, value: row[kind]})));
+  const control = arms.filter(each => each.name === "no_attention").map(each => ({...each, value: each.far}));
+  forest($("embedding-recall"), [...rows, ...control], {low: -0.2, high: 1.2, digits: 2, plain: true, ticks: [0, 0.5, 1], unit: "recall"});
+  forest($("embedding-difference"), embedding.map(row => ({name: row.label, label: row.label, colour: row.colour, value: row.difference, note: row.verdict})), {low: -1.1, high: 1.1, digits: 2, band: [-margin, margin], ticks: [-1, 0, 1], unit: "recall"});
+}
+if (facts.learning) {
+  const {arms, most} = facts.learning, slider = $("learn-step"), chart = $("learn-chart"), button = $("learn-play");
+  [slider.max, slider.step] = [most, 50];
+  let timer = null;
+  const draw = step => {
+    const width = chart.clientWidth || 500, height = 260, left = 30, x = at => left + at * (width - left - 12) / most, y = value => 10 + (height - 40) * (1.05 - Math.max(-0.2, value)) / 1.25;
+    chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    chart.replaceChildren(...[0, 0.5, 1].flatMap(tick => [svg("line", {class: "grid", x1: left, x2: width - 12, y1: y(tick), y2: y(tick)}), svg("text", {x: left - 6, y: y(tick) + 4, "text-anchor": "end"}, tick)]),
+      ...[0, most / 2, most].map(tick => svg("text", {x: x(tick), y: height - 8, "text-anchor": tick < most ? "middle" : "end"}, Math.round(tick).toLocaleString("en"))), svg("line", {class: "now", x1: x(step), x2: x(step), y1: 6, y2: height - 26}));
+    for (const arm of arms) for (const run of arm.runs) {
+      const own = run.filter(([at]) => at <= step), path = svg("path", {class: "line", style: `--c:${arm.colour}`, "stroke-dasharray": arm.other ? "5 4" : "none", d: own.map(([at, value], i) => `${i ? "L" : "M"}${x(at)} ${y(value)}`).join("")});
+      chart.append(path);
+    }
+  };
+  const show = (step, keep) => {
+    slider.value = step;
+    $("learn-output").textContent = step.toLocaleString("en");
+    const rows = arms.map(arm => {
+      const values = arm.runs.map(run => run.findLast(([at]) => at <= step)?.[1] ?? 0), mean = values.reduce((sum, each) => sum + each, 0) / values.length;
+      const many = values.length > 1 ? ` (${values.length} seeds, ${written(Math.min(...values), 2)} to ${written(Math.max(...values), 2)})` : "";
+      return {...arm, value: [mean], text: `${written(mean, 2)}${many}${arm.runs.every(run => run.at(-1)[0] <= step) ? " · ended" : ""}`};
+    });
+    forest($("learn-bars"), rows, {low: -0.2, high: 1.1, plain: true, digits: 2, ticks: [0, 0.5, 1], unit: "recall"});
+    draw(step);
+    if (keep) remember("learn", step);
+  };
+  const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+  const next = () => {
+    const step = Math.min(most, Number(slider.value) + 50);
+    if (step === most) stop();
+    show(step, step === most);
+  };
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    if (Number(slider.value) >= most) show(0);
+    button.textContent = "Pause";
+    timer = setInterval(next, Math.min(100, 4000 * 50 / most));
+  });
+  slider.addEventListener("input", () => { stop(); show(Number(slider.value), true); });
+  chart.addEventListener("click", event => { const box = chart.getBoundingClientRect(); stop(); show(Math.max(0, Math.min(most, 50 * Math.round((event.clientX - box.left - 30) / (box.width - 42) * most / 50))), true); });
+  views.learn = ([step]) => step && show(Math.max(0, Math.min(most, Number(step))));
+  addEventListener("resize", () => draw(Number(slider.value)));
+  show(most);
 }
 
 // --- how LSP chooses, step by step ------------------------------------------------------------------------------
@@ -377,11 +428,11 @@ if (facts.context) {
     press($("context-benchmark"), state.benchmark);
     const reach = state.at ? 0.12 : 3;
     $("context-bars").dataset.names = "";
-    forest($("context-bars"), networks.map(each => ({...each, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss, dB"});
+    forest($("context-bars"), networks.map(each => ({...each, value: each.curve[state.at], note: `${each.images} images`})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss, dB"});
     draw();
     if (keep) remember("context", name, radii[state.at]);
   };
-  chips($("context-benchmark"), benchmarks.map((each, i) => [i, `${each.name} (${each.images} images)`]), key => { state.benchmark = key; show(true); });
+  chips($("context-benchmark"), benchmarks.map((each, i) => [i, each.name]), key => { state.benchmark = key; show(true); });
   slider.addEventListener("input", () => { state.at = Number(slider.value); show(true); });
   $("context-chart").addEventListener("click", event => {
     const box = $("context-chart").getBoundingClientRect();

@@ -6,9 +6,13 @@ import json
 from functools import partial
 from pathlib import Path
 
-from srlab.files import finite, write_text
+from srlab.errors import InputError
+from srlab.files import finite, replacing, write_text
 from srlab.models.registry import label
+from srlab.plots.output import png
 from srlab.report import site_data as data
+from srlab.report import site_recall
+from srlab.report.preview import preview
 from srlab.report.templates import fill
 from srlab.stats.rules import rules
 from srlab.stats.words import count, estimate, listed, number, signed
@@ -18,20 +22,24 @@ from srlab.study.study import Study
 BESIDE = "site"
 
 
-def write_site(study: Study, into: Path | None = None) -> Path:
+def write_site(study: Study, into: Path | None = None, address: str = "") -> Path:
     """Write `index.html` into a study's folder, or into `into`, and data files into `site/` beside it.
 
     Tables come from all results folders, the reader's own before the reference. A missing table empties its section,
-    which then says that it has not been measured.
+    which then says that it has not been measured. `address` is where the page will be published, if that is known: what
+    shows a preview of a link wants the picture's whole address.
     """
+    if address and not address.startswith(("https://", "http://")):
+        raise InputError(f"--address '{address}': an address of the web begins with https:// or http://")
     for chapter in study.chapters:
         if hook := getattr(chapter.module, "looks", None):
             hook(study, chapter.settings)
     folder = into or study.folder
     results = data.Results(study.folder.parent, study.root / "results" / "reference", folder)
-    photographs = data.photographs(results)
+    photographs, recall = data.photographs(results), Study(site_recall.PROFILE, study.root)
     sections = {
-        "recall": data.recall(results),
+        "recall": site_recall.recall(results),
+        "learning": site_recall.learning(results, recall),
         "gains": data.gains(results),
         "context": data.context(results),
         "ceiling": data.ceiling(results),
@@ -40,32 +48,29 @@ def write_site(study: Study, into: Path | None = None) -> Path:
         "released": data.released(results),
         "conventions": data.conventions(study.root / "docs" / "conventions.csv"),
     }
-    looks = {"recall": _looks(results)}
+    looks = {"recall": site_recall.looks(results, recall)}
     if photographs:
         looks["photograph"] = data.photograph_looks(photographs)
         sections["lsp"] = data.lsp_steps(photographs)
         sections["photographs"] = _pictures(photographs, folder / BESIDE)
     sections["looks"] = {name: each for name, each in looks.items() if each}
     facts = finite(sections)
-    page = folder / "index.html"
+    page, picture = folder / "index.html", ""
+    if sections["context"]:
+        picture = f"{BESIDE}/preview.png"
+        with replacing(folder / picture) as beside:
+            beside.write_bytes(png(preview(sections["context"])))
     words = {"count": count, "number": number, "signed": signed, "estimate": estimate, "listed": listed}
     appendix, old = _appendix(results), [name for name in OLD if (folder / name).is_file()]
     known = {"rules": rules(), "thousands": data.thousands(results), "appendix": appendix, "old": old}
+    known |= {"address": address and address.rstrip("/") + "/", "picture": picture}
+    known["ideas"] = {label(name): idea for name, idea in data.IDEAS.items()}
     write_text(page, fill("site.html", facts=facts, **facts, **known, **words))
     return page
 
 
 #: The study's older pages, in the same folder.
 OLD = ("questions.html", "report.html", "explorer.html")
-
-
-def _looks(results: data.Results) -> dict | None:
-    """Return `looks.json` of recall with the names and colours of networks."""
-    path = results.file("recall", "looks.json")
-    if path is None:
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found | {"networks": [data.arm(each["arm"]) | each for each in found["networks"]]}
 
 
 def _pictures(found: dict, folder: Path) -> dict:

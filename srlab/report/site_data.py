@@ -26,6 +26,25 @@ LEVELS = 16
 PHOTOGRAPHS = "quick"
 SHOWN = ("brick", "rocket_tower", "page_left")
 
+#: What each mechanism does, for readers who do not know its name.
+IDEAS = {
+    "trunk_nla": "every pixel attends to every pixel",
+    "trunk_nla_shared": "every pixel attends to every pixel; later layers share the weights of the first",
+    "trunk_lsp": "k-means sorts all pixels, and each attends to those near it in this order",
+    "lcoan": "LSP in the first layer; later layers share its weights",
+    "nlsn": "hashing sorts pixels into buckets, and each attends within its own",
+    "enlcn": "random features make attention to all pixels linear",
+    "trunk_fgca": "each small window picks the windows that match it best",
+    "trunk_bra": "each region picks the regions that match it best",
+    "trunk_window": "each pixel attends within its own window",
+    "trunk_conv_attn": "one large convolution stands in for attention",
+    "trunk_conv7": "a 7×7 convolution in place of attention, as a control",
+    "no_attention": "convolutions alone, as a control",
+    "hit_srf": "windows grow from layer to layer",
+    "sscan": "each small window picks the windows that match it best",
+    "esc": "convolutions emulate attention",
+}
+
 
 @dataclass(frozen=True)
 class Results:
@@ -35,10 +54,12 @@ class Results:
     reference: Path
     page: Path  # the folder that the page lies in
 
+    def folders(self, profile: str) -> list[Path]:
+        """List the folders of a profile, the reader's own first."""
+        return [*sorted(self.root.glob(f"{profile}-*")), *sorted(self.reference.glob(f"{profile}-*"))]
+
     def files(self, profile: str, name: str) -> list[Path]:
-        """List the files of a name below the folders of a profile, the reader's own first."""
-        folders = [*sorted(self.root.glob(f"{profile}-*")), *sorted(self.reference.glob(f"{profile}-*"))]
-        return [folder / name for folder in folders if (folder / name).is_file()]
+        return [folder / name for folder in self.folders(profile) if (folder / name).is_file()]
 
     def file(self, profile: str, name: str) -> Path | None:
         return next(iter(self.files(profile, name)), None)
@@ -58,36 +79,15 @@ class Results:
 
 
 def arm(name: str) -> dict[str, str]:
-    """Return how the page names and colours a network."""
-    style = STYLE.get(name.split(" ")[0])
-    return {"name": name, "label": label(name), "colour": style.colour if style else "#666666"}
+    """Return how the page names, explains and colours a network."""
+    model = name.split(" ")[0]
+    known = {"name": name, "label": label(name), "idea": IDEAS.get(model, "")}
+    return known | {"colour": STYLE[model].colour if model in STYLE else "#666666"}
 
 
 def estimate(row: object, value: str, low: str = "low", high: str = "high") -> list[float]:
     """Return a row's value and the ends of its interval, rounded for the page."""
     return [round(float(getattr(row, name)), 5) for name in (value, low, high)]
-
-
-def recall(results: Results) -> dict | None:
-    """Read recall over the distance, and what arms write where no copy exists."""
-    table, groups = (results.table("recall", name) for name in ("recall", "recall_groups"))
-    if table is None or groups is None:
-        return None
-    league = groups["league"].iloc[0]
-    table, groups = table[table["league"] == league], groups[groups["league"] == league]
-    bins = table[["from_px", "to_px"]].drop_duplicates().sort_values("from_px")
-    arms = []
-    for row in groups.itertuples():
-        far = table[table["arm"] == row.arm].set_index("from_px")
-        curve = [estimate(far.loc[start], "recall") if start in far.index else None for start in bins["from_px"]]
-        known = arm(row.arm) | {"curve": curve, "group": row.group, "keys": row.seen}
-        known |= {"far": estimate(row, "recall"), "near": row.near}
-        arms.append(known | {"invented": estimate(row, "invented", "invented_low", "invented_high")})
-    judged = rules().recall
-    invents = [each["label"] for each in arms if each["invented"][2] < judged.invents]
-    facts = {"bins": bins.to_numpy().tolist(), "arms": arms, "seeds": int(groups["seeds"].min())}
-    facts |= {"needed": judged.seeds, "far": judged.far, "invents": judged.invents, "inventors": invents}
-    return facts | results.source("recall", "recall")
 
 
 def gains(results: Results) -> dict | None:
@@ -121,6 +121,7 @@ def context(results: Results) -> dict | None:
             nothing = (rows["verdict"] == "nothing").to_numpy()[::-1].cumprod()[::-1].astype(bool)
             least = int(rows["radius"][nothing].min()) if nothing.any() else None
             known = {"curve": curve, "verdicts": rows["verdict"].tolist(), "from": least}
+            known["images"] = int(rows["images"].min())
             networks.append(arm(network) | known)
         images = int(own["images"].min())
         benchmarks.append({"name": benchmark, "images": images, "networks": networks})
@@ -189,7 +190,9 @@ def claims(results: Results) -> dict | None:
         known |= {"paper": row.source, "run": row.run.split(" ")[0].removesuffix("none")}
         rows.append(known | {"work": ", ".join(filter(None, (row.spread, row.workload, row.device)))})
     kinds = pd.Series([row["kind"] for row in rows]).value_counts().to_dict()
+    gains = table.loc[table["quantity"] == "psnr_gain_db", "claimed"]
     facts = {"rows": rows, "kinds": list(kinds.items()), "claims": len({row["claim"] for row in rows})}
+    facts["gains"] = [float(gains.min()), float(gains.max())]
     return facts | results.source("verdicts", "claims")
 
 

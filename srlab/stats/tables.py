@@ -71,6 +71,8 @@ def styled(frame: pd.DataFrame, within: Sequence[str] = ()) -> Styler:
     styler = styler.apply(bold, subset=[column for column in shown if column in BETTER])
     codes = shown[coded].fillna("")
     styler = styler.set_tooltips(codes.where(codes.map(label) != codes, ""))
+    inside = {"selector": "td", "props": "position: relative"}  # tooltips stay in their cell: they widened pages
+    styler = styler.set_table_styles([inside], overwrite=False)
     return styler.format_index(header, axis=1)
 
 

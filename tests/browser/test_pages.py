@@ -1,5 +1,6 @@
 """Index and report of a study, opened from the folder as a person does."""
 
+import pandas as pd
 import pytest
 from faked import new_study
 from lab import brightness
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from srlab.measure.evaluation import convention
 from srlab.plots import save
 from srlab.report import write_index, write_report
+from srlab.stats import styled
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +32,8 @@ def finished(folder, patch, processor):
         ax.plot([0, 1])
     (study.folder / "answers").mkdir(parents=True)
     for chapter in study.chapters:
-        answer = f"The **answer** of `{chapter.name}`, on {processor}.\n"
+        table = "\n".join(["| column " * 12 + "|", "|---" * 12 + "|", "| value " * 12 + "|"])
+        answer = f"The **answer** of `{chapter.name}`, on {processor}.\n\n{table}\n"
         (study.folder / "answers" / f"{chapter.name}.md").write_text(answer)
         save(figure, study.folder, next(iter(chapter.module.FIGURES)))
     return study
@@ -87,3 +90,10 @@ def test_panels_stand_below_each_other_on_telephones(written, page):
             boxes = [panel.bounding_box() for panel in card.locator("div.panel").all() if panel.is_visible()]
             assert len(boxes) == 2 * narrow and all(0 < box["width"] < 390 and box["height"] > 50 for box in boxes)
             assert boxes == sorted(boxes, key=lambda box: box["y"])
+
+
+def test_tooltips_of_a_table_do_not_widen_a_page(page):
+    table = styled(pd.DataFrame({name: ["trunk_lsp"] for name in ("model", *map(str, range(20)), "arm")})).to_html()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_content(f'<!doctype html><div style="overflow: auto">{table}</div>')
+    assert "pd-t" in table and page.evaluate("document.documentElement.scrollWidth") <= 390

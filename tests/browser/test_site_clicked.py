@@ -16,7 +16,7 @@ from srlab.study.study import Study
 
 pytestmark = pytest.mark.slow
 
-ARMS = {"trunk_lsp": 0.9, "no_attention": 0.0}
+ARMS = {"trunk_lsp": 0.9, "trunk_lsp tied=0": 0.5, "no_attention": 0.0}
 MISSING = ".missing"
 
 
@@ -24,7 +24,8 @@ def write_recall(study):
     """Write tables of recall of two arms, one falling with distance."""
     ends, tables = rules().recall.bins, study.folder / "tables"
     tables.mkdir(parents=True)
-    arms = pd.DataFrame([{"league": "equal keys", "arm": arm, "model": arm, "recall": at} for arm, at in ARMS.items()])
+    rows = [{"league": "equal keys", "arm": arm, "model": arm.split()[0], "recall": at} for arm, at in ARMS.items()]
+    arms = pd.DataFrame(rows)
     arms = arms.assign(low=arms["recall"] - 0.1, high=arms["recall"] + 0.1, seeds=5, run="none")
     bins = pd.DataFrame({"from_px": ends[:-1], "to_px": ends[1:], "falls": range(len(ends) - 1)})
     far = arms.merge(bins, how="cross")
@@ -32,6 +33,8 @@ def write_recall(study):
     far.to_csv(tables / "recall.csv", index=False)
     groups = arms.assign(group=1, near=1.0, invented=-0.4, invented_low=-0.5, invented_high=-0.3, seen=288)
     groups.to_csv(tables / "recall_groups.csv", index=False)
+    cells = {"tied": 0.9, "untied": 0.5, "difference": 0.4, "low": 0.3, "high": 0.5, "verdict": "tied", "seeds": 5}
+    pd.DataFrame([{"model": "trunk_lsp"} | cells]).to_csv(tables / "recall_embedding.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,7 @@ def test_an_address_shows_a_tile_in_a_network(page, complaints, pages):
     there = f"#{tile['distance']:.0f}px/no_attention/{tile['at'][0]},{tile['at'][1]}"
     page.goto("about:blank")
     page.goto(pages["recall"].as_uri() + there)
-    expect(page.locator("#look-network [aria-pressed=true]")).to_have_attribute("data-key", "1")
+    expect(page.locator("#look-network [aria-pressed=true]")).to_have_attribute("data-key", "2")
     expect(page.locator("#look-image [aria-pressed=true]")).to_have_attribute("data-key", "recall 1")
     assert drawn(page, "look-map") != BLANK and complaints == []
 
@@ -130,7 +133,27 @@ def test_a_guess_shows_what_networks_write(shown):
     expect(shown.locator("#invents-answer")).to_be_hidden()
     shown.locator("#invents-guess button").last.click()
     expect(shown.locator("#invents-cuts canvas")).to_have_count(1 + len(ARMS))
-    assert numbers(shown, "invents-bars") == ["−0.40 [−0.50, −0.30]"] * 2
+    assert numbers(shown, "invents-bars") == ["−0.40 [−0.50, −0.30]"] * len(ARMS)
+
+
+def test_patterns_stand_beside_embeddings_with_intervals(shown):
+    tied, untied, control = numbers(shown, "embedding-recall")
+    assert (tied, untied, control) == ("0.90 [0.80, 1.00]", "0.50 [0.40, 0.60]", "0.00 [−0.10, 0.10]")
+    assert numbers(shown, "embedding-difference") == ["+0.40 [+0.30, +0.50] · tied"]
+
+
+def test_training_plays_and_stops(shown):
+    slide(shown, "learn-step", 100)
+    first, curves = numbers(shown, "learn-bars"), shown.locator("#learn-chart path")
+    short = curves.first.get_attribute("d")
+    assert address(shown) == "#learn/100" and len(first) <= curves.count()
+    shown.locator("#learn-play").click()
+    shown.wait_for_function("() => document.querySelector('#learn-step').value > 300")
+    shown.locator("#learn-play").click()
+    stopped = shown.locator("#learn-step").input_value()
+    assert numbers(shown, "learn-bars") != first and len(curves.first.get_attribute("d")) > len(short)
+    shown.wait_for_timeout(200)
+    assert shown.locator("#learn-step").input_value() == stopped
 
 
 def test_lsp_chooses_step_by_step(shown):
@@ -212,9 +235,15 @@ def test_it_fits_a_telephone(shown, scheme):
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     paper, ink = (brightness(shown, "body", name) for name in ("backgroundColor", "color"))
     assert (paper > 0.9 and ink < 0.2) if scheme == "light" else (paper < 0.2 and ink > 0.8)
+    colours = "line => [getComputedStyle(line).stroke, line.style.getPropertyValue('--c')].join()"
+    drawn_as, own = shown.locator("#learn-chart .line").first.evaluate(colours).rsplit(",", 1)
+    assert ("oklab" in drawn_as) == (scheme == "dark") and own.startswith("#")  # in the dark, mixed with white
 
 
-@pytest.mark.parametrize("slider", ["test-distance", "lsp-step", "wipe-edge", "context-radius", "cost-size"])
+SLIDERS = ("test-distance", "learn-step", "lsp-step", "wipe-edge", "context-radius", "cost-size")
+
+
+@pytest.mark.parametrize("slider", SLIDERS)
 def test_arrow_keys_move_each_slider(shown, slider):
     before = shown.locator(f"#{slider}").input_value()
     shown.locator(f"#{slider}").focus()
@@ -227,7 +256,8 @@ def test_arrow_keys_move_each_slider(shown, slider):
 def test_without_recall_the_page_says_so_and_works(page, complaints, pages):
     page.goto(pages["alone"].as_uri())
     expect(page.locator("#look-network button")).not_to_have_count(0)
-    assert page.locator(f"#test {MISSING}, #invents {MISSING}").count() == 2 and page.locator("#test-bars").count() == 0
+    sections = ", ".join(f"#{name} {MISSING}" for name in ("test", "invents", "embedding"))
+    assert page.locator(sections).count() == 3 and page.locator("#test-bars").count() == 0
     links = page.evaluate("[...document.links].map(link => link.href).filter(link => link.startsWith('file:'))")
     anchors = [link.split("#")[1] for link in links if "#" in link]
     assert (

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from legible import faults
 from made_records import FEW, study_of
 from pydantic import ValidationError
 from torch import nn
@@ -20,6 +21,7 @@ from srlab.attention.contract import attended
 from srlab.chapters import recall
 from srlab.chapters.recall import figures, frames
 from srlab.chapters.recall.images import LOST, RecallBatches, RecallTask, enlarge, recall_images, recall_loss
+from srlab.chapters.recall.looks import read_looks
 from srlab.chapters.recall.measure import (
     SETTINGS,
     TEST,
@@ -31,7 +33,7 @@ from srlab.chapters.recall.measure import (
     settings_hash,
 )
 from srlab.chapters.recall.run import enough, settled
-from srlab.errors import OutOfTime
+from srlab.errors import InputError, OutOfTime
 from srlab.models import build, trunk_networks
 from srlab.stats.intervals import LEVEL, half_width
 from srlab.study import Study
@@ -477,3 +479,24 @@ def test_looks_are_what_the_measurement_finds(study):
     size = len(zlib.decompress(base64.b64decode(found["maps"])))
     cut = 3 * (found["scale"] * (2 + 2 * found["margin"])) ** 2
     assert size == len(weights) * sum(len(image["tiles"]) * (image["side"] ** 2 + cut) for image in found["images"])
+
+
+def test_the_hero_draws_kept_looks_of_the_tile_farthest_from_its_copy(study, monkeypatch):
+    """Maps come from `looks.json` alone, rounded to a level; rings mark the tile and its copy in each."""
+    with pytest.raises(InputError, match="no trained weights"):
+        recall.FIGURES["recall_hero"](study, None)
+    for run in runs(study):
+        study.obtain(run)
+    path = recall.looks(study, study.settings["recall"])
+    monkeypatch.setattr(Study, "weights", lambda self, run: None)
+    found = read_looks(path)
+    look = found["networks"][1]["looks"][0][0]
+    assert (look["weights"] > 0).sum() == look["keys"] and 0.6 < look["weights"].sum() < 1.6
+    farthest = max(found["images"][0]["tiles"], key=lambda tile: tile["distance"] or 0)
+    for name, columns in (("recall_hero", 3), ("recall_hero_narrow", 2)):
+        figure = recall.FIGURES[name](study, None)
+        assert faults(figure) == [] and len({round(ax.get_position().x0, 3) for ax in figure.axes}) >= columns
+        maps = [ax for ax in figure.axes if ax.get_title()]
+        assert [ax.get_title() for ax in maps] == ["LR image", "LSP", "no attention"]
+        rings = {tuple(line.get_xydata()[0] - 0.5) for ax in maps for line in ax.lines}
+        assert rings == {tuple(reversed(place)) for place in (farthest["at"], farthest["copy"])}

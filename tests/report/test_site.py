@@ -8,10 +8,13 @@ import zlib
 import numpy as np
 import pytest
 from kept import ROOT, reference
+from PIL import Image
 
+from srlab.errors import InputError
 from srlab.files import read_table
-from srlab.report import site_data
+from srlab.report import site_data, site_recall
 from srlab.report.site import write_site
+from srlab.study.records import records_in
 from srlab.study.study import Study
 
 
@@ -69,6 +72,39 @@ def test_the_page_prints_numbers_and_no_objects(results, monkeypatch):
     assert float(gain) == round(table("verdicts", "branched_gains")["gain_db"].max(), 3)
 
 
+def test_a_link_has_a_preview_drawn_from_a_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRLAB_RESULTS", str(tmp_path))
+    html = write_site(Study("smoke", ROOT), tmp_path / "page", "https://example.org/srlab").read_text(encoding="utf-8")
+    said = dict(re.findall(r'<meta (?:property|name)="((?:og|twitter):[\w:]+)" content="(.*?)">', html))
+    assert said["og:image"] == "https://example.org/srlab/site/preview.png"
+    assert said["og:title"] and said["og:description"]
+    assert said["twitter:card"] == "summary_large_image" and said["og:url"] == "https://example.org/srlab/"
+    picture = tmp_path / "page" / "site" / "preview.png"
+    with Image.open(picture) as shown:
+        assert shown.size == (1200, 630) == (int(said["og:image:width"]), int(said["og:image:height"]))
+        assert len(shown.getcolors(256)) > 20  # lines, bars and letters
+    assert picture.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("address", ["example.org", "/srlab"])
+def test_an_address_is_one_of_the_web(tmp_path, address):
+    with pytest.raises(InputError, match="address"):
+        write_site(Study("smoke", ROOT), tmp_path, address)
+
+
+def test_recall_in_training_is_that_of_the_kept_runs_of_the_profile(results):
+    study, kept = Study("recall", ROOT), records_in(reference("recall"))
+    found = site_recall.learning(results, study)
+    device = reference("recall").name.removeprefix("recall-")
+    planned = {run.model_copy(update={"device": device}).hash for run in study.chapter("recall").runs}
+    own = [record for record in kept if record.run.hash in planned]
+    assert 0 < found["finished"] == len(own) < len(kept) and found["planned"] == len(planned) == 55
+    ends = sorted(run[-1] for each in found["arms"] for run in each["runs"])
+    last = [record.table("curve").iloc[-1] for record in own]
+    assert ends == sorted([int(row.step), round(1 - row.loss, 3)] for row in last)
+    assert [each["other"] for each in found["arms"]] == ["tied=" in each["name"] for each in found["arms"]]
+
+
 def test_conventions_compare_the_same_images():
     for case in site_data.conventions(ROOT / "docs" / "conventions.csv")["cases"]:
         assert len({tuple(sorted(images)) for _, images in case["psnr"]}) == 1
@@ -102,9 +138,9 @@ def test_without_results_every_section_says_so(tmp_path, monkeypatch):
     study = Study("smoke", ROOT)
     empty = tmp_path / "reference"
     empty.mkdir()
-    monkeypatch.setattr(site_data.Results, "files", lambda self, profile, name: [])
+    monkeypatch.setattr(site_data.Results, "folders", lambda self, profile: [])
     monkeypatch.setattr(Study, "chapters", [])
     html = write_site(study, tmp_path / "page").read_text(encoding="utf-8")
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', html, re.S)[1])
     assert [name for name, section in facts.items() if section] == ["conventions"]
-    assert html.count('class="missing"') == 10 and not (tmp_path / "page" / "site").exists()
+    assert html.count('class="missing"') == 12 and not (tmp_path / "page" / "site").exists()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, PositiveFloat, field_validator
 
 from srlab.analysis.images import TaskImage
 from srlab.chapters.recall import figures, frames
+from srlab.chapters.recall.hero import recall_hero, recall_hero_narrow
 from srlab.chapters.recall.images import RecallTask
 from srlab.chapters.recall.looks import write_looks
 from srlab.chapters.recall.measure import settings_hash
@@ -117,8 +118,8 @@ FIGURES = {
     "recall": figures.recall,
     "recall_groups": figures.recall_groups,
     "recall_embedding": figures.recall_embedding,
-    "recall_images": figures.recall_images,
-    "recall_look": figures.recall_look,
+    "recall_hero": recall_hero,
+    "recall_hero_narrow": recall_hero_narrow,
     "recall_keys": figures.recall_keys,
     "recall_curves": figures.recall_curves,
 }

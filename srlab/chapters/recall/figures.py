@@ -10,23 +10,16 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srlab.analysis import explore
-from srlab.analysis.images import picture
 from srlab.chapters.recall.frames import RULES, tied
 from srlab.models.registry import label
 from srlab.plots.charts import bars, heat, lines, points
 from srlab.plots.estimates import forest, part
-from srlab.plots.images import FRAMES, QUERY, frame, pictures
-from srlab.plots.maps import attention
 from srlab.plots.marks import powers
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption, name_lines, name_points
 from srlab.stats.words import bar_note, count
 from srlab.study.frames import named
-from srlab.study.study import Study
 
-#: Networks to show on an image, as far as the profile trains them.
-SHOWN = ("trunk_lsp", "nlsn", "trunk_nla", "trunk_fgca", "trunk_window")
 #: The network that every panel shows.
 CONTROL = "no_attention"
 FAR = f"{RULES.far} to {RULES.bins[-1]} LR pixels away"
@@ -137,36 +130,6 @@ def recall_embedding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     )
     caption(figure, "Is it the pattern or the embedding?", note)
     return figure
-
-
-def _scene(study: Study) -> tuple[explore.Scene, list[str]]:
-    networks = {run.network.model for run in study.chapter("recall").runs}
-    scene = explore.open_scene(study, "recall: test image 1")
-    return scene, [model for model in SHOWN if model in networks] or sorted(networks)[:2]
-
-
-def recall_images(study: Study, settings: object) -> Figure:
-    """Draw a damaged tile and its copy: LR, HR, and the SR of some networks."""
-    scene, models = _scene(study)
-    made = {"LR": scene.lr, "HR": scene.hr} | {label(model): scene.traced(model).sr for model in models}
-    cut = {name: scene.task.around(each) for name, each in made.items()}
-    parts = [(name, picture(image)) for name, (image, _) in cut.items()]
-    note = (
-        f"{scene.title}. Above: LR and HR; below: SR from LR, first seed. Red: the damaged tile; blue: its copy. Other "
-    )
-    note += "flat tiles are damaged too; one without an intact tile of its colour cannot be restored."
-    title = "A damaged tile and its only intact copy, of the same colour, far away"
-    figure = pictures([parts[:2], parts[2:]], title, note)
-    for ax, (_, boxes) in zip((ax for ax in figure.axes if ax.images), cut.values(), strict=True):
-        for (top, left, side, _), colour in zip(boxes, (QUERY, FRAMES[2]), strict=True):
-            frame(ax, (top - side // 2, left - side // 2, 2 * side, 2 * side), colour, 1.8)
-    return figure
-
-
-def recall_look(study: Study, settings: object) -> Figure:
-    """Draw the attention of a pixel of a damaged tile far from its copy in some networks."""
-    scene, models = _scene(study)
-    return attention([explore.look(scene, model, *scene.start) for model in models])
 
 
 @rc_context(HOUSE)

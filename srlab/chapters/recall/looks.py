@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -33,29 +34,62 @@ def write_looks(study: Study, images: dict[str, RecallImage]) -> Path | None:
 
     Content: `images`, each with `name`, `side`, `lr` and `tiles`, which have `at` and `copy` (row, column of their
     first pixels; no copy: null), `distance` (LR pixels), `damaged` and `truth` (cuts); `networks`, each with `arm`,
-    `seed` and `looks` by image and tile: `recall`, `weight` on the copy (of the layer with most; null without weights),
-    `keys`; and `maps`, for every look its deflated levels (0: not a key), a byte a pixel, then its cut (RGB, ×scale).
+    `seed`, `run` (its hash) and `looks` by image and tile: `recall`, `weight` on the copy (of the layer with most; null
+    without weights), `keys`; and `maps`, for every look its deflated levels (0: not a key), a byte a pixel, then its
+    cut (RGB, ×scale).
     """
     chapter = study.chapter("recall")
     first = [run for run in chapter.runs if run.seed == study.profile.seeds[0]]
-    kept = {study.label(run): weights for run in first if (weights := study.weights(run)) is not None}
+    kept = [(run, weights) for run in first if (weights := study.weights(run)) is not None]
     if not kept:
         return None
     shown, maps, networks = list(images.values())[:IMAGES], bytearray(), []
     made = [image.images(study.profile.scale) for image in shown]
-    for arm, weights in kept.items():
+    for run, weights in kept:
         network, looks = weights.network(), []
         for content in made:
             own, parts = _looks(network, content)
             looks.append(own)
             maps += b"".join(parts)
-        networks.append({"arm": arm, "seed": weights.run.seed, "looks": looks})
+        networks.append({"arm": study.label(run), "seed": run.seed, "run": run.hash, "looks": looks})
     facts = {"scale": study.profile.scale, "margin": MARGIN, "levels": LEVELS, "networks": networks}
     facts["images"] = [_image(image.name, content) for image, content in zip(shown, made, strict=True)]
     facts["maps"] = _text(bytes(maps))
     path = study.folder / "looks.json"
     write_text(path, json.dumps(facts, separators=(",", ":")) + "\n")
     return path
+
+
+def read_looks(path: Path) -> dict:
+    """Read `looks.json` with arrays in place of texts.
+
+    Images have `lr`, their tiles `damaged` and `truth` (uint8 RGB); each look has `weights` (Float[np.ndarray, "h w"],
+    rounded to a level; 0: not a key) and `cut` (uint8 RGB).
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    wide = TILE + 2 * found["margin"]
+    large, maps = found["scale"] * wide, BytesIO(_bytes(found["maps"]))
+    for image in found["images"]:
+        image["lr"] = _rgb(_bytes(image["lr"]), image["side"])
+        for tile in image["tiles"]:
+            tile.update(damaged=_rgb(_bytes(tile["damaged"]), wide), truth=_rgb(_bytes(tile["truth"]), large))
+    for network in found["networks"]:
+        for image, looks in zip(found["images"], network["looks"], strict=True):
+            size = image["side"] ** 2
+            for look in looks:
+                level = np.frombuffer(maps.read(size), np.uint8).reshape(image["side"], -1)
+                rest = 1 - (level - 1.0) / (found["levels"] - 1)
+                look["weights"] = np.where(level > 0, (0.01 / size) ** rest, 0.0)
+                look["cut"] = _rgb(maps.read(3 * large**2), large)
+    return found
+
+
+def _rgb(content: bytes, side: int) -> UInt8[np.ndarray, "_side _side 3"]:
+    return np.frombuffer(content, np.uint8).reshape(side, side, 3)
+
+
+def _bytes(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
 
 
 def _tiles(images: RecallImages) -> list[tuple[int, int, int]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from srlab.errors import InputError
 from srlab.files import write_text
 from srlab.report.pages import page_named
 from srlab.study.study import Study
@@ -20,7 +21,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def execute(study: Study, name: str) -> Path:
     """Run a notebook through papermill with this study's profile, render it as HTML, and return the executed copy.
 
-    Both are written after all cells have run. InputError if the study has no notebook of that name.
+    Both are written after all cells have run. InputError if the study has no notebook of that name, or if a
+    cell raises one.
     """
     import nbformat
     import papermill
@@ -29,7 +31,12 @@ def execute(study: Study, name: str) -> Path:
     page, parameters = page_named(study, name), {"profile": study.profile.name}
     with TemporaryDirectory() as folder, _this_python(Path(folder)):
         running = Path(folder) / "running.ipynb"
-        notebook = papermill.execute_notebook(page.source, running, parameters, cwd=str(study.root / "notebooks"))
+        try:
+            notebook = papermill.execute_notebook(page.source, running, parameters, cwd=str(study.root / "notebooks"))
+        except papermill.PapermillExecutionError as error:
+            if error.ename != InputError.__name__:
+                raise
+            raise InputError(f"notebook '{page.name}': {error.evalue}") from None
     # The place of the checkout on this machine stays out of the copy.
     notebook.metadata["papermill"] |= {"input_path": f"{page.name}.ipynb", "output_path": f"{page.name}.ipynb"}
     _drop_progress(notebook)

@@ -194,6 +194,18 @@ def test_redraw_gives_the_same_figures_again(study, tmp_path):
     assert [file for file in files if (copy / file).read_bytes() != (study.folder / file).read_bytes()] == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "error"), [("InputError", InputError), ("ValueError", papermill.PapermillExecutionError)]
+)
+def test_a_fault_of_the_user_in_a_cell_is_a_sentence_and_any_other_an_error(raised, error, monkeypatch):
+    def fail(*arguments, **options):
+        raise papermill.PapermillExecutionError(0, 1, "save(figure)", raised, "x.svg: no space", ["x.svg"])
+
+    monkeypatch.setattr("papermill.execute_notebook", fail)
+    with pytest.raises(error, match=r"x\.svg"):
+        execute(Study("smoke", ROOT), NAMES[0])
+
+
 def test_an_unknown_notebook_is_named():
     with pytest.raises(InputError, match="99"):
         execute(Study("smoke", ROOT), "99")

@@ -158,16 +158,19 @@ def _placed(layer: LayerTrace, row: int, col: int, kernel: Float[np.ndarray, "k 
 
 def seen(layer: LayerTrace, row: int, col: int) -> Int[np.ndarray, "h w"]:
     """Count how often each key is visible to the query at a pixel, in the head with the largest count; 0 is never."""
-    query = layer.query(row, col)
-    with torch.inference_mode():
-        return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].amax(0))
+    return _to_pixels(layer, _counts(layer, row, col).amax(0))
 
 
 def kept(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
     """Return the share of heads that see each key of the query at a pixel, times how often they do."""
+    return _to_pixels(layer, _counts(layer, row, col).float().mean(0))
+
+
+def _counts(layer: LayerTrace, row: int, col: int) -> Int[Tensor, "heads m"]:
+    """Return how often each head of the query at a pixel sees each key."""
     query = layer.query(row, col)
     with torch.inference_mode():
-        return _to_pixels(layer, layer.pattern.multiplicity(query)[0, :, 0].float().mean(0))
+        return layer.pattern.multiplicity(query)[0, :, 0]
 
 
 def _to_pixels(layer: LayerTrace, of_keys: Shaped[Tensor, " m"]) -> Shaped[np.ndarray, "h w"]:

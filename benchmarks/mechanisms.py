@@ -48,14 +48,11 @@ class Case:
         The input's.
     paths : dict
         Functions that build each path's module; "plain" is the paper's formula, "fast" ours.
-    least : float or None
-        Required speed-up of the fast path on a CPU.
     """
 
     name: str
     shape: tuple[int, int, int, int]
     paths: dict[str, Callable[[], nn.Module]]
-    least: float | None = None
 
 
 class Collaborating(nn.Module):
@@ -115,19 +112,14 @@ STORED = {"option": "sharing", "plain": "stored", "fast": "recomputed"}
 FUSED = {"plain": "reference", "fast": "fused"}
 WINDOWS = {"plain": "reference", "fast": "sdpa", "flex": "flex"}
 CASES = [
-    Case("LSP", (1, 128, 128, 128), paths(partial(LSP, 128), **SHARING, stored="stored"), 2),
+    Case("LSP", (1, 128, 128, 128), paths(partial(LSP, 128), **SHARING, stored="stored")),
     Case("CoA", (1, 128, 128, 128), paths(partial(Collaborating, 128), **SHARING, stored="stored")),
     Case("NLA", (1, 128, 96, 96), paths(partial(NLA, 128), **STORED)),
     Case("NLSA", (1, 128, 128, 128), paths(partial(NLSA, 128), **FUSED)),
     Case("ENLA", (1, 128, 128, 128), {"fast": partial(ENLA, 128)}),
-    Case(
-        "FGCA",
-        (1, 64, 256, 256),
-        {**paths(partial(FGCA, 64), **FUSED), "gathered, fused": GatheringFGCA},
-        1,
-    ),
+    Case("FGCA", (1, 64, 256, 256), {**paths(partial(FGCA, 64), **FUSED), "gathered, fused": GatheringFGCA}),
     Case("BRA", (1, 64, 128, 128), paths(partial(BRA, 64), **FUSED)),
-    Case("window 32×32, table", (1, 64, 128, 128), paths(partial(WindowAttention, 64), **WINDOWS), 5),
+    Case("window 32×32, table", (1, 64, 128, 128), paths(partial(WindowAttention, 64), **WINDOWS)),
     Case(
         "LCoAN ×4",
         (1, 3, 96, 96),
@@ -135,7 +127,7 @@ CASES = [
         | {"fast": partial(build, "lcoan", 4)},
     ),
     Case("Training step, LCoAN ×4", (4, 3, 48, 48), paths(Step, "sharing", recomputed="recomputed", fast="auto")),
-    Case("ESC ×4", (1, 3, 128, 128), paths(partial(build, "esc", 4), **WINDOWS), 2.5),
+    Case("ESC ×4", (1, 3, 128, 128), paths(partial(build, "esc", 4), **WINDOWS)),
     Case(
         "ELAN-light ×4",
         (1, 3, 128, 128),
@@ -145,7 +137,6 @@ CASES = [
         "HiT-SRF ×4",
         (1, 3, 128, 128),
         paths(partial(build, "hit_srf", 4), plain="reference", fast="reassociated"),
-        5,
     ),
     Case("CATANet ×4", (1, 3, 128, 128), paths(partial(build, "catanet", 4), **FUSED)),
     Case("ATD-light ×4", (1, 3, 128, 128), paths(partial(build, "atd_light", 4), **FUSED)),
@@ -208,7 +199,7 @@ def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.Dat
         row["floor_ms"] = (count_flops(counted) / (2 * side**3) * times["gemm"]).median()
         row["floor_exp_ms"] = row["floor_ms"] + (exponentials.count / many * times["exp"]).median()
         row |= {"gflops_per_s": (2 * side**3 / 1e6 / times["gemm"]).median(), "peak_mib": peak_memory(call, device)}
-        rows.append(row | {"repeats": repeats, "at_least": case.least if path == "fast" else None})
+        rows.append(row | {"repeats": repeats})
     return pd.DataFrame(rows)
 
 
@@ -277,7 +268,7 @@ def as_markdown(rows: pd.DataFrame, device: torch.device, before: Path | None) -
         )
     over = (rounded(rows["median_ms"] / rows[floor], 1) for floor in ("floor_ms", "floor_exp_ms"))
     shown["over the floor"] = [f"{gemm} ({exp})" for gemm, exp in zip(*over, strict=True)]
-    shown["peak MiB"], shown["at least"] = rounded(rows["peak_mib"], 0), rounded(rows["at_least"], 1)
+    shown["peak MiB"] = rounded(rows["peak_mib"], 0)
     if before:
         head += f"; before: {commit_of(before)}, alternating, medians of two processes each"
         shown["times before"] = rounded(rows["before_median_ms"] / rows["median_ms"], 2)

@@ -22,8 +22,7 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess:
 def test_mechanisms_are_compared_with_memory_kept_and_without(tmp_path):
     """A case's rows replace its older ones; those of other cases stay."""
     kept = tmp_path / f"latest-{device_slug('cpu')}.csv"
-    run("mechanisms.py", "--only", "CoA", "--repeats", "2", "--output", str(tmp_path))
-    rows = pd.read_csv(kept)
+    rows = pd.read_csv(next((ROOT / "benchmarks").glob("latest-*.csv"))).query("case == 'CoA'")
     pd.concat([rows, rows.assign(case="ENLA")]).assign(median_ms=7.0).to_csv(kept, index=False)
     table = run("mechanisms.py", "--only", "CoA", "--repeats", "2", "--output", str(tmp_path)).stdout
     rows = pd.read_csv(kept)

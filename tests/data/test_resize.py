@@ -50,8 +50,10 @@ def assert_resized(got, image, ratio):
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_golden_vectors_of_matlab(scale):
-    lr = GOLDEN[f"lr_x{scale}"]
-    for got, expected in ((downscale(GOLDEN["hr"], scale), lr), (upscale(lr, scale), GOLDEN[f"bicubic_up_x{scale}"])):
+    """Of enlarged images, the corner at the bottom left is kept."""
+    lr, corner = GOLDEN[f"lr_x{scale}"], GOLDEN[f"bicubic_up_x{scale}"]
+    height, width = corner.shape[1:]
+    for got, expected in ((downscale(GOLDEN["hr"], scale), lr), (upscale(lr, scale)[:, -height:, :width], corner)):
         difference = (got.int() - expected.int()).abs()
         assert difference.max() <= 1 and difference.count_nonzero() <= 3
 

@@ -80,4 +80,9 @@ class Run(BaseModel):
 
 def run_of(config: dict) -> Run:
     """Return the run of a config, as `run.json` keeps it."""
+    if config["kind"] not in KINDS:  # a chapter's, which nothing has imported yet
+        from srlab.study.chapter import chapter_names, module_of
+
+        for name in chapter_names():
+            module_of(name)
     return KINDS[config["kind"]].model_validate(config)

@@ -79,13 +79,11 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     if settings.distances == RULES.distances:
         check_rules(made, "ceiling")
     matched, fused = ([record for record in made if isinstance(record.run, kind)] for kind in (MatchRun, FuseRun))
-    images = frames.images(fused)
-    gains = frames.gains(images)
+    gains = frames.gains(frames.images(fused))
     return {
         "ceiling": gains,
         "ceiling_verdicts": frames.verdicts(gains),
         "ceiling_matches": frames.matches(matched),
-        "ceiling_images": images,
     }
 
 

@@ -83,7 +83,6 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
         "context": losses,
         "context_verdicts": frames.verdicts(losses),
         "context_where": frames.where(images),
-        "context_images": images,
     }
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,16 +109,16 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def smoke_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the runs that smoke studies have made in this session."""
-    return tmp_path_factory.mktemp("smoke-runs")
+    """A folder of the runs that smoke studies have made in this session, whichever worker made them."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "smoke-runs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def smoke_study(tmp_path_factory: pytest.TempPathFactory, smoke_runs: Path):
-    """The smoke study on the embedded photographs, in a folder of the module's own; nothing is there yet.
-
-    What it obtains is made once in a session: other modules get copies.
-    """
+@pytest.fixture(scope="session")
+def new_smoke_study(smoke_runs: Path) -> Callable[[], object]:
+    """`new_smoke_study()`: the smoke study; what another has obtained in this session is copied from it."""
     from srlab.study.study import Study
 
     class Remembering(Study):
@@ -127,12 +128,21 @@ def smoke_study(tmp_path_factory: pytest.TempPathFactory, smoke_runs: Path):
                 shutil.copytree(kept, folder)
             record = super().obtain(run, *options, **more)
             if not kept.is_dir():
-                shutil.copytree(folder, kept)
+                beside = smoke_runs / f"{os.getpid()}-{run.name}"
+                shutil.copytree(folder, beside)
+                with suppress(OSError):  # another worker was first
+                    beside.rename(kept)
             return record
 
+    return lambda: Remembering("smoke", TESTS.parent)
+
+
+@pytest.fixture(scope="module")
+def smoke_study(tmp_path_factory: pytest.TempPathFactory, new_smoke_study: Callable[[], object]):
+    """The smoke study on the embedded photographs, in a folder of the module's own; nothing is there yet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield Remembering("smoke", TESTS.parent)
+        yield new_smoke_study()
 
 
 class Done(NamedTuple):

@@ -11,6 +11,13 @@ SHORT = {"hit_srf": {"stages": 1, "ratios": (0.5, 2.0)}, "elan_light": {"layers"
 SHORT["atd_light"] = {"depths": (2, 1)}
 SHORT["pft_light"] = {"depths": (4, 2), "kept": (64, 64, 20, 20, 9, 9)}
 SHORT |= {name: {"pairs": 1} for name in ("esc", "esc_light", "esc_fp", "esc_rib")}
+ONE_UNIT = (
+    "no_attention",
+    "nlsn",
+    "enlcn",
+    *(f"trunk_{name}" for name in ("nla", "window", "fgca", "bra", "conv_attn")),
+)
+SHORT |= {name: {"groups": 1} for name in ONE_UNIT}
 #: Networks with no layer that another has not; the compiler and the exporter take them as they take those.
 ALIKE = ("esc_light", "esc_fp", "trunk_lsp", "trunk_nla_shared", "trunk_nla_sum", "trunk_coa_sum", "trunk_conv7")
 ALIKE += ("trunk_elan", "trunk_elan_own")

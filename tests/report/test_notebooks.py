@@ -83,11 +83,11 @@ def one_kernel(patch):
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory):
+def study(tmp_path_factory, new_smoke_study):
     """Make the smoke study: every run and notebook as the command line does, the index and the report."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
-        study = Study("smoke", ROOT)
+        study = new_smoke_study()
         study.obtain_all()
         with one_kernel(patch):
             for page in pages_of(study):

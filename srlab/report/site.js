@@ -142,17 +142,24 @@ function drawMap(canvas, kind, image, look, rings) {
     const base = grey(rgb(image.pixels, i)), level = look.map[i];
     return level ? mix(mix(base, SEEN, 0.45), WEIGHT, Math.min(1, Math.sqrt(share(kind, level, size) / most))) : base;
   });
-  if (rings) mark(canvas, image, rings);
+  if (rings) mark(canvas, image, rings, Array.from(look.map, level => share(kind, level, size)));
 }
 
-/** Draw an image's pixels anew, larger, with a ring around the query and a square around its copy, if there is one. */
-function mark(canvas, image, tile) {
+/** Draw an image's pixels anew, larger, with a ring around the query, a square around its copy, and discs on weights above 5 %. */
+function mark(canvas, image, tile, weights = []) {
   const small = el("canvas", {width: image.side, height: image.side}), wide = 8;
   small.getContext("2d").drawImage(canvas, 0, 0);
   [canvas.width, canvas.height] = [wide * image.side, wide * image.side];
   const context = canvas.getContext("2d"), half = tile.damaged ? 1 : 0.5;
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  weights.forEach((weight, i) => {
+    if (weight <= 0.05) return;
+    context.beginPath();
+    context.arc(wide * (i % image.side + 0.5), wide * (Math.floor(i / image.side) + 0.5), 2.4 * wide * Math.sqrt(weight), 0, 2 * Math.PI);
+    Object.assign(context, {fillStyle: `rgb(${WEIGHT})`, strokeStyle: "#000", lineWidth: 2}).fill();
+    context.stroke();
+  });
   const away = wide * (tile.damaged ? 3.4 : 2.6);
   for (const [place, colour] of [[tile.at, "#ff3b30"], [tile.copy, "#22c04a"]]) if (place)
     for (const [ink, width] of [["#fff", 9], [colour, 5]]) {
@@ -442,7 +449,7 @@ if (facts.context) {
     slider.value = state.at;
     $("context-output").textContent = `r = ${radii[state.at]} px`;
     press($("context-benchmark"), state.benchmark);
-    const reach = state.at ? 0.12 : 3;
+    const ends = networks.flatMap(each => each.curve.slice(1).flat().map(Math.abs)), reach = state.at ? Math.ceil(50 * Math.max(...ends)) / 50 : 3;
     $("context-bars").dataset.names = "";
     forest($("context-bars"), networks.map(each => ({...each, label: `${each.label}, n = ${each.images}`, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss (dB); n: images"});
     draw();
@@ -482,7 +489,7 @@ if (facts.ceiling) {
     const rows = cases[state.case].gains[state.far].map((value, i) => ({name: words[i], label: words[i], value}));
     const top = Math.max(...rows.map(row => row.value[2])), step = top > 2 ? 1 : top > 1 ? 0.5 : 0.1;
     $("ceiling-bars").dataset.names = "";
-    forest($("ceiling-bars"), rows, {low: -0.05 * top, high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain (dB)"});
+    forest($("ceiling-bars"), rows, {low: Math.min(-0.05 * top, ...rows.map(row => row.value[1])), high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain (dB)"});
     if (keep) remember("ceiling", state.case, state.far);
   };
   chips($("ceiling-case"), cases.map((each, i) => [i, `on ${each.base}, ${each.benchmark} (${each.images})`]), key => { state.case = key; show(true); });
@@ -504,10 +511,10 @@ if (facts.costs) {
     $("cost-case").value = state.case;
     const rows = own.rows.map(row => {
       const value = row.values[row.sizes.indexOf(size)], [middle, low, high] = value ?? [];
-      return {...row, name: `${row.name} ${row.code}`, label: `${row.label}, ${row.code}`, value, text: value && `${words(middle)}${low < high ? ` [${words(low)}, ${words(high)}]` : ""} · ${row.ahead ? `ahead from ${row.ahead}` : "not ahead"}`};
+      return {...row, name: `${row.name} ${row.code}`, label: `${row.label}, ${row.code}`, value, text: value && `${words(middle)}${low < high ? ` [${words(low)}, ${words(high)}]` : ""} · ${!row.ahead ? "not ahead" : row.ahead === row.shown[0] ? "ahead at every size" : `ahead from ${row.ahead}`}`};
     });
     forest($("cost-bars"), rows, {low: 0.2, high: 40, log: true, plain: true, ticks: [0.25, 1, 4, 16], claim: own.claimed, unit: `rival’s ${own.what} ÷ that of ${own.arm}`});
-    $("cost-note").textContent = `${own.arm} against each row. Ahead from: the interval lies above 1 at this size and all larger ones. `
+    $("cost-note").textContent = `${own.arm} against each row. Ahead from: the interval lies above 1 at this size and at all larger ones measured. `
       + (own.claimed ? `Red line: the paper's number, ${words(own.claimed)}. ` : "The paper gives no number. ") + `Measured on ${own.workload.replace(/,? input of.*/, "")}; ${own.device}.`;
     if (keep) remember("cost", own.id, size);
   };

@@ -583,7 +583,7 @@ if (facts.conventions) {
       const own = Object.keys(from).map(image => images[image] - from[image]);
       return {name, label: name, value: [own.reduce((sum, each) => sum + each, 0) / own.length]};
     });
-    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, ticks: [-0.4, 0, 0.4], unit: "change in mean PSNR (dB); at the ends: beyond"});
+    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, band: facts.claims?.gains, ticks: [-0.4, 0, 0.4], unit: "change in mean PSNR (dB); at the ends: beyond"});
     if (keep) remember("db", network.value, one.selectedIndex, other.selectedIndex);
   };
   network.addEventListener("change", () => { refill(); show(true); });

@@ -427,7 +427,7 @@ if (facts.context) {
   const bend = value => Math.sign(value) * Math.log10(1 + Math.abs(value) / margin);
   const draw = () => {
     const {networks} = benchmarks[state.benchmark], chart = $("context-chart"), width = chart.clientWidth || 600, height = 340, left = 62;
-    const x = i => left + 10 + i * (width - left - 30) / (radii.length - 1), top = bend(3), y = value => 10 + (height - 60) * (top - bend(value)) / (2 * top - 0.6);
+    const x = i => left + 10 + radii[i] * (width - left - 30) / radii.at(-1), top = bend(3), y = value => 10 + (height - 60) * (top - bend(value)) / (2 * top - 0.6);
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
     chart.replaceChildren(svg("rect", {class: "band", x: left, width: width - left - 10, y: y(margin), height: y(-margin) - y(margin)}));
     for (const tick of [1, 0.1, 0, -0.1, -1])
@@ -451,7 +451,7 @@ if (facts.context) {
     press($("context-benchmark"), state.benchmark);
     const ends = networks.flatMap(each => each.curve.slice(1).flat().map(Math.abs)), reach = state.at ? Math.ceil(50 * Math.max(...ends)) / 50 : 3;
     $("context-bars").dataset.names = "";
-    forest($("context-bars"), networks.map(each => ({...each, label: `${each.label}, n = ${each.images}`, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss (dB); n: images"});
+    forest($("context-bars"), networks.map(each => ({...each, label: `${each.label}, n\u00a0=\u00a0${each.images}`, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss (dB); n: images"});
     draw();
     if (keep) remember("context", name, radii[state.at]);
   };
@@ -465,7 +465,8 @@ if (facts.context) {
   slider.addEventListener("input", () => { state.at = Number(slider.value); show(true); });
   $("context-chart").addEventListener("click", event => {
     const box = $("context-chart").getBoundingClientRect();
-    state.at = Math.max(0, Math.min(radii.length - 1, Math.round((event.clientX - box.left - 72) / (box.width - 92) * (radii.length - 1))));
+    const radius = (event.clientX - box.left - 72) / (box.width - 92) * radii.at(-1), far = radii.map(each => Math.abs(each - radius));
+    state.at = far.indexOf(Math.min(...far));
     show(true);
   });
   views.context = ([name, radius]) => {

@@ -181,6 +181,14 @@ def test_the_radius_moves_along_the_curve(shown):
     first = numbers(shown, "context-bars")
     shown.locator("#context-benchmark button").nth(1).click()
     assert numbers(shown, "context-bars") != first
+    chart = shown.locator("#context-chart")
+    places = chart.evaluate(
+        "chart => [...chart.querySelectorAll('.banded .mark')].slice(0, 6).map(mark => Number(mark.getAttribute('cx')))"
+    )
+    chart.click(position={"x": places[3], "y": 90})
+    assert address(shown) == "#context/B100 ×4/16"
+    shares = [(place - places[0]) / (places[-1] - places[0]) for place in places]
+    assert shares == pytest.approx([radius / 48 for radius in (0, 4, 8, 16, 32, 48)])
     slide(shown, "context-radius", 5)
     assert address(shown) == "#context/B100 ×4/48" and shown.locator("#context-chart .line").count() == len(first)
 

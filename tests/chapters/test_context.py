@@ -169,7 +169,7 @@ def test_points_stand_at_their_radii_and_many_networks_in_panels_of_their_own(tm
     write_table(tmp_path / "tables" / "context.csv", rows)
     drawn = [ax for ax in figures.context(Tables(tmp_path)).axes if ax.lines]
     assert [len(ax.lines) for ax in drawn] == [len(few)] + [1] * len(many)
-    assert all(line.get_xdata().tolist() == [0, 1, 2] for ax in drawn for line in ax.lines)
+    assert all(line.get_xdata().tolist() == [0, 4, 48] for ax in drawn for line in ax.lines)
     bands = [band.get_paths()[0].get_extents() for ax in drawn for band in ax.collections]
     assert len(bands) == len(few) + len(many)
     assert {(round(band.y0, 3), round(band.y1, 3)) for band in bands} == {(-0.03, 0.05)}

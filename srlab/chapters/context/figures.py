@@ -37,9 +37,9 @@ def styled(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scaled(ax: Axes, radii: list[int], ticks: Sequence[float] = DECADES) -> None:
-    """Show losses logarithmically beyond the margin, and radii evenly."""
+    """Show losses logarithmically beyond the margin, with ticks at the radii."""
     about_zero(ax, RULES.margin_db, ticks)
-    ax.set_xticks(range(len(radii)), [str(radius) for radius in radii])
+    ax.set_xticks(radii)
     ax.set(xlabel="real pixels around the tile, r (LR px)")
 
 
@@ -62,7 +62,7 @@ def context(tables: Tables) -> Figure:
     mean = found.groupby(keys, sort=False, as_index=False).agg(
         y=("loss_db", "mean"), y_low=("low_db", "min"), y_high=("high_db", "max"), images=("images", "min")
     )
-    mean = styled(mean.assign(x=mean["radius"].map(radii.index)))
+    mean = styled(mean.assign(x=mean["radius"]))
     benchmarks = dict(list(mean.groupby("benchmark", sort=False)))
     together = [name for name, own in benchmarks.items() if own["name"].nunique() <= TOGETHER]
     rows = [together[i : i + 2] for i in range(0, len(together), 2)]
@@ -97,10 +97,11 @@ def _apart(part: SubFigure, own: pd.DataFrame, radii: list[int]) -> None:
     """Draw a panel for each network of a benchmark."""
     grid = part.subplots(_lines(own), COLUMNS, sharex=True, sharey=True, squeeze=False)
     networks = list(own.groupby("name", sort=False))
+    apart = [radius for radius in radii if radius == 0 or radius > max(radii) / 5]  # numbers that do not touch
     for place, (ax, (name, rows)) in enumerate(zip(grid.flat, networks, strict=False)):
         first, last = place % COLUMNS == 0, place + COLUMNS >= len(networks)
         lines(ax, rows)
-        _scaled(ax, radii, (-1.0, -0.1, 0.0, 0.1, 1.0))
+        _scaled(ax, apart, (-1.0, -0.1, 0.0, 0.1, 1.0))
         ax.set(title=name, xlabel="r (LR px)" if last else "", ylabel="loss (dB)" if first else "")
         ax.tick_params(labelbottom=last, labelleft=first)
     for ax in grid.flat[len(networks) :]:
@@ -116,9 +117,7 @@ def fillings(tables: Tables) -> Figure:
     benchmark = found["benchmark"].iloc[0]
     found = styled(found[found["benchmark"] == benchmark])
     radii = sorted(found["radius"].unique().tolist())
-    found = found.assign(
-        x=found["radius"].map(radii.index), y=found["loss_db"], y_low=found["low_db"], y_high=found["high_db"]
-    )
+    found = found.assign(x=found["radius"], y=found["loss_db"], y_low=found["low_db"], y_high=found["high_db"])
     figure = blank(DOUBLE, 4.6)
     axes = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
     names = {}

@@ -107,9 +107,11 @@ def test_the_oracle_proves_it(python, checkout):
 
 
 def test_the_registry_lists_and_builds_it(python, checkout):
-    code = "import srlab; from srlab.models import *; print(srlab.__file__, build('toyn', 2, groups=1), label('toyn'))"
+    code = "import srlab; from srlab.models import *; from srlab.report.site_data import arm\n"
+    code += "print(srlab.__file__, build('toyn', 2, groups=1), label('toyn'), arm('toyn')['idea'])"
     printed = python("-c", code)
-    assert printed.startswith(str(checkout)) and "Toy(" in printed and printed.endswith("Toy\n")
+    assert printed.startswith(str(checkout)) and "Toy(" in printed
+    assert printed.endswith("Toy every token attends to its own row\n")
 
 
 def test_a_study_trains_it_and_the_explorer_shows_it(python):

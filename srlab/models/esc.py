@@ -136,7 +136,7 @@ esc_fp = family(
 )
 esc_rib = family(ImplicitPosition, gate=True, first_ratio=4.0)
 
-register("esc", "ESC", "one window attention a block, then ConvAttn, which emulates it", ESC_PAPER)(esc)
+register("esc", "ESC", "convolutions emulate attention, after one window attention a block", ESC_PAPER)(esc)
 register("esc_light", "ESC-light", "ESC with fewer blocks", ESC_PAPER)(partial(esc, blocks=3))
 register("esc_fp", "ESC-FP", "ESC with a decomposed large kernel: few parameters and operations", ESC_PAPER)(
     partial(esc_fp, channels=48, heads=3)

@@ -65,7 +65,7 @@ class HiTSRF(Network):
         return self.skip(lr) + nn.functional.pixel_shuffle(image, self.scale)
 
 
-@register("hit_srf", "HiT-SRF", "spatial-channel correlation in growing windows", "HiT-SR, ECCV 2024")
+@register("hit_srf", "HiT-SRF", "windows grow from layer to layer", "HiT-SR, ECCV 2024")
 def hit_srf(
     scale: int,
     channels: PositiveInt = 60,

@@ -48,7 +48,7 @@ def _lsp(*sizes: int, sharing: str, learning: tuple[str | float, ...], tied: boo
     return LSP(*sizes, ADDED, sharing, tied=tied, **dict(zip(names, learning, strict=True)))
 
 
-@register_on_trunk("lcoan", "LCoA", "LCoA: sparse weights of the first layer, shared by all later ones", LCOA)
+@register_on_trunk("lcoan", "LCoA", "LSP in the first layer; later layers share its weights", LCOA)
 def lcoan(
     i: int,
     channels: int,
@@ -71,7 +71,7 @@ def lcoan(
     return _lsp(channels, clusters, window, reduction, rounds, sharing=sharing, learning=learning)
 
 
-@register_on_trunk("trunk_lsp", "LSP", "LSP in every layer: sparse, not shared", LCOA)
+@register_on_trunk("trunk_lsp", "LSP", "k-means sorts all pixels; each attends to those near it in this order", LCOA)
 def trunk_lsp(
     i: int,
     channels: int,
@@ -116,12 +116,12 @@ def trunk_adapt(
     return ATD(channels, heads, clusters, rank, window, ADDED)
 
 
-@register_on_trunk("trunk_nla", "dense (NLA)", "plain non-local attention in every layer: dense, not shared", LCOA)
+@register_on_trunk("trunk_nla", "dense (NLA)", "every pixel attends to every pixel", LCOA)
 def trunk_nla(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed", tied: bool = False) -> NLA:
     return NLA(channels, reduction, sharing=sharing, tied=tied)
 
 
-@register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "CoA alone: dense weights, made once and shared", LCOA)
+@register_on_trunk("trunk_nla_shared", "dense, shared (NLA)", "dense in the first layer, shared by later ones", LCOA)
 def trunk_nla_shared(i: int, channels: int, reduction: Count = 2, sharing: Sharing = "recomputed") -> NLA | CoA:
     return CoA(channels) if i > 0 else NLA(channels, reduction, sharing=sharing)
 
@@ -138,17 +138,17 @@ def trunk_nla_sum(i: int, channels: int, reduction: Count = 2) -> NLA:
     return SummedNLA(channels, reduction, ADDED) if i > 0 else NLA(channels, reduction, ADDED)
 
 
-@register_on_trunk("no_attention", "no attention", "the trunk without attention", "arXiv:1707.02921 (as a baseline)")
+@register_on_trunk("no_attention", "no attention", "convolutions alone: a control", "arXiv:1707.02921 (as a baseline)")
 def no_attention(i: int, channels: int) -> None:
     return None
 
 
-@register_on_trunk("trunk_conv7", "7×7 convolution", "a depthwise convolution in every layer", "a control of ours")
+@register_on_trunk("trunk_conv7", "7×7 convolution", "a 7×7 convolution in place of attention", "a control of ours")
 def trunk_conv7(i: int, channels: int, kernel_size: Count = 7) -> LocalConvolution:
     return LocalConvolution(channels, kernel_size)
 
 
-@register_on_trunk("nlsn", "NLSA", "NLSA in every layer: sparse by hashing in rounds", "Mei et al., CVPR 2021")
+@register_on_trunk("nlsn", "NLSA", "each pixel attends within its own bucket of a hash", "Mei et al., CVPR 2021")
 def nlsn(
     i: int,
     channels: int,
@@ -161,14 +161,14 @@ def nlsn(
     return NLSA(channels, window, reduction, rounds, backend=backend, tied=tied)
 
 
-@register_on_trunk("enlcn", "ENLA", "ENLA in every layer: linear, with a contrastive loss", "Xia et al., AAAI 2022")
+@register_on_trunk("enlcn", "ENLA", "random features make attention to all pixels linear", "Xia et al., AAAI 2022")
 def enlcn(
     i: int, channels: int, reduction: Count = 4, features: Count = 128, contrastive_weight: NonNegativeFloat = 1e-3
 ) -> ENLA:
     return ENLA(channels, reduction, features, contrastive_weight=contrastive_weight)
 
 
-@register_on_trunk("trunk_fgca", "FGCA", "small windows attend to best-matching windows", "arXiv:2504.06634")
+@register_on_trunk("trunk_fgca", "FGCA", "each small window picks the windows that match it best", "arXiv:2504.06634")
 def trunk_fgca(
     i: int,
     channels: int,
@@ -181,14 +181,14 @@ def trunk_fgca(
     return FGCA(channels, heads, side, top, ADDED, backend, tied)
 
 
-@register_on_trunk("trunk_bra", "BRA", "windows, fixed in number, attend to best-matching windows", "arXiv:2303.08810")
+@register_on_trunk("trunk_bra", "BRA", "each region picks the regions that match it best", "arXiv:2303.08810")
 def trunk_bra(
     i: int, channels: int, heads: Count = 4, windows: Count = 8, top: Count = 16, backend: Fused = "fused"
 ) -> BRA:
     return BRA(channels, heads, windows, top, ADDED, backend)
 
 
-@register_on_trunk("trunk_window", "windows", "window attention in every layer, with a position table or RIB", ESC)
+@register_on_trunk("trunk_window", "windows", "each pixel attends within its own window", ESC)
 def trunk_window(
     i: int,
     channels: int,
@@ -207,7 +207,7 @@ def trunk_pfa(i: int, channels: int, heads: Count = 4, side: Count = 32, kept: S
     return PFA(channels, heads, side, kept[min(i, len(kept) - 1)], ADDED)
 
 
-@register_on_trunk("trunk_conv_attn", "ConvAttn", "one large kernel for all layers, small ones for each image", ESC)
+@register_on_trunk("trunk_conv_attn", "ConvAttn", "one large convolution for all layers in place of attention", ESC)
 def trunk_conv_attn(i: int, channels: int, attended: Count = 48, kernel_size: Count = 13) -> ConvAttn:
     # 48 channels are attended, not ESC's quarter: operations match LCoAN's.
     kernel = LargeKernel(attended, kernel_size) if i == 0 else None

@@ -62,7 +62,7 @@ class SSCAN(Network):
         return self.skip(lr) + nn.functional.pixel_shuffle(self.to_image(x), self.scale)
 
 
-@register("sscan", "SSCAN", "small windows attend to best-matching windows, lightweight", "arXiv:2504.06634")
+@register("sscan", "SSCAN", "each small window picks the windows that match it best", "arXiv:2504.06634")
 def sscan(
     scale: int,
     channels: PositiveInt = 64,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.plots.images import worded
@@ -17,9 +18,9 @@ from srlab.plots.text import LETTERS, caption
 #: Colours of pixels that are seen, and of those with the most weight.
 SEEN, MOST = np.array([75, 135, 215]), np.array([255, 150, 0])
 #: Square points of a disc on a pixel with all weight, and the share from which a pixel has a disc.
-DISC, LEAST = 120, 0.05
-#: Colours of rings around the query and its copy.
-RINGS = ("#ff3b30", "#22c04a")
+DISC, LEAST = 64, 0.05
+#: Marks around a tile and its copy, which differ in shape for those who see no red and green.
+MARKS = (("o", "#ff3b30"), ("s", "#22c04a"))
 
 
 class Panel(NamedTuple):
@@ -41,6 +42,20 @@ def lit(picture: UInt8[np.ndarray, "h w 3"], weights: Float[np.ndarray, "h w"]) 
     return np.where(seen, blue + (MOST - blue) * np.sqrt(share), pale).round().astype(np.uint8)
 
 
+def mark(ax: Axes, at: tuple[int, int], copy: tuple[int, int], weights: Float[np.ndarray, "h w"] | None = None) -> None:
+    """Draw a ring around a 2×2 tile, a square around its copy (row, column of their first pixels), discs on weights.
+
+    A disc has the area of its pixel's weight, from `LEAST` on.
+    """
+    if weights is not None:
+        rows, cols = np.nonzero(weights > LEAST)
+        disc = {"color": MOST / 255, "edgecolors": "black", "linewidths": 0.7}
+        ax.scatter(cols, rows, s=DISC * weights[rows, cols], zorder=3, **disc)
+    for (row, col), (shape, colour) in zip((at, copy), MARKS, strict=True):
+        for ink, line in (("white", 3.0), (colour, 1.6)):
+            ax.plot(col + 0.5, row + 0.5, shape, ms=11, mfc="none", mec=ink, mew=line, zorder=4)
+
+
 @rc_context(HOUSE)
 def place(
     panels: Sequence[Panel],
@@ -52,8 +67,7 @@ def place(
 ) -> Figure:
     """Draw panels in rows of so many columns, in a figure of this width (inches); `words` are its title and note.
 
-    Discs have the area of their pixel's weight. Rings mark a 2×2 tile (red) and its copy (green; row, column) in every
-    map, an arrow joins them in the first.
+    :func:`mark` marks a 2×2 tile and its copy (row, column) in every map, and an arrow joins them in the first.
     """
     bands, side = -(-len(panels) // columns), width / columns
     lines = 1 + max(panel.result.count("\n") for panel in panels)
@@ -66,12 +80,8 @@ def place(
             worded(above, panel.picture, panel.words)
         else:
             worded(above, lit(panel.picture, panel.weights), panel.words)
-            rows, cols = np.nonzero(panel.weights > LEAST)
-            above.scatter(cols, rows, s=DISC * panel.weights[rows, cols], color=MOST / 255, linewidths=0, zorder=3)
         above.set_title(panel.title, fontweight="bold")
-        for (row, col), colour in zip((at, copy), RINGS, strict=True):
-            for ink, line in (("white", 2.4), (colour, 1.4)):
-                above.plot(col + 0.5, row + 0.5, "o", ms=8, mfc="none", mec=ink, mew=line, zorder=4)
+        mark(above, at, copy, panel.weights)
         worded(below, panel.cut, panel.result)
         below.xaxis.label.set_fontweight("bold")
     for pair in cells[len(panels) :]:

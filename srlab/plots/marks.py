@@ -10,6 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 #: The colour of a band of no effect.
 BAND = "#e6e6e6"
+#: Ticks of an axis that is logarithmic on both sides of zero.
+DECADES = (-1.0, -0.1, -0.01, 0.0, 0.01, 0.1, 1.0, 10.0)
 
 
 def from_zero(ax: Axes, axis: str) -> None:
@@ -32,12 +34,12 @@ def powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
     which.set_minor_locator(NullLocator())
 
 
-def about_zero(ax: Axes, margin: float) -> None:
+def about_zero(ax: Axes, margin: float, ticks: Sequence[float] = DECADES) -> None:
     """Draw a grey band of ±margin, and let the vertical axis be linear within and logarithmic beyond; call it last."""
     ax.axhspan(-margin, margin, color=BAND, zorder=0)
     ax.set_yscale("symlog", linthresh=margin)
     low, high = ax.get_ylim()
-    marks = [mark for mark in (-1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10) if low <= mark <= high]
+    marks = [mark for mark in ticks if low <= mark <= high]
     ax.set_yticks(marks, [f"{mark:g}".replace("-", "−") for mark in marks])
     ax.set_yticks([], minor=True)
 

@@ -24,12 +24,12 @@ def preview(context: dict) -> Figure:
         {
             "name": network["label"],
             "model": network["name"],
-            "x": radius + shift,
+            "x": radius,
             "y": loss,
-            "low": low,
-            "high": high,
+            "y_low": low,
+            "y_high": high,
         }
-        for shift, network in enumerate(first["networks"], -1)  # beside each other
+        for network in first["networks"]
         for radius, (loss, low, high) in zip(context["radii"], network["curve"], strict=True)
     ]
     ax = figure.subplots()

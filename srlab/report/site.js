@@ -36,7 +36,7 @@ function chips(root, entries, choose) {
 const press = (root, key) => root.querySelectorAll("[data-key]").forEach(each => each.setAttribute("aria-pressed", each.dataset.key === String(key)));
 const options = (select, entries) => select.replaceChildren(...entries.map(([key, label]) => el("option", {value: key}, label)));
 
-/** Draw values with intervals, one row each; rows keep their places, so that a change moves their dots. */
+/** Draw values with intervals, one row each, over an axis of `unit`; rows keep their places, so that a change moves their dots. */
 function forest(root, rows, {low, high, digits = 3, unit = "", ticks, band, claim, log = false, plain = false}) {
   const to = value => log ? Math.log(Math.max(value, 1e-9)) : value;
   const at = value => Math.max(0, Math.min(100, 100 * (to(value) - to(low)) / (to(high) - to(low))));
@@ -47,8 +47,10 @@ function forest(root, rows, {low, high, digits = 3, unit = "", ticks, band, clai
     const axis = ticks.map(tick => el("span", {style: `left:${at(tick)}%`}, word(tick, log || Math.abs(tick) >= 1 || !tick ? (tick % 1 ? 2 : 0) : 2)));
     root.className = "forest";
     root.replaceChildren(...rows.map(() => el("div", {class: "row"}, el("span"), el("span", {class: "track"}), el("span"))),
-      el("div", {class: "row axis"}, el("span", {}, unit), el("span", {class: "track"}, ...axis), el("span")));
+      el("div", {class: "row axis"}, el("span"), el("span", {class: "track"}, ...axis), el("span")),
+      el("div", {class: "row axis"}, el("span"), el("span", {class: "unit"}), el("span")));
   }
+  root.querySelector(".unit").textContent = unit;
   rows.forEach((row, i) => {
     const [name, track, number] = root.children[i].children;
     root.children[i].style.setProperty("--c", row.colour ?? "var(--link)");
@@ -100,6 +102,12 @@ const mix = (from, to, share) => from.map((part, i) => part + (to[i] - part) * s
 const SEEN = [75, 135, 215], WEIGHT = [255, 150, 0], rgb = (bytes, i) => [bytes[3 * i], bytes[3 * i + 1], bytes[3 * i + 2]];
 const grey = ([red, green, blue]) => { const pale = 150 + 0.35 * (0.3 * red + 0.6 * green + 0.1 * blue); return [pale, pale, pale]; };
 
+/** Title both axes of a chart that is `width` × `height` px and begins `left` px from its edge. */
+function titled(chart, {width, height, left}, across, up) {
+  chart.append(svg("text", {x: (left + width) / 2, y: height - 4, "text-anchor": "middle"}, across),
+    svg("text", {transform: `translate(12 ${(height - 44) / 2}) rotate(-90)`, "text-anchor": "middle"}, up));
+}
+
 // --- hero: tap a mechanism and see where it looks ---------------------------------------------------------------
 
 const hero = {kind: null, image: 0, network: 0, tile: 0};
@@ -134,21 +142,31 @@ function drawMap(canvas, kind, image, look, rings) {
     const base = grey(rgb(image.pixels, i)), level = look.map[i];
     return level ? mix(mix(base, SEEN, 0.45), WEIGHT, Math.min(1, Math.sqrt(share(kind, level, size) / most))) : base;
   });
-  if (rings) mark(canvas, image, rings);
+  if (rings) mark(canvas, image, rings, Array.from(look.map, level => share(kind, level, size)));
 }
 
-/** Draw an image's pixels anew, larger, with rings around the query and, if there is one, its copy. */
-function mark(canvas, image, tile) {
+/** Draw an image's pixels anew, larger, with a ring around the query, a square around its copy, and discs on weights above 5 %. */
+function mark(canvas, image, tile, weights = []) {
   const small = el("canvas", {width: image.side, height: image.side}), wide = 8;
   small.getContext("2d").drawImage(canvas, 0, 0);
   [canvas.width, canvas.height] = [wide * image.side, wide * image.side];
   const context = canvas.getContext("2d"), half = tile.damaged ? 1 : 0.5;
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  weights.forEach((weight, i) => {
+    if (weight <= 0.05) return;
+    context.beginPath();
+    context.arc(wide * (i % image.side + 0.5), wide * (Math.floor(i / image.side) + 0.5), 2.4 * wide * Math.sqrt(weight), 0, 2 * Math.PI);
+    Object.assign(context, {fillStyle: `rgb(${WEIGHT})`, strokeStyle: "#000", lineWidth: 2}).fill();
+    context.stroke();
+  });
+  const away = wide * (tile.damaged ? 3.4 : 2.6);
   for (const [place, colour] of [[tile.at, "#ff3b30"], [tile.copy, "#22c04a"]]) if (place)
     for (const [ink, width] of [["#fff", 9], [colour, 5]]) {
+      const [x, y] = [place[1], place[0]].map(part => wide * (part + half));
       context.beginPath();
-      context.arc(wide * (place[1] + half), wide * (place[0] + half), wide * (tile.damaged ? 3.4 : 2.6), 0, 2 * Math.PI);
+      if (place === tile.copy) context.rect(x - away, y - away, 2 * away, 2 * away);
+      else context.arc(x, y, away, 0, 2 * Math.PI);
       Object.assign(context, {strokeStyle: ink, lineWidth: width}).stroke();
     }
 }
@@ -241,7 +259,7 @@ if (facts.recall) {
     const [lost, copy] = $("test-field").children;
     place(lost, -Math.cos(angle) * distance * 0.78, -Math.sin(angle) * distance * 0.78);
     place(copy, Math.cos(angle) * distance * 0.78, Math.sin(angle) * distance * 0.78);
-    forest($("test-bars"), arms.map(arm => ({...arm, value: arm.curve[bin]})), {low: -0.2, high: 1.2, digits: 2, plain: true, ticks: [0, 0.5, 1], unit: `recall, ${bins[bin].join(" to ")} px`});
+    forest($("test-bars"), arms.map(arm => ({...arm, value: arm.curve[bin]})), {low: -0.2, high: 1.2, digits: 2, plain: true, ticks: [0, 0.5, 1], unit: `recall of copies ${bins[bin].join(" to ")} LR px away`});
     if (keep) remember("test", distance);
   };
   slider.addEventListener("input", () => show(Number(slider.value), true));
@@ -256,7 +274,7 @@ if (facts.recall) {
   const guess = side => {
     press($("invents-guess"), side);
     $("invents-answer").hidden = false;
-    forest($("invents-bars"), arms.map(arm => ({...arm, value: arm.invented})), {low: -1, high: 0.2, digits: 2, ticks: [-1, -0.5, 0], unit: "−1: random detail · 0: left alone"});
+    forest($("invents-bars"), arms.map(arm => ({...arm, value: arm.invented})), {low: -1, high: 0.2, digits: 2, ticks: [-1, -0.5, 0], unit: "score (−1: random detail, 0: left alone)"});
     remember("invents", side);
     if (facts.looks.recall) alone(true);
   };
@@ -274,17 +292,18 @@ if (facts.recall?.embedding.length) {
   const {embedding, arms, margin} = facts.recall, rows = embedding.flatMap(row => ["tied", "untied"].map(kind => ({name: `${row.label} ${kind}`, label: `${row.label}, ${kind}`, colour: row.colour, value: row[kind]})));
   const control = arms.filter(each => each.name === "no_attention").map(each => ({...each, value: each.far}));
   forest($("embedding-recall"), [...rows, ...control], {low: -0.2, high: 1.2, digits: 2, plain: true, ticks: [0, 0.5, 1], unit: "recall"});
-  forest($("embedding-difference"), embedding.map(row => ({name: row.label, label: row.label, colour: row.colour, value: row.difference, note: row.verdict})), {low: -1.1, high: 1.1, digits: 2, band: [-margin, margin], ticks: [-1, 0, 1], unit: "recall"});
+  forest($("embedding-difference"), embedding.map(row => ({name: row.label, label: row.label, colour: row.colour, value: row.difference, note: row.verdict})), {low: -1.1, high: 1.1, digits: 2, band: [-margin, margin], ticks: [-1, 0, 1], unit: "difference in recall"});
 }
 if (facts.learning) {
   const {arms, most} = facts.learning, slider = $("learn-step"), chart = $("learn-chart"), button = $("learn-play");
   [slider.max, slider.step] = [most, 50];
   let timer = null;
   const draw = step => {
-    const width = chart.clientWidth || 500, height = 260, left = 30, x = at => left + at * (width - left - 12) / most, y = value => 10 + (height - 40) * (1.05 - Math.max(-0.2, value)) / 1.25;
+    const width = chart.clientWidth || 500, height = 280, left = 48, x = at => left + at * (width - left - 12) / most, y = value => 10 + (height - 60) * (1.05 - Math.max(-0.2, value)) / 1.25;
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
     chart.replaceChildren(...[0, 0.5, 1].flatMap(tick => [svg("line", {class: "grid", x1: left, x2: width - 12, y1: y(tick), y2: y(tick)}), svg("text", {x: left - 6, y: y(tick) + 4, "text-anchor": "end"}, tick)]),
-      ...[0, most / 2, most].map(tick => svg("text", {x: x(tick), y: height - 8, "text-anchor": tick < most ? "middle" : "end"}, Math.round(tick).toLocaleString("en"))), svg("line", {class: "now", x1: x(step), x2: x(step), y1: 6, y2: height - 26}));
+      ...[0, most / 2, most].map(tick => svg("text", {x: x(tick), y: height - 26, "text-anchor": tick < most ? "middle" : "end"}, Math.round(tick).toLocaleString("en"))), svg("line", {class: "now", x1: x(step), x2: x(step), y1: 6, y2: height - 44}));
+    titled(chart, {width, height, left}, "steps of training", "recall, mean of 50 steps");
     for (const arm of arms) for (const run of arm.runs) {
       const own = run.filter(([at]) => at <= step), path = svg("path", {class: "line", style: `--c:${arm.colour}`, "stroke-dasharray": arm.other ? "5 4" : "none", d: own.map(([at, value], i) => `${i ? "L" : "M"}${x(at)} ${y(value)}`).join("")});
       chart.append(path);
@@ -315,7 +334,7 @@ if (facts.learning) {
     timer = setInterval(next, Math.min(100, 4000 * 50 / most));
   });
   slider.addEventListener("input", () => { stop(); show(Number(slider.value), true); });
-  chart.addEventListener("click", event => { const box = chart.getBoundingClientRect(); stop(); show(Math.max(0, Math.min(most, 50 * Math.round((event.clientX - box.left - 30) / (box.width - 42) * most / 50))), true); });
+  chart.addEventListener("click", event => { const box = chart.getBoundingClientRect(); stop(); show(Math.max(0, Math.min(most, 50 * Math.round((event.clientX - box.left - 48) / (box.width - 60) * most / 50))), true); });
   views.learn = ([step]) => step && show(Math.max(0, Math.min(most, Number(step))));
   addEventListener("resize", () => draw(Number(slider.value)));
   show(most);
@@ -355,7 +374,7 @@ if (facts.lsp) {
 
 if (facts.gains) {
   const {rows, margin} = facts.gains;
-  forest($("gains-bars"), rows, {low: -0.06, high: 0.12, band: [-margin, margin], ticks: [-0.05, 0, 0.05, 0.1], unit: "gain, dB"});
+  forest($("gains-bars"), rows, {low: -0.06, high: 0.12, band: [-margin, margin], ticks: [-0.05, 0, 0.05, 0.1], unit: "gain over the control (dB)"});
 }
 const arriving = new Map();
 /** Called by a data file. */
@@ -407,16 +426,20 @@ if (facts.context) {
   slider.max = radii.length - 1;
   const bend = value => Math.sign(value) * Math.log10(1 + Math.abs(value) / margin);
   const draw = () => {
-    const {networks} = benchmarks[state.benchmark], chart = $("context-chart"), width = chart.clientWidth || 600, height = 300, left = 44;
-    const x = i => left + 10 + i * (width - left - 30) / (radii.length - 1), top = bend(3), y = value => 10 + (height - 40) * (top - bend(value)) / (2 * top - 0.6);
+    const {networks} = benchmarks[state.benchmark], chart = $("context-chart"), width = chart.clientWidth || 600, height = 340, left = 62;
+    const x = i => left + 10 + radii[i] * (width - left - 30) / radii.at(-1), top = bend(3), y = value => 10 + (height - 60) * (top - bend(value)) / (2 * top - 0.6);
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
     chart.replaceChildren(svg("rect", {class: "band", x: left, width: width - left - 10, y: y(margin), height: y(-margin) - y(margin)}));
     for (const tick of [1, 0.1, 0, -0.1, -1])
       chart.append(svg("line", {class: "grid", x1: left, x2: width - 10, y1: y(tick), y2: y(tick)}), svg("text", {x: left - 6, y: y(tick) + 4, "text-anchor": "end"}, signed(tick, tick % 1 ? 1 : 0)));
-    radii.forEach((radius, i) => chart.append(svg("text", {x: x(i), y: height - 8, "text-anchor": "middle"}, radius)));
-    chart.append(svg("line", {class: "now", x1: x(state.at), x2: x(state.at), y1: 6, y2: height - 26}));
+    radii.forEach((radius, i) => chart.append(svg("text", {x: x(i), y: height - 26, "text-anchor": "middle"}, radius)));
+    chart.append(svg("line", {class: "now", x1: x(state.at), x2: x(state.at), y1: 6, y2: height - 44}));
+    titled(chart, {width, height, left}, "true pixels around the tile, r (LR px)", "loss (dB)");
     for (const network of networks) {
-      const own = svg("g", {style: `--c:${network.colour}`});
+      const banded = ["all", network.name].includes($("context-band").value);
+      const own = svg("g", {style: `--c:${network.colour}`, class: banded ? "banded" : "plain"});
+      const ends = [...network.curve.map(([, low], i) => [i, low]), ...network.curve.map(([,, high], i) => [i, high]).reverse()];
+      if (banded) own.append(svg("path", {class: "interval", d: `M${ends.map(([i, value]) => `${x(i)} ${y(value)}`).join("L")}Z`}));
       own.append(svg("path", {class: "line", d: network.curve.map(([value], i) => `${i ? "L" : "M"}${x(i)} ${y(value)}`).join("")}), ...network.curve.map(([value], i) => svg("circle", {class: "mark", cx: x(i), cy: y(value), r: i === state.at ? 5 : 3})));
       chart.append(own);
     }
@@ -426,25 +449,34 @@ if (facts.context) {
     slider.value = state.at;
     $("context-output").textContent = `r = ${radii[state.at]} px`;
     press($("context-benchmark"), state.benchmark);
-    const reach = state.at ? 0.12 : 3;
+    const ends = networks.flatMap(each => each.curve.slice(1).flat().map(Math.abs)), reach = state.at ? Math.ceil(50 * Math.max(...ends)) / 50 : 3;
     $("context-bars").dataset.names = "";
-    forest($("context-bars"), networks.map(each => ({...each, value: each.curve[state.at], note: `${each.images} images`})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss, dB"});
+    forest($("context-bars"), networks.map(each => ({...each, label: `${each.label}, n\u00a0=\u00a0${each.images}`, value: each.curve[state.at]})), {low: -reach, high: reach, digits: 3, band: [-margin, margin], ticks: [-reach, 0, reach], unit: "loss (dB); n: images"});
     draw();
     if (keep) remember("context", name, radii[state.at]);
   };
-  chips($("context-benchmark"), benchmarks.map((each, i) => [i, each.name]), key => { state.benchmark = key; show(true); });
+  const turn = benchmark => {  // many bands would hide each other
+    const {networks} = benchmarks[state.benchmark = benchmark];
+    options($("context-band"), [["all", "every network"], ...networks.map(each => [each.name, each.label])]);
+    if (networks.length > 4) $("context-band").selectedIndex = 1;
+  };
+  $("context-band").addEventListener("change", draw);
+  chips($("context-benchmark"), benchmarks.map((each, i) => [i, each.name]), key => { turn(key); show(true); });
   slider.addEventListener("input", () => { state.at = Number(slider.value); show(true); });
   $("context-chart").addEventListener("click", event => {
     const box = $("context-chart").getBoundingClientRect();
-    state.at = Math.max(0, Math.min(radii.length - 1, Math.round((event.clientX - box.left - 54) / (box.width - 74) * (radii.length - 1))));
+    const radius = (event.clientX - box.left - 72) / (box.width - 92) * radii.at(-1), far = radii.map(each => Math.abs(each - radius));
+    state.at = far.indexOf(Math.min(...far));
     show(true);
   });
   views.context = ([name, radius]) => {
     if (!name) return;
-    Object.assign(state, {benchmark: Math.max(0, benchmarks.findIndex(each => each.name === name)), at: Math.max(0, radii.indexOf(Number(radius)))});
+    turn(Math.max(0, benchmarks.findIndex(each => each.name === name)));
+    state.at = Math.max(0, radii.indexOf(Number(radius)));
     show();
   };
   addEventListener("resize", draw);
+  turn(0);
   state.at = Math.max(0, radii.indexOf(16));
   show();
 }
@@ -458,7 +490,7 @@ if (facts.ceiling) {
     const rows = cases[state.case].gains[state.far].map((value, i) => ({name: words[i], label: words[i], value}));
     const top = Math.max(...rows.map(row => row.value[2])), step = top > 2 ? 1 : top > 1 ? 0.5 : 0.1;
     $("ceiling-bars").dataset.names = "";
-    forest($("ceiling-bars"), rows, {low: -0.05 * top, high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain, dB"});
+    forest($("ceiling-bars"), rows, {low: Math.min(-0.05 * top, ...rows.map(row => row.value[1])), high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain (dB)"});
     if (keep) remember("ceiling", state.case, state.far);
   };
   chips($("ceiling-case"), cases.map((each, i) => [i, `on ${each.base}, ${each.benchmark} (${each.images})`]), key => { state.case = key; show(true); });
@@ -480,10 +512,10 @@ if (facts.costs) {
     $("cost-case").value = state.case;
     const rows = own.rows.map(row => {
       const value = row.values[row.sizes.indexOf(size)], [middle, low, high] = value ?? [];
-      return {...row, name: `${row.name} ${row.code}`, label: `${row.label}, ${row.code}`, value, text: value && `${words(middle)}${low < high ? ` [${words(low)}, ${words(high)}]` : ""} · ${row.ahead ? `ahead from ${row.ahead}` : "not ahead"}`};
+      return {...row, name: `${row.name} ${row.code}`, label: `${row.label}, ${row.code}`, value, text: value && `${words(middle)}${low < high ? ` [${words(low)}, ${words(high)}]` : ""} · ${!row.ahead ? "not ahead" : row.ahead === row.shown[0] ? "ahead at every size" : `ahead from ${row.ahead}`}`};
     });
-    forest($("cost-bars"), rows, {low: 0.2, high: 40, log: true, plain: true, ticks: [0.25, 1, 4, 16], claim: own.claimed, unit: `less ${own.what}, times`});
-    $("cost-note").textContent = `${own.arm} against each row. Ahead from: the interval lies above 1 at this size and all larger ones. `
+    forest($("cost-bars"), rows, {low: 0.2, high: 40, log: true, plain: true, ticks: [0.25, 1, 4, 16], claim: own.claimed, unit: `rival’s ${own.what} ÷ that of ${own.arm}`});
+    $("cost-note").textContent = `${own.arm} against each row. Ahead from: the interval lies above 1 at this size and at all larger ones measured. `
       + (own.claimed ? `Red line: the paper's number, ${words(own.claimed)}. ` : "The paper gives no number. ") + `Measured on ${own.workload.replace(/,? input of.*/, "")}; ${own.device}.`;
     if (keep) remember("cost", own.id, size);
   };
@@ -506,13 +538,25 @@ for (const button of document.querySelectorAll("th button")) button.addEventList
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const key = row => row.cells[column].dataset.sort ?? row.cells[column].textContent;
   const order = (a, b) => key(a) === "" ? 1 : key(b) === "" ? -1 : (down ? -1 : 1) * (isNaN(key(a)) || isNaN(key(b)) ? key(a).localeCompare(key(b)) : key(a) - key(b));
-  body.append(...[...body.rows].sort(order));
+  const claim = row => row.dataset.claim ?? "";
+  body.append(...[...body.rows].sort((a, b) => order(a, b) || claim(a).localeCompare(claim(b))));
+  if (facts.claims) once();
 });
+
+/** Show a claim once, above all rows beside each other that are about it. */
+function once() {
+  let last = null;
+  for (const row of $("claims-table").tBodies[0].rows) if (!row.hidden) {
+    row.classList.toggle("again", row.dataset.claim === last);
+    last = row.dataset.claim;
+  }
+}
 
 if (facts.claims) {
   const filter = kind => {
     press($("claims-kind"), kind);
     for (const row of $("claims-table").querySelectorAll("tbody tr")) row.hidden = kind !== "all" && row.dataset.kind !== kind;
+    once();
   };
   chips($("claims-kind"), [["all", `all ${facts.claims.rows.length}`], ...facts.claims.kinds.map(([kind, count]) => [kind, `${kind} (${count})`])], kind => { filter(kind); remember("claims", kind); });
   views.claims = ([kind]) => filter(kind ?? "all");
@@ -535,12 +579,12 @@ if (facts.conventions) {
     $("db-result").replaceChildren(`${signed(mean, 3)} dB `, el("small", {}, `mean of ${differences.length} images, ${title}`));
     const reach = 1.1 * Math.max(0.02, ...differences.map(([, each]) => Math.abs(each)));
     $("db-bars").dataset.names = "";
-    forest($("db-bars"), differences.slice(0, 10).map(([name, each]) => ({name, label: name, value: [each]})), {low: -reach, high: reach, ticks: [-reach, 0, reach], unit: differences.length > 10 ? "dB, first 10 images" : "dB, each image"});
+    forest($("db-bars"), differences.slice(0, 10).map(([name, each]) => ({name, label: name, value: [each]})), {low: -reach, high: reach, ticks: [-reach, 0, reach], unit: `change in PSNR (dB), ${differences.length > 10 ? "first 10 images" : "each image"}`});
     const every = Object.entries(psnr).filter(([name]) => name !== one.value).map(([name, images]) => {
       const own = Object.keys(from).map(image => images[image] - from[image]);
       return {name, label: name, value: [own.reduce((sum, each) => sum + each, 0) / own.length]};
     });
-    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, ticks: [-0.4, 0, 0.4], unit: "dB, all conventions (ends: beyond)"});
+    forest($("db-all"), every.sort((a, b) => b.value[0] - a.value[0]), {low: -0.4, high: 0.4, band: facts.claims?.gains, ticks: [-0.4, 0, 0.4], unit: "change in mean PSNR (dB); at the ends: beyond"});
     if (keep) remember("db", network.value, one.selectedIndex, other.selectedIndex);
   };
   network.addEventListener("change", () => { refill(); show(true); });

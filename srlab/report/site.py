@@ -64,7 +64,9 @@ def write_site(study: Study, into: Path | None = None, address: str = "") -> Pat
     appendix, old = _appendix(results), [name for name in OLD if (folder / name).is_file()]
     known = {"rules": rules(), "thousands": data.thousands(results), "appendix": appendix, "old": old}
     known |= {"address": address and address.rstrip("/") + "/", "picture": picture}
-    known["ideas"] = {label(name): idea for name, idea in data.IDEAS.items()}
+    arms = [arm for own in sections["looks"].values() for arm in own["networks"]]
+    arms += (sections["gains"] or {"rows": []})["rows"]
+    known["ideas"] = {arm["label"]: arm["idea"] for arm in arms}
     write_text(page, fill("site.html", facts=facts, **facts, **known, **words))
     return page
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from srlab.files import read_table
-from srlab.models.registry import label
+from srlab.models.registry import REGISTRY, label
 from srlab.plots.style import STYLE
 from srlab.stats.rules import rules
 from srlab.study.chapter import module_of
@@ -25,25 +25,6 @@ LEVELS = 16
 #: The profile with the explorer page of photographs, and those of them that open the page.
 PHOTOGRAPHS = "quick"
 SHOWN = ("brick", "rocket_tower", "page_left")
-
-#: What each mechanism does, for readers who do not know its name.
-IDEAS = {
-    "trunk_nla": "every pixel attends to every pixel",
-    "trunk_nla_shared": "every pixel attends to every pixel; later layers share the weights of the first",
-    "trunk_lsp": "k-means sorts all pixels, and each attends to those near it in this order",
-    "lcoan": "LSP in the first layer; later layers share its weights",
-    "nlsn": "hashing sorts pixels into buckets, and each attends within its own",
-    "enlcn": "random features make attention to all pixels linear",
-    "trunk_fgca": "each small window picks the windows that match it best",
-    "trunk_bra": "each region picks the regions that match it best",
-    "trunk_window": "each pixel attends within its own window",
-    "trunk_conv_attn": "one large convolution stands in for attention",
-    "trunk_conv7": "a 7×7 convolution in place of attention, as a control",
-    "no_attention": "convolutions alone, as a control",
-    "hit_srf": "windows grow from layer to layer",
-    "sscan": "each small window picks the windows that match it best",
-    "esc": "convolutions emulate attention",
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +62,7 @@ class Results:
 def arm(name: str) -> dict[str, str]:
     """Return how the page names, explains and colours a network."""
     model = name.split(" ")[0]
-    known = {"name": name, "label": label(name), "idea": IDEAS.get(model, "")}
+    known = {"name": name, "label": label(name), "idea": REGISTRY[model].title if model in REGISTRY else ""}
     return known | {"colour": STYLE[model].colour if model in STYLE else "#666666"}
 
 

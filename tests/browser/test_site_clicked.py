@@ -181,8 +181,41 @@ def test_the_radius_moves_along_the_curve(shown):
     first = numbers(shown, "context-bars")
     shown.locator("#context-benchmark button").nth(1).click()
     assert numbers(shown, "context-bars") != first
+    chart = shown.locator("#context-chart")
+    places = chart.evaluate(
+        "chart => [...chart.querySelectorAll('.banded .mark')].slice(0, 6).map(mark => Number(mark.getAttribute('cx')))"
+    )
+    chart.click(position={"x": places[3], "y": 90})
+    assert address(shown) == "#context/B100 ×4/16"
+    shares = [(place - places[0]) / (places[-1] - places[0]) for place in places]
+    assert shares == pytest.approx([radius / 48 for radius in (0, 4, 8, 16, 32, 48)])
     slide(shown, "context-radius", 5)
-    assert address(shown) == "#context/B100 ×4/48" and shown.locator("#context-chart path").count() == len(first)
+    assert address(shown) == "#context/B100 ×4/48" and shown.locator("#context-chart .line").count() == len(first)
+
+
+def test_bands_hold_the_intervals_of_all_networks_or_of_one_of_many(shown):
+    benchmarks = shown.evaluate("facts.context.benchmarks")
+    for place, benchmark in enumerate(benchmarks):
+        shown.locator("#context-benchmark button").nth(place).click()
+        bands, networks = shown.locator("#context-chart .interval"), benchmark["networks"]
+        assert bands.count() == (len(networks) if len(networks) <= 4 else 1)
+        shown.locator("#context-band").select_option(networks[-1]["name"])
+        [band] = [re.findall(r"[-\d.]+", each.get_attribute("d")) for each in bands.all()]
+        assert len(band) == 4 * len(networks[-1]["curve"])  # x and y, there and back
+        low, high = float(band[1]), float(band[-1])  # at the first radius, pixels from the top
+        [line] = [each.get_attribute("d") for each in shown.locator("#context-chart .banded .line").all()]
+        assert high < float(re.findall(r"[-\d.]+", line)[1]) < low
+
+
+def test_every_chart_says_what_its_axes_measure(shown):
+    shown.locator("#invents-guess button").last.click()
+    units = shown.locator(".forest .unit").all_inner_texts()
+    assert len(units) == shown.locator(".forest").count() >= 9 and all(units)
+    titled = "chart => chart.querySelectorAll('text[transform]').length"
+    assert [chart.evaluate(titled) for chart in shown.locator("svg[role=img]").all()] == [1, 1]
+    first = shown.locator("#cost-bars .unit").inner_text()
+    shown.locator("#cost-case").select_option(index=1)
+    assert shown.locator("#cost-bars .unit").inner_text() != first
 
 
 def test_the_ceiling_and_the_cost_follow_their_choices(shown):
@@ -205,6 +238,10 @@ def test_claims_are_filtered_and_sorted(shown):
     shown.locator("#claims-table th button", has_text="verdict").click()
     verdicts = shown.locator("#claims-table .verdict").all_inner_texts()
     assert verdicts == sorted(verdicts) and len(verdicts) == rows.count()
+    claims = [row.get_attribute("data-claim") for row in rows.all()]
+    titled = [row.locator(".title").is_visible() for row in rows.all()]
+    assert titled == [claim != before for claim, before in zip(claims, [None, *claims], strict=False)]
+    assert not all(titled)
     rows.first.locator("summary").click()
     expect(rows.first.locator("details")).to_have_attribute("open", "")
 

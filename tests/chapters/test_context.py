@@ -8,12 +8,14 @@ from images import picture, write_png
 from made_records import study_of
 from torch import nn
 
-from srlab.chapters.context import frames
+from srlab.chapters.context import figures, frames
 from srlab.chapters.context.fillings import BLOCK, FILLINGS, Place, cut_off, middle_tile, permuted
 from srlab.chapters.context.repeats import repeats
 from srlab.chapters.context.run import ContextRun
 from srlab.data.layouts import ImageRef
 from srlab.data.sources import DataSource
+from srlab.files import write_table
+from srlab.study.chapter import Tables
 from srlab.study.records import Record
 
 IMAGE = torch.arange(3 * 80 * 112, dtype=torch.float32).reshape(3, 80, 112)
@@ -156,3 +158,18 @@ def test_pairs_of_tiles_are_alike_in_bicubic_error():
     assert (row.repeats_with, row.repeats_without) == pytest.approx((0.7, 0.1))
     far = rows.assign(bicubic_db=20 + 5 * index)
     assert frames.where(far)["pairs"].item() == 0 and np.isnan(frames.where(far)["difference_db"].item())
+
+
+def test_points_stand_at_their_radii_and_many_networks_in_panels_of_their_own(tmp_path):
+    few, many = ["span", "elan_light"], [f"lcoan clusters={k}" for k in range(1, 2 + figures.TOGETHER)]
+    rows = pd.DataFrame({"network": few + many, "benchmark": ["few"] * len(few) + ["many"] * len(many)})
+    rows = rows.merge(pd.DataFrame({"radius": [0, 4, 48]}), how="cross")
+    rows = rows.merge(pd.DataFrame({"filling": figures.RULES.fillings}), how="cross")
+    rows = rows.assign(loss_db=0.01, low_db=-0.03, high_db=0.05, images=9)
+    write_table(tmp_path / "tables" / "context.csv", rows)
+    drawn = [ax for ax in figures.context(Tables(tmp_path)).axes if ax.lines]
+    assert [len(ax.lines) for ax in drawn] == [len(few)] + [1] * len(many)
+    assert all(line.get_xdata().tolist() == [0, 4, 48] for ax in drawn for line in ax.lines)
+    bands = [band.get_paths()[0].get_extents() for ax in drawn for band in ax.collections]
+    assert len(bands) == len(few) + len(many)
+    assert {(round(band.y0, 3), round(band.y1, 3)) for band in bands} == {(-0.03, 0.05)}

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from srlab.errors import InputError
 from srlab.plots import bars, forest, heat, lines, part, points, sweep
 from srlab.plots.charts import crossed, stacked
+from srlab.plots.looks import DISC, LEAST, mark
 from srlab.plots.style import STYLE, look
 
 
@@ -120,3 +121,13 @@ def test_no_two_networks_look_the_same_and_unknown_ones_are_named():
     assert look("lcoan (stored)")["color"] == look("lcoan")["color"]
     with pytest.raises(InputError, match="nosuch"):
         look("nosuch")
+
+
+def test_discs_have_the_area_of_weights_and_a_copy_differs_in_shape(ax):
+    weights = np.zeros((4, 5), np.float32)
+    weights[1, 2], weights[3, 0] = 0.5, LEAST / 2
+    mark(ax, (0, 0), (1, 2), weights)
+    [discs] = ax.collections
+    assert discs.get_offsets().tolist() == [[2, 1]] and discs.get_sizes().tolist() == [DISC / 2]
+    shapes = {line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines}
+    assert shapes == {"o": (0.5, 0.5), "s": (2.5, 1.5)}

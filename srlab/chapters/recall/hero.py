@@ -55,9 +55,9 @@ def _hero(study: Study, width: float, columns: int | None = None) -> Figure:
         panels.append(Panel(title, image["lr"], look["weights"], words, look["cut"], result))
     title = f"One tile lost its detail. Its only copy lies {tile['distance']:.0f} pixels away. Who looks there?"
     note = (
-        "Red: the damaged tile; green: its only copy. Blue: what it sees; orange: where its weight goes, by area, in "
-        "the layer with most on the copy. Below: what each network writes. Recall: share of lost detail given back, "
-        f"0 no help, 1 a perfect copy. The picture is of one tile and the first seed. {note}"
+        "Red ring: the damaged tile; green square: its only copy. Blue: what it sees; orange: where its weight goes, "
+        "by area, in the layer with most on the copy. Below: what each network writes. Recall: share of lost detail "
+        f"given back, 0 no help, 1 a perfect copy. The picture is of one tile and the first seed. {note}"
     )
     ends = (tuple(tile[name]) for name in ("at", "copy"))
     return place(panels, *ends, columns or len(panels), width, (title, note))

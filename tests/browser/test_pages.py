@@ -31,11 +31,14 @@ def finished(folder, patch, processor):
     for ax in figure.subplots(1, 2, sharey=True):
         ax.plot([0, 1])
     (study.folder / "answers").mkdir(parents=True)
+    save(figure, study.folder, "drawn")
+    drawn = {path: path.read_bytes() for path in (study.folder / "figures").iterdir()}
     for chapter in study.chapters:
         table = "\n".join(["| column " * 12 + "|", "|---" * 12 + "|", "| value " * 12 + "|"])
         answer = f"The **answer** of `{chapter.name}`, on {processor}.\n\n{table}\n"
         (study.folder / "answers" / f"{chapter.name}.md").write_text(answer)
-        save(figure, study.folder, next(iter(chapter.module.FIGURES)))
+        for path, content in drawn.items():
+            path.with_stem(next(iter(chapter.module.FIGURES))).write_bytes(content)
     return study
 
 

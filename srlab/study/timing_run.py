@@ -49,7 +49,7 @@ class TimingRun(Run):
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         networks = {label: network.build(self.scale, seed=0) for label, network in self.networks.items()}
         if self.processes is None:
-            roofs = ceilings(device)
+            roofs = ceilings(device, self.repeats)
             times, costs = measure_networks(networks, self.sizes, device, self.repeats, self.warmup)
             if self.inside:
                 record.write("inside", layer_breakdown(networks, self.sizes[-1], device, self.repeats, self.warmup))

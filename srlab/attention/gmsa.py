@@ -60,6 +60,15 @@ class Windows:
             places.append(pixels.roll((side // 2, side // 2), (1, 2)) if self.shifted else pixels)
         return torch.stack(places).long().flatten(1)
 
+    def pixel_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
+        """Return the pixel of the padded map at each place of a sequence of windows, for each size."""
+        sequences = []
+        for side in self.sides:
+            pixels = torch.arange(math.prod(self.filled), device=device).double().reshape(1, *self.filled, 1)
+            moved = pixels.roll((-(side // 2), -(side // 2)), (1, 2)) if self.shifted else pixels
+            sequences.append(WindowGrid(self.filled, (side, side)).cut(moved))
+        return torch.stack([sequence.flatten() for sequence in sequences]).long()
+
     def window_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
         """Return the window of each pixel of the padded map, for each size."""
         pixels = torch.tensor([side**2 for side in self.sides], device=device)
@@ -100,13 +109,12 @@ class MultiscalePattern(Pattern):
     def __init__(self, windows: Windows, embedding: Float[Tensor, "b heads m d"], backend: Backend = "sdpa"):
         self.windows, self.key = windows, embedding
         b, heads, m, _ = embedding.shape
-        image, head = (torch.arange(count, device=embedding.device) for count in (b, heads))
-        slots = windows.slot_of(embedding.device)[:, None] + m * (image[:, None] + b * head[:, None, None])
+        device = embedding.device
+        image, head = torch.arange(b, device=device)[:, None], torch.arange(heads, device=device)[:, None, None]
         #: Rows are the pixels of all images, in them the heads, or windows of one head after those of another: the
         #: place of each row of the former in the latter, and of the latter in the former.
-        self._slot_of = slots.permute(1, 2, 0).flatten()
-        self._rows = torch.empty_like(self._slot_of)
-        self._rows[self._slot_of] = torch.arange(len(self._rows), device=embedding.device)
+        self._slot_of = (windows.slot_of(device)[:, None] + m * (image + b * head)).permute(1, 2, 0).flatten()
+        self._rows = (head + heads * (windows.pixel_of(device)[:, None] + m * image)).flatten()
         self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in self._cut(embedding)]
         self._stored = [
             softmax(tokens @ tokens.mT) if backend == "reference" or tokens.shape[1] <= STORED else None
@@ -127,8 +135,8 @@ class MultiscalePattern(Pattern):
     def _cut(self, x: Float[Tensor, "b heads m c"]) -> list[Float[Tensor, "_ _ c"]]:
         """Return the windows of all images, for each head."""
         rows = Reordered.apply(x.transpose(1, 2).flatten(0, 2), self._rows, self._slot_of)
-        sides = self.windows.sides
-        return [part.unflatten(0, (-1, side**2)) for part, side in zip(rows.chunk(len(sides)), sides, strict=True)]
+        parts = rows.unflatten(0, (x.shape[1], -1)).unbind()
+        return [part.unflatten(0, (-1, side**2)) for part, side in zip(parts, self.windows.sides, strict=True)]
 
     def _attend(self, head: int, values: Float[Tensor, "n p c"]) -> Float[Tensor, "n p c"]:
         if (stored := self._stored[head]) is not None:

@@ -14,18 +14,21 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.autograd.function import FunctionCtx
+from torch.nn.functional import conv2d
 
 from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map
-from srlab.attention.fused import fit
+from srlab.attention.fused import fit, softmax
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
 Backend = Literal["sdpa", "reference"]
 #: Sides of windows, in pixels.
 Sides = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Padded = Float[Tensor, "b H W c"]
-Tokens = Float[Tensor, "n p d"]
+#: Pixels of the largest windows with stored weights; of larger ones, computing them anew is as fast.
+STORED = 64
+Rows = Float[Tensor, "r c"]
+Order = Int[Tensor, " r"]
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,28 @@ class Windows:
     def filled(self) -> tuple[int, int]:
         return tuple(count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True))
 
-    def cut(self, x: Padded, side: int) -> Float[Tensor, "b n p c"]:
-        return self._grid(side).cut(self._rolled(x, -(side // 2)))
+    def slot_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
+        """Return the place of each pixel of the padded map in a sequence of windows, for each size."""
+        places = []
+        for side in self.sides:
+            slots = torch.arange(math.prod(self.filled), device=device).double()
+            pixels = WindowGrid(self.filled, (side, side)).join(slots.reshape(1, -1, side**2, 1))
+            places.append(pixels.roll((side // 2, side // 2), (1, 2)) if self.shifted else pixels)
+        return torch.stack(places).long().flatten(1)
 
-    def join(self, windows: Float[Tensor, "b n p c"], side: int) -> Padded:
-        return self._rolled(self._grid(side).join(windows), side // 2)
+    def pixel_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
+        """Return the pixel of the padded map at each place of a sequence of windows, for each size."""
+        sequences = []
+        for side in self.sides:
+            pixels = torch.arange(math.prod(self.filled), device=device).double().reshape(1, *self.filled, 1)
+            moved = pixels.roll((-(side // 2), -(side // 2)), (1, 2)) if self.shifted else pixels
+            sequences.append(WindowGrid(self.filled, (side, side)).cut(moved))
+        return torch.stack([sequence.flatten() for sequence in sequences]).long()
 
     def window_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
         """Return the window of each pixel of the padded map, for each size."""
-        numbers = []
-        for side in self.sides:
-            count = math.prod(self.filled) // side**2
-            number = torch.arange(count, device=device).double()
-            windows = number[None, :, None, None].expand(1, count, side**2, 1)
-            numbers.append(self.join(windows, side).long().flatten())
-        return torch.stack(numbers)
+        pixels = torch.tensor([side**2 for side in self.sides], device=device)
+        return self.slot_of(device) // pixels[:, None]
 
     def places(self, device: torch.device) -> Int[Tensor, " l"]:
         """Return the place of each of the map's pixels in the padded map."""
@@ -74,30 +84,40 @@ class Windows:
         pixels = torch.arange(math.prod(self.size), device=device).double()
         return self.whole.pad(pixels.reshape(1, *self.size, 1)).long().flatten()
 
-    def _grid(self, side: int) -> WindowGrid:
-        return WindowGrid(self.filled, (side, side))
 
-    def _rolled(self, x: Padded, by: int) -> Padded:
-        return x.roll((by, by), (1, 2)) if self.shifted else x
+class Reordered(torch.autograd.Function):
+    """The rows of a table in another order; the gradient's are in the `inverse` one, instead of sums in any order."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, table: Rows, order: Order, inverse: Order) -> Rows:
+        context.save_for_backward(order, inverse)
+        return table.index_select(0, order)
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Rows) -> tuple[Rows, None, None]:
+        order, inverse = context.saved_tensors
+        return Reordered.apply(gradient, inverse, order), None, None
 
 
 class MultiscalePattern(Pattern):
     """Every query attends to the pixels of its window once, padding included; each size of windows has a head.
 
     Keys, the `embedding`, go row by row of the padded map and are queries too. Backend "reference" holds the weights of
-    all windows, as the paper does; "sdpa" only those of windows with at most as many pixels as the embedding has
-    channels.
+    all windows, as the paper does; "sdpa" only those of windows of at most `STORED` pixels.
     """
 
     def __init__(self, windows: Windows, embedding: Float[Tensor, "b heads m d"], backend: Backend = "sdpa"):
         self.windows, self.key = windows, embedding
-        cut = (
-            windows.cut(part.unflatten(1, windows.filled), side).flatten(0, 1)
-            for part, side in zip(embedding.unbind(1), windows.sides, strict=True)
-        )
-        self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in cut]
+        b, heads, m, _ = embedding.shape
+        device = embedding.device
+        image, head = torch.arange(b, device=device)[:, None], torch.arange(heads, device=device)[:, None, None]
+        #: Rows are the pixels of all images, in them the heads, or windows of one head after those of another: the
+        #: place of each row of the former in the latter, and of the latter in the former.
+        self._slot_of = (windows.slot_of(device)[:, None] + m * (image + b * head)).permute(1, 2, 0).flatten()
+        self._rows = (head + heads * (windows.pixel_of(device)[:, None] + m * image)).flatten()
+        self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in self._cut(embedding)]
         self._stored = [
-            (tokens @ tokens.mT).softmax(-1) if backend == "reference" or tokens.shape[1] <= tokens.shape[2] else None
+            softmax(tokens @ tokens.mT) if backend == "reference" or tokens.shape[1] <= STORED else None
             for tokens in self._embeddings
         ]
 
@@ -106,13 +126,17 @@ class MultiscalePattern(Pattern):
         return self.key[:, :, self.windows.places(self.key.device)]
 
     def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
-        parts = []
-        for i, side in enumerate(self.windows.sides):
-            cut = self.windows.cut(value[:, i].unflatten(1, self.windows.filled), side)
-            attended = self._attend(i, cut.flatten(0, 1))
-            parts.append(self.windows.join(attended.unflatten(0, cut.shape[:2]), side))
-        pixels = self.windows.whole.crop(torch.cat(parts, -1)).flatten(1, 2)
+        parts = [self._attend(head, tokens).flatten(0, 1) for head, tokens in enumerate(self._cut(value))]
+        rows = Reordered.apply(torch.cat(parts), self._slot_of, self._rows)
+        padded = rows.unflatten(0, (len(value), *self.windows.filled, len(parts))).flatten(3)
+        pixels = self.windows.whole.crop(padded).flatten(1, 2)
         return pixels.unflatten(2, (len(parts), -1)).transpose(1, 2)
+
+    def _cut(self, x: Float[Tensor, "b heads m c"]) -> list[Float[Tensor, "_ _ c"]]:
+        """Return the windows of all images, for each head."""
+        rows = Reordered.apply(x.transpose(1, 2).flatten(0, 2), self._rows, self._slot_of)
+        parts = rows.unflatten(0, (x.shape[1], -1)).unbind()
+        return [part.unflatten(0, (-1, side**2)) for part, side in zip(parts, self.windows.sides, strict=True)]
 
     def _attend(self, head: int, values: Float[Tensor, "n p c"]) -> Float[Tensor, "n p c"]:
         if (stored := self._stored[head]) is not None:
@@ -182,7 +206,8 @@ class SharedGMSA(Attention):
         else:
             gain = self.norm.weight * (self.norm.running_var + self.norm.eps).rsqrt()
             bias = self.norm.bias + gain * (self.project.bias - self.norm.running_mean)
-            z = linear(padded, gain[:, None] * self.project.weight.flatten(1), bias)
+            z = conv2d(padded.permute(0, 3, 1, 2), gain[:, None, None, None] * self.project.weight, bias)
+            z = z.permute(0, 2, 3, 1)
         parts = z.flatten(1, 2).unflatten(2, (len(self.sides), self.projections, -1))
         return parts.permute(3, 0, 2, 1, 4).unbind()
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from jaxtyping import Float
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn.functional import conv2d
 
 from srlab.attention.contract import Map
@@ -23,40 +21,8 @@ from srlab.models.upsampler import conv3x3
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
-class Shift(torch.autograd.Function):
-    """Four fifths of the channels take their pixels from the right, left, below and above, zeros from outside."""
-
-    @staticmethod
-    def forward(context: FunctionCtx, x: Map, back: bool = False) -> Map:
-        context.back = back
-        tokens, (height, width), fifth = x.permute(0, 2, 3, 1), x.shape[2:], x.shape[1] // 5
-        shifted = tokens.new_empty(tokens.shape)
-        shifted[..., 4 * fifth :] = tokens[..., 4 * fifth :]
-        for i, (down, right) in enumerate(SHIFTS):
-            rows, columns = (-down, -right) if back else (down, right)
-            part = slice(i * fifth, (i + 1) * fifth)
-            shifted[:, _inside(height, -rows), _inside(width, -columns), part] = tokens[
-                :, _inside(height, rows), _inside(width, columns), part
-            ]
-            shifted[:, _outside(height, -rows), _outside(width, -columns), part] = 0
-        return shifted.permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(context: FunctionCtx, gradient: Map) -> tuple[Map, None]:
-        return Shift.apply(gradient, not context.back), None
-
-
-def _inside(side: int, shift: int) -> slice:
-    """Return the places that stay inside when moved back by `shift`."""
-    return slice(max(0, shift), side + min(0, shift))
-
-
-def _outside(side: int, shift: int) -> slice:
-    return slice(0, shift) if shift > 0 else slice(side + shift if shift else 0, side)
-
-
-def plain_shift(x: Map) -> Map:
-    """Shift as the released code does: a depthwise 3×3 convolution with a single 1 in each kernel."""
+def shift(x: Map) -> Map:
+    """Move four fifths of the channels by a pixel, zeros from outside: a depthwise 3×3 convolution with single ones."""
     fifth = x.shape[1] // 5
     kernel = x.new_zeros(x.shape[1], 1, 3, 3)
     kernel[4 * fifth :, 0, 1, 1] = 1
@@ -68,15 +34,13 @@ def plain_shift(x: Map) -> Map:
 class LocalFeatures(nn.Module):
     """LFE: shift and conv1×1 to expansion · channels, ReLU, shift and conv1×1 back."""
 
-    def __init__(self, channels: int, expansion: int, backend: Backend):
+    def __init__(self, channels: int, expansion: int):
         super().__init__()
         self.widen = nn.Conv2d(channels, expansion * channels, 1)
         self.narrow = nn.Conv2d(expansion * channels, channels, 1)
         self.relu = nn.ReLU(inplace=True)
-        self.backend = backend
 
     def forward(self, x: Map) -> Map:
-        shift = plain_shift if self.backend == "reference" else Shift.apply
         return self.narrow(shift(self.relu(self.widen(shift(x)))))
 
 
@@ -135,7 +99,7 @@ def elan_light(
     def block(i: int) -> ELAB:
         first = GMSA(channels, sides, shifted=i % 2 == 1, backend=backend)
         return ELAB(
-            [LocalFeatures(channels, expansion, backend) for _ in range(1 + reuses)],
+            [LocalFeatures(channels, expansion) for _ in range(1 + reuses)],
             [first, *(SharedGMSA(channels, sides, backend=backend) for _ in range(reuses))],
         )
 

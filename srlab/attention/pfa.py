@@ -21,6 +21,7 @@ from torch import Tensor
 
 from srlab.attention.contract import Pattern
 from srlab.attention.fused import BLOCK
+from srlab.attention.kept_keys import largest, sum_of_kept
 from srlab.attention.shifted_windows import Heads, ShiftedWindows, Values
 from srlab.attention.sorted_groups import Backend
 
@@ -126,30 +127,29 @@ def _cut(
 ) -> tuple[Values, Chain]:
     """Keep the largest weights, some windows at a time: all scores of a few are held, and then those of kept keys."""
     shape = value.shape
-    mask = windows.mask(value) if windows.shifted and chain.kept is None else None
     outs, sums, kept = [], [], []
     step = max(1, BLOCK // shape[3] ** 2)
     flat = [part.flatten(0, 2) for part in (query, key, value)]
+    mask = windows.mask(value) if windows.shifted and chain.kept is None else None
     for start in range(0, len(flat[0]), step):
         q, k, v = (part[start : start + step] for part in flat)
-        scores = torch.baddbmm(bias, q, k.mT)
+        scores, places = torch.baddbmm(bias, q, k.mT), None
         if chain.kept is not None and chain.sums is not None:
             places = chain.kept[start : start + step].long()
             scores = scores.gather(-1, places) + chain.sums[start : start + step]
         elif mask is not None:
             window = torch.arange(start, start + len(q), device=mask.device) // shape[2] % len(mask)
-            scores, places = scores + mask[window], None
-        else:
-            places = None
-        mass = scores.logsumexp(-1, keepdim=True)
+            scores = scores + mask[window]
+        weights = scores.softmax(-1)
         if top < scores.shape[-1]:
-            scores, chosen = scores.topk(top, dim=-1, sorted=False)
-            places = chosen if places is None else places.gather(-1, chosen)
-        outs.append(_attend((scores - mass).exp(), places, v))
+            scores, chosen = largest(scores, top)
+            weights, places = weights.gather(-1, chosen), chosen if places is None else places.gather(-1, chosen)
+            kept.append(places.to(torch.int16) if shape[3] < 2**15 else places)
+        outs.append(sum_of_kept(weights, places, v))
         sums.append(scores)
-        kept.append(places.to(torch.int16) if shape[3] < 2**15 else places)
-    out = torch.cat(outs).unflatten(0, shape[:3])
-    return out, Chain(sums=torch.cat(sums), kept=torch.cat(kept))
+    return torch.cat(outs).unflatten(0, shape[:3]), Chain(
+        sums=torch.cat(sums), kept=torch.cat(kept) if kept else chain.kept
+    )
 
 
 def _plain(

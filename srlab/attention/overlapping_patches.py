@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from srlab.attention.contract import Map, softmax_attention
+from srlab.attention.contract import Map, gather_rows, softmax_attention
 from srlab.attention.fused import fitted_width, widen_heads
 from srlab.attention.sorted_groups import Backend
 from srlab.errors import InputError
@@ -78,10 +78,11 @@ class OverlappingPatches(nn.Module):
         return (starts[:, None] + torch.arange(min(self.patch, side), device=device)).flatten()
 
     def _cut(self, pixels: Pixels) -> Float[Tensor, "b t u p q c"]:
-        for axis in (1, 2):
-            pixels = pixels.index_select(axis, self._places(pixels.shape[axis], pixels.device))
-        height, width = (min(self.patch, side) for side in pixels.shape[1:3])
-        return pixels.unflatten(2, (-1, width)).unflatten(1, (-1, height)).transpose(2, 3)
+        size = pixels.shape[1:3]
+        rows, columns = (self._places(side, pixels.device).view(-1, min(self.patch, side)) for side in size)
+        places = rows[:, None, :, None] * size[1] + columns[None, :, None]
+        cut = gather_rows(pixels.flatten(1, 2), places.flatten().expand(len(pixels), -1))
+        return cut.unflatten(1, places.shape)
 
     def _join(self, patches: Float[Tensor, "b t u p q c"], size: tuple[int, int]) -> Pixels:
         """Undo :meth:`_cut`, adding up where patches meet."""

@@ -40,13 +40,16 @@ class ShiftedWindows:
     def join(self, windows: Float[Tensor, "b n p c"]) -> Pixels:
         return self._rolled(self.grid.join(windows), self.side // 2)
 
-    def mask(self, like: Tensor) -> Float[Tensor, "n p p"]:
-        """Return what is added to scores: −100 where query and key lie in different regions of the rolled map."""
+    def mask(self, like: Tensor, first: int = 0, last: int | None = None) -> Float[Tensor, "n p p"]:
+        """Return what is added to scores: −100 where query and key lie in different regions of the rolled map.
+
+        It is that of all windows, or of those from number `first` on and before `last`.
+        """
         rows, columns = (
             (torch.arange(side) >= side - self.side).int() + (torch.arange(side) >= side - self.side // 2).int()
             for side in self.size
         )
-        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None].float())[0, ..., 0]
+        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None].float())[0, first:last, :, 0]
         return torch.where(region[:, :, None] == region[:, None], 0.0, APART).to(like)
 
     def attend(
@@ -59,22 +62,27 @@ class ShiftedWindows:
                 scores = scores + self.mask(scores)[:, None]
             return scores.softmax(-1) @ value
         out = torch.empty_like(value)
-        mask = self.mask(value) if self.shifted else value.new_zeros(1, 1, 1)
-        for windows in self._alike():
-            some = (part[:, windows].flatten(0, 1) for part in (query, key, value))
-            found = BiasedAttention.apply(*some, bias + (mask[windows[0]] if self.shifted else 0))
-            out[:, windows] = found.unflatten(0, (len(value), -1))
+        query, key, value, found = (part.unflatten(1, self.grid.shape) for part in (query, key, value, out))
+        for rows, columns in self._alike():
+            first = rows.start * self.grid.shape[1] + columns.start
+            own = bias + self.mask(bias, first, first + 1) if self.shifted else bias
+            some = (part[:, rows, columns].flatten(0, 2) for part in (query, key, value))
+            place = found[:, rows, columns]
+            place.copy_(BiasedAttention.apply(*some, own).view_as(place))
         return out
 
-    def _alike(self) -> list[list[int]]:
-        """Return the numbers of the windows of each mask: inside, on the right, at the bottom, in the corner."""
+    def _alike(self) -> list[tuple[slice, slice]]:
+        """Return rows and columns of windows of one mask: inside, on the right, at the bottom, in the corner.
+
+        Those inside come row by row, where a kernel reads them in place.
+        """
         rows, columns = self.grid.shape
         if not self.shifted:
-            return [list(range(rows * columns))]
-        kinds: dict[tuple[bool, bool], list[int]] = {}
-        for i in range(rows * columns):
-            kinds.setdefault((i // columns == rows - 1, i % columns == columns - 1), []).append(i)
-        return list(kinds.values())
+            return [(slice(0, rows), slice(0, columns))]
+        inside, right = slice(0, columns - 1), slice(columns - 1, columns)
+        lines = [slice(i, i + 1) for i in range(rows)]
+        alike = [(line, inside) for line in lines] + [(slice(0, rows - 1), right), (lines[-1], right)]
+        return [(down, across) for down, across in alike if down.stop > down.start and across.stop > across.start]
 
     def _rolled(self, x: Pixels, by: int) -> Pixels:
         return x.roll((by, by), (1, 2)) if self.shifted else x

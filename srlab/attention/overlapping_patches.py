@@ -41,8 +41,8 @@ def overlap_weights(side: int, patch: int) -> Float[Tensor, " side"]:
 class OverlappingPatches(nn.Module):
     """tokens + attention(LayerNorm(tokens)) in each patch of a map; patches that meet are averaged (nearly).
 
-    A side shorter than `patch` is one patch. Backend "fused" projects each pixel once, then cuts; "reference" projects
-    each patch and holds all scores.
+    A side shorter than `patch` is one patch. Backend "fused" normalises each pixel once, then cuts; "reference"
+    normalises each patch and holds all scores.
     """
 
     def __init__(self, channels: int, query_channels: int, heads: int, patch: int, backend: Backend = "fused"):
@@ -105,7 +105,7 @@ class OverlappingPatches(nn.Module):
         depths = [to.out_features // self.heads for to in (self.to_query, self.to_value)]
         weights = (self.to_query.weight * depths[0] ** -0.5, self.to_key.weight, self.to_value.weight)
         held = torch.cat([widen_heads(weight, self.heads, fitted_width(*depths)) for weight in weights])
-        patches = self._cut(linear(pixels, held))
+        patches = linear(self._cut(pixels), held)
         parts = patches.flatten(3, 4).flatten(0, 2).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = softmax_attention(*parts)[..., : depths[1]].transpose(1, 2).flatten(2)
         return attended.unflatten(0, patches.shape[:3]).unflatten(3, patches.shape[3:5])

@@ -53,10 +53,7 @@ class FocusedWindows(Pattern):
     def __init__(self, windows: ShiftedWindows, heads: int, chain: Chain, backend: Backend):
         self.windows, self.heads, self.chain, self.plain = windows, heads, chain, backend == "reference"
         held = chain.sums if chain.dense is None else chain.dense[0]
-        height, width = windows.size
-        numbers = torch.arange(height * width, device=held.device).view(1, height, width, 1)
-        #: The pixel at each place of each window.
-        self._pixels: Int[Tensor, "n p"] = windows.cut(numbers.float())[0, ..., 0].long()
+        self._pixels = windows.pixels(held.device)
 
     def pixels(self) -> Int[Tensor, " m"]:
         return torch.arange(self._pixels.numel(), device=self._pixels.device)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from srlab.attention.contract import gather_rows
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import BiasedAttention
 from srlab.attention.window_grid import WindowGrid
@@ -34,11 +35,25 @@ class ShiftedWindows:
     def grid(self) -> WindowGrid:
         return WindowGrid(self.size, (self.side, self.side))
 
+    def pixels(self, device: torch.device) -> Int[Tensor, "n p"]:
+        """Return the pixel, row by row of the map, at each place of each window."""
+        height, width = self.size
+        numbers = torch.arange(height * width, device=device).view(1, height, width, 1)
+        rolled = numbers.roll((-(self.side // 2),) * 2, (1, 2)) if self.shifted else numbers
+        return self.grid.cut(rolled)[0, ..., 0]
+
     def cut(self, x: Pixels) -> Float[Tensor, "b n p c"]:
-        return self.grid.cut(self._rolled(x, -(self.side // 2)))
+        if not self.shifted:
+            return self.grid.cut(x)
+        pixels = self.pixels(x.device)  # one gather, where rolling and cutting would copy the map three times
+        return gather_rows(x.flatten(1, 2), pixels.flatten().expand(len(x), -1)).unflatten(1, pixels.shape)
 
     def join(self, windows: Float[Tensor, "b n p c"]) -> Pixels:
-        return self._rolled(self.grid.join(windows), self.side // 2)
+        if not self.shifted:
+            return self.grid.join(windows)
+        pixels = self.pixels(windows.device).flatten()
+        places = torch.empty_like(pixels).scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
+        return gather_rows(windows.flatten(1, 2), places.expand(len(windows), -1)).unflatten(1, self.size)
 
     def mask(self, like: Tensor, first: int = 0, last: int | None = None) -> Float[Tensor, "n p p"]:
         """Return what is added to scores: −100 where query and key lie in different regions of the rolled map.
@@ -49,7 +64,7 @@ class ShiftedWindows:
             (torch.arange(side) >= side - self.side).int() + (torch.arange(side) >= side - self.side // 2).int()
             for side in self.size
         )
-        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None].float())[0, first:last, :, 0]
+        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None])[0, first:last, :, 0]
         return torch.where(region[:, :, None] == region[:, None], 0.0, APART).to(like)
 
     def attend(
@@ -83,6 +98,3 @@ class ShiftedWindows:
         lines = [slice(i, i + 1) for i in range(rows)]
         alike = [(line, inside) for line in lines] + [(slice(0, rows - 1), right), (lines[-1], right)]
         return [(down, across) for down, across in alike if down.stop > down.start and across.stop > across.start]
-
-    def _rolled(self, x: Pixels, by: int) -> Pixels:
-        return x.roll((by, by), (1, 2)) if self.shifted else x

@@ -55,17 +55,16 @@ class ShiftedWindows:
         places = torch.empty_like(pixels).scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
         return gather_rows(windows.flatten(1, 2), places.expand(len(windows), -1)).unflatten(1, self.size)
 
-    def mask(self, like: Tensor, first: int = 0, last: int | None = None) -> Float[Tensor, "n p p"]:
-        """Return what is added to scores: −100 where query and key lie in different regions of the rolled map.
-
-        It is that of all windows, or of those from number `first` on and before `last`.
-        """
+    def mask(
+        self, like: Tensor, windows: Int[Tensor, " n"] | slice = slice(None), queries: slice = slice(None)
+    ) -> Float[Tensor, "n q p"]:
+        """Return what is added to scores: −100 where query and key lie in different regions of the rolled map."""
         rows, columns = (
-            (torch.arange(side) >= side - self.side).int() + (torch.arange(side) >= side - self.side // 2).int()
-            for side in self.size
+            (places >= side - self.side).int() + (places >= side - self.side // 2).int()
+            for side, places in ((side, torch.arange(side, device=like.device)) for side in self.size)
         )
-        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None])[0, first:last, :, 0]
-        return torch.where(region[:, :, None] == region[:, None], 0.0, APART).to(like)
+        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None])[0, windows, :, 0]
+        return torch.where(region[:, queries, None] == region[:, None], 0.0, APART).to(like.dtype)
 
     def attend(
         self, query: Heads, key: Heads, value: Values, bias: Float[Tensor, "heads p p"], backend: Backend
@@ -80,7 +79,7 @@ class ShiftedWindows:
         query, key, value, found = (part.unflatten(1, self.grid.shape) for part in (query, key, value, out))
         for rows, columns in self._alike():
             first = rows.start * self.grid.shape[1] + columns.start
-            own = bias + self.mask(bias, first, first + 1) if self.shifted else bias
+            own = bias + self.mask(bias, slice(first, first + 1)) if self.shifted else bias
             some = (part[:, rows, columns].flatten(0, 2) for part in (query, key, value))
             place = found[:, rows, columns]
             place.copy_(BiasedAttention.apply(*some, own).view_as(place))

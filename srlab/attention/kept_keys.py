@@ -14,7 +14,7 @@ Scores = Float[Tensor, "*rows m"]
 def largest(scores: Scores, top: int) -> tuple[Float[Tensor, "*rows top"], Int[Tensor, "*rows top"]]:
     """Return the `top` largest scores of each row, in any order, and their places.
 
-    On a CPU, NumPy finds the smallest of them two to six times as fast as `torch.topk` finds all.
+    On a CPU, NumPy finds the smallest of them; a comparison finds the others, in 1.7 to 3.4 times the speed of `topk`.
     """
     width = scores.shape[-1]
     known = scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64)

@@ -18,10 +18,10 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
 
 from srlab.attention.contract import Attention, Map, Pattern, to_map, to_tokens
-from srlab.attention.fused import Queries
+from srlab.attention.fused import Queries, fitted_width, widen_heads
 from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend, SortedGroups
 from srlab.attention.window import PositionTable
@@ -61,8 +61,9 @@ class Refinement(nn.Module):
         self.sigma = nn.Parameter(torch.zeros(entries, 1))
 
     def forward(self, dictionary: Dictionary, similarity: Similarity, tokens: Tokens) -> Dictionary:
-        gain = self.weight * (similarity.var(1, correction=0, keepdim=True) + 1e-5).rsqrt()
-        shares = torch.addcmul(self.bias, similarity - similarity.mean(1, keepdim=True), gain).softmax(1)
+        centred = similarity - similarity.mean(1, keepdim=True)
+        gain = self.weight * (centred.square().mean(1, keepdim=True) + 1e-5).rsqrt()  # var takes eight times as long
+        shares = torch.addcmul(self.bias, centred, gain).softmax(1)
         kept = self.sigma.sigmoid()
         return kept * dictionary + (1 - kept) * (shares.mT @ tokens)
 
@@ -98,8 +99,12 @@ class ATDAttention(nn.Module):
     def forward(self, tokens: Tokens, dictionary: Dictionary, size: tuple[int, int]) -> tuple[Tokens, Similarity]:
         """Return the sum of the attentions, and how much each token of the map of that size is like each entry."""
         similarity, attended = self.dictionary(tokens, dictionary)
-        qkv = self.to_qkv(tokens)
+        qkv = self.project(tokens)
         return attended + self.categories(qkv, similarity) + self.windows(qkv, size), similarity
+
+    def project(self, tokens: Tokens) -> Float[Tensor, "b l e"]:
+        """Return what windows and categories share: queries, keys and values side by side."""
+        return project(tokens, self.to_qkv, self.heads, self.backend)
 
     def pattern(self, qkv: Float[Tensor, "b l e"], similarity: Similarity) -> SortedGroups:
         query, key, _ = by_head(qkv, self.heads)
@@ -107,15 +112,17 @@ class ATDAttention(nn.Module):
 
     def categories(self, qkv: Float[Tensor, "b l e"], similarity: Similarity) -> Tokens:
         attended = self.pattern(qkv, similarity).attend(by_head(qkv, self.heads)[2])
-        return self.category_out(attended.transpose(1, 2).flatten(2))
+        return merge(attended.transpose(1, 2), self.category_out)
 
     def windows(self, qkv: Float[Tensor, "b l e"], size: tuple[int, int]) -> Tokens:
         windows = ShiftedWindows(size, self.side, self.shifted)
         parts = windows.cut(qkv.unflatten(1, size)).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
         query, key, value = parts.unbind()
         bias = self.position.plain() if self.backend == "reference" else self.position()
-        attended = windows.attend(query * query.shape[-1] ** -0.5, key, value, bias, self.backend)
-        return self.window_out(windows.join(attended.transpose(2, 3).flatten(3)).flatten(1, 2))
+        scale = (self.to_qkv.in_features // self.heads) ** -0.5
+        attended = windows.attend(query * scale, key, value, bias, self.backend)
+        joined = windows.join(attended.transpose(2, 3).flatten(3)).flatten(1, 2)
+        return merge(joined.unflatten(-1, (self.heads, -1)), self.window_out)
 
 
 class ATD(Attention):
@@ -147,21 +154,24 @@ class ATD(Attention):
 
     def forward(self, x: Map, shared: Pattern | None = None) -> tuple[Map, Pattern | None]:
         tokens = self.norm(to_tokens(x))
-        query, key, value = by_head(self.to_qkv(tokens), self.heads)
+        query, key, value = self._project(tokens)
         similarity, of_dictionary = self._adapted(tokens)
         attended = self._pattern(query, key, similarity).attend(value)
         return self._output(x, attended, of_dictionary), shared
 
     def pattern(self, x: Map, shared: Pattern | None = None) -> SortedGroups:
         tokens = self.norm(to_tokens(x))
-        query, key, _ = by_head(self.to_qkv(tokens), self.heads)
+        query, key, _ = self._project(tokens)
         return self._pattern(query, key, self._adapted(tokens)[0])
 
     def value(self, x: Map) -> Queries:
-        return by_head(self.to_qkv(self.norm(to_tokens(x))), self.heads)[2]
+        return self._project(self.norm(to_tokens(x)))[2]
 
     def output(self, x: Map, attended: Queries) -> Map:
         return self._output(x, attended, self._adapted(self.norm(to_tokens(x)))[1])
+
+    def _project(self, tokens: Tokens) -> tuple[Queries, Queries, Queries]:
+        return by_head(project(tokens, self.to_qkv, self.heads, self.backend), self.heads)
 
     def _adapted(self, tokens: Tokens) -> tuple[Similarity, Tokens]:
         """Return how much each token is like each entry that the image has adapted, and the attention to these."""
@@ -172,8 +182,23 @@ class ATD(Attention):
         return by_category(query, key, similarity, self.logit_scale, self.group, self.backend)
 
     def _output(self, x: Map, attended: Queries, of_dictionary: Tokens) -> Map:
-        result = self.out(attended.transpose(1, 2).flatten(2)) + of_dictionary
+        result = merge(attended.transpose(1, 2), self.out) + of_dictionary
         return x.add(to_map(result, *x.shape[2:]), alpha=self.residual_scale)
+
+
+def project(tokens: Tokens, to_qkv: nn.Linear, heads: int, backend: Backend) -> Float[Tensor, "b l e"]:
+    """Return queries, keys and values side by side; heads are widened for the fused kernel, by zeros."""
+    if backend == "reference":
+        return to_qkv(tokens)
+    width = fitted_width(to_qkv.in_features // heads)
+    weight, bias = (widen_heads(part, 3 * heads, width) for part in (to_qkv.weight, to_qkv.bias[:, None]))
+    return linear(tokens, weight, bias[:, 0])
+
+
+def merge(attended: Float[Tensor, "b l heads d"], out: nn.Linear) -> Tokens:
+    """Apply a linear layer to all heads, which may be wider than the layer knows."""
+    heads, width = attended.shape[2:]
+    return linear(attended.flatten(2), widen_heads(out.weight.mT, heads, width).mT, out.bias)
 
 
 def by_head(qkv: Float[Tensor, "b l e"], heads: int) -> tuple[Queries, Queries, Queries]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from srlab.attention.contract import Map, softmax_attention
+from srlab.attention.contract import Map, gather_rows, softmax_attention
 from srlab.attention.fused import fitted_width, widen_heads
 from srlab.attention.sorted_groups import Backend
 from srlab.errors import InputError
@@ -41,8 +41,8 @@ def overlap_weights(side: int, patch: int) -> Float[Tensor, " side"]:
 class OverlappingPatches(nn.Module):
     """tokens + attention(LayerNorm(tokens)) in each patch of a map; patches that meet are averaged (nearly).
 
-    A side shorter than `patch` is one patch. Backend "fused" projects each pixel once, then cuts; "reference" projects
-    each patch and holds all scores.
+    A side shorter than `patch` is one patch. Backend "fused" normalises each pixel once, then cuts; "reference"
+    normalises each patch and holds all scores.
     """
 
     def __init__(self, channels: int, query_channels: int, heads: int, patch: int, backend: Backend = "fused"):
@@ -78,10 +78,11 @@ class OverlappingPatches(nn.Module):
         return (starts[:, None] + torch.arange(min(self.patch, side), device=device)).flatten()
 
     def _cut(self, pixels: Pixels) -> Float[Tensor, "b t u p q c"]:
-        for axis in (1, 2):
-            pixels = pixels.index_select(axis, self._places(pixels.shape[axis], pixels.device))
-        height, width = (min(self.patch, side) for side in pixels.shape[1:3])
-        return pixels.unflatten(2, (-1, width)).unflatten(1, (-1, height)).transpose(2, 3)
+        size = pixels.shape[1:3]
+        rows, columns = (self._places(side, pixels.device).view(-1, min(self.patch, side)) for side in size)
+        places = rows[:, None, :, None] * size[1] + columns[None, :, None]
+        cut = gather_rows(pixels.flatten(1, 2), places.flatten().expand(len(pixels), -1))
+        return cut.unflatten(1, places.shape)
 
     def _join(self, patches: Float[Tensor, "b t u p q c"], size: tuple[int, int]) -> Pixels:
         """Undo :meth:`_cut`, adding up where patches meet."""
@@ -104,7 +105,7 @@ class OverlappingPatches(nn.Module):
         depths = [to.out_features // self.heads for to in (self.to_query, self.to_value)]
         weights = (self.to_query.weight * depths[0] ** -0.5, self.to_key.weight, self.to_value.weight)
         held = torch.cat([widen_heads(weight, self.heads, fitted_width(*depths)) for weight in weights])
-        patches = self._cut(linear(pixels, held))
+        patches = linear(self._cut(pixels), held)
         parts = patches.flatten(3, 4).flatten(0, 2).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = softmax_attention(*parts)[..., : depths[1]].transpose(1, 2).flatten(2)
         return attended.unflatten(0, patches.shape[:3]).unflatten(3, patches.shape[3:5])

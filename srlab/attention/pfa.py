@@ -13,6 +13,7 @@ CoA keeps the first layer's weights, PFA multiplies them by each layer's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from srlab.attention.contract import Pattern
 from srlab.attention.fused import BLOCK
+from srlab.attention.kept_keys import largest, sum_of_kept
 from srlab.attention.shifted_windows import Heads, ShiftedWindows, Values
 from srlab.attention.sorted_groups import Backend
 
@@ -52,10 +54,7 @@ class FocusedWindows(Pattern):
     def __init__(self, windows: ShiftedWindows, heads: int, chain: Chain, backend: Backend):
         self.windows, self.heads, self.chain, self.plain = windows, heads, chain, backend == "reference"
         held = chain.sums if chain.dense is None else chain.dense[0]
-        height, width = windows.size
-        numbers = torch.arange(height * width, device=held.device).view(1, height, width, 1)
-        #: The pixel at each place of each window.
-        self._pixels: Int[Tensor, "n p"] = windows.cut(numbers.float())[0, ..., 0].long()
+        self._pixels = windows.pixels(held.device)
 
     def pixels(self) -> Int[Tensor, " m"]:
         return torch.arange(self._pixels.numel(), device=self._pixels.device)
@@ -124,32 +123,38 @@ def focus(
 def _cut(
     query: Heads, key: Heads, value: Values, bias: Bias, windows: ShiftedWindows, top: int, chain: Chain
 ) -> tuple[Values, Chain]:
-    """Keep the largest weights, some windows at a time: all scores of a few are held, and then those of kept keys."""
+    """Keep the largest weights, a tile of queries at a time: all its scores are held, and then those of kept keys."""
     shape = value.shape
-    mask = windows.mask(value) if windows.shifted and chain.kept is None else None
     outs, sums, kept = [], [], []
-    step = max(1, BLOCK // shape[3] ** 2)
-    flat = [part.flatten(0, 2) for part in (query, key, value)]
-    for start in range(0, len(flat[0]), step):
-        q, k, v = (part[start : start + step] for part in flat)
-        scores = torch.baddbmm(bias, q, k.mT)
+    query, key, value = (part.flatten(0, 2) for part in (query, key, value))
+    for some, rows in _tiles(len(query), shape[3]):
+        scores, places = torch.baddbmm(bias[:, rows], query[some, rows], key[some].mT), None
         if chain.kept is not None and chain.sums is not None:
-            places = chain.kept[start : start + step].long()
-            scores = scores.gather(-1, places) + chain.sums[start : start + step]
-        elif mask is not None:
-            window = torch.arange(start, start + len(q), device=mask.device) // shape[2] % len(mask)
-            scores, places = scores + mask[window], None
-        else:
-            places = None
-        mass = scores.logsumexp(-1, keepdim=True)
+            places = chain.kept[some, rows].long()
+            scores = scores.gather(-1, places) + chain.sums[some, rows]
+        elif windows.shifted:
+            window = torch.arange(some.start, some.stop, device=value.device) // shape[2] % shape[1]
+            scores = scores + windows.mask(scores, window, rows)
+        weights = scores.softmax(-1)
         if top < scores.shape[-1]:
-            scores, chosen = scores.topk(top, dim=-1, sorted=False)
-            places = chosen if places is None else places.gather(-1, chosen)
-        outs.append(_attend((scores - mass).exp(), places, v))
+            scores, chosen = largest(scores, top)
+            weights, places = weights.gather(-1, chosen), chosen if places is None else places.gather(-1, chosen)
+            kept.append(places.to(torch.int16) if shape[3] < 2**15 else places)
+        outs.append(sum_of_kept(weights, places, value[some]))
         sums.append(scores)
-        kept.append(places.to(torch.int16) if shape[3] < 2**15 else places)
-    out = torch.cat(outs).unflatten(0, shape[:3])
-    return out, Chain(sums=torch.cat(sums), kept=torch.cat(kept))
+    out, total = (
+        torch.cat([part.flatten(0, 1) for part in parts]).unflatten(0, (-1, shape[3])) for parts in (outs, sums)
+    )
+    left = torch.cat([part.flatten(0, 1) for part in kept]).unflatten(0, (-1, shape[3])) if kept else chain.kept
+    return out.unflatten(0, shape[:3]), Chain(sums=total, kept=left)
+
+
+def _tiles(count: int, pixels: int) -> Iterator[tuple[slice, slice]]:
+    """Yield windows of a head and queries of these, half a block of scores: several windows or a part of one."""
+    step, rows = max(1, BLOCK // 2 // pixels**2), min(pixels, max(1, BLOCK // 2 // pixels))
+    for first in range(0, count, step):
+        for row in range(0, pixels, rows):
+            yield slice(first, min(first + step, count)), slice(row, min(row + rows, pixels))
 
 
 def _plain(

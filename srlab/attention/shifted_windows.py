@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from srlab.attention.contract import gather_rows
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import BiasedAttention
 from srlab.attention.window_grid import WindowGrid
@@ -34,20 +35,36 @@ class ShiftedWindows:
     def grid(self) -> WindowGrid:
         return WindowGrid(self.size, (self.side, self.side))
 
+    def pixels(self, device: torch.device) -> Int[Tensor, "n p"]:
+        """Return the pixel, row by row of the map, at each place of each window."""
+        height, width = self.size
+        numbers = torch.arange(height * width, device=device).view(1, height, width, 1)
+        rolled = numbers.roll((-(self.side // 2),) * 2, (1, 2)) if self.shifted else numbers
+        return self.grid.cut(rolled)[0, ..., 0]
+
     def cut(self, x: Pixels) -> Float[Tensor, "b n p c"]:
-        return self.grid.cut(self._rolled(x, -(self.side // 2)))
+        if not self.shifted:
+            return self.grid.cut(x)
+        pixels = self.pixels(x.device)  # one gather, where rolling and cutting would copy the map three times
+        return gather_rows(x.flatten(1, 2), pixels.flatten().expand(len(x), -1)).unflatten(1, pixels.shape)
 
     def join(self, windows: Float[Tensor, "b n p c"]) -> Pixels:
-        return self._rolled(self.grid.join(windows), self.side // 2)
+        if not self.shifted:
+            return self.grid.join(windows)
+        pixels = self.pixels(windows.device).flatten()
+        places = torch.empty_like(pixels).scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
+        return gather_rows(windows.flatten(1, 2), places.expand(len(windows), -1)).unflatten(1, self.size)
 
-    def mask(self, like: Tensor) -> Float[Tensor, "n p p"]:
+    def mask(
+        self, like: Tensor, windows: Int[Tensor, " n"] | slice = slice(None), queries: slice = slice(None)
+    ) -> Float[Tensor, "n q p"]:
         """Return what is added to scores: −100 where query and key lie in different regions of the rolled map."""
         rows, columns = (
-            (torch.arange(side) >= side - self.side).int() + (torch.arange(side) >= side - self.side // 2).int()
-            for side in self.size
+            (places >= side - self.side).int() + (places >= side - self.side // 2).int()
+            for side, places in ((side, torch.arange(side, device=like.device)) for side in self.size)
         )
-        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None].float())[0, ..., 0]
-        return torch.where(region[:, :, None] == region[:, None], 0.0, APART).to(like)
+        region = self.grid.cut((3 * rows[:, None] + columns)[None, ..., None])[0, windows, :, 0]
+        return torch.where(region[:, queries, None] == region[:, None], 0.0, APART).to(like.dtype)
 
     def attend(
         self, query: Heads, key: Heads, value: Values, bias: Float[Tensor, "heads p p"], backend: Backend
@@ -59,22 +76,24 @@ class ShiftedWindows:
                 scores = scores + self.mask(scores)[:, None]
             return scores.softmax(-1) @ value
         out = torch.empty_like(value)
-        mask = self.mask(value) if self.shifted else value.new_zeros(1, 1, 1)
-        for windows in self._alike():
-            some = (part[:, windows].flatten(0, 1) for part in (query, key, value))
-            found = BiasedAttention.apply(*some, bias + (mask[windows[0]] if self.shifted else 0))
-            out[:, windows] = found.unflatten(0, (len(value), -1))
+        query, key, value, found = (part.unflatten(1, self.grid.shape) for part in (query, key, value, out))
+        for rows, columns in self._alike():
+            first = rows.start * self.grid.shape[1] + columns.start
+            own = bias + self.mask(bias, slice(first, first + 1)) if self.shifted else bias
+            some = (part[:, rows, columns].flatten(0, 2) for part in (query, key, value))
+            place = found[:, rows, columns]
+            place.copy_(BiasedAttention.apply(*some, own).view_as(place))
         return out
 
-    def _alike(self) -> list[list[int]]:
-        """Return the numbers of the windows of each mask: inside, on the right, at the bottom, in the corner."""
+    def _alike(self) -> list[tuple[slice, slice]]:
+        """Return rows and columns of windows of one mask: inside, on the right, at the bottom, in the corner.
+
+        Those inside come row by row, where a kernel reads them in place.
+        """
         rows, columns = self.grid.shape
         if not self.shifted:
-            return [list(range(rows * columns))]
-        kinds: dict[tuple[bool, bool], list[int]] = {}
-        for i in range(rows * columns):
-            kinds.setdefault((i // columns == rows - 1, i % columns == columns - 1), []).append(i)
-        return list(kinds.values())
-
-    def _rolled(self, x: Pixels, by: int) -> Pixels:
-        return x.roll((by, by), (1, 2)) if self.shifted else x
+            return [(slice(0, rows), slice(0, columns))]
+        inside, right = slice(0, columns - 1), slice(columns - 1, columns)
+        lines = [slice(i, i + 1) for i in range(rows)]
+        alike = [(line, inside) for line in lines] + [(slice(0, rows - 1), right), (lines[-1], right)]
+        return [(down, across) for down, across in alike if down.stop > down.start and across.stop > across.start]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Pair = tuple[int, int]
@@ -37,7 +37,7 @@ class WindowGrid:
     def crop(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w c"]:
         return x[:, : self.size[0], : self.size[1]]
 
-    def cut(self, x: Float[Tensor, "b H W c"]) -> Float[Tensor, "b n p c"]:
+    def cut(self, x: Shaped[Tensor, "b H W c"]) -> Shaped[Tensor, "b n p c"]:
         """Cut a padded map into windows, row by row, of p pixels each."""
         (rows, columns), (height, width) = self.shape, self.window
         windows = x.unflatten(2, (columns, width)).unflatten(1, (rows, height)).transpose(2, 3)
@@ -63,7 +63,7 @@ class WindowGrid:
             for side, count, window in zip(size, self.shape, self.window, strict=True)
         )
         padded = rows[:, None] * size[1] + columns
-        return self.cut(padded[None, ..., None].double()).long().flatten()
+        return self.cut(padded[None, ..., None]).flatten()
 
     def multiplicity(self, queries: Pixels | None, device: torch.device) -> Int[Tensor, "1 1 q m"]:
         """Return 1 for the keys of each query's window, padding included; keys go window by window."""

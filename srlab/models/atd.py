@@ -38,7 +38,7 @@ class ATDLayer(Attending):
     def traced(self, inputs: tuple, outputs: tuple) -> SortedGroups:
         """Return who attends to whom within categories, without the windows and the dictionary."""
         tokens, attention = self.norm(to_tokens(inputs[0])), self.attention
-        return attention.pattern(attention.to_qkv(tokens), attention.dictionary(tokens, inputs[1])[0])
+        return attention.pattern(attention.project(tokens), attention.dictionary(tokens, inputs[1])[0])
 
 
 class ATDBlock(nn.Module):

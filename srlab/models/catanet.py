@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class CATANet(Network):
         self.to_image = conv3x3(channels, 3)
 
     def forward(self, lr: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-        features = self.head(lr)
+        features = self.head(lr.contiguous(memory_format=torch.channels_last))
         x = self.blocks(features) + features
         for layer in self.upsampler:
             x = layer(x)

@@ -26,7 +26,7 @@ def test_a_layer_equals_the_released_one(golden, way):
     with torch.no_grad():
         tokens, attention = layer.norm(known["input"]), layer.attention
         similarity, attended = attention.dictionary(tokens, known["dictionary"])
-        qkv = attention.to_qkv(tokens)
+        qkv = attention.project(tokens)
         pattern = attention.pattern(qkv, similarity)
         x = known["input"].unflatten(1, size).permute(0, 3, 1, 2)
         y, dictionary = layer(x, known["dictionary"])

@@ -1,0 +1,60 @@
+"""Ablated runs: a released network with altered attention weights, a few images a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from srlab.chapters.ablation.losses import lost
+from srlab.data.layouts import ImageRef
+from srlab.data.sources import PIECES
+from srlab.errors import OutOfTime
+from srlab.files import read_table, write_table
+from srlab.study.records import Record
+from srlab.study.runs import Run
+from srlab.study.study import Study
+from srlab.training import time_is_up
+from srlab.weights.checkpoints import open_network
+
+
+class AblatedRun(Run):
+    """Measure what each change costs a released network on one piece of a benchmark, on the middle of each image.
+
+    Table `images`: benchmark, name, change, psnr_y and drop_db (dB), as `srlab.chapters.ablation.losses.lost`.
+    """
+
+    kind: Literal["ablated"] = "ablated"
+    tables = ("images",)
+
+    network: str
+    weights: str  # SHA-256 of the released weights
+    data: str  # fingerprint of the benchmarks
+    benchmark: str
+    piece: int  # every tenth image, from this one on
+    side: int  # LR pixels of the middle of each image; smaller images are whole
+
+    @property
+    def slug(self) -> str:
+        return f"ablated-{self.network}-{self.benchmark}-{self.piece}-x{self.scale}"
+
+    def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
+        network = open_network(self.network, study.released(self.scale)[self.network].path, self.scale)
+        file = record.folder / "images.csv"
+        found = [read_table(file)] if file.is_file() else []
+        done = {name for rows in found for name in rows["name"]}
+        refs = study.data.benchmarks[self.benchmark][self.piece :: len(PIECES)]
+        for ref in tqdm(refs, desc=self.slug, unit="image", leave=False):
+            if ref.name in done:
+                continue
+            if time_is_up(deadline):
+                raise OutOfTime(f"{self.name} goes on with {ref.name}")
+            found.append(self.measure(network, ref))
+            write_table(file, pd.concat(found))
+        record.finish(device, data=study.data.name, images=len(refs))
+
+    def measure(self, network: torch.nn.Module, ref: ImageRef) -> pd.DataFrame:
+        """Measure the middle of an image, a row a change."""
+        return lost(network, {self.benchmark: [ref.middle(self.scale * self.side)]}, self.scale)

@@ -89,8 +89,8 @@ class Correlations(Pattern):
         pattern: CorrelationPattern,
         query: Tokens,
         key: Tokens,
-        position: Tensor | None = None,
-        group: Tensor = None,
+        position: Float[Tensor, "heads p groups"] | None = None,
+        group: Int[Tensor, " p"] | None = None,
     ):
         self.query, self.key, self.position = query, key, position
         self.grid, self.device = pattern.grid, pattern.device

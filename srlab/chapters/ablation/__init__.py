@@ -40,10 +40,7 @@ def experiments(study: Study) -> dict[str, list[TrainingRun]]:
 
 
 def ablated(study: Study, settings: Settings) -> list[AblatedRun]:
-    """Return every released network on each piece of each benchmark; none without a folder of weights.
-
-    Raises InputError if a network of the settings is not in the folder.
-    """
+    """Return every released network on each piece of each benchmark; none without a folder of weights."""
     scale = study.profile.scale
     released = study.released(scale, settings.networks) if settings.networks else {}
     return [
@@ -104,8 +101,8 @@ FIGURES = {"ablation": figures.ablation, "ablation_released": figures.released}
 
 def answer(tables: Tables) -> str:
     """Summarise what trained and released networks lose, as far as there are tables of them."""
-    parts = [text(tables[name]) for name, text in TEXTS.items() if name in tables]
-    return "\n\n".join(parts)
+    texts = {"ablation_losses": of_trained, "ablation_released": of_released}
+    return "\n\n".join(text(tables[name]) for name, text in texts.items() if name in tables)
 
 
 def of_trained(losses: pd.DataFrame) -> str:
@@ -131,20 +128,12 @@ def of_trained(losses: pd.DataFrame) -> str:
 
 def of_released(losses: pd.DataFrame) -> str:
     """Summarise what released networks lose by each change, with intervals over images."""
-    parts = []
-    for change, own in losses.groupby("change", sort=False):
-        cells = [
-            f"{label(row.network)} {estimate(row.drop_db, row.low_db, row.high_db, 2)} ({row.benchmark})"
-            for row in own.itertuples()
-        ]
-        parts.append(f"- {change}: {listed(cells)}.")
-    first = losses.iloc[0]
+    cells = losses["network"].map(label) + " on " + losses["benchmark"]
+    cells += [f" {estimate(*cell, 2)}" for cell in losses[["drop_db", "low_db", "high_db"]].to_numpy()]
+    lines = [f"- {change}: {listed(own.to_list())}." for change, own in cells.groupby(losses["change"], sort=False)]
     head = (
-        f"**Released networks**, Y-PSNR lost in dB ({count(int(first['images']), 'image')} a benchmark). Losses are "
-        f"significant in {losses['significant'].sum()} of {len(losses)} cells. No effect beyond ±{MARGIN:g} dB in "
+        f"**Released networks**, Y-PSNR lost in dB ({count(int(losses['images'].min()), 'image')} a benchmark). Losses "
+        f"are significant in {losses['significant'].sum()} of {len(losses)} cells. No effect beyond ±{MARGIN:g} dB in "
         f"{losses['equal'].sum()}. Brackets hold simultaneous 95 % intervals over images."
     )
-    return "\n\n".join([head, "\n".join(parts)])
-
-
-TEXTS = {"ablation_losses": of_trained, "ablation_released": of_released}
+    return "\n\n".join([head, "\n".join(lines)])

@@ -82,20 +82,13 @@ class Altered(Pattern):
 
 
 class Correlations(Pattern):
-    """The pixels of a query's window with signed weights, query·key + position of each pixel's group, by windows."""
+    """The pixels of a query's window with signed weights, query·key + position [heads p groups] of each group [p]."""
 
-    def __init__(
-        self,
-        pattern: CorrelationPattern,
-        query: Tokens,
-        key: Tokens,
-        position: Float[Tensor, "heads p groups"] | None = None,
-        group: Int[Tensor, " p"] | None = None,
-    ):
+    def __init__(self, pattern: CorrelationPattern, query: Tokens, key: Tokens, position: Tensor | None, group: Tensor):
         self.query, self.key, self.position = query, key, position
         self.grid, self.device = pattern.grid, pattern.device
         self.multiplicity, self.pixels = pattern.multiplicity, pattern.pixels
-        self.group = None if group is None else group.repeat(math.prod(self.grid.shape))
+        self.group = group.repeat(math.prod(self.grid.shape))
 
     def windows(self, tokens: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads n p c"]:
         return tokens.unflatten(2, (-1, math.prod(self.grid.window)))
@@ -116,7 +109,7 @@ class Correlations(Pattern):
         part, pixels, window = copy(self), self.pixels()[keys], keys // math.prod(self.grid.window)
         part.key, part.pixels = self.key[:, :, keys], lambda: pixels
         part.multiplicity = lambda queries: (self.grid.place(queries, self.device)[0][:, None] == window)[None, None]
-        part.group = None if self.group is None else self.group[keys]
+        part.group = self.group[keys]
         return part
 
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
@@ -226,7 +219,7 @@ def _(pattern: CorrelationPattern, layer: SCC, x: Map, change: str) -> Map:
 
     heads, depth = layer.heads, q.shape[3] // layer.heads
     spatial = Correlations(pattern, by_head(of_map(q) / depth, heads), by_head(token, heads), layer.position(), group)
-    channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1))
+    channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1), None, group)
     halves = (
         Altered(weights, change, width).attend(by_head(value, count))
         for weights, value, count in ((spatial, share, heads), (channel, q, 1))

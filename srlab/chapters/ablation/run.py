@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from srlab.chapters.ablation.losses import lost
-from srlab.data.layouts import ImageRef
 from srlab.data.sources import PIECES
-from srlab.errors import OutOfTime
-from srlab.files import read_table, write_table
 from srlab.study.records import Record
 from srlab.study.runs import Run
 from srlab.study.study import Study
-from srlab.training import time_is_up
 from srlab.weights.checkpoints import open_network
 
 
@@ -42,19 +36,7 @@ class AblatedRun(Run):
 
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         network = open_network(self.network, study.released(self.scale)[self.network].path, self.scale)
-        file = record.folder / "images.csv"
-        found = [read_table(file)] if file.is_file() else []
-        done = {name for rows in found for name in rows["name"]}
         refs = study.data.benchmarks[self.benchmark][self.piece :: len(PIECES)]
-        for ref in tqdm(refs, desc=self.slug, unit="image", leave=False):
-            if ref.name in done:
-                continue
-            if time_is_up(deadline):
-                raise OutOfTime(f"{self.name} goes on with {ref.name}")
-            found.append(self.measure(network, ref))
-            write_table(file, pd.concat(found))
+        middles = [ref.middle(self.scale * self.side) for ref in refs]
+        record.write("images", lost(network, {self.benchmark: middles}, self.scale))
         record.finish(device, data=study.data.name, images=len(refs))
-
-    def measure(self, network: torch.nn.Module, ref: ImageRef) -> pd.DataFrame:
-        """Measure the middle of an image, a row a change."""
-        return lost(network, {self.benchmark: [ref.middle(self.scale * self.side)]}, self.scale)

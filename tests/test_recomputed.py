@@ -275,7 +275,17 @@ def contexts(study):
         yield what, (row.loss_db, row.low_db, row.high_db), interval(loss, families[row.benchmark])
 
 
+def ablated(study):
+    """Losses of released networks by altered attention, over images, with intervals for all cells at once."""
+    kept = table(study, "ablation_released")
+    for row in kept.itertuples():
+        images = pd.concat(read(study, digits, "images.csv") for digits in row.run.split())
+        again = interval(images.loc[images["change"] == row.change, "drop_db"], len(kept))
+        yield f"{row.network} {row.benchmark} {row.change}", (row.drop_db, row.low_db, row.high_db), again
+
+
 CHECKS = {
+    ablated: ("ablation_released",),
     contexts: ("context",),
     ceilings: ("ceiling",),
     released: ("released_quality",),

@@ -8,7 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_records import study_of, write
 from mechanisms import MECHANISMS
+from scipy import stats
 from torch.nn.functional import conv2d, pad
 
 from srlab.attention import (
@@ -23,8 +25,9 @@ from srlab.attention import (
 )
 from srlab.chapters import ablation
 from srlab.chapters.ablation import losses as frames
-from srlab.chapters.ablation.altered import CHANGES, NOTHING, OWN, SHUFFLED, UNIFORM, altered, shuffled
+from srlab.chapters.ablation.altered import CHANGES, NOTHING, OWN, SHUFFLED, UNIFORM, altered, plain, shuffled
 from srlab.chapters.ablation.losses import crops, lost
+from srlab.chapters.ablation.run import AblatedRun
 from srlab.data.sources import embedded
 from srlab.errors import InputError
 from srlab.files import write_table
@@ -33,6 +36,8 @@ from srlab.measure.profiling import peak_memory
 from srlab.models import build
 from srlab.stats.intervals import seed_difference
 from srlab.study.chapter import Tables
+from srlab.study.records import Record
+from srlab.weights.checkpoints import save_network
 
 #: Mechanisms without softmax, beside those that the dense oracle proves.
 KERNELS = {
@@ -213,6 +218,16 @@ def test_of_correlations_only_the_own_neighbourhood_is_kept():
         same(y[0, :, 0, 0], layer.out(torch.cat([spatial, channel])))
 
 
+@pytest.mark.parametrize("change", [NOTHING, *CHANGES])
+@pytest.mark.parametrize("name", ["gmsa", "scc", "scc-oblong", "scc-small"])
+def test_windows_alone_give_what_all_keys_give(name, change, monkeypatch):
+    network, x = chain(*LAYERS[name](8)), torch.randn(1, 8, 13, 21)
+    [fast] = outputs(network, x, change)
+    for way in ("in_sizes", "in_part"):
+        monkeypatch.setattr(f"srlab.chapters.ablation.altered.{way}", plain)
+    same(fast, *outputs(network, x, change))
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_weights_are_held_for_some_queries_only(change):
     network, x = chain(NLA(8)), torch.randn(1, 8, 64, 64)
@@ -310,6 +325,53 @@ def test_the_figure_has_a_panel_a_change_and_a_row_a_network(tmp_path):
     dots = [len(each.get_offsets()) for each in panels[2].collections if hasattr(each, "get_sizes")]
     assert dots == 4 * [3] + 4 * [6]
     assert len(ablation.answer(Tables(tmp_path)).split("\n\n")) == 7
+
+
+def test_released_networks_are_measured_and_kept_records_stand_in_for_weights(tmp_path, monkeypatch):
+    network = {"channels": 8, "groups": 1, "blocks": 1}
+    save_network(tmp_path / "nla.safetensors", build("trunk_nla", 2, seed=0, **network), "trunk_nla", 2, network)
+    chapter = {"networks": ["trunk_nla"], "side": 12, "pieces": 1}
+    study = study_of(tmp_path, {"images": 11, "chapters": {"ablation": chapter}}, monkeypatch)
+    assert study.chapter("ablation").runs == []
+    monkeypatch.setenv("SRLAB_WEIGHTS", str(tmp_path))
+    [run] = study.chapter("ablation").runs
+    images = study.obtain(run).table("images")
+    refs = [ref.middle(24) for ref in study.data.benchmarks[run.benchmark][:11:10]]
+    assert images["name"].tolist() == [ref.name for ref in refs] * len(CHANGES)
+    again = lost(build("trunk_nla", 2, seed=0, **network).eval(), {run.benchmark: refs}, 2)
+    found = images.set_index(["name", "change"])["drop_db"]
+    assert found.to_dict() == pytest.approx(again.set_index(["name", "change"])["drop_db"].to_dict(), abs=1e-4)
+    tables = study.chapter("ablation").tables()
+    assert list(tables) == ["ablation_released"]
+    monkeypatch.delenv("SRLAB_WEIGHTS")
+    assert study.chapter("ablation").tables()["ablation_released"].equals(tables["ablation_released"])
+    assert len(study.chapter("ablation").answer().data.split("\n\n")) == 2
+
+
+def made_of(tmp_path, network, benchmark, drop):
+    """Return the record of a released network with these losses by uniform weights."""
+    how = {"weights": "", "data": "", "piece": 0, "side": 48, "scale": 4, "device": "cpu"}
+    record = Record(AblatedRun(network=network, benchmark=benchmark, **how), tmp_path / f"{network}{benchmark}")
+    rows = {"benchmark": benchmark, "name": [str(i) for i in range(len(drop))], "change": UNIFORM, "psnr_y": 30.0}
+    write(record, images=pd.DataFrame(rows | {"drop_db": drop}))
+    return record
+
+
+def test_losses_of_released_networks_have_intervals_over_images_simultaneous_for_all(tmp_path):
+    cells = {("hit_srf", "B100"): [0.5, 0.6, 0.7, 0.6], ("hit_srf", "Set5"): [-0.001, 0.0, 0.001, 0.0]}
+    cells |= {("elan_light", "B100"): [-2.0, 3.0, 1.0]}
+    found = frames.released([made_of(tmp_path, *of, drop) for of, drop in cells.items()])
+    for row, drop in zip(found.itertuples(), cells.values(), strict=True):
+        half = stats.t.ppf((1 + 0.95 ** (1 / 3)) / 2, len(drop) - 1) * stats.sem(drop)
+        expected = (np.mean(drop), np.mean(drop) - half, np.mean(drop) + half)
+        assert (row.drop_db, row.low_db, row.high_db) == pytest.approx(expected) and row.images == len(drop)
+    assert found["significant"].tolist() == [True, False, False] and found["equal"].tolist() == [False, True, False]
+    write_table(tmp_path / "tables" / "ablation_released.csv", found)
+    said = ablation.answer(Tables(tmp_path))
+    assert all(each in said for each in ("+0.60 [", "0.00 [", "+0.67 [", "1 of 3"))
+    [panel] = ablation.FIGURES["ablation_released"](Tables(tmp_path)).axes
+    values = [line.get_xdata()[0] for line in panel.lines if line.get_marker() not in ("None", None)]
+    assert values == pytest.approx([np.mean(drop) for drop in cells.values()])
 
 
 @pytest.mark.slow

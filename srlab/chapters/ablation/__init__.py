@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, PositiveInt
 from tqdm.auto import tqdm
 
 from srlab.chapters.ablation import figures
 from srlab.chapters.ablation import losses as frames
 from srlab.chapters.ablation.altered import CHANGES, OWN, SHUFFLED, UNIFORM, attention_layers
+from srlab.chapters.ablation.run import AblatedRun
+from srlab.data.sources import PIECES
+from srlab.models.registry import label
 from srlab.stats.gains import MARGIN
-from srlab.stats.words import between, count, listed, say
+from srlab.stats.words import between, count, estimate, listed, say
 from srlab.study.chapter import Tables
 from srlab.study.frames import named, quality
+from srlab.study.runs import Run
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 
@@ -20,7 +26,11 @@ QUESTION = "Do trained networks use their attention?"
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """None: the networks are those of the comparison and of the branched experiment."""
+    """Settings for released networks; trained ones are those of the comparison and of the branched experiment."""
+
+    networks: tuple[str, ...] = ()  # released networks with attention; none by default
+    side: PositiveInt = 64  # LR pixels of the middle of each image; the largest window of HiT-SRF
+    pieces: PositiveInt = 2  # of 10; each is every tenth image of a benchmark
 
 
 def experiments(study: Study) -> dict[str, list[TrainingRun]]:
@@ -29,12 +39,46 @@ def experiments(study: Study) -> dict[str, list[TrainingRun]]:
     return {name: runs for name, runs in found.items() if runs}
 
 
-def runs(study: Study, settings: Settings) -> list[TrainingRun]:
-    """Return every network from scratch and every branched arm."""
-    return [run for runs in experiments(study).values() for run in runs]
+def ablated(study: Study, settings: Settings) -> list[AblatedRun]:
+    """Return every released network on each piece of each benchmark; none without a folder of weights."""
+    scale = study.profile.scale
+    released = study.released(scale, settings.networks) if settings.networks else {}
+    return [
+        AblatedRun(
+            network=name,
+            weights=released[name].sha256,
+            data=replace(study.data, train=()).fingerprint,
+            benchmark=benchmark,
+            piece=piece,
+            side=settings.side,
+            scale=scale,
+            device=study.device,
+        )
+        for name in settings.networks
+        if name in released
+        for piece in PIECES[: settings.pieces]
+        for benchmark, refs in study.data.benchmarks.items()
+        if piece < len(refs)
+    ]
+
+
+def runs(study: Study, settings: Settings) -> list[Run]:
+    """Return every network from scratch, every branched arm, and the runs of released networks."""
+    return [run for runs in experiments(study).values() for run in runs] + ablated(study, settings)
 
 
 def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Compute the losses of trained networks, if the profile has some, and of released ones, if the settings do."""
+    found = trained(study) if experiments(study) else {}
+    if settings.networks:
+        made = study.obtain_or_keep(ablated(study, settings), "ablated-*")
+        order = {name: place for place, name in enumerate(settings.networks)}
+        made.sort(key=lambda record: (order.get(record.run.network, len(order)), record.run.benchmark))
+        found["ablation_released"] = frames.released(made)
+    return found
+
+
+def trained(study: Study) -> dict[str, pd.DataFrame]:
     """Compute what networks lose on each image (`ablation`), on average, and beside what attention gains."""
     drops, images, crops = [], {}, frames.crops(study.data.benchmarks, study.profile.scale)
     for experiment, own in experiments(study).items():
@@ -52,12 +96,18 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     return {"ablation": drops, "ablation_losses": losses, "ablation_gains": frames.gains(images, losses)}
 
 
-FIGURES = {"ablation": figures.ablation}
+FIGURES = {"ablation": figures.ablation, "ablation_released": figures.released}
 
 
 def answer(tables: Tables) -> str:
+    """Summarise what trained and released networks lose, as far as there are tables of them."""
+    texts = {"ablation_losses": of_trained, "ablation_released": of_released}
+    return "\n\n".join(text(tables[name]) for name, text in texts.items() if name in tables)
+
+
+def of_trained(losses: pd.DataFrame) -> str:
     """Summarise what networks lose by uniform weights, with verdicts, and by the other changes."""
-    losses = named(tables["ablation_losses"])
+    losses = named(losses)
     losses = losses.assign(value=-losses["drop_db"], low=-losses["high"], high=-losses["low"])
     ranges, parts = [], []
     for experiment, own in losses.groupby("experiment", sort=False):
@@ -74,3 +124,16 @@ def answer(tables: Tables) -> str:
     found = f"Networks with a significant loss: {listed(lost)}." if lost else "No loss is significant."
     first = f"Uniform weights change Y-PSNR by {listed(ranges)}. {found} Without a loss, choosing keys gains nothing."
     return "\n\n".join([first, *parts])
+
+
+def of_released(losses: pd.DataFrame) -> str:
+    """Summarise what released networks lose by each change, with intervals over images."""
+    cells = losses["network"].map(label) + " on " + losses["benchmark"]
+    cells += [f" {estimate(*cell, 2)}" for cell in losses[["drop_db", "low_db", "high_db"]].to_numpy()]
+    lines = [f"- {change}: {listed(own.to_list())}." for change, own in cells.groupby(losses["change"], sort=False)]
+    head = (
+        f"**Released networks**, Y-PSNR lost in dB ({count(int(losses['images'].min()), 'image')} a benchmark). Losses "
+        f"are significant in {losses['significant'].sum()} of {len(losses)} cells. No effect beyond ±{MARGIN:g} dB in "
+        f"{losses['equal'].sum()}. Brackets hold simultaneous 95 % intervals over images."
+    )
+    return "\n\n".join([head, "\n".join(lines)])

@@ -29,6 +29,7 @@ from srlab.analysis.layers import hooked
 from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
 from srlab.attention.contract import to_map
 from srlab.attention.conv_attn import KernelPattern, depthwise
+from srlab.attention.gmsa import MultiscalePattern
 from srlab.attention.routed_windows import by_head
 from srlab.attention.scc import CorrelationPattern
 from srlab.errors import InputError
@@ -55,7 +56,8 @@ class Altered(Pattern):
     def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
         if self.change == SHUFFLED:
             return self.pattern.attend(value[:, :, shuffled(value.shape[2])])
-        return plain(self, value)
+        fast = {Correlations: in_part, MultiscalePattern: in_sizes}.get(type(self.pattern), plain)
+        return fast(self, value)
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "b heads q m"]:
         seen = self.pattern.multiplicity(queries)
@@ -76,36 +78,92 @@ class Altered(Pattern):
     def _near(self, queries: Int[Tensor, " q"] | None) -> Bool[Tensor, "q m"]:
         keys = self.pixels()
         queries = torch.arange(self.query.shape[2], device=keys.device) if queries is None else queries
-        rows = queries[:, None] // self.width - keys // self.width
-        columns = queries[:, None] % self.width - keys % self.width
-        return (rows.abs() <= REACH) & (columns.abs() <= REACH)
+        return near(queries[:, None], keys, self.width)
 
 
 class Correlations(Pattern):
-    """The pixels of a query's window with signed weights, query·key + position [heads p p], window by window."""
+    """The pixels of a query's window with signed weights, query·key + position [heads p groups] of each group [p]."""
 
-    def __init__(self, pattern: CorrelationPattern, query: Tokens, key: Tokens, position: Tensor | None = None):
+    def __init__(self, pattern: CorrelationPattern, query: Tokens, key: Tokens, position: Tensor | None, group: Tensor):
         self.query, self.key, self.position = query, key, position
         self.grid, self.device = pattern.grid, pattern.device
         self.multiplicity, self.pixels = pattern.multiplicity, pattern.pixels
+        self.group = group.repeat(math.prod(self.grid.shape))
+
+    def windows(self, tokens: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads n p c"]:
+        return tokens.unflatten(2, (-1, math.prod(self.grid.window)))
 
     def attend(self, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
-        return plain(self, value)
+        """Sum over keys first, as SCC does: no correlations of pairs are held."""
+        window, place = self.grid.place(None, self.device)
+        sums = self.windows(self.key).mT @ self.windows(value)
+        found = (self.query[..., None, :] @ sums[:, :, window])[..., 0, :]
+        if self.position is None:
+            return found
+        one = one_hot(self.group[: math.prod(self.grid.window)]).to(value.dtype)
+        of_group = one.mT @ self.windows(value)
+        return found + (self.position[:, place, None] @ of_group[:, :, window])[..., 0, :]
+
+    def narrowed(self, keys: Int[Tensor, " k"]) -> Correlations:
+        """Return the same with some of the keys."""
+        part, pixels, window = copy(self), self.pixels()[keys], keys // math.prod(self.grid.window)
+        part.key, part.pixels = self.key[:, :, keys], lambda: pixels
+        part.multiplicity = lambda queries: (self.grid.place(queries, self.device)[0][:, None] == window)[None, None]
+        part.group = self.group[keys]
+        return part
 
     def bias(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "heads q m"] | float:
-        windows = math.prod(self.grid.shape)
         place = self.grid.place(queries, self.device)[1]
-        return 0.0 if self.position is None else self.position[:, place].repeat(1, 1, windows)
+        return 0.0 if self.position is None else self.position[:, place][:, :, self.group]
 
     def weights(self, queries: Int[Tensor, " q"] | None = None) -> Float[Tensor, "b heads q m"]:
         query = self.query if queries is None else self.query[:, :, queries]
         return (query @ self.key.mT + self.bias(queries)) * self.multiplicity(queries)
 
 
+def near(query: Int[Tensor, "*q"], key: Int[Tensor, "*k"], width: int) -> Bool[Tensor, "*pairs"]:
+    """Check that keys lie in the neighbourhoods of queries; both are pixels of a map of this width."""
+    rows, columns = query // width - key // width, query % width - key % width
+    return (rows.abs() <= REACH) & (columns.abs() <= REACH)
+
+
 def plain(pattern: Pattern, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
     """Attend by the plain formula, with the weights of `QUERIES` queries in memory at a time."""
     queries = torch.arange(pattern.query.shape[2], device=value.device)
     return torch.cat([pattern.weights(some) @ value for some in queries.split(QUERIES)], 2)
+
+
+def in_part(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+    """Attend as `plain` does, by correlations: their sums need no weights, and an own 7×7 only the keys nearby."""
+    pattern, width, found = altered.pattern, altered.width, []
+    if altered.change == UNIFORM:
+        mean = pattern.windows(value).mean(3)[:, :, pattern.grid.place(None, value.device)[0]]
+        return pattern.attend(torch.ones_like(value)) * mean
+    if altered.change == NOTHING:
+        return pattern.attend(value)
+    rows = pattern.pixels() // width
+    for some in torch.arange(pattern.query.shape[2], device=value.device).split(QUERIES):
+        first, last = some[0] // width - REACH, some[-1] // width + REACH
+        keys = ((rows >= first) & (rows <= last)).nonzero()[:, 0]
+        part = Altered(pattern.narrowed(keys), OWN, width)
+        found.append(part.weights(some) @ value[:, :, keys])
+    return torch.cat(found, 2)
+
+
+def in_sizes(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
+    """Attend as `plain` does, by ELAN's windows of each size."""
+    windows, pixels, parts = altered.pattern.windows, altered.pixels().double(), []
+    for i, side in enumerate(windows.sides):
+        of_map = (altered.key[:, i], value[:, i], pixels[None, :, None])
+        tokens, values, own = (windows.cut(each.unflatten(1, windows.filled), side) for each in of_map)
+        weights = (tokens @ tokens.mT).softmax(-1)
+        if altered.change == UNIFORM:
+            weights = torch.full_like(weights, 1 / side**2)
+        elif altered.change == OWN:
+            weights = weights * near(own.long(), own.long().mT, altered.width)
+            weights = (weights / weights.sum(-1, keepdim=True)).nan_to_num(0)
+        parts.append(windows.join(weights @ values, side))
+    return windows.whole.crop(torch.cat(parts, -1)).flatten(1, 2).unflatten(2, (len(parts), -1)).transpose(1, 2)
 
 
 @singledispatch
@@ -160,9 +218,8 @@ def _(pattern: CorrelationPattern, layer: SCC, x: Map, change: str) -> Map:
         return grid.crop(grid.join(windows))
 
     heads, depth = layer.heads, q.shape[3] // layer.heads
-    position = layer.position.plain()[:, :, group]
-    spatial = Correlations(pattern, by_head(of_map(q) / depth, heads), by_head(token, heads), position)
-    channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1))
+    spatial = Correlations(pattern, by_head(of_map(q) / depth, heads), by_head(token, heads), layer.position(), group)
+    channel = Correlations(pattern, by_head(of_map(v) / len(place), 1), by_head(v, 1), None, group)
     halves = (
         Altered(weights, change, width).attend(by_head(value, count))
         for weights, value, count in ((spatial, share, heads), (channel, q, 1))

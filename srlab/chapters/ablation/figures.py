@@ -1,11 +1,13 @@
-"""The figure of what altered attention costs."""
+"""Figures of what altered attention costs."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from srlab.models.registry import label
 from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
@@ -35,6 +37,22 @@ def ablation(tables: Tables) -> Figure:
     note = f"Large: mean; small: a seed; {bar_note(seeds, 'simultaneous in a panel and experiment')}. Grey: no effect, "
     note += f"±{MARGIN:g} dB. {count(seeds, 'seed')}, {crops}."
     caption(figure, "What trained networks lose when their attention is altered at test time", note)
+    return figure
+
+
+@rc_context(HOUSE)
+def released(tables: Tables) -> Figure:
+    """Draw what each released network loses on each benchmark, a panel a change, each with an axis of its own."""
+    found = tables["ablation_released"].rename(columns={"drop_db": "value", "low_db": "low", "high_db": "high"})
+    found = found.assign(name=found["network"].map(label) + ", " + found["benchmark"], model=found["network"])
+    changes = list(found["change"].unique())
+    figure = blank(DOUBLE, 0.3 * found["name"].nunique() + 1.3)
+    for ax, change in zip(np.atleast_1d(figure.subplots(1, len(changes), sharey=True)), changes, strict=True):
+        forest(ax, found[found["change"] == change], margin=MARGIN)
+        ax.set(title=change, xlabel="Y-PSNR lost (dB)")
+    note = f"Bars: 95 % intervals over images, simultaneous in the figure. Grey: no effect, ±{MARGIN:g} dB. "
+    note += f"{count(int(found['images'].min()), 'image')} a benchmark; each panel has an axis of its own."
+    caption(figure, "What released networks lose when their attention is altered at test time", note)
     return figure
 
 

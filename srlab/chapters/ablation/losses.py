@@ -12,7 +12,8 @@ from srlab.data.layouts import ImageRef
 from srlab.data.sources import evenly
 from srlab.measure.evaluation import evaluate
 from srlab.stats.gains import MARGIN, differences, pooled
-from srlab.stats.intervals import SEEDS, equivalent, matrix, seed_difference
+from srlab.stats.intervals import SEEDS, equivalent, matrix, over_seeds, seed_difference
+from srlab.study.records import Record
 
 #: Benchmark images that are measured, and the side in LR pixels of the middle of each. The plain formula costs the
 #: square of a crop's area: 13 networks of three seeds take 80 s of one core.
@@ -80,3 +81,23 @@ def gains(quality: Mapping[str, pd.DataFrame], losses: pd.DataFrame) -> pd.DataF
     ]
     joined = pd.concat(found or [pd.DataFrame(columns=[*keys, "run"])]).merge(uniform, how="left", on=keys)
     return joined[["experiment", *joined.columns.drop(["experiment", *last]), *last]]
+
+
+def released(records: Sequence[Record]) -> pd.DataFrame:
+    """Average what each released network loses by each change, with 95 % intervals over images, simultaneous for all.
+
+    Columns: network, benchmark (with its scale), change, drop_db (mean over images), low_db, high_db (Student's t),
+    images, significant (the interval excludes zero), equal (it lies within ±`MARGIN`), run.
+    """
+    drops = pd.concat(
+        record.table("images").assign(network=record.run.network, scale=record.run.scale, run=record.run.hash)
+        for record in records
+    )
+    cells, rows = list(drops.groupby(["network", "benchmark", "scale", "change"], sort=False)), []
+    for (network, benchmark, scale, change), own in cells:
+        drop = over_seeds(own["drop_db"].to_numpy(), len(cells))
+        row = {"network": network, "benchmark": f"{benchmark} ×{scale}", "change": change}
+        row |= {"drop_db": drop.value, "low_db": drop.low, "high_db": drop.high, "images": len(own)}
+        row |= {"significant": drop.excludes_zero, "equal": equivalent(drop, MARGIN)}
+        rows.append(row | {"run": " ".join(own["run"].unique())})
+    return pd.DataFrame(rows)

@@ -152,18 +152,19 @@ def in_part(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tens
 
 def in_sizes(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
     """Attend as `plain` does, by ELAN's windows of each size."""
-    windows, pixels, parts = altered.pattern.windows, altered.pixels().double(), []
+    windows, pixels, parts = altered.pattern.windows, altered.pixels(), []
+    order, back = windows.pixel_of(value.device), windows.slot_of(value.device)
     for i, side in enumerate(windows.sides):
-        of_map = (altered.key[:, i], value[:, i], pixels[None, :, None])
-        tokens, values, own = (windows.cut(each.unflatten(1, windows.filled), side) for each in of_map)
-        weights = (tokens @ tokens.mT).softmax(-1)
+        of_windows = (altered.key[:, i, order[i]], value[:, i, order[i]])
+        tokens, values = (each.unflatten(1, (-1, side**2)) for each in of_windows)
+        weights, own = (tokens @ tokens.mT).softmax(-1), pixels[order[i]].unflatten(0, (-1, side**2))
         if altered.change == UNIFORM:
             weights = torch.full_like(weights, 1 / side**2)
         elif altered.change == OWN:
-            weights = weights * near(own.long(), own.long().mT, altered.width)
+            weights = weights * near(own[:, :, None], own[:, None], altered.width)
             weights = (weights / weights.sum(-1, keepdim=True)).nan_to_num(0)
-        parts.append(windows.join(weights @ values, side))
-    return windows.whole.crop(torch.cat(parts, -1)).flatten(1, 2).unflatten(2, (len(parts), -1)).transpose(1, 2)
+        parts.append((weights @ values).flatten(1, 2)[:, back[i]])
+    return torch.stack(parts, 1)[:, :, windows.places(value.device)]
 
 
 @singledispatch

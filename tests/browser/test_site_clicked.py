@@ -11,6 +11,7 @@ from lab import BLANK, PICTURE, brightness
 from playwright.sync_api import expect
 
 from srlab.report.site import write_site
+from srlab.report.site_data import Results
 from srlab.stats.rules import rules
 from srlab.study.study import Study
 
@@ -39,12 +40,15 @@ def write_recall(study):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """The page with the reference's results alone, and with recall."""
+    """The page as if nothing of recall were there, and with recall."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("results")
         patch.setenv("SRLAB_RESULTS", str(folder / "own"))
         study = Study("recall", ROOT)
-        alone = write_site(study, folder / "alone")
+        folders = Results.folders
+        with pytest.MonkeyPatch.context() as without:
+            without.setattr(Results, "folders", lambda own, name: [] if name == "recall" else folders(own, name))
+            alone = write_site(study, folder / "alone")
 
         def untrained(study, run):
             network = run.network.build(run.scale, run.seed).eval()

@@ -36,7 +36,7 @@ for run in STUDY.runs():
         params:
             name=run.name,
         threads: TRAINING_THREADS if run.trains else THREADS
-        priority: 1  # runs first, then notebooks side by side
+        priority: 2  # runs first, then the longest notebook beside the others
         shell:
             "OMP_NUM_THREADS={threads} python -m srlab run --profile {PROFILE:q} --only {params.name:q} --devices {DEVICES}"
 
@@ -53,6 +53,7 @@ for page in PAGES:
             page.outputs,
         params:
             name=page.name,
+        priority: int(page.name.endswith("_maps"))
         shell:
             "python -m srlab notebook {params.name:q} --profile {PROFILE:q}"
 

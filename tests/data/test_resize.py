@@ -50,7 +50,7 @@ def assert_resized(got, image, ratio):
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_golden_vectors_of_matlab(scale):
-    """Of enlarged images, the corner at the bottom left is kept."""
+    """The file holds shrunk images whole, and the bottom left corner of each enlarged one."""
     lr, corner = GOLDEN[f"lr_x{scale}"], GOLDEN[f"bicubic_up_x{scale}"]
     height, width = corner.shape[1:]
     for got, expected in ((downscale(GOLDEN["hr"], scale), lr), (upscale(lr, scale)[:, -height:, :width], corner)):

@@ -41,13 +41,13 @@ def experiments(study: Study) -> dict[str, list[TrainingRun]]:
 
 def ablated(study: Study, settings: Settings) -> list[AblatedRun]:
     """Return every released network on each piece of each benchmark; none without a folder of weights."""
-    scale = study.profile.scale
+    scale, data = study.profile.scale, replace(study.data, train=())
     released = study.released(scale, settings.networks) if settings.networks else {}
     return [
         AblatedRun(
             network=name,
             weights=released[name].sha256,
-            data=replace(study.data, train=()).fingerprint,
+            data=data.fingerprint,
             benchmark=benchmark,
             piece=piece,
             side=settings.side,
@@ -57,7 +57,7 @@ def ablated(study: Study, settings: Settings) -> list[AblatedRun]:
         for name in settings.networks
         if name in released
         for piece in PIECES[: settings.pieces]
-        for benchmark, refs in study.data.benchmarks.items()
+        for benchmark, refs in data.benchmarks.items()
         if piece < len(refs)
     ]
 

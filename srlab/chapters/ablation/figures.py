@@ -1,4 +1,4 @@
-"""Figures of what altered attention costs."""
+"""Draw how much PSNR networks lose when their attention is altered."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def _panels(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "others": first & kind.isna() & ~control,
     }
     parts |= {league: table["league"] == league for league in table.loc[~first, "league"].unique()}
-    return {name: table[chosen | control] for name, chosen in parts.items() if chosen.any()}
+    found = {name: table[chosen | control] for name, chosen in parts.items() if chosen.any()}
+    return found if len(found) > 1 else {"": table}
 
 
 def _laid_out(table: pd.DataFrame, ylabel: str) -> tuple[Figure, list[tuple[Axes, str, pd.DataFrame]]]:

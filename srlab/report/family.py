@@ -53,7 +53,7 @@ def measured(found: pd.DataFrame, results: Results) -> tuple[pd.DataFrame, str]:
         notes.append(f"Time: the non-local layers of the profile {profile}, {size}, {calls}, {on}.")
     for recall in recalls:
         own = recall[recall["league"] == recall["league"].iloc[0]]
-        shares |= {row.arm: number(row.recall) for row in own.itertuples()}
+        shares = {row.arm: number(row.recall) for row in own.itertuples()} | shares
     if recalls:
         seeds = between([float(recall["seeds"].min()) for recall in recalls], 0)
         notes.append(f"Recall: share of a far copy's detail; random seeds: {seeds}.")

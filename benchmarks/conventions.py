@@ -1,6 +1,6 @@
 """What is a dB? PSNR of released networks under one change of the convention at a time.
 
-    SRLAB_DATA=photos python results/pilots/conventions.py WEIGHTS [--data Set5] [--only hit_srf]
+    SRLAB_DATA=photos python benchmarks/conventions.py WEIGHTS [--data Set5] [--only hit_srf]
 
 WEIGHTS is a folder with hit_srf_x4.pth and elan_light_x4.pth. Numbers of every image go to
 `docs/conventions.csv`, where what is there is kept, and the tables made of them to
@@ -224,7 +224,7 @@ def as_markdown(images: pd.DataFrame) -> str:
     parts += [
         "## Commands",
         f"One a row, of {model.label} on {dataset}; for {', '.join(list(DATA_SETS)[1:])} those that enlarge anew have "
-        f"`--first {FIRST}`. `python results/pilots/conventions.py WEIGHTS` makes all of it.",
+        f"`--first {FIRST}`. `python benchmarks/conventions.py WEIGHTS` makes all of it.",
         "```bash\n" + "\n".join(rows) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"

@@ -10,7 +10,7 @@ from networks import ALIKE, SHORT, small
 
 from srlab.cli import main
 from srlab.errors import InputError
-from srlab.models import REGISTRY
+from srlab.models import REGISTRY, build
 from srlab.weights.checkpoints import save_network
 from srlab.weights.export import check_export, export_network
 

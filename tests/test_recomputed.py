@@ -91,6 +91,12 @@ def costs(study):
         yield row.model, (row.median_ms, row.peak_mib, row.gflops), own[["median_ms", "peak_mib", "gflops"]]
 
 
+def layers(study):
+    for (digits, part), own in table(study, "comparison_costs").groupby(["run", "part"]):
+        columns = ["median_ms", "peak_mib", "gflops"]
+        yield f"{part} of {digits}", own[columns], profile(study, digits, part).loc[own["model"], columns]
+
+
 def medians(study):
     """Check the timing runs with kept single calls."""
     file, folders = packed(study)
@@ -294,6 +300,7 @@ CHECKS = {
     judged: ("claims",),
     qualities: ("comparison",),
     costs: ("comparison", "comparison_costs"),
+    layers: ("comparison_costs",),
     medians: ("timing",),
     gains: ("comparison_gains",),
     images: ("comparison_images",),

@@ -31,7 +31,7 @@ def test_every_mechanism_of_the_family_is_in_the_registry_with_its_paper():
 
 def test_measurements_are_those_of_the_tables_or_missing(tmp_path):
     found, note = measured(FACTS, results(tmp_path))
-    costs = read_table(next((ROOT / "results/reference").glob("quick-*")) / "tables/comparison_costs.csv")
+    costs = read_table(next((ROOT / "results/reference").glob("family-*")) / "tables/comparison_costs.csv")
     layers = costs[costs["part"] == "non-local layers"].set_index("model")["median_ms"]
     for row in found.itertuples():
         assert row.time == (f"{layers[row.model]:.1f} ms" if row.model in layers else MISSING)

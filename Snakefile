@@ -31,6 +31,9 @@ for run in STUDY.runs():
     rule:
         name:
             f"run {run.name}"
+        input:
+            # The trunk that a branch goes on from, which two processes would otherwise train at once.
+            STUDY.record(STUDY.start_of(run)).files if getattr(run, "start_from", None) else [],
         output:
             STUDY.record(run).files,
         params:

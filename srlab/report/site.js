@@ -353,9 +353,9 @@ if (facts.lsp) {
   });
   const hue = place => { const part = shift => 128 + 95 * Math.sin(2.4 * place + shift); return [part(0), part(2.1), part(4.2)]; };
   const show = async (step, keep) => {
-    const {image, labels, windows, weights, names, order} = await loaded;
     slider.value = step;
     words.forEach((each, i) => { each.hidden = i !== step; });
+    const {image, labels, windows, weights, names, order} = await loaded;
     const cluster = i => hue(names.indexOf(labels[i])), plain = i => rgb(image, i), most = weights.reduce((a, b) => Math.max(a, b));
     const window = i => windows[i] ? mix(plain(i), windows[i] === 2 ? WEIGHT : SEEN, 0.75) : grey(plain(i));
     paint(canvas, lsp.side, [plain, cluster, i => cluster(order[i]), i => windows[order[i]] ? window(order[i]) : mix(cluster(order[i]), [128, 128, 128], 0.7), window,
@@ -395,14 +395,15 @@ if (facts.photographs) {
   options($("wipe-right"), [["HR", "original"], ...sides]);
   $("wipe-right").value = "hit_srf" in names ? "hit_srf" : sides.at(-1)[0];
   const wipe = share => { slider.value = share; box.children[1].style.clipPath = `inset(0 ${100 - share}% 0 0)`; box.children[2].style.left = `calc(${share}% - 1.5px)`; };
+  const chosen = () => {
+    const image = images[$("wipe-image").value];
+    return {image, ends: [$("wipe-right").value, $("wipe-left").value].map(name => [name, name === "HR" ? "original" : `${names[name]}, ${written(image.psnr[name], 2)} dB`])};
+  };
+  const label = ends => ends.forEach(([, words], i) => { $(["wipe-right-name", "wipe-left-name"][i]).textContent = words; });
   const show = async keep => {
-    const image = images[$("wipe-image").value], ends = [$("wipe-right").value, $("wipe-left").value];
-    const shown = await ask(image);
-    ends.forEach((name, i) => {
-      const words = name === "HR" ? "original" : `${names[name]}, ${written(image.psnr[name], 2)} dB`;
-      Object.assign(box.children[i], {src: shown[name], alt: `${image.name} by ${words}`});
-      $(["wipe-right-name", "wipe-left-name"][i]).textContent = words;
-    });
+    const {image, ends} = chosen(), shown = await ask(image);
+    ends.forEach(([name, words], i) => Object.assign(box.children[i], {src: shown[name], alt: `${image.name} by ${words}`}));
+    label(ends);
     if (keep) remember("photographs", image.name, ends[1], ends[0]);
   };
   for (const id of ["wipe-image", "wipe-left", "wipe-right"]) $(id).addEventListener("change", () => show(true));
@@ -416,6 +417,7 @@ if (facts.photographs) {
     show();
   };
   wipe(50);
+  label(chosen().ends);  // now, so that nothing moves when the pictures come
   new IntersectionObserver((seen, own) => { if (seen.some(each => each.isIntersecting)) { own.disconnect(); show(); } }, {rootMargin: "300px"}).observe(box);
 }
 

@@ -180,6 +180,14 @@ def test_photographs_come_when_they_are_looked_at(shown):
     expect(shown.locator("#wipe img").last).to_have_css("clip-path", "inset(0px 80% 0px 0px)")
 
 
+def test_nothing_moves_when_pictures_come(shown):
+    top = "document.getElementById('context').offsetTop"
+    before = shown.evaluate(top)
+    shown.locator("#wipe").scroll_into_view_if_needed()
+    expect(shown.locator("#wipe img").last).to_have_attribute("src", re.compile("^data:"))
+    assert shown.evaluate(top) == before
+
+
 def test_the_radius_moves_along_the_curve(shown):
     slide(shown, "context-radius", 0)
     first = numbers(shown, "context-bars")

@@ -32,8 +32,8 @@ for run in STUDY.runs():
         name:
             f"run {run.name}"
         input:
-            # The trunk that a branch goes on from, which two processes would otherwise train at once.
-            STUDY.record(STUDY.start_of(run)).files if getattr(run, "start_from", None) else [],
+            # Two processes would otherwise make one run at once.
+            [STUDY.record(needed).files for needed in run.needs(STUDY)],
         output:
             STUDY.record(run).files,
         params:

@@ -5,6 +5,7 @@ Each kind of run is a subclass in a file of its own; a chapter may bring one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -69,8 +70,12 @@ class Run(BaseModel):
         """The name of the run's folder."""
         return f"{self.slug}-{self.hash}"
 
+    def needs(self, study: Study) -> Sequence[Run]:
+        """Return the runs that this one reads, which are made first."""
+        return ()
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        """Make the run and write its record into the folder, which exists.
+        """Make the run and write its record into the folder, which exists; the records of all that it needs do too.
 
         `processes` is the number of devices that train together. At the deadline (`time.monotonic`, s) training stops
         with an OutOfTime, and the same call resumes.

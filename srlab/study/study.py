@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import copy
 from functools import cached_property
@@ -231,12 +231,18 @@ class Study:
         )
 
     def runs(self) -> list[Run]:
-        """Return every run of the profile, measurements first, then seed by seed."""
+        """Return every run of the profile and all that these need, measurements first, then seed by seed."""
         costs = self.costs()
         every = [*([costs] if costs else []), *self.comparison(), *self.trunks()]
         every += [run for chapter in self.chapters for run in chapter.runs]
-        once = {run.hash: run for run in every}.values()
+        once = {each.hash: each for run in every for each in self.with_needs(run)}.values()
         return sorted(once, key=lambda run: run.seed if run.trains else -1)
+
+    def with_needs(self, run: Run) -> Iterator[Run]:
+        """Yield all that a run needs, each after its own needs, and the run itself."""
+        for needed in run.needs(self):
+            yield from self.with_needs(needed)
+        yield run
 
     # --- their records --------------------------------------------------------------------------------------------
 
@@ -273,6 +279,8 @@ class Study:
                 f"profile '{self.profile.name}' begins no run of code that is not committed, and this is '{commit}': "
                 f"{remedy}"
             )
+        for needed in run.needs(self):
+            self.obtain(needed, processes, deadline)
         keep_memory()  # in notebooks' kernels too: one condition for all times
         record.begin()
         run.make(record, self, device, processes, deadline)

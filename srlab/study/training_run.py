@@ -50,8 +50,11 @@ class TrainingRun(Run):
         branch = "-branch" if self.start_from else ""
         return f"{self.network.model}{branch}-x{self.scale}-seed{self.seed}"
 
+    def needs(self, study: Study) -> list[TrainingRun]:
+        return [study.start_of(self)] if self.start_from else []
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        start = study.obtain(study.start_of(self), processes, deadline) if self.start_from else None
+        start = next(map(study.record, self.needs(study)), None)
         data = study.data.fewer(self.photographs)
         refs = [ref for name in self.benchmarks for ref in data.benchmarks[name]]
         if not data.train:

@@ -13,8 +13,8 @@ from srlab.commands.study import seconds
 from srlab.errors import InputError
 from srlab.stats.rules import rules
 from srlab.study.profile import find_root
-from srlab.study.records import HERE
-from srlab.study.runs import run_of
+from srlab.study.records import HERE, Record
+from srlab.study.runs import KINDS, run_of
 from srlab.study.study import Study
 from srlab.study.training_run import TrainingRun
 from srlab.weights.checkpoints import save_network
@@ -50,6 +50,18 @@ def test_runs_are_listed_once_measurements_first_then_seed_by_seed(study):
     order = [run.seed if run.trains else -1 for run in runs]
     assert order == sorted(order) and {-1, 0, 1} == set(order)
     assert study.training("lcoan") in runs and study.costs() in study.runs()
+
+
+def test_what_a_run_needs_is_made_before_it_begins(study, monkeypatch):
+    needing, began = [run for run in study.runs() if run.needs(study)], []
+    assert {run.kind for run in needing} == {"training", "context", "ceiling-matches", "ceiling", "frozen"}
+    monkeypatch.setattr(Record, "begin", lambda record: began.append(record.run))
+    for kind in KINDS.values():
+        monkeypatch.setattr(kind, "make", lambda *parts: None)
+    for run in needing:
+        began.clear()
+        study.obtain(run)
+        assert began == list(study.with_needs(run)) and {each.hash for each in began} <= {r.hash for r in study.runs()}
 
 
 def test_costs_measure_every_network_that_is_trained_by_the_profiles_budget(study):

@@ -43,13 +43,15 @@ class Base(BaseModel):
     name: str
     weights: str = ""  # SHA-256 of the released weights, or the hash of the run that trained the network
 
-    def open(self, study: Study, scale: int, deadline: float | None) -> nn.Module | None:
-        """Open the network, trained first if missing; None for bicubic."""
+    def needs(self, study: Study) -> list[Run]:
+        """Return the run that trains the network."""
+        return [study.training(self.name)] if self.source == "trained" else []
+
+    def open(self, study: Study, scale: int) -> nn.Module | None:
+        """Open the network; None for bicubic."""
         if self.source == "released":
             return open_network(self.name, study.released(scale)[self.name].path, scale)
-        if self.source == "trained":
-            return study.obtain(study.training(self.name), deadline=deadline).network()
-        return None
+        return next((study.record(run).network() for run in self.needs(study)), None)
 
 
 HR = Base(source="hr", name="HR")
@@ -79,8 +81,11 @@ class MatchRun(Run):
     def refs(self, study: Study) -> tuple[ImageRef, ...]:
         return study.data.benchmarks[self.benchmark][self.piece :: len(PIECES)]
 
+    def needs(self, study: Study) -> list[Run]:
+        return self.base.needs(study)
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        network, rows = self.base.open(study, self.scale, deadline), []
+        network, rows = self.base.open(study, self.scale), []
         network = network and network.to(device).eval()
         for ref in tqdm(self.refs(study), desc=self.slug, unit="image", leave=False):
             hr, file = modcrop(ref.read(), self.scale), record.folder / f"{ref.name}.safetensors"
@@ -142,9 +147,12 @@ class FuseRun(Run):
         how = self.model_dump(include={"data", "benchmark", "distances", "places", "scale", "device"})
         return [tuple(MatchRun(base=base, piece=piece, **how) for base in (self.base, HR)) for piece in self.pieces]
 
+    def needs(self, study: Study) -> list[Run]:
+        return [run for pair in self.matches() for run in pair]
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         distances = self.distances if self.fuser == "ridge" else self.distances[:1]
-        images = list(self.images(study, deadline))
+        images = list(self.images(study))
         if len(images) < 2:
             raise InputError(f"{self.name}: {self.benchmark} has too few images; folds need 2 or more")
         file = record.folder / "errors.csv"
@@ -160,10 +168,10 @@ class FuseRun(Run):
             write_table(file, pd.concat(found))
         record.finish(device, data=study.data.name, images=len(images))
 
-    def images(self, study: Study, deadline: float | None) -> Iterator[Seen]:
+    def images(self, study: Study) -> Iterator[Seen]:
         """Yield the windows of every image, made from its matches."""
         for pair in self.matches():
-            seen, perfect = (study.obtain(run, deadline=deadline).folder for run in pair)
+            seen, perfect = (study.record(run).folder for run in pair)
             for ref in pair[0].refs(study):
                 kept, ideal = (load_tensors(folder / f"{ref.name}.safetensors")[0] for folder in (seen, perfect))
                 found = {"seen": kept["found"], "perfect": ideal["found"]}

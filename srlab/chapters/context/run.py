@@ -50,8 +50,11 @@ class ContextRun(Run):
     def slug(self) -> str:
         return f"context-{self.network.replace(' ', '_')}-{self.benchmark}-{self.piece}-x{self.scale}"
 
+    def needs(self, study: Study) -> list[Run]:
+        return [run for run in study.comparison() if run.hash == self.weights]
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
-        network = self.open(study, deadline).to(device).eval()
+        network = self.open(study).to(device).eval()
         refs = study.data.benchmarks[self.benchmark]
         done = {name: record.folder / f"{name}.csv" for name in self.tables}
         kept = {name: [read_table(file)] if file.is_file() else [] for name, file in done.items()}
@@ -69,12 +72,12 @@ class ContextRun(Run):
                 write_table(done[table], pd.concat(found[table]))  # places last: they say that the image is done
         record.finish(device, data=study.data.name, images=sum(map(len, found["places"])))
 
-    def open(self, study: Study, deadline: float | None = None) -> nn.Module:
-        """Open the released weights, or obtain the network that the study trains."""
+    def open(self, study: Study) -> nn.Module:
+        """Open the released weights, or the network that the study trains."""
         if self.source == "released":
             return open_network(self.network, study.released(self.scale)[self.network].path, self.scale)
-        run = next(run for run in study.comparison() if run.hash == self.weights)
-        return study.obtain(run, deadline=deadline).network()
+        [run] = self.needs(study)
+        return study.record(run).network()
 
     def measure(
         self, network: nn.Module, ref: ImageRef, other: ImageRef, device: torch.device

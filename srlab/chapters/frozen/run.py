@@ -46,10 +46,13 @@ class FrozenRun(Run):
     def slug(self) -> str:
         return f"frozen-{self.base}-{self.network.model}-x{self.scale}-seed{self.seed}"
 
+    def needs(self, study: Study) -> list[Run]:
+        return [] if self.source == "released" else [study.training(self.base)]
+
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         seen = features(
             f"{self.base} {self.weights}",
-            lambda: self.open(study, deadline),
+            lambda: self.open(study),
             study.data,
             self.patches,
             self.budget.patch,
@@ -67,12 +70,12 @@ class FrozenRun(Run):
             write_table(file, pd.concat(found))  # last: it says that the third is done
         record.finish(device, data=study.data.name, parameters=count_parameters(head), **facts)
 
-    def open(self, study: Study, deadline: float | None = None) -> nn.Module:
-        """Open the released weights, or obtain the network that the study trains."""
+    def open(self, study: Study) -> nn.Module:
+        """Open the released weights, or the network that the study trains."""
         if self.source == "released":
             return open_network(self.base, study.released(self.scale)[self.base].path, self.scale)
-        run = study.training(self.base)
-        return study.obtain(run, deadline=deadline).network()
+        [run] = self.needs(study)
+        return study.record(run).network()
 
 
 @torch.inference_mode()

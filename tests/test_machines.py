@@ -193,7 +193,7 @@ def test_figures_follow_no_matplotlibrc_and_show_dollars():
 
 
 def test_a_terminal_without_a_sign_ends_nothing():
-    command = [sys.executable, "-m", "srlab", "models"]
+    command = [sys.executable, "-m", "srlab", "weights", "list"]
     environment = os.environ | {"PYTHONIOENCODING": "cp437", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert b"\\xd7" in done.stdout  # ×

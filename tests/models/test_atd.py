@@ -1,24 +1,13 @@
-"""ATD-light: equal to the released code, whatever the path and the size."""
+"""ATD-light: its layer equals the released code."""
 
 import pytest
 import torch
 from networks import set_backend
 
-from srlab.models import build
 from srlab.weights.checkpoints import from_released
 
-WAYS = ("fused", "reference")
 
-
-@pytest.mark.parametrize("way", WAYS)
-def test_equals_the_released_network(golden, way):
-    case = golden("atd_tiny_x2")
-    network = set_backend(from_released("atd_light", case.weights, **case.config), way)
-    with torch.no_grad():
-        torch.testing.assert_close(network(case.tensors["input"]), case.tensors["output"], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["fused", "reference"])
 def test_a_layer_equals_the_released_one(golden, way):
     case = golden("atd_module")
     layer = set_backend(from_released("atd_layer", case.weights, **case.config), way)
@@ -34,15 +23,3 @@ def test_a_layer_equals_the_released_one(golden, way):
     found = [similarity, attended, attention.categories(qkv, similarity), y.flatten(2).mT, dictionary]
     names = ("similarity", "attended_dictionary", "attended_category", "output", "dictionary_output")
     torch.testing.assert_close(found, [known[name] for name in names], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 7), (9, 13)])
-def test_paths_give_the_same_numbers_and_gradients(size):
-    x = torch.rand(2, 3, *size, dtype=torch.float64)
-    options = {"channels": 8, "depths": (2, 1), "heads": 2, "side": 4, "group": 6, "entries": 5, "rank": 3}
-    found = []
-    for way in WAYS:
-        network = build("atd_light", 2, 0, backend=way, **options).double()
-        y = network(x)
-        found.append([y, *torch.autograd.grad(y.square().sum(), list(network.parameters()))])
-    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-10)

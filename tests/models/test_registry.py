@@ -122,6 +122,15 @@ def test_labels_keep_what_follows_the_name(name, expected):
         ("esc", {"gates": "closed"}, "gates is 'closed'.*'esc'"),
         ("trunk_nla", {"gates": "ajar"}, "gates is 'ajar'.*published, closed"),
         ("elan_light", {"sides": (4, 5, 16)}, "window of 5 pixels"),
+        ("trunk_conv7", {"kernel_size": 8}, "8×8"),
+        ("catanet", {"heads": 3}, "multiple of heads, 3"),
+        ("catanet", {"patches": (2,)}, "at least 3"),
+        ("pft_light", {"depths": (2, 1), "kept": (8, 8, 9)}, "must not grow"),
+        ("pft_light", {"depths": (2, 1), "kept": (8, 8)}, "3 layers"),
+        *(
+            (name, {"channels": 8, "reduction": 9}, "reduction is 9")
+            for name in ("trunk_nla", "trunk_lsp", "nlsn", "enlcn")
+        ),
     ],
 )
 def test_bad_input_is_named(name, options, named):

@@ -199,18 +199,15 @@ def test_the_report_has_every_chapter_with_its_figures_and_no_name_twice(study):
 
 @pytest.mark.slow
 def test_redraw_gives_the_same_figures_again(study, srlab, tmp_path):
-    copy, chapters = tmp_path / study.folder.name, [study.chapter(name) for name in ("sweep", "recall")]
+    copy, chapter = tmp_path / study.folder.name, study.chapter("sweep")
     (copy / "tables").mkdir(parents=True)
-    for chapter in chapters:
-        for table in chapter.module.tables(study, chapter.settings):
-            shutil.copy(study.folder / "tables" / f"{table}.csv", copy / "tables")
+    for table in chapter.module.tables(study, chapter.settings):
+        shutil.copy(study.folder / "tables" / f"{table}.csv", copy / "tables")
     assert srlab("redraw", copy).status == 0
-    files = {f"answers/{chapter.name}.md" for chapter in chapters}
-    for chapter in chapters:
-        names = [name for name, draw in chapter.module.FIGURES.items() if not draws_networks(draw)]
-        files |= {f"figures/{name}.png" for name in names if (study.folder / "figures" / f"{name}.png").is_file()}
-    assert len(files) > len(chapters)
-    assert [file for file in files if (copy / file).read_bytes() != (study.folder / file).read_bytes()] == []
+    drawn = [f"figures/{name}.png" for name, draw in chapter.module.FIGURES.items() if not draws_networks(draw)]
+    assert len(drawn) > 1
+    for file in ("answers/sweep.md", *drawn):
+        assert (copy / file).read_bytes() == (study.folder / file).read_bytes(), file
 
 
 @pytest.mark.parametrize(

@@ -204,9 +204,12 @@ def run(case: Case, device: torch.device, repeats: int, compile: bool) -> pd.Dat
 
 
 def run_there(case: Case, words: list[str], memory: str = "kept", checkout: Path = CHECKOUT) -> pd.DataFrame:
-    """Measure the same rows in a fresh process, by the code of a checkout; once more if the quartiles lie far apart."""
+    """Measure the same rows in a fresh process, by the code of a checkout; once more if the quartiles lie far apart.
+
+    Tiny inputs are measured once: their times are of no interest.
+    """
     command = [sys.executable, "-P", __file__, "--only", case.name, "--memory", memory, *words]
-    for _ in range(2):
+    for _ in range(1 if "--tiny" in words else 2):
         environment = {**os.environ, "PYTHONPATH": str(checkout)}
         made = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         rows = pd.read_csv(StringIO(made.stdout))

@@ -33,7 +33,7 @@ from srlab.measure.devices import CHECKOUT, choose_device, describe_device, devi
 from srlab.models import REGISTRY, build
 from srlab.training import Budget, train
 
-SMALL = runpy.run_path(str(CHECKOUT / "tests/networks.py"))["small"]
+SMALL = runpy.run_path(str(CHECKOUT / "tests/networks.py"))["short"]
 LAYERS = runpy.run_path(str(CHECKOUT / "tests/mechanisms.py"))["MECHANISMS"]
 TOLERANCE = 1e-4
 

@@ -5,7 +5,6 @@ from itertools import combinations
 from unittest.mock import patch
 
 from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -32,7 +31,7 @@ def texts(figure: Figure) -> list[tuple[Text, Bbox]]:
 
     with rc_context(HOUSE), patch.object(Text, "draw", record):
         figure.set_dpi(HOUSE["savefig.dpi"])
-        FigureCanvasAgg(figure).draw()
+        figure.draw_without_rendering()
     return list(drawn.values())
 
 

@@ -54,15 +54,22 @@ def toyn(i: int, channels: int) -> Toy:
     return Toy(channels)
 """
 FIRST_USE = """
+import srlab
+from srlab.chapters.recall.measure import SETTINGS, measure_recall
+from srlab.models import build, label
+from srlab.report.site_data import arm
 from srlab.study import Study
 from srlab.widgets import Explorer
 
 study = Study("smoke")
 record = study.obtain(study.training("toyn"))
-print(record.table("images").psnr_y.notna().sum(), "images")
 explorer = Explorer(study)
 explorer.choices[0].model.value = "toyn"
-print(explorer.status.value)
+found = measure_recall(build("toyn", 2, 0, channels=8, groups=1, blocks=1), 2, SETTINGS[1:])
+print(srlab.__file__, label("toyn"), arm("toyn")["idea"], sep="\\n")
+print(record.table("images").psnr_y.notna().sum(), explorer.looks[0].layer, sep="\\n")
+print(any(run.name.startswith("recall-toyn-x2-seed0") for run in Study("recall_leagues").runs()))
+print(found["seen"].mean().round(2), found["found"].mean())
 """
 
 
@@ -106,27 +113,10 @@ def test_the_oracle_proves_it(python, checkout):
     assert "9 passed" in printed
 
 
-def test_the_registry_lists_and_builds_it(python, checkout):
-    code = "import srlab; from srlab.models import *; from srlab.report.site_data import arm\n"
-    code += "print(srlab.__file__, build('toyn', 2, groups=1), label('toyn'), arm('toyn')['idea'])"
-    printed = python("-c", code)
-    assert printed.startswith(str(checkout)) and "Toy(" in printed
-    assert printed.endswith("Toy every token attends to its own row\n")
-
-
-def test_a_study_trains_it_and_the_explorer_shows_it(python):
-    printed = python("-c", FIRST_USE)
-    assert "3 images" in printed and "Toy, layer 1 of 2" in printed
-
-
-def test_the_recall_study_includes_it(python):
-    listed = python("-m", "srlab", "run", "--profile", "recall_leagues", "--list")
-    assert "recall-toyn-x2-seed0" in listed
-    found = python(
-        "-c",
-        "from srlab.models import build; from srlab.chapters.recall.measure import SETTINGS, measure_recall\n"
-        "network = build('toyn', 2, 0, channels=8, groups=1, blocks=1)\n"
-        "print(measure_recall(network, 2, SETTINGS[1:])[['found', 'seen']].mean().round(2).to_dict())",
-    )
+def test_it_is_built_trained_explored_and_part_of_the_recall_study(python, checkout):
+    place, *named, images, layer, listed, recall = python("-c", FIRST_USE).splitlines()
+    assert place.startswith(str(checkout)) and named == ["Toy", "every token attends to its own row"]
+    assert (images, layer, listed) == ("3", "Toy, layer 1 of 2", "True")
     # The copy lies in the next tile of the same row or column, and a query attends to its row of 24 pixels.
-    assert "'seen': 24.0" in found and 0 < float(found.split("'found': ")[1].split(",")[0]) < 1
+    seen, found = map(float, recall.split())
+    assert seen == 24 and 0 < found < 1

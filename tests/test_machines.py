@@ -22,7 +22,6 @@ from srlab.errors import InputError
 from srlab.files import finite, read_table, replacing, write_json, write_text
 from srlab.measure.devices import code_commit
 from srlab.measure.published import render
-from srlab.models import build
 from srlab.plots.style import HOUSE, blank
 from srlab.report.notebooks import _this_python
 from srlab.report.trace import trace
@@ -193,21 +192,10 @@ def test_figures_follow_no_matplotlibrc_and_show_dollars():
 
 
 def test_a_terminal_without_a_sign_ends_nothing():
-    command = [sys.executable, "-m", "srlab", "models"]
+    command = [sys.executable, "-m", "srlab", "weights", "list"]
     environment = os.environ | {"PYTHONIOENCODING": "cp437", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert b"\\xd7" in done.stdout  # ×
-
-
-@pytest.mark.parametrize("model", ["trunk_nla", "trunk_lsp", "nlsn", "enlcn"])
-def test_more_reduction_than_channels_is_a_sentence(model):
-    with pytest.raises(InputError, match="reduction is 9"):
-        build(model, 2, channels=8, groups=1, blocks=1, reduction=9)
-
-
-def test_an_even_kernel_is_a_sentence():
-    with pytest.raises(InputError, match="8×8"):
-        build("trunk_conv7", 2, channels=8, groups=1, blocks=1, kernel_size=8)
 
 
 def test_edges_of_options_are_sentences(srlab):

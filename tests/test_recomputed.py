@@ -6,6 +6,7 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -71,6 +72,17 @@ def timing(study: Path, kind: str) -> str:
     return digits
 
 
+def seeds(study, digits):
+    """Y-PSNR of some runs, by seed."""
+    return {facts(study, each)["config"]["seed"]: psnr(study, each) for each in digits}
+
+
+def interval(over_seeds, family):
+    """The mean, and Student's t over seeds, wide enough for a family of intervals at once."""
+    half = scipy.stats.t.ppf((1 + 0.95 ** (1 / family)) / 2, len(over_seeds) - 1) * scipy.stats.sem(over_seeds)
+    return np.mean(over_seeds), np.mean(over_seeds) - half, np.mean(over_seeds) + half
+
+
 # Each of these gives (what, printed, computed again) of a study; the tables that it needs stand beside it below.
 
 
@@ -125,11 +137,8 @@ def gains(study):
             printed = [row["gain_db"], row["images_higher"], row["images"], row["seeds"]]
             again = [over_seeds.mean(), (apart.mean(axis=1) > 0).sum(), *apart.shape]
             if row["seeds"] > 1 and "spread_db" in row:
-                family = (kept["benchmark"] == row["benchmark"]).sum()
-                level = 0.95 ** (1 / family)
-                half = scipy.stats.t.ppf((1 + level) / 2, len(own) - 1) * scipy.stats.sem(over_seeds)
                 printed += [row["spread_db"], row["low_db"], row["high_db"]]
-                again += [over_seeds.std(), again[0] - half, again[0] + half]
+                again += [over_seeds.std(), *interval(over_seeds, (kept["benchmark"] == row["benchmark"]).sum())[1:]]
             yield f"{name} {row[by]} on {row['benchmark']}", printed, again
 
 
@@ -175,25 +184,11 @@ def recipes(study):
         budget = facts(study, row.run)["config"]["budget"]
         printed = (row.change_db, row.images, row.steps, row.patch, row.seconds)
         change = (own - psnr(study, chosen[row.model])).mean()
-        yield (
-            row.recipe,
-            printed,
-            (change, len(own), budget["steps"], budget["patch"], facts(study, row.run)["seconds"]),
-        )
+        seconds = facts(study, row.run)["seconds"]
+        yield row.recipe, printed, (change, len(own), budget["steps"], budget["patch"], seconds)
         bicubic.append(own.mean() - row.gain_db)
     yield "bicubic is the same for all", bicubic, np.full(len(bicubic), bicubic[0])
     assert bicubic[0] == pytest.approx(33.65, abs=0.005)  # the known baseline of Set5 ×2, Y rounded
-
-
-def seeds(study, digits):
-    """Y-PSNR of some runs, by seed."""
-    return {facts(study, each)["config"]["seed"]: psnr(study, each) for each in digits}
-
-
-def interval(over_seeds, family):
-    """The mean, and Student's t over seeds, wide enough for a family of intervals at once."""
-    half = scipy.stats.t.ppf((1 + 0.95 ** (1 / family)) / 2, len(over_seeds) - 1) * scipy.stats.sem(over_seeds)
-    return np.mean(over_seeds), np.mean(over_seeds) - half, np.mean(over_seeds) + half
 
 
 def branches(study):
@@ -238,9 +233,8 @@ def recalls(study):
         again = (np.mean(of_seeds), pd.concat(seen).mean())
         yield f"{row.arm} {row.from_px}", (row.recall, row.found), again
         if len(of_seeds) > 1:
-            family = int((kept["league"] == row.league).sum())
-            half = scipy.stats.t.ppf((1 + 0.95 ** (1 / family)) / 2, len(of_seeds) - 1) * scipy.stats.sem(of_seeds)
-            yield f"{row.arm} {row.from_px}", row.high - row.low, 2 * half
+            _, low, high = interval(of_seeds, (kept["league"] == row.league).sum())
+            yield f"{row.arm} {row.from_px}", row.high - row.low, high - low
 
 
 def released(study):
@@ -256,12 +250,8 @@ def ceilings(study):
     kept = table(study, "ceiling")
     for row in kept.itertuples():
         errors = read(study, row.run, "errors.csv").query("distance == @row.distance")
-        errors = (
-            errors.assign(db=10 * np.log10(errors["mse"]))
-            .set_index(["name", "seed"])["db"]
-            .groupby([errors["match"].to_numpy(), errors["content"].to_numpy()])
-        )
-        gains = errors.get_group(("own", "SR")) - errors.get_group((row.match, row.content))
+        decibels = (10 * np.log10(errors.set_index(["match", "content", "name", "seed"])["mse"])).sort_index()
+        gains = decibels["own", "SR"] - decibels[row.match, row.content]
         family = len(kept.query("benchmark == @row.benchmark and fuser == @row.fuser"))
         printed = (row.gain_db, row.low_db, row.high_db)
         what = f"{row.base} {row.benchmark} {row.fuser} {row.distance} {row.match} {row.content}"
@@ -309,48 +299,39 @@ CHECKS = {
 }
 
 
-def has(study: Path, *tables: str) -> bool:
-    return all((study / "tables" / f"{name}.csv").is_file() for name in tables)
+def has(study: Path, check: Callable, *tables: str) -> bool:
+    there = all((study / "tables" / f"{name}.csv").is_file() for name in tables)
+    return there and (check is not medians or any(name.endswith("times.csv") for name in packed(study)[0].namelist()))
 
 
-COMPUTED = [
-    pytest.param(study, check, id=f"{study.name}-{check.__name__}")
-    for study in references()
-    for check, tables in CHECKS.items()
-    if has(study, *tables)
-    and (check is not medians or any(name.endswith("times.csv") for name in packed(study)[0].namelist()))
-]
+def compare(study: Path, check: Callable) -> int:
+    """Compare what is printed with what is computed again; return how many numbers these are."""
+    count = 0
+    for what, printed, again in check(study):
+        pair = (np.asarray(side, float) for side in (printed, again))
+        np.testing.assert_allclose(*pair, rtol=1e-9, atol=1e-9, err_msg=what)
+        count += np.size(printed)
+    return count
 
 
-@pytest.mark.parametrize(("study", "check"), COMPUTED)
-def test_tables_follow_from_records(study, check):
-    found = list(check(study))
-    assert found
-    for what, printed, again in found:
-        np.testing.assert_allclose(
-            np.asarray(printed, float), np.asarray(again, float), rtol=1e-9, atol=1e-9, err_msg=what
-        )
-
-
-def test_every_reference_is_computed_again_in_more_than_twenty_numbers():
-    for study in references():
-        if not (study / "tables").is_dir():  # of some, records alone are kept
-            continue
-        checks = [param.values[1] for param in COMPUTED if param.values[0] == study]
-        assert sum(np.size(printed) for check in checks for _, printed, _ in check(study)) > 20, study
+@pytest.mark.parametrize("name", [study.name for study in references() if (study / "tables").is_dir()])
+def test_tables_follow_from_records_in_more_than_twenty_numbers_a_study(name):
+    [study] = (study for study in references() if study.name == name)
+    counts = [compare(study, check) for check, tables in CHECKS.items() if has(study, check, *tables)]
+    assert all(counts) and sum(counts) > 20
 
 
 def test_a_wrong_number_is_found(tmp_path):
-    study = next(each for each in references() if has(each, "comparison_gains"))
+    study = next(each for each in references() if has(each, gains, *CHECKS[gains]))
     copy = tmp_path / study.name
     copy.mkdir()
     (copy / "runs.zip").symlink_to(study / "runs.zip")
     (copy / "tables").mkdir()
     for file in study.glob("tables/comparison*.csv"):
         (copy / "tables" / file.name).write_bytes(file.read_bytes())
-    test_tables_follow_from_records(copy, gains)
+    assert compare(copy, gains)
     changed = table(copy, "comparison_gains")
     changed.loc[len(changed) - 1, "gain_db"] += 1e-6
     changed.to_csv(copy / "tables" / "comparison_gains.csv", index=False)
     with pytest.raises(AssertionError):
-        test_tables_follow_from_records(copy, gains)
+        compare(copy, gains)

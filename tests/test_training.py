@@ -128,26 +128,38 @@ def srlab_train(results: Path, *options: str) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
+def learnt(results: Path, file: str = "weights") -> tuple[dict[str, torch.Tensor], dict]:
+    """Read what the only run in a folder of results learnt."""
+    [path] = results.glob(f"*/runs/*/{file}.safetensors")
+    return load_tensors(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one process that nothing interrupts."""
+    results = tmp_path_factory.mktemp("whole")
+    assert srlab_train(results, "--model", "lcoan").wait() == 0
+    return results
+
+
 @pytest.mark.slow
-def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path):
+def test_a_killed_process_goes_on_and_ends_with_the_same_bits(tmp_path, whole):
     """SIGKILL while training for real, through the command line; then the same command again."""
-    process = srlab_train(tmp_path / "killed", "--model", "lcoan")
+    process = srlab_train(tmp_path, "--model", "lcoan")
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("killed/*/runs/*/checkpoint.safetensors")) and process.poll() is None:
+    while not list(tmp_path.glob("*/runs/*/checkpoint.safetensors")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     if process.returncode == -signal.SIGKILL:
-        assert not list(tmp_path.glob("killed/*/runs/*/run.json"))
-    assert [srlab_train(tmp_path / name, "--model", "lcoan").wait() for name in ("killed", "whole")] == [0, 0]
+        assert not list(tmp_path.glob("*/runs/*/run.json"))
+    assert srlab_train(tmp_path, "--model", "lcoan").wait() == 0
     for file in ("weights", "centroids"):
-        (ours, metadata), (whole, metadata_whole) = (
-            load_tensors(next(tmp_path.glob(f"{name}/*/runs/*/{file}.safetensors"))) for name in ("killed", "whole")
-        )
-        assert ours.keys() == whole.keys() and metadata == metadata_whole
-        assert all(torch.equal(ours[key], whole[key]) for key in ours)
-    assert not list(tmp_path.glob("*/*/runs/*/checkpoint.safetensors"))
+        (ours, metadata), (theirs, metadata_whole) = learnt(tmp_path, file), learnt(whole, file)
+        assert ours.keys() == theirs.keys() and metadata == metadata_whole
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert not list(tmp_path.glob("*/runs/*/checkpoint.safetensors"))
 
 
 @pytest.mark.parametrize(("step", "last"), [(5, 3), (1, 0)])
@@ -200,17 +212,14 @@ def test_processes_of_srun_that_are_not_those_asked_for_are_refused(tmp_path, mo
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_run_together(tmp_path):
+def test_two_processes_train_one_run_together(tmp_path, whole):
     """With gloo: the same batches, divided; k-means and gradients over both; so the same network."""
-    found = {}
-    for processes in (1, 2):
-        assert srlab_train(tmp_path / str(processes), "--devices", str(processes)).wait() == 0
-        [weights_file] = tmp_path.glob(f"{processes}/*/runs/*/weights.safetensors")
-        found[processes] = load_tensors(weights_file)[0]
-    for key, alone in found[1].items():
+    assert srlab_train(tmp_path, "--model", "lcoan", "--devices", "2").wait() == 0
+    together = learnt(tmp_path)[0]
+    for key, alone in learnt(whole)[0].items():
         # A gradient that is a sum of signs may cancel to 0 in one order of adding and to 1e-10 in another, of which
         # Adam makes a step of any size up to the learning rate: rare in weights, less so in biases. Other batches
         # would part the networks by that rate.
-        difference = (found[2][key].float() - alone.float()).abs()
+        difference = (together[key].float() - alone.float()).abs()
         assert difference.mean() <= (1e-5 if alone.dim() > 1 else 1e-3), key
         assert difference.max() <= (1e-4 if alone.dim() > 1 else 1e-3), key

@@ -102,7 +102,9 @@ def test_an_error_names_the_image_or_the_scale(study, tmp_path):
         explore.look(explore.open_scene(study, "held-out: brick", scale=4), "lcoan", 0, 0)
 
 
-def test_the_code_draws_the_same(scene, tmp_path):
+def test_the_code_draws_the_same(study, tmp_path):
+    write_png(tmp_path / "mine.png", torch.randint(0, 256, (3, 72, 80), dtype=torch.uint8))
+    scene = explore.open_scene(study, tmp_path / "mine.png")
     pixel = {"row": 3, "col": 4}
     first = {"model": "lcoan", "layer": 1, "round": 0, "weights": "trained", "field": False, **pixel}
     other = {"model": "nlsn", "round": 2, "weights": "untrained", "field": True, "attribution": True, **pixel}

@@ -133,7 +133,7 @@ class ExplorerPage:
         self.wait_for_another_picture(than=BLANK)
         last, picture = None, self.canvas.evaluate(PICTURE)
         while picture != last:
-            self.page.wait_for_timeout(300)
+            self.page.wait_for_timeout(150)
             last, picture = picture, self.canvas.evaluate(PICTURE)
         return picture
 

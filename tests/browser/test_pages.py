@@ -20,9 +20,10 @@ SMALL_LETTERS = """least => [...document.querySelectorAll('body *')].filter(elem
     && parseFloat(getComputedStyle(element).fontSize) < least).map(element => element.textContent)"""
 
 
-def finished(folder, patch, processor):
-    """A study as if one of its runs were all, with an answer and a figure of each chapter."""
+def finished(folder, patch, processor, chapters=None):
+    """A study as if one of its runs were all, with an answer and a figure of each chapter, or of the first ones."""
     study = new_study(folder, patch)
+    study.settings = dict(list(study.settings.items())[:chapters])
     record = study.record(study.training("lcoan"))
     environment = {"name": processor, "threads": 2, "torch": "2.0", "commit": "0123456789"}
     record.__dict__["facts"] = {"environment": environment, "convention": convention(2), "finished": "2026-01-01"}
@@ -42,12 +43,20 @@ def finished(folder, patch, processor):
     return study
 
 
-@pytest.fixture(scope="module", params=[write_index, write_report], ids=["index", "report"])
-def written(request, tmp_path_factory):
-    """The page by the name of the processor that it was made on."""
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """A study by the name of its processor; one has every chapter."""
     with pytest.MonkeyPatch.context() as patch:
-        folders = {key: tmp_path_factory.mktemp("results") for key in NAMES}
-        yield {key: request.param(finished(folders[key], patch, name[:80])) for key, name in NAMES.items()}
+        yield {
+            key: finished(tmp_path_factory.mktemp("results"), patch, name[:80], None if key == "short" else 1)
+            for key, name in NAMES.items()
+        }
+
+
+@pytest.fixture(scope="module", params=[write_index, write_report], ids=["index", "report"])
+def written(request, studies):
+    """The page of each study."""
+    return {key: request.param(study) for key, study in studies.items()}
 
 
 def open_page(page, path, width=1200, scheme="light"):

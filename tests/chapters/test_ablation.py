@@ -13,16 +13,7 @@ from mechanisms import MECHANISMS
 from scipy import stats
 from torch.nn.functional import conv2d, pad
 
-from srlab.attention import (
-    FGCA,
-    NLA,
-    SCC,
-    ConvAttn,
-    DecomposedKernel,
-    LargeKernel,
-    LocalConvolution,
-    dense_attention,
-)
+from srlab.attention import FGCA, NLA, SCC, ConvAttn, DecomposedKernel, LargeKernel, LocalConvolution, dense_attention
 from srlab.chapters import ablation
 from srlab.chapters.ablation import losses as frames
 from srlab.chapters.ablation.altered import CHANGES, NOTHING, OWN, SHUFFLED, UNIFORM, altered, plain, shuffled
@@ -372,13 +363,3 @@ def test_losses_of_released_networks_have_intervals_over_images_simultaneous_for
     [panel] = ablation.FIGURES["ablation_released"](Tables(tmp_path)).axes
     values = [line.get_xdata()[0] for line in panel.lines if line.get_marker() not in ("None", None)]
     assert values == pytest.approx([np.mean(drop) for drop in cells.values()])
-
-
-@pytest.mark.slow
-def test_a_study_alters_every_network_with_attention(smoke_study):
-    found = ablation.tables(smoke_study, ablation.Settings())
-    models = found["ablation"].groupby("experiment")["model"].unique().map(set).to_dict()
-    assert models["branched"] == {"trunk_conv7", "trunk_nla", "lcoan", "trunk_window side=16"}
-    assert models["from scratch"] == {"trunk_nla", "trunk_lsp", "lcoan", "trunk_window"}
-    assert len(found["ablation"]) == 8 * 3 * 3 and found["ablation"]["drop_db"].abs().max() < 1
-    assert found["ablation_gains"]["uniform_cost_db"].notna().all()

@@ -8,15 +8,7 @@ import torch
 from images import picture
 
 from srlab.chapters.ceiling import figures, frames
-from srlab.chapters.ceiling.fusers import (
-    SIDE,
-    ThreeLayers,
-    cnn_errors,
-    equations,
-    neighbourhoods,
-    ridge_errors,
-    solved,
-)
+from srlab.chapters.ceiling.fusers import SIDE, ThreeLayers, cnn_errors, equations, neighbourhoods, ridge_errors, solved
 from srlab.chapters.ceiling.matches import NOWHERE, cut, evenly_spaced, explained, far_matches
 from srlab.chapters.ceiling.run import CELLS, HR, OWN, RULES, Base, FuseRun, MatchRun, Seen
 from srlab.data.resize import downscale, upscale

@@ -127,26 +127,7 @@ def test_the_answer_names_every_network(seeds):
     assert all(label(model) in text for model in TRAINED) and "nan" not in text and "inf" not in text
 
 
-PROFILE = FEW | {"side": 48, "models": ["no_attention", "lcoan"], "chapters": {"comparison": {}}}
-
-
-def test_a_study_makes_its_runs_tables_figures_and_answer(tmp_path, monkeypatch):
-    study = study_of(tmp_path, PROFILE, monkeypatch)
-    chapter = study.chapter("comparison")
-    made = chapter.tables()
-    assert set(made) == {*tables(), "comparison", "spent"}
-    assert {run.hash for run in chapter.runs} == set(made["comparison_images"]["run"]) == set(made["spent"]["run"])
-    parts = made["spent"][list(frames.PARTS)].sum(axis=1)
-    assert made["spent"]["training_percent"].tolist() == pytest.approx(
-        (100 * made["spent"]["training_s"] / parts).tolist()
-    )
-    for name in comparison.FIGURES:
-        chapter.draw(name)
-        assert (study.folder / "figures" / f"{name}.png").is_file()
-    assert chapter.answer().data
-
-
 def test_networks_need_the_trunk_without_attention_to_be_compared_with(tmp_path, monkeypatch):
-    study = study_of(tmp_path, PROFILE | {"models": ["lcoan"]}, monkeypatch)
+    study = study_of(tmp_path, FEW | {"side": 48, "models": ["lcoan"], "chapters": {"comparison": {}}}, monkeypatch)
     with pytest.raises(InputError, match="no_attention"):
         study.chapter("comparison").tables()

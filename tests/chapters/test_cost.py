@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from legible import faults
 from made_records import images, study_of, write
 
@@ -105,18 +104,6 @@ def test_a_profile_without_timing_is_refused(tmp_path, monkeypatch):
     study = study_of(tmp_path, {key: PROFILE[key] for key in ("models", "chapters")}, monkeypatch, "amd-epyc")
     with pytest.raises(InputError, match="timing"):
         assert study.chapter("cost").runs
-
-
-def test_limits_are_found_and_recorded(tmp_path, monkeypatch):
-    sizes = {"models": ["lcoan"], "limits": [8], "limit_s": 30.0, "limit_mib": 1024}
-    study = study_of(tmp_path, PROFILE | {"chapters": {"cost": sizes}}, monkeypatch, "amd-epyc")
-    found = "srlab.chapters.cost.limits.find_limits"
-    monkeypatch.setattr(found, lambda networks, *_: pd.DataFrame({"label": [*networks]}))
-    run = timed.limits(study, study.settings["cost"])
-    record = study.record(run)
-    record.begin()
-    run.make(record, study, torch.device("cpu"), 1, None)
-    assert record.finished and record.table("limits")["label"].tolist() == ["lcoan"]
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------

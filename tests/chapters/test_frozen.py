@@ -18,7 +18,6 @@ from srlab.errors import OutOfTime
 from srlab.files import write_table
 from srlab.models import build
 from srlab.stats.intervals import LEVEL
-from srlab.stats.rules import rules
 from srlab.study.chapter import Tables
 from srlab.study.study import Study
 
@@ -225,7 +224,3 @@ def test_figures_and_answer_are_made_of_the_tables(tmp_path, seeds):
     [course] = drawn["frozen_thirds"].axes
     assert sum(len(line.get_xdata()) == 3 for line in course.lines) == len(MADE)
     assert "ELAN-light" in frozen.answer(Tables(tmp_path))
-
-
-def test_rules_are_a_part_of_their_own():
-    assert rules().hash("frozen") == rules().hashes()["frozen"]

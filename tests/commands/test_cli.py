@@ -21,10 +21,10 @@ def _in_the_checkout(monkeypatch):
 
 
 def test_it_runs_as_a_module():
-    command = [sys.executable, "-m", "srlab", "run", "--profile", "nosuch"]
+    command = [sys.executable, "-m", "srlab", "run", "--budget", "soon"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("srlab: ") and "nosuch" in done.stderr and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("srlab: ") and "soon" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_models_lists_the_registry(srlab):
@@ -89,6 +89,7 @@ def test_profile_prints_measurements(srlab):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["run", "--profile", "nosuch"], "nosuch"),
         (["run", "--profile", "smoke", "--only", "zzz*"], "zzz*"),
         (["train", "--profile", "smoke", "--model", "nosuch"], "nosuch"),
         (["train", "--profile", "smoke", "--set", "clusters"], "--set clusters"),

@@ -117,10 +117,8 @@ from srlab.measure.limits import COLUMNS, find_limits
 from srlab.models import build
 if __name__ == "__main__":
     networks = {"trunk_nla": build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1)}
-    for limit_s, states in ((1e-9, ["too slow"]), (60.0, ["measured", "measured"])):
-        found = find_limits(networks, [(16, 16), (24, 24)], limit_s, 2048, torch.device("cpu"))
-        assert tuple(found) == COLUMNS and found.state.tolist() == states
-        assert found.median_ms.isna().tolist() == [state == "too slow" for state in states]
+    found = find_limits(networks, [(16, 16), (24, 24)], 1e-9, 2048, torch.device("cpu"))
+    assert tuple(found) == COLUMNS and found.state.tolist() == ["too slow"] and found.median_ms.isna().all()
 """
     (tmp_path / "limits.py").write_text(code)
     done = subprocess.run([sys.executable, tmp_path / "limits.py"], check=True, capture_output=True, text=True)

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 import torch
 from kept import ROOT
-from networks import ALIKE, SHORT, small
+from networks import ALIKE, short
 
 from srlab.models import REGISTRY
 
@@ -26,7 +26,7 @@ NAMES = [name for name in REGISTRY if name not in ALIKE]
 def fault(name: str, training: bool) -> str | None:
     """Return why a network cannot be compiled as one graph or then does something else; None if it can."""
     torch.compiler.reset()
-    network, lr = small(name, **SHORT.get(name, {})).train(training), torch.rand(2, 3, 16, 17)
+    network, lr = short(name).train(training), torch.rand(2, 3, 16, 17)
     network(lr)  # k-means draws centroids at the first batch in training
     compiled = torch.compile(network, fullgraph=True, backend="eager")
     try:

@@ -7,7 +7,7 @@ reading a number, which would wait for a GPU.
 import pytest
 import torch
 from mechanisms import MECHANISMS
-from networks import small
+from networks import short
 
 from srlab.models import REGISTRY
 from srlab.training import auxiliary_loss
@@ -15,7 +15,7 @@ from srlab.training import auxiliary_loss
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_network_works_and_learns_on_any_device(name):
-    network, lr = small(name).to("meta"), torch.rand(2, 3, 16, 16, device="meta")
+    network, lr = short(name).to("meta"), torch.rand(2, 3, 16, 16, device="meta")
     for _ in range(2):  # k-means begins in the first step and follows in the second
         network.train()(lr).square().mean().backward()
         assert all(parameter.grad.is_meta for parameter in network.parameters())

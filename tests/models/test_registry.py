@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import SHORT, small
+from networks import short, small
 from torch.nn.functional import interpolate
 
 from srlab.data.resize import upscale
@@ -16,7 +16,7 @@ from srlab.models.trunk import Trunk
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", REGISTRY)
 def test_output_is_scale_times_the_input_and_every_parameter_is_trained(name, scale):
-    network = small(name, scale).eval()
+    network = short(name, scale).eval()
     for height, width in ((7, 9), (1, 3)):
         y = network(torch.rand(2, 3, height, width))
         assert y.shape == (2, 3, height * scale, width * scale)
@@ -27,7 +27,7 @@ def test_output_is_scale_times_the_input_and_every_parameter_is_trained(name, sc
 @pytest.mark.parametrize("name", REGISTRY)
 def test_operations_are_counted_without_gradients(name):
     """The counter hooks into modules, and fails at a parameter's view as a module's input."""
-    network = small(name, **SHORT.get(name, {})).eval()
+    network = short(name).eval()
     with torch.inference_mode():
         assert count_flops(lambda: network(torch.rand(1, 3, 9, 8))) > 0
 
@@ -35,7 +35,7 @@ def test_operations_are_counted_without_gradients(name):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_first_weights_follow_from_the_seed_and_leave_the_global_generator_alone(name):
     state = torch.get_rng_state()
-    one, same, other = (small(name, seed=seed).state_dict() for seed in (5, 5, 6))
+    one, same, other = (short(name, seed=seed).state_dict() for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one if key.startswith(("head", "to_image", "tail")))
@@ -51,7 +51,7 @@ def test_unseeded_networks_differ_and_follow_torchs_generator():
 @pytest.mark.parametrize("name", REGISTRY)
 def test_first_filters_of_details_sum_to_zero(name):
     """They are the drawn ones but for their means and their size; the other weights are as drawn."""
-    drawn, details = (small(name, seed=3, first=first).state_dict() for first in ("published", "details"))
+    drawn, details = (short(name, seed=3, first=first).state_dict() for first in ("published", "details"))
     assert [key for key in drawn if not torch.equal(drawn[key], details[key])] == ["head.weight"]
     before, after = drawn["head.weight"], details["head.weight"]
     torch.testing.assert_close(after.sum((2, 3)), torch.zeros(after.shape[:2]), rtol=0, atol=1e-5)
@@ -64,9 +64,7 @@ def test_first_filters_of_details_sum_to_zero(name):
 def test_added_to_bicubic_every_network_begins_as_bicubic_and_as_published_not(name, scale):
     lr = torch.rand(1, 3, 9, 14)
     enlarged = interpolate(lr, scale_factor=scale, mode="bicubic", antialias=True)
-    added, published = (
-        small(name, scale, skip=skip, **SHORT.get(name, {})).eval()(lr) for skip in ("bicubic", "published")
-    )
+    added, published = (short(name, scale, skip=skip).eval()(lr) for skip in ("bicubic", "published"))
     torch.testing.assert_close(added, enlarged, rtol=0, atol=0)
     assert (published - enlarged).abs().max() > 1e-3
 
@@ -84,7 +82,7 @@ def test_every_network_has_a_label_of_its_own(name):
     assert label(name) == REGISTRY[name].label != name
     assert [each.label for each in REGISTRY.values()].count(label(name)) == 1
     assert label(f"{name} (stored)") == f"{label(name)} (stored)"
-    assert REGISTRY[name].trunk == (name in trunk_networks()) == isinstance(small(name), Trunk)
+    assert REGISTRY[name].trunk == (name in trunk_networks()) == isinstance(short(name), Trunk)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +122,15 @@ def test_labels_keep_what_follows_the_name(name, expected):
         ("esc", {"gates": "closed"}, "gates is 'closed'.*'esc'"),
         ("trunk_nla", {"gates": "ajar"}, "gates is 'ajar'.*published, closed"),
         ("elan_light", {"sides": (4, 5, 16)}, "window of 5 pixels"),
+        ("trunk_conv7", {"kernel_size": 8}, "8×8"),
+        ("catanet", {"heads": 3}, "multiple of heads, 3"),
+        ("catanet", {"patches": (2,)}, "at least 3"),
+        ("pft_light", {"depths": (2, 1), "kept": (8, 8, 9)}, "must not grow"),
+        ("pft_light", {"depths": (2, 1), "kept": (8, 8)}, "3 layers"),
+        *(
+            (name, {"channels": 8, "reduction": 9}, "reduction is 9")
+            for name in ("trunk_nla", "trunk_lsp", "nlsn", "enlcn")
+        ),
     ],
 )
 def test_bad_input_is_named(name, options, named):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from faked import new_study, teach, write_comparison
 from kept import ROOT
-from networks import SHORT, small
+from networks import short, small
 from PIL import Image
 
 from srlab.analysis import centre, pair, picture, trace, view
@@ -52,7 +52,7 @@ def unpack(content):
 @pytest.mark.parametrize("model", ATTENDING)
 def test_a_page_holds_the_views_of_every_layer(model):
     many = build("trunk_lsp", 2, seed=0, channels=8, groups=1, blocks=1, clusters=600, window=8)  # more than a byte
-    layers = trace((many if model == "many clusters" else small(model, **SHORT.get(model, {}))).eval(), LR)
+    layers = trace((many if model == "many clusters" else short(model)).eval(), LR)
     packed, planes = unpack(pack(layers, LR, PLACES, [None, (4, 6, 2, 2)]))
     assert len({plane.tobytes() for plane in planes}) == len(planes)  # equal maps are kept once
     assert [each["title"] for each in packed] == [layer.title for layer in layers]

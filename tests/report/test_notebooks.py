@@ -18,8 +18,9 @@ from nbclient.util import run_sync
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
+from srlab.chapters.comparison.frames import PARTS
 from srlab.errors import InputError
-from srlab.report.explorer import write_explorer
+from srlab.report import explorer
 from srlab.report.index import write_index, write_report
 from srlab.report.notebooks import execute
 from srlab.report.pages import FIRST, page_named, pages_of
@@ -87,12 +88,13 @@ def study(tmp_path_factory, new_smoke_study):
     """Make the smoke study: every run and notebook as the command line does, the index and the report."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRLAB_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.setattr(explorer, "GRIDS", (2,))
         study = new_smoke_study()
         study.obtain_all()
         with one_kernel(patch):
             for page in pages_of(study):
                 execute(study, page.name)
-        write_explorer(study)
+        explorer.write_explorer(study)
         write_index(study)
         write_report(study)
         write_site(study)
@@ -144,6 +146,25 @@ def test_pages_read_only_runs_of_the_profile_or_kept_ones(study):
 
 
 @pytest.mark.slow
+def test_the_comparison_has_every_run_and_what_it_spent(study):
+    found = Tables(study.folder)
+    runs = [run.hash for run in study.chapter("comparison").runs]
+    assert set(runs) == set(found["comparison_images"]["run"]) == set(found["spent"]["run"])
+    parts = found["spent"][list(PARTS)].sum(axis=1)
+    assert found["spent"]["training_percent"].to_numpy() == pytest.approx(100 * found["spent"]["training_s"] / parts)
+
+
+@pytest.mark.slow
+def test_the_ablation_alters_every_network_with_attention(study):
+    found = Tables(study.folder)
+    models = found["ablation"].groupby("experiment")["model"].unique().map(set).to_dict()
+    assert models["branched"] == {"trunk_conv7", "trunk_nla", "lcoan", "trunk_window side=16"}
+    assert models["from scratch"] == {"trunk_nla", "trunk_lsp", "lcoan", "trunk_window"}
+    assert len(found["ablation"]) == 8 * 3 * 3 and found["ablation"]["drop_db"].abs().max() < 1
+    assert found["ablation_gains"]["uniform_cost_db"].notna().all()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["index", "questions", "report"])
 def test_pages_link_only_to_files_that_exist(name, study):
     html = (study.folder / f"{name}.html").read_text(encoding="utf-8")
@@ -177,21 +198,16 @@ def test_the_report_has_every_chapter_with_its_figures_and_no_name_twice(study):
 
 
 @pytest.mark.slow
-def test_redraw_gives_the_same_figures_again(study, tmp_path):
-    copy, chapters = tmp_path / study.folder.name, [study.chapter(name) for name in ("sweep", "recall")]
+def test_redraw_gives_the_same_figures_again(study, srlab, tmp_path):
+    copy, chapter = tmp_path / study.folder.name, study.chapter("sweep")
     (copy / "tables").mkdir(parents=True)
-    for chapter in chapters:
-        for table in chapter.module.tables(study, chapter.settings):
-            shutil.copy(study.folder / "tables" / f"{table}.csv", copy / "tables")
-    command = [sys.executable, "-m", "srlab", "redraw", str(copy)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    files = {f"answers/{chapter.name}.md" for chapter in chapters}
-    for chapter in chapters:
-        names = [name for name, draw in chapter.module.FIGURES.items() if not draws_networks(draw)]
-        files |= {f"figures/{name}.png" for name in names if (study.folder / "figures" / f"{name}.png").is_file()}
-    assert len(files) > len(chapters)
-    assert [file for file in files if (copy / file).read_bytes() != (study.folder / file).read_bytes()] == []
+    for table in chapter.module.tables(study, chapter.settings):
+        shutil.copy(study.folder / "tables" / f"{table}.csv", copy / "tables")
+    assert srlab("redraw", copy).status == 0
+    drawn = [f"figures/{name}.png" for name, draw in chapter.module.FIGURES.items() if not draws_networks(draw)]
+    assert len(drawn) > 1
+    for file in ("answers/sweep.md", *drawn):
+        assert (copy / file).read_bytes() == (study.folder / file).read_bytes(), file
 
 
 @pytest.mark.parametrize(

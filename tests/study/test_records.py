@@ -59,39 +59,26 @@ def test_packed_records_are_read_in_place(study):
     assert {each.run.hash for each in records_in(study.folder)} == {run.hash for run in (*runs, later.run)}
 
 
-def test_times_of_two_processors_are_refused(study):
+@pytest.mark.parametrize(
+    ("fact", "written"),
+    [
+        ("processor", ("Gold", "Gold", "Platinum", "EPYC")),
+        ("allocator", ("", "default", "kept", "default")),  # records from before it was written are of the default
+    ],
+)
+def test_times_of_two_processors_or_settings_of_the_allocator_are_refused(study, fact, written):
     runs = (study.costs(), study.timing("a", {}, (8,)), study.timing("b", {}, (8,)), study.training("lcoan"))
-    processors = ("Gold", "Gold", "Platinum", "EPYC")
     records = [
-        write(study.record(run), processor, f"2026-01-0{number}T00:00:00Z")
-        for number, (run, processor) in enumerate(zip(runs, processors, strict=True), 1)
+        write(study.record(run), finished=f"2026-01-0{number}T00:00:00Z", **{fact: value})
+        for number, (run, value) in enumerate(zip(runs, written, strict=True), 1)
     ]
     with pytest.raises(InputError) as caught:
         check_one_processor(records)
     message = str(caught.value)
-    assert all(word in message for word in ("Platinum", "Gold", runs[0].name, runs[1].name))
-    assert runs[2].name not in message and "EPYC" not in message
-    check_one_processor(records[:2] + records[3:])  # a network may be trained elsewhere
-
-
-def test_times_by_two_settings_of_the_allocator_are_refused(study):
-    runs = (
-        study.timing("a", {}, (8,)),
-        study.timing("b", {}, (8,)),
-        study.timing("c", {}, (8,)),
-        study.training("lcoan"),
-    )
-    records = [
-        write(study.record(run), finished=f"2026-01-0{number}T00:00:00Z", allocator=setting)
-        for number, (run, setting) in enumerate(zip(runs, ("", "default", "kept", "default"), strict=True), 1)
-    ]
-    check_one_processor(records[:2])  # records from before the setting was written are of the default
-    check_one_processor(records[2:])  # training is no measurement of time
-    with pytest.raises(InputError) as caught:
-        check_one_processor(records)
-    message = str(caught.value)
-    assert all(word in message for word in ("kept", "default", runs[0].name, runs[1].name))
-    assert runs[2].name not in message and runs[3].name not in message
+    assert all(word in message for word in (*written[1:3], runs[0].name, runs[1].name))
+    assert not any(word in message for word in (runs[2].name, runs[3].name, "EPYC"))
+    for fine in (records[:2], records[2:], records[:2] + records[3:]):  # a network may be trained elsewhere
+        check_one_processor(fine)
 
 
 def test_runs_under_other_rules_are_not_judged(study):

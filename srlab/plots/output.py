@@ -11,8 +11,6 @@ from pathlib import Path
 from IPython.display import Image
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.transforms import Bbox
 from PIL import Image as Picture
@@ -26,10 +24,10 @@ EMBEDDED = re.compile(rb"(?<=data:image/png;base64,)[^\"]+")
 
 def save(figure: Figure, study_folder: Path, name: str) -> Image:
     """Write figures/NAME.png (200 dpi) and NAME.svg, equal bytes for equal numbers; return the PNG for a notebook."""
-    drawn = {"png": png(figure)}
+    drawn, written = {"png": png(figure)}, BytesIO()
     with rc_context(HOUSE):
-        svg = _drawn(figure, FigureCanvasSVG, metadata={"Date": None})
-    drawn["svg"] = EMBEDDED.sub(lambda found: b64encode(small(b64decode(found[0]))), svg)
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    drawn["svg"] = EMBEDDED.sub(lambda found: b64encode(small(b64decode(found[0]))), written.getvalue())
     words = json.dumps({"title": figure.get_suptitle(), "note": figure.get_supxlabel(), "panels": panels(figure)})
     words = words.replace("--", "-\\u002d")  # which would end a comment
     drawn["svg"] += f"<!-- panels: {words} -->\n".encode()
@@ -43,17 +41,9 @@ def save(figure: Figure, study_folder: Path, name: str) -> Image:
 def png(figure: Figure) -> bytes:
     """Settle a figure and return it as a PNG of 200 dpi."""
     settle(figure)
-    return small(_drawn(figure, FigureCanvasAgg))
-
-
-def _drawn(figure: Figure, canvas: type[FigureCanvasAgg | FigureCanvasSVG], **options: object) -> bytes:
-    """Draw a settled figure once; `Figure.savefig` draws twice, for a layout that is there already."""
-    before, dpi, written = figure.canvas, figure.dpi, BytesIO()
-    own = canvas(figure)
-    getattr(own, f"print_{own.get_default_filetype()}")(written, **options)
-    figure.set_canvas(before)
-    figure.set_dpi(dpi)
-    return written.getvalue()
+    written = BytesIO()
+    figure.savefig(written, format="png")
+    return small(written.getvalue())
 
 
 @rc_context(HOUSE)

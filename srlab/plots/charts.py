@@ -17,20 +17,16 @@ from srlab.plots.text import SMALL, Name, readable
 GROUPS = ((INK, "s"), ("#999999", "o"), (INK, "^"), (INK, "x"))
 
 
-def heat(
-    ax: Axes, cells: pd.DataFrame, *, words: pd.DataFrame | None = None, italic: pd.DataFrame | None = None
-) -> None:
+def heat(ax: Axes, cells: pd.DataFrame, *, words: pd.DataFrame | None = None) -> None:
     """Draw a table of shares (0 to 1) as coloured cells; the index stands at the left, the columns below.
 
-    Cells contain their numbers with two decimals, or `words`; those where `italic` is true are in italics.
+    Cells contain their numbers with two decimals, or `words`.
     """
     import seaborn as sns  # here, for it takes a second
 
     text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
     style = {"cmap": "YlGnBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": text, "fmt": "", "linewidths": 0.5}
     sns.heatmap(cells, ax=ax, annot_kws={"fontsize": SMALL}, **style)
-    for written, slanted in zip(ax.texts, np.asarray(italic).ravel() if italic is not None else [], strict=False):
-        written.set_fontstyle("italic" if slanted else "normal")
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, rotation=0)
 

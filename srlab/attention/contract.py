@@ -172,6 +172,12 @@ def softmax_attention(query: Queries, key: Keys, value: Values) -> Outputs:
     return nn.functional.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :width]
 
 
+def inverse(order: Int[Tensor, "*b n"]) -> Int[Tensor, "*b n"]:
+    """Return the place of each number 0, 1, … in a permutation of these."""
+    places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(-1, order, places)
+
+
 def gather_rows(table: Float[Tensor, "b l c"], rows: Int[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
     """Return rows of each image's table, `table[b, rows[b]]`, by one flat row copy."""
     start = torch.arange(len(table), device=table.device)[:, None] * table.shape[1]

@@ -160,6 +160,12 @@ def narrowed(channels: int, reduction: int) -> int:
     return channels // reduction
 
 
+def check_heads(channels: int, heads: int, name: str = "channels") -> None:
+    """Raise an InputError unless heads can share the channels equally."""
+    if channels % heads:
+        raise InputError(f"{name} is {channels}: it must be a multiple of heads, {heads}")
+
+
 def unit(tokens: Float[Tensor, "*rest d"]) -> Float[Tensor, "*rest d"]:
     """Return tokens of length one: the keys, where queries and keys are tied to one embedding, as LSP's and NLSA's."""
     return nn.functional.normalize(tokens, dim=-1, eps=5e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from srlab.attention.contract import Attending, Map
+from srlab.attention.contract import Attending, Map, check_heads
 from srlab.attention.gmsa import Sides
 from srlab.attention.pfa import Chain, FocusedWindows, focus
 from srlab.attention.shifted_windows import ShiftedWindows
@@ -39,8 +39,7 @@ class PFTLayer(Attending):
         backend: Backend,
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
         self.heads, self.side, self.top, self.shifted, self.backend = heads, side, top, shifted, backend
         self.norm = ChannelNorm(channels)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)

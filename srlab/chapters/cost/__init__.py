@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validat
 
 from srlab.chapters.cost import figures, frames, timed
 from srlab.errors import InputError
-from srlab.measure.limits import MEASURED
+from srlab.measure.processes import MEASURED
 from srlab.models.registry import label
 from srlab.stats.gains import MARGIN, differences, pooled
 from srlab.stats.intervals import Estimate

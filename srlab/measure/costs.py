@@ -55,13 +55,6 @@ def calls_by_part(
     return {part: partial(within, call) for part, call in calls.items()}
 
 
-def profile_network(
-    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int, precision: Precision = "32-true"
-) -> pd.DataFrame:
-    """Measure one network on one size of LR image: the costs of :func:`measure_networks` without a label."""
-    return measure_networks({"": network}, [size], device, repeats, warmup, precision)[1].drop(columns="label")
-
-
 def measure_networks(
     networks: dict[str, nn.Module],
     sizes: Sequence[Size],

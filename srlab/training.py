@@ -102,7 +102,9 @@ def train(
     Return the network with its averaged weights, in evaluation mode; a row a log: step, loss and psnr (dB) of training
     since the last row, validation_psnr (dB), learning_rate, images_per_s; seconds (training), data_wait_seconds (of
     those, waiting for patches), log_seconds (validation, logs, checkpoints), startup_seconds (until the first step),
-    summed over interruptions; and centroids by step (`Budget.keeps_centroids_at`) and layer.
+    summed over interruptions; and centroids by step (`Budget.keeps_centroids_at`) and layer. NonFiniteLoss if training
+    diverges, OutOfTime if steps remain at the deadline; the last checkpoint stays. InputError if the checkpoint is
+    another network's, or `srun` started another number of processes.
 
     Parameters
     ----------
@@ -120,13 +122,6 @@ def train(
         The loss of SR, HR and what else a batch holds.
     enough : callable
         Decides after each row of the log, by all rows so far, that training ends before its last step.
-
-    Raises
-    ------
-    NonFiniteLoss, OutOfTime
-        If training diverges, or if steps remain at the deadline; the last checkpoint stays.
-    InputError
-        If the checkpoint is another network's, or `srun` started another number of processes.
     """
     entered = time.perf_counter()
     # Imported here, for they take seconds, and readers of records need none of them.

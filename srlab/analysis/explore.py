@@ -134,18 +134,11 @@ def run_on(study: Study, model: str, image: ImageRef | None = None) -> Run:
 
 
 def open_scene(study: Study | str, image: str | Path, scale: int | None = None, side: int = SIDE) -> Scene:
-    """Open one of a study's images, or any image file, as HR.
+    """Open one of a study's images, or any image file, as HR; `study` may be the name of its profile.
 
-    Parameters
-    ----------
-    study : Study or str
-        A study, or the name of its profile.
-    image : str or Path
-        A key of `images`, or a file; a missing or unreadable file, or one smaller than `scale`, raises InputError.
-    scale : int, optional
-        The study's by default.
-    side : int
-        Largest side in LR pixels; of a larger image the middle is opened.
+    `image` is a key of `images`, or a file; a missing or unreadable one, or one smaller than `scale`, raises
+    InputError. The study's `scale` is the default. Of an image with more than `side` LR pixels a side the middle is
+    opened.
     """
     study = Study(study) if isinstance(study, str) else study
     scale = scale or study.profile.scale
@@ -165,6 +158,9 @@ def open_model(
 ) -> tuple[nn.Module, str]:
     """Return a network in evaluation mode, and the source of its weights.
 
+    The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name. InputError if the network is
+    unknown, there are no trained weights at that scale, or the file does not fit.
+
     Parameters
     ----------
     weights : str
@@ -173,16 +169,6 @@ def open_model(
         the network's authors.
     image : ImageRef, optional
         The image to inspect; "trained" weights on a task image are those trained on the task.
-
-    Returns
-    -------
-    network, source : nn.Module, str
-        The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name.
-
-    Raises
-    ------
-    InputError
-        If the network is unknown, there are no trained weights at that scale, or the file does not fit.
     """
     entry(model)
     if weights == UNTRAINED:

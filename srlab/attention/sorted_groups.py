@@ -22,11 +22,7 @@ class SortedGroups(Pattern):
 
     Groups are at most as long as the sequence, which goes on past its ends by reflection with the last token repeated.
     Reflected keys count like others; results past the end are dropped. `before` and `after` are numbers of groups.
-
-    Parameters
-    ----------
-    backend : {"fused", "reference"}
-        The fused kernel on overlapping views of one sorted copy; the formula as written, with all scores.
+    Backend "fused" runs the kernel on overlapping views of one sorted copy, "reference" the formula with all scores.
     """
 
     def __init__(

@@ -99,18 +99,10 @@ def front(ax: Axes, found: pd.DataFrame) -> None:
 
 
 def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]:
-    """Draw a marker per row, with bars where the row has intervals.
+    """Draw a marker per row, with bars where the row has intervals; return names for `name_points`.
 
-    Parameters
-    ----------
-    found : DataFrame
-        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally x_low, x_high, y_low, y_high, area
-        (of the marker, square points).
-
-    Returns
-    -------
-    list of Name
-        For :func:`srlab.plots.text.name_points`, once every panel is drawn.
+    Rows have name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally x_low, x_high, y_low, y_high,
+    area (of the marker, square points).
     """
     names = []
     for row in found.itertuples():
@@ -129,16 +121,9 @@ def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]
 def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True) -> list[Name]:
     """Draw a line per name, its points marked unless `marks` is false, with a band or bars where its rows have ends.
 
-    Parameters
-    ----------
-    found : DataFrame
-        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally y_low, y_high (a band), low, high (a
-        bar; ends that are not finite draw none), hollow (bool: a white marker), failed (bool: a cross on the point).
-
-    Returns
-    -------
-    list of Name
-        The last point of each line, for :func:`srlab.plots.text.name_lines` or `name_points`.
+    Rows have name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally y_low, y_high (a band), low,
+    high (a bar; ends that are not finite draw none), hollow (bool: a white marker), failed (bool: a cross on the
+    point). Return the last point of each line, for :func:`srlab.plots.text.name_lines` or `name_points`.
     """
     names = []
     for name, own in found.groupby("name", sort=False):

@@ -12,10 +12,9 @@ from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import PositionTable
 from srlab.errors import InputError
-from srlab.models.layers import ChannelNorm, ChannelsLastGELU, ConvFFN
+from srlab.models.layers import ChannelNorm, ChannelsLastGELU, ConvFFN, WindowedNetwork
 from srlab.models.registry import register
 from srlab.models.upsampler import conv3x3
-from srlab.models.windowed import WindowedNetwork
 
 #: What the two chains of a network hand on: those of the unshifted and of the shifted layers.
 Chains = tuple[Chain | None, Chain | None]

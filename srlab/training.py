@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
@@ -33,7 +33,7 @@ Snapshots = dict[int, Centroids]
 Rows = list[dict[str, int | float]]
 
 
-class Budget(BaseModel):
+class Budget(BaseModel, extra="forbid", frozen=True):
     """What the training of a network may cost, and how it is done.
 
     Patches, `batch` over all processes, have `patch` LR pixels a side. Adam's learning rate rises linearly over
@@ -42,8 +42,6 @@ class Budget(BaseModel):
     evaluated moving average of the weights has a decay that rises to `ema_decay` from (1 + t) / (10 + t).
     `gradient_clip` is the largest norm of the gradient.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: PositiveInt
     batch: PositiveInt = 8

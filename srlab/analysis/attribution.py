@@ -29,14 +29,9 @@ def local_attribution(
     contributions sum to the difference of D between the two ends. The map is NaN if there are none. A pixel outside
     the image, a window that does not fit into the SR image, or `steps` below 1 raises InputError.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode.
-    row, col : int
-        The LR pixel in the middle of the window; at an edge the window is moved inside.
-    window, steps : int
-        Side of the window in SR pixels; steps of the path, each a forward and a backward pass.
+    The network maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode. The LR pixel (row, col) is in the
+    middle of the window, of `window` SR pixels a side; at an edge the window is moved inside. Each of the `steps` of
+    the path is a forward and a backward pass.
     """
     magnitude = np.abs(contributions(network, lr, row, col, window, steps)).sum(0)
     with np.errstate(invalid="ignore"):

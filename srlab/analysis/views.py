@@ -70,27 +70,16 @@ Panel = Groups | Windows | Boxes | Values
 
 @dataclass(frozen=True)
 class View:
-    """Everything to draw for one query; `view` makes it.
+    """Everything to draw for one query; `view` makes it."""
 
-    Attributes
-    ----------
-    layer : str
-        Title of the layer, e.g. "LSP, layer 1 of 10".
-    picture : UInt8[np.ndarray, "h w 3"]
-        The LR image.
-    weights : Float[np.ndarray, "h w"], optional
-        Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
-        Those of CATA and ATD are of their groups: beside these, centres, a dictionary or windows are attended to.
-    seen : Int[np.ndarray, "h w"]
-        Number of times that each key is visible to the query; 0 is never.
-    """
-
-    layer: str
+    layer: str  # title, e.g. "LSP, layer 1 of 10"
     row: int
     col: int
-    picture: UInt8[np.ndarray, "h w 3"]
+    picture: UInt8[np.ndarray, "h w 3"]  # the LR image
+    #: Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
+    #: Those of CATA and ATD are of their groups: beside these, centres, a dictionary or windows are attended to.
     weights: Float[np.ndarray, "h w"] | None
-    seen: Int[np.ndarray, "h w"]
+    seen: Int[np.ndarray, "h w"]  # number of times that each key is visible to the query; 0 is never
     panels: tuple[Panel, ...]
 
 
@@ -104,17 +93,19 @@ def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, roun
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
     on_image = slice(lr.shape[1]), slice(lr.shape[2])
     weights = attention_row(layer, row, col)[on_image] if has_weights else None
-    own = tuple(_cropped(panel, on_image) for panel in panels(layer.pattern, layer, row, col, round))
+    own = own_panels(layer, lr, row, col, round)
     return View(layer.title, row, col, picture(lr), weights, seen(layer, row, col)[on_image], own)
 
 
-def _cropped(panel: Panel, on_image: tuple[slice, slice]) -> Panel:
-    """Return a panel without what a network pads."""
-    if isinstance(panel, Groups | Windows):
-        return replace(panel, labels=panel.labels[on_image])
-    if isinstance(panel, Values) and panel.on_image:
-        return replace(panel, values=panel.values[on_image])
-    return panel
+def own_panels(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, round: int) -> tuple[Panel, ...]:
+    """Return a mechanism's own panels for the query at a pixel, without what a network pads."""
+    found, on_image = panels(layer.pattern, layer, row, col, round), (slice(lr.shape[1]), slice(lr.shape[2]))
+    for i, panel in enumerate(found):
+        if isinstance(panel, Groups | Windows):
+            found[i] = replace(panel, labels=panel.labels[on_image])
+        elif isinstance(panel, Values) and panel.on_image:
+            found[i] = replace(panel, values=panel.values[on_image])
+    return tuple(found)
 
 
 @singledispatch

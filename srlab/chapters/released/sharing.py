@@ -128,18 +128,13 @@ def grid(lr: UInt8[Tensor, "3 h w"], margin: int) -> list[Place]:
 def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure where blocks look, and how similar stand-ins are to the shared weights, over a grid of queries.
 
-    Queries are so far from the edges that no window continues at the opposite edge.
+    Queries are so far from the edges that no window continues at the opposite edge. Raises InputError if none of the
+    network's layers reuses weights.
 
-    Raises InputError if none of the network's layers reuses weights.
-
-    Returns
-    -------
-    maps : DataFrame
-        image, block (from 1), shifted, side (of the window, px), what (`WEIGHTS`, `COMPUTING` or `REUSING`), queries,
-        and means over these: on_query (share of the query itself), keys_effective (exponential of the entropy),
-        keys_seen, distance and distance_even (px from the query: by the shares, and with equal shares).
-    alike : DataFrame
-        image, block, side, stand_in, likeness (mean cosine to the shared weights, 0 to 1).
+    Return maps: image, block (from 1), shifted, side (of the window, px), what (`WEIGHTS`, `COMPUTING` or `REUSING`),
+    queries, and means over these: on_query (share of the query itself), keys_effective (exponential of the entropy),
+    keys_seen, distance and distance_even (px from the query: by the shares, and with equal shares); and alike:
+    image, block, side, stand_in, likeness (mean cosine to the shared weights, 0 to 1).
     """
     maps, alike = [], []
     for ref in tqdm(refs, desc="maps", unit="image"):

@@ -200,14 +200,9 @@ def look(
 ) -> Look:
     """Inspect one query in one layer of a network, and its SR; a missing layer, round or pixel raises InputError.
 
-    Parameters
-    ----------
-    model, weights : str
-        As in `open_model`.
-    row, col, layer, round : int
-        LR pixel, attention layer (negative: from the last) and round of sorting, from 0.
-    field, attribution : bool
-        Add the network's effective receptive field (one backward pass), and its local attribution map (about twenty).
+    `model` and `weights` are as in `open_model`. LR pixel, attention layer (negative: from the last) and round of
+    sorting count from 0. `field` adds the network's effective receptive field (one backward pass), `attribution` its
+    local attribution map (about twenty).
     """
     traced = scene.traced(model, weights)
     if not -len(traced.layers) <= layer < len(traced.layers):

@@ -32,7 +32,8 @@ class Explorer(ipywidgets.VBox):
 
     Choose the pixel by a click on any map of the image, by the arrow keys while the maps have the focus, or by row and
     column. `status` explains whatever cannot be shown. The plain functions are `srlab.analysis.explore` and
-    `srlab.plots.attention`; `export` writes the call.
+    `srlab.plots.attention`; `export` writes the call. `upload` takes an image of the reader's own as HR, `choices` are
+    rows of `NetworkChoice`, and `looks` the drawn views of the `scene`.
 
     Parameters
     ----------
@@ -41,14 +42,6 @@ class Explorer(ipywidgets.VBox):
     weights : str or Path, optional
         A folder of released weights to offer; one without such files raises InputError. Other files can be chosen by
         path or uploaded; network and scale follow the file.
-
-    Attributes
-    ----------
-    image, scale, upload, choices, row, col, field, attribution, export : ipywidgets.Widget
-        The controls; `upload` takes an image of the reader's own as HR, and `choices` are rows of `NetworkChoice`.
-    scene : Scene or None
-    looks : list of Look
-        The drawn views.
     """
 
     def __init__(self, study: Study, weights: str | Path | None = None):

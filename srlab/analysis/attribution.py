@@ -5,6 +5,8 @@ J. Gu, C. Dong, "Interpreting super-resolution networks with local attribution m
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import skimage  # and not its `filters`, which takes a second and is loaded when first used
 import torch
@@ -48,7 +50,8 @@ def contributions(
     network.eval()
     device = next(network.parameters()).device
     sharp = lr.double().numpy() / 255
-    path = [_blurred(sharp, sigma) for sigma in np.linspace(BLUR, 0, 2 * steps + 1)]
+    blur = partial(skimage.filters.gaussian, sharp, mode="reflect", channel_axis=0)
+    path = [blur(sigma) if sigma else sharp for sigma in np.linspace(BLUR, 0, 2 * steps + 1)]
     total = np.zeros_like(sharp)
     for before, middle, after in zip(path[:-1:2], path[1::2], path[2::2], strict=True):
         image = torch.from_numpy(middle).float()[None].to(device).requires_grad_()
@@ -96,7 +99,3 @@ def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) ->
     if not np.isfinite(within[-1]):
         return float("nan")
     return float(distance[order][np.searchsorted(within, held * within[-1])])
-
-
-def _blurred(image: Float[np.ndarray, "3 h w"], sigma: float) -> Float[np.ndarray, "3 h w"]:
-    return skimage.filters.gaussian(image, sigma, mode="reflect", channel_axis=0) if sigma else image

@@ -59,10 +59,6 @@ class Released:
         return renamed
 
 
-def _rib_window(channels: int, heads: int, window: int, **position: int) -> nn.Module:
-    return WindowAttention(channels, heads, window, partial(ImplicitPosition, **position), gate=True)
-
-
 def _hit_srf(
     heads: Sequence[int], depths: Sequence[int], ratios: Sequence[float | int], **options: object
 ) -> nn.Module:
@@ -135,10 +131,6 @@ _ATD_KEYS = _parts(
 )
 
 
-def _atd_layer(shift: int, ratio: float | int, **options: int) -> nn.Module:
-    return atd_layer(ratio=float(ratio), shifted=shift > 0, **options)
-
-
 RELEASED: dict[str, Released] = {
     "lcoan": Released(
         partial(build, "lcoan"),
@@ -204,7 +196,9 @@ RELEASED: dict[str, Released] = {
         [(r"^qkv\.qkv\.", "qkv."), (r"^lepe\.", "local."), (r"^wo\.", "merge.")],
     ),
     "rib_window": Released(
-        _rib_window,
+        lambda channels, heads, window, **position: WindowAttention(
+            channels, heads, window, partial(ImplicitPosition, **position), gate=True
+        ),
         "channels=dim heads=num_heads window=window_size rank hidden=rib_hidden_dim frequencies=rib_n_freqs",
         [
             (r"^to_hidden$", "position.to_hidden"),
@@ -278,7 +272,7 @@ RELEASED: dict[str, Released] = {
         pointwise=_FFN,
     ),
     "atd_layer": Released(
-        _atd_layer,
+        lambda shift, ratio, **options: atd_layer(ratio=float(ratio), shifted=shift > 0, **options),
         "channels=embed_dim heads=num_heads side=window_size shift=shift_size group=category_size "
         "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
         [*_WINDOWED_FFN, *_ATD_KEYS],

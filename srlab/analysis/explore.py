@@ -161,14 +161,9 @@ def open_model(
     The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name. InputError if the network is
     unknown, there are no trained weights at that scale, or the file does not fit.
 
-    Parameters
-    ----------
-    weights : str
-        "trained": by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`). "untrained":
-        random, with the study's sizes, or the paper's if these do not fit. Else a file: a checkpoint of srlab or of
-        the network's authors.
-    image : ImageRef, optional
-        The image to inspect; "trained" weights on a task image are those trained on the task.
+    Weights are "trained", by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`), on a task
+    image by the run on the task; "untrained", random, with the study's sizes, or the paper's if these do not fit; or a
+    file, a checkpoint of srlab or of the network's authors.
     """
     entry(model)
     if weights == UNTRAINED:

@@ -35,13 +35,9 @@ class Explorer(ipywidgets.VBox):
     `srlab.plots.attention`; `export` writes the call. `upload` takes an image of the reader's own as HR, `choices` are
     rows of `NetworkChoice`, and `looks` the drawn views of the `scene`.
 
-    Parameters
-    ----------
-    study : Study
-        Its images (the middle, at most 128×128 LR pixels) and all networks are offered.
-    weights : str or Path, optional
-        A folder of released weights to offer; one without such files raises InputError. Other files can be chosen by
-        path or uploaded; network and scale follow the file.
+    The study's images (the middle, at most 128×128 LR pixels) and all networks are offered, and released `weights` of a
+    folder; one without such files raises InputError. Other files can be chosen by path or uploaded; network and scale
+    follow the file.
     """
 
     def __init__(self, study: Study, weights: str | Path | None = None):

@@ -66,8 +66,7 @@ class ConvFFN(nn.Module):
 
 
 class WindowedNetwork(Network):
-    """ATD and PFT around their layers: conv3×3; LN, body, LN, conv3×3, + first feature; conv3×3 and pixel shuffle, +
-    mean colour.
+    """conv3×3; LN, body, LN, conv3×3, + first feature; conv3×3 and pixel shuffle, + mean colour: ATD, PFT.
 
     Images are padded at the bottom and right to multiples of `side`, by reflection with the edge repeated.
     """

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import pandas as pd
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
@@ -33,7 +33,7 @@ Snapshots = dict[int, Centroids]
 Rows = list[dict[str, int | float]]
 
 
-class Budget(BaseModel):
+class Budget(BaseModel, extra="forbid", frozen=True):
     """What the training of a network may cost, and how it is done.
 
     Patches, `batch` over all processes, have `patch` LR pixels a side. Adam's learning rate rises linearly over
@@ -42,8 +42,6 @@ class Budget(BaseModel):
     evaluated moving average of the weights has a decay that rises to `ema_decay` from (1 + t) / (10 + t).
     `gradient_clip` is the largest norm of the gradient.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: PositiveInt
     batch: PositiveInt = 8
@@ -102,7 +100,9 @@ def train(
     Return the network with its averaged weights, in evaluation mode; a row a log: step, loss and psnr (dB) of training
     since the last row, validation_psnr (dB), learning_rate, images_per_s; seconds (training), data_wait_seconds (of
     those, waiting for patches), log_seconds (validation, logs, checkpoints), startup_seconds (until the first step),
-    summed over interruptions; and centroids by step (`Budget.keeps_centroids_at`) and layer.
+    summed over interruptions; and centroids by step (`Budget.keeps_centroids_at`) and layer. NonFiniteLoss if training
+    diverges, OutOfTime if steps remain at the deadline; the last checkpoint stays. InputError if the checkpoint is
+    another network's, or `srun` started another number of processes.
 
     Parameters
     ----------
@@ -120,13 +120,6 @@ def train(
         The loss of SR, HR and what else a batch holds.
     enough : callable
         Decides after each row of the log, by all rows so far, that training ends before its last step.
-
-    Raises
-    ------
-    NonFiniteLoss, OutOfTime
-        If training diverges, or if steps remain at the deadline; the last checkpoint stays.
-    InputError
-        If the checkpoint is another network's, or `srun` started another number of processes.
     """
     entered = time.perf_counter()
     # Imported here, for they take seconds, and readers of records need none of them.

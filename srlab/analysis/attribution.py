@@ -5,6 +5,8 @@ J. Gu, C. Dong, "Interpreting super-resolution networks with local attribution m
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import skimage  # and not its `filters`, which takes a second and is loaded when first used
 import torch
@@ -29,14 +31,9 @@ def local_attribution(
     contributions sum to the difference of D between the two ends. The map is NaN if there are none. A pixel outside
     the image, a window that does not fit into the SR image, or `steps` below 1 raises InputError.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode.
-    row, col : int
-        The LR pixel in the middle of the window; at an edge the window is moved inside.
-    window, steps : int
-        Side of the window in SR pixels; steps of the path, each a forward and a backward pass.
+    The network maps Float[Tensor, "1 3 h w"] of 0 to 1; it is put in evaluation mode. The LR pixel (row, col) is in the
+    middle of the window, of `window` SR pixels a side; at an edge the window is moved inside. Each of the `steps` of
+    the path is a forward and a backward pass.
     """
     magnitude = np.abs(contributions(network, lr, row, col, window, steps)).sum(0)
     with np.errstate(invalid="ignore"):
@@ -53,7 +50,8 @@ def contributions(
     network.eval()
     device = next(network.parameters()).device
     sharp = lr.double().numpy() / 255
-    path = [_blurred(sharp, sigma) for sigma in np.linspace(BLUR, 0, 2 * steps + 1)]
+    blur = partial(skimage.filters.gaussian, sharp, mode="reflect", channel_axis=0)
+    path = [blur(sigma) if sigma else sharp for sigma in np.linspace(BLUR, 0, 2 * steps + 1)]
     total = np.zeros_like(sharp)
     for before, middle, after in zip(path[:-1:2], path[1::2], path[2::2], strict=True):
         image = torch.from_numpy(middle).float()[None].to(device).requires_grad_()
@@ -101,7 +99,3 @@ def radius(shares: Float[np.ndarray, "h w"], row: int, col: int, held: float) ->
     if not np.isfinite(within[-1]):
         return float("nan")
     return float(distance[order][np.searchsorted(within, held * within[-1])])
-
-
-def _blurred(image: Float[np.ndarray, "3 h w"], sigma: float) -> Float[np.ndarray, "3 h w"]:
-    return skimage.filters.gaussian(image, sigma, mode="reflect", channel_axis=0) if sigma else image

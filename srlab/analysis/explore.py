@@ -134,18 +134,11 @@ def run_on(study: Study, model: str, image: ImageRef | None = None) -> Run:
 
 
 def open_scene(study: Study | str, image: str | Path, scale: int | None = None, side: int = SIDE) -> Scene:
-    """Open one of a study's images, or any image file, as HR.
+    """Open one of a study's images, or any image file, as HR; `study` may be the name of its profile.
 
-    Parameters
-    ----------
-    study : Study or str
-        A study, or the name of its profile.
-    image : str or Path
-        A key of `images`, or a file; a missing or unreadable file, or one smaller than `scale`, raises InputError.
-    scale : int, optional
-        The study's by default.
-    side : int
-        Largest side in LR pixels; of a larger image the middle is opened.
+    `image` is a key of `images`, or a file; a missing or unreadable one, or one smaller than `scale`, raises
+    InputError. The study's `scale` is the default. Of an image with more than `side` LR pixels a side the middle is
+    opened.
     """
     study = Study(study) if isinstance(study, str) else study
     scale = scale or study.profile.scale
@@ -165,24 +158,12 @@ def open_model(
 ) -> tuple[nn.Module, str]:
     """Return a network in evaluation mode, and the source of its weights.
 
-    Parameters
-    ----------
-    weights : str
-        "trained": by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`). "untrained":
-        random, with the study's sizes, or the paper's if these do not fit. Else a file: a checkpoint of srlab or of
-        the network's authors.
-    image : ImageRef, optional
-        The image to inspect; "trained" weights on a task image are those trained on the task.
+    The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name. InputError if the network is
+    unknown, there are no trained weights at that scale, or the file does not fit.
 
-    Returns
-    -------
-    network, source : nn.Module, str
-        The source is "trained here", "reference: PROCESSOR", "UNTRAINED", or the file's name.
-
-    Raises
-    ------
-    InputError
-        If the network is unknown, there are no trained weights at that scale, or the file does not fit.
+    Weights are "trained", by the run of `run_on`, here or in the reference (see `srlab.study.Study.weights`), on a task
+    image by the run on the task; "untrained", random, with the study's sizes, or the paper's if these do not fit; or a
+    file, a checkpoint of srlab or of the network's authors.
     """
     entry(model)
     if weights == UNTRAINED:
@@ -214,14 +195,9 @@ def look(
 ) -> Look:
     """Inspect one query in one layer of a network, and its SR; a missing layer, round or pixel raises InputError.
 
-    Parameters
-    ----------
-    model, weights : str
-        As in `open_model`.
-    row, col, layer, round : int
-        LR pixel, attention layer (negative: from the last) and round of sorting, from 0.
-    field, attribution : bool
-        Add the network's effective receptive field (one backward pass), and its local attribution map (about twenty).
+    `model` and `weights` are as in `open_model`. LR pixel, attention layer (negative: from the last) and round of
+    sorting count from 0. `field` adds the network's effective receptive field (one backward pass), `attribution` its
+    local attribution map (about twenty).
     """
     traced = scene.traced(model, weights)
     if not -len(traced.layers) <= layer < len(traced.layers):

@@ -25,32 +25,18 @@ from srlab.errors import InputError
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One attention layer in one forward pass, on a map of height × width tokens, which are LR pixels.
+    """One attention layer in one forward pass, on a map of height × width tokens, which are LR pixels."""
 
-    Attributes
-    ----------
-    name, mechanism : str
-        Module path in the network, e.g. "groups.0.attention", and class, e.g. "LSP".
-    pattern : Pattern
-        A layer that shares an earlier layer's weights has that layer's pattern.
-    small : Float[Tensor, "p 3 3"], optional
-        The dynamic kernel that a ConvAttn computed from this input.
-    number, count : int
-        Place among the network's attention layers, from 1, and their number.
-    before : LayerTrace, optional
-        The attention layer that ran before.
-    """
-
-    name: str
-    mechanism: str
-    pattern: Pattern
+    name: str  # module path in the network, e.g. "groups.0.attention"
+    mechanism: str  # class, e.g. "LSP"
+    pattern: Pattern  # that of an earlier layer, if the layer shares its weights
     height: int
     width: int
     layer: Attending | None = None
-    small: Float[Tensor, "p 3 3"] | None = None
-    number: int = 1
-    count: int = 1
-    before: LayerTrace | None = field(default=None, repr=False)
+    small: Float[Tensor, "p 3 3"] | None = None  # the dynamic kernel that a ConvAttn computed from this input
+    number: int = 1  # place among the network's attention layers
+    count: int = 1  # their number
+    before: LayerTrace | None = field(default=None, repr=False)  # the attention layer that ran before
 
     @property
     def title(self) -> str:

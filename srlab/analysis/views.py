@@ -70,27 +70,16 @@ Panel = Groups | Windows | Boxes | Values
 
 @dataclass(frozen=True)
 class View:
-    """Everything to draw for one query; `view` makes it.
+    """Everything to draw for one query; `view` makes it."""
 
-    Attributes
-    ----------
-    layer : str
-        Title of the layer, e.g. "LSP, layer 1 of 10".
-    picture : UInt8[np.ndarray, "h w 3"]
-        The LR image.
-    weights : Float[np.ndarray, "h w"], optional
-        Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
-        Those of CATA and ATD are of their groups: beside these, centres, a dictionary or windows are attended to.
-    seen : Int[np.ndarray, "h w"]
-        Number of times that each key is visible to the query; 0 is never.
-    """
-
-    layer: str
+    layer: str  # title, e.g. "LSP, layer 1 of 10"
     row: int
     col: int
-    picture: UInt8[np.ndarray, "h w 3"]
+    picture: UInt8[np.ndarray, "h w 3"]  # the LR image
+    #: Weight of each key; they sum to one, or less if a network pads the image. None for SCC, which has no weights.
+    #: Those of CATA and ATD are of their groups: beside these, centres, a dictionary or windows are attended to.
     weights: Float[np.ndarray, "h w"] | None
-    seen: Int[np.ndarray, "h w"]
+    seen: Int[np.ndarray, "h w"]  # number of times that each key is visible to the query; 0 is never
     panels: tuple[Panel, ...]
 
 
@@ -104,17 +93,19 @@ def view(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, roun
     has_weights = not isinstance(layer.pattern, CorrelationPattern)
     on_image = slice(lr.shape[1]), slice(lr.shape[2])
     weights = attention_row(layer, row, col)[on_image] if has_weights else None
-    own = tuple(_cropped(panel, on_image) for panel in panels(layer.pattern, layer, row, col, round))
+    own = own_panels(layer, lr, row, col, round)
     return View(layer.title, row, col, picture(lr), weights, seen(layer, row, col)[on_image], own)
 
 
-def _cropped(panel: Panel, on_image: tuple[slice, slice]) -> Panel:
-    """Return a panel without what a network pads."""
-    if isinstance(panel, Groups | Windows):
-        return replace(panel, labels=panel.labels[on_image])
-    if isinstance(panel, Values) and panel.on_image:
-        return replace(panel, values=panel.values[on_image])
-    return panel
+def own_panels(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, round: int) -> tuple[Panel, ...]:
+    """Return a mechanism's own panels for the query at a pixel, without what a network pads."""
+    found, on_image = panels(layer.pattern, layer, row, col, round), (slice(lr.shape[1]), slice(lr.shape[2]))
+    for i, panel in enumerate(found):
+        if isinstance(panel, Groups | Windows):
+            found[i] = replace(panel, labels=panel.labels[on_image])
+        elif isinstance(panel, Values) and panel.on_image:
+            found[i] = replace(panel, values=panel.values[on_image])
+    return tuple(found)
 
 
 @singledispatch
@@ -140,8 +131,7 @@ def _(pattern: SortedWindows | SortedGroups, layer: LayerTrace, row: int, col: i
 
 @panels.register
 def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
-    box = _box(pattern.grid, pattern.grid.place(layer.query(row, col), pattern.queries.device)[0].item())
-    shown: list[Panel] = [Boxes("window", box, ())]
+    shown: list[Panel] = [Boxes("window", _window(pattern.grid, row, col), ())]
     if layer.layer.position is not None:
         shown.append(Values("position bias, mean of heads", _bias(layer, row, col), True, signed=True))
     return shown
@@ -150,27 +140,27 @@ def _(pattern: WindowPattern, layer: LayerTrace, row: int, col: int, round: int)
 def _bias(layer: LayerTrace, row: int, col: int) -> Float[np.ndarray, "h w"]:
     """Place the position bias of the query's window on the map; NaN elsewhere."""
     grid, position = layer.pattern.grid, layer.layer.position
-    window, place = grid.place(layer.query(row, col), layer.pattern.queries.device)
+    _, place = grid.place(layer.query(row, col), layer.pattern.queries.device)
     with torch.inference_mode():
         held = position()
         of_query = held[:, place[0]] if torch.is_tensor(held) else (held[0][:, place] @ held[1].mT)[:, 0]
         bias = of_query.mean(0).unflatten(0, grid.window).cpu().numpy()
-    top, left, _, _ = _box(grid, window.item())
+    top, left, _, _ = _window(grid, row, col)
     whole = np.full((layer.height, layer.width), np.nan, bias.dtype)
     inside = whole[top : top + grid.window[0], left : left + grid.window[1]]
     inside[:] = bias[: inside.shape[0], : inside.shape[1]]
     return whole
 
 
-def _box(grid: WindowGrid, window: int) -> Box:
+def _window(grid: WindowGrid, row: int, col: int) -> Box:
+    """Return the window of a pixel."""
     height, width = grid.window
-    return window // grid.shape[1] * height, window % grid.shape[1] * width, height, width
+    return row // height * height, col // width * width, height, width
 
 
 @panels.register
 def _(pattern: CorrelationPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
-    window, _ = pattern.grid.place(layer.query(row, col), pattern.device)
-    return [Boxes("window", _box(pattern.grid, window.item()), ())]
+    return [Boxes("window", _window(pattern.grid, row, col), ())]
 
 
 @panels.register
@@ -201,8 +191,7 @@ def _(pattern: FocusedWindows, layer: LayerTrace, row: int, col: int, round: int
 
 @panels.register
 def _(pattern: FocusedPattern, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
-    window, _ = pattern.grid.place(layer.query(row, col), pattern.kept.device)
-    return [Boxes("window", _box(pattern.grid, window.item()), ()), _kept(layer, row, col, "grid")]
+    return [Boxes("window", _window(pattern.grid, row, col), ()), _kept(layer, row, col, "grid")]
 
 
 def _kept(layer: LayerTrace, row: int, col: int, chained_by: str) -> Values:
@@ -220,10 +209,10 @@ def _kept(layer: LayerTrace, row: int, col: int, chained_by: str) -> Values:
 
 @panels.register
 def _(pattern: RoutedWindows, layer: LayerTrace, row: int, col: int, round: int) -> list[Panel]:
-    grid = pattern.grid
-    window = row // grid.window[0] * grid.shape[1] + col // grid.window[1]
-    chosen = tuple(_box(grid, key) for key in pattern.routes[0, window].tolist())
-    return [Boxes(f"window and its {len(chosen)} chosen", _box(grid, window), chosen)]
+    (height, width), columns = pattern.grid.window, pattern.grid.shape[1]
+    routes = pattern.routes[0, row // height * columns + col // width].tolist()
+    chosen = tuple((key // columns * height, key % columns * width, height, width) for key in routes)
+    return [Boxes(f"window and its {len(chosen)} chosen", _window(pattern.grid, row, col), chosen)]
 
 
 @panels.register

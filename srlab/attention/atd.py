@@ -20,12 +20,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from srlab.attention.contract import Attention, Map, Pattern, to_map, to_tokens
+from srlab.attention.contract import Attention, Map, Pattern, check_heads, to_map, to_tokens
 from srlab.attention.fused import Queries, fitted_width, widen_heads
 from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend, SortedGroups
 from srlab.attention.window import PositionTable
-from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b l c"]
 Dictionary = Float[Tensor, "b m c"]
@@ -86,8 +85,7 @@ class ATDAttention(nn.Module):
         backend: Backend = "fused",
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
         self.heads, self.side, self.shifted, self.group, self.backend = heads, side, shifted, group, backend
         self.to_qkv = nn.Linear(channels, 3 * channels)
         self.dictionary = TokenDictionary(channels, entries, rank)
@@ -143,8 +141,7 @@ class ATD(Attention):
         backend: Backend = "fused",
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
         self.heads, self.group, self.residual_scale, self.backend = heads, group, residual_scale, backend
         self.norm, self.to_qkv = nn.LayerNorm(channels), nn.Linear(channels, 3 * channels)
         self.entries = nn.Parameter(torch.randn(entries, channels))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from srlab.attention.contract import Map, to_map
-from srlab.attention.routed_windows import Backend, RoutedAttention
+from srlab.attention.contract import Map
+from srlab.attention.routed_windows import Backend, RoutedAttention, by_head
 from srlab.attention.window_grid import WindowGrid
 
 
@@ -58,7 +58,5 @@ class BRA(RoutedAttention):
         height, width = x.shape[2:]
         # The convolution reads the bias of the padding, so values are made once more, now in the map's order.
         values = self._project(self._pad(x).permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2)
-        local = self.local(values)[:, :, :height, :width]
-        attended = to_map(attended.transpose(1, 2).flatten(2), height, width)
-        result = self.merge((attended + local).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return result if self.residual_scale is None else x + self.residual_scale * result
+        local = self.local(values)[:, :, :height, :width].permute(0, 2, 3, 1)
+        return super().output(x, attended + by_head(local, self.heads))

@@ -19,13 +19,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, to_tokens
+from srlab.attention.contract import Attention, Map, Pattern, check_heads, softmax_attention, to_map, to_tokens
 from srlab.attention.fused import Keys, Queries, fitted_width, widen_heads
 from srlab.attention.kmeans import assign, lloyd_step
 from srlab.attention.precision import without_autocast
 from srlab.attention.sorted_groups import Backend, SortedGroups
 from srlab.attention.window_grid import mirrored
-from srlab.errors import InputError
 
 Tokens = Float[Tensor, "b l c"]
 Centres = Float[Tensor, "m c"]
@@ -137,9 +136,8 @@ class CATA(Attention):
         **learning: int | float | str,
     ):
         super().__init__()
-        for name, width in (("channels", channels), ("query_channels", query_channels)):
-            if width % heads:
-                raise InputError(f"{name} is {width}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
+        check_heads(query_channels, heads, "query_channels")
         self.heads, self.group, self.residual_scale, self.backend = heads, group, residual_scale, backend
         self.before = int(neighbours == "both")
         self.norm = nn.LayerNorm(channels)

@@ -160,6 +160,12 @@ def narrowed(channels: int, reduction: int) -> int:
     return channels // reduction
 
 
+def check_heads(channels: int, heads: int, name: str = "channels") -> None:
+    """Raise an InputError unless heads can share the channels equally."""
+    if channels % heads:
+        raise InputError(f"{name} is {channels}: it must be a multiple of heads, {heads}")
+
+
 def unit(tokens: Float[Tensor, "*rest d"]) -> Float[Tensor, "*rest d"]:
     """Return tokens of length one: the keys, where queries and keys are tied to one embedding, as LSP's and NLSA's."""
     return nn.functional.normalize(tokens, dim=-1, eps=5e-5)
@@ -170,6 +176,12 @@ def softmax_attention(query: Queries, key: Keys, value: Values) -> Outputs:
     width = value.shape[-1]
     query, key, value = fit(query, key, value)
     return nn.functional.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :width]
+
+
+def inverse(order: Int[Tensor, "*b n"]) -> Int[Tensor, "*b n"]:
+    """Return the place of each number 0, 1, … in a permutation of these."""
+    places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(-1, order, places)
 
 
 def gather_rows(table: Float[Tensor, "b l c"], rows: Int[Tensor, "b s"]) -> Float[Tensor, "b s c"]:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.functional import conv2d
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map
+from srlab.attention.contract import Attention, Map, Pattern, inverse, softmax_attention, to_map
 from srlab.attention.fused import fit, softmax
+from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.window_grid import WindowGrid
 from srlab.errors import InputError
 
@@ -51,28 +52,10 @@ class Windows:
     def filled(self) -> tuple[int, int]:
         return tuple(count * side for count, side in zip(self.whole.shape, self.whole.window, strict=True))
 
-    def slot_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
-        """Return the place of each pixel of the padded map in a sequence of windows, for each size."""
-        places = []
-        for side in self.sides:
-            slots = torch.arange(math.prod(self.filled), device=device).double()
-            pixels = WindowGrid(self.filled, (side, side)).join(slots.reshape(1, -1, side**2, 1))
-            places.append(pixels.roll((side // 2, side // 2), (1, 2)) if self.shifted else pixels)
-        return torch.stack(places).long().flatten(1)
-
     def pixel_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
         """Return the pixel of the padded map at each place of a sequence of windows, for each size."""
-        sequences = []
-        for side in self.sides:
-            pixels = torch.arange(math.prod(self.filled), device=device).double().reshape(1, *self.filled, 1)
-            moved = pixels.roll((-(side // 2), -(side // 2)), (1, 2)) if self.shifted else pixels
-            sequences.append(WindowGrid(self.filled, (side, side)).cut(moved))
-        return torch.stack([sequence.flatten() for sequence in sequences]).long()
-
-    def window_of(self, device: torch.device) -> Int[Tensor, "sizes m"]:
-        """Return the window of each pixel of the padded map, for each size."""
-        pixels = torch.tensor([side**2 for side in self.sides], device=device)
-        return self.slot_of(device) // pixels[:, None]
+        cut = (ShiftedWindows(self.filled, side, self.shifted).pixels(device) for side in self.sides)
+        return torch.stack([pixels.flatten() for pixels in cut])
 
     def places(self, device: torch.device) -> Int[Tensor, " l"]:
         """Return the place of each of the map's pixels in the padded map."""
@@ -112,9 +95,9 @@ class MultiscalePattern(Pattern):
         device = embedding.device
         image, head = torch.arange(b, device=device)[:, None], torch.arange(heads, device=device)[:, None, None]
         #: Rows are the pixels of all images, in them the heads, or windows of one head after those of another: the
-        #: place of each row of the former in the latter, and of the latter in the former.
-        self._slot_of = (windows.slot_of(device)[:, None] + m * (image + b * head)).permute(1, 2, 0).flatten()
+        #: place of each row of the latter in the former, and of the former in the latter.
         self._rows = (head + heads * (windows.pixel_of(device)[:, None] + m * image)).flatten()
+        self._slot_of = inverse(self._rows)
         self._embeddings = [fit(tokens, tokens, tokens)[0] for tokens in self._cut(embedding)]
         self._stored = [
             softmax(tokens @ tokens.mT) if backend == "reference" or tokens.shape[1] <= STORED else None
@@ -146,7 +129,8 @@ class MultiscalePattern(Pattern):
 
     def multiplicity(self, queries: Int[Tensor, " q"] | None = None) -> Int[Tensor, "1 heads q m"]:
         device = self.key.device
-        window, places = self.windows.window_of(device), self.windows.places(device)
+        pixels = torch.tensor([side**2 for side in self.windows.sides], device=device)
+        window, places = inverse(self.windows.pixel_of(device)) // pixels[:, None], self.windows.places(device)
         own = window[:, places if queries is None else places[queries]]
         return (own[:, :, None] == window[:, None]).long()[None]
 

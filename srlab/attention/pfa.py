@@ -173,13 +173,5 @@ def _plain(
     if top < weights.shape[-1]:
         weights, chosen = weights.topk(top, dim=-1, sorted=False)
         kept = chosen if kept is None else kept.gather(-1, chosen)
-    out = _attend(weights, kept, value.flatten(0, 2))
-    return out.unflatten(0, value.shape[:3]), Chain(sums=weights, kept=kept)
-
-
-def _attend(weights: Scores, kept: Kept | None, value: Float[Tensor, "n q c"]) -> Float[Tensor, "n p c"]:
-    """Return sums of the kept keys' values."""
-    if kept is None:
-        return weights @ value
-    dense = weights.new_zeros(*weights.shape[:2], value.shape[1]).scatter(-1, kept, weights)
-    return dense @ value
+    dense = weights if kept is None else weights.new_zeros(scores.shape).scatter(-1, kept, weights)
+    return (dense @ value.flatten(0, 2)).unflatten(0, value.shape[:3]), Chain(sums=weights, kept=kept)

@@ -12,11 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from srlab.attention.contract import Attention, Map, Pattern, to_map, unit
+from srlab.attention.contract import Attention, Map, Pattern, check_heads, to_map, unit
 from srlab.attention.fused import attend, attend_backward, fit
 from srlab.attention.precision import without_autocast
 from srlab.attention.window_grid import Pair, WindowGrid
-from srlab.errors import InputError
 
 Backend = Literal["fused", "reference"]
 Windows = Float[Tensor, "b n p c"]
@@ -156,8 +155,7 @@ class RoutedAttention(Attention):
         tied: bool = False,
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"{channels} channels cannot be divided among {heads} heads")
+        check_heads(channels, heads)
         self.heads, self.top, self.scale, self.residual_scale, self.backend = heads, top, scale, residual_scale, backend
         self.qkv = nn.Linear(channels, (1 if tied else 3) * channels)
         self.merge = nn.Linear(channels, channels)

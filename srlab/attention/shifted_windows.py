@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from srlab.attention.contract import gather_rows
+from srlab.attention.contract import gather_rows, inverse
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import BiasedAttention
 from srlab.attention.window_grid import WindowGrid
@@ -51,8 +51,7 @@ class ShiftedWindows:
     def join(self, windows: Float[Tensor, "b n p c"]) -> Pixels:
         if not self.shifted:
             return self.grid.join(windows)
-        pixels = self.pixels(windows.device).flatten()
-        places = torch.empty_like(pixels).scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
+        places = inverse(self.pixels(windows.device).flatten())
         return gather_rows(windows.flatten(1, 2), places.expand(len(windows), -1)).unflatten(1, self.size)
 
     def mask(

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from srlab.attention.contract import Pattern, gather_rows
+from srlab.attention.contract import Pattern, gather_rows, inverse
 from srlab.attention.fused import Keys, Outputs, Queries, Values, fit
 from srlab.attention.window_grid import mirrored
 
@@ -22,11 +22,7 @@ class SortedGroups(Pattern):
 
     Groups are at most as long as the sequence, which goes on past its ends by reflection with the last token repeated.
     Reflected keys count like others; results past the end are dropped. `before` and `after` are numbers of groups.
-
-    Parameters
-    ----------
-    backend : {"fused", "reference"}
-        The fused kernel on overlapping views of one sorted copy; the formula as written, with all scores.
+    Backend "fused" runs the kernel on overlapping views of one sorted copy, "reference" the formula with all scores.
     """
 
     def __init__(
@@ -46,8 +42,7 @@ class SortedGroups(Pattern):
         end = -(-length // self.group) * self.group
         #: The tokens in their sorted order, and the place of each token in it.
         self.order: Rows = codes.argsort(dim=-1, stable=True)
-        ranks = torch.arange(length, device=codes.device).expand_as(self.order)
-        self.place_of: Rows = torch.empty_like(self.order).scatter_(1, self.order, ranks)
+        self.place_of: Rows = inverse(self.order)
         places = torch.arange(-before * self.group, end + after * self.group, device=codes.device)
         #: The tokens of the sequence from `before` groups ahead of it to `after` groups past it.
         self._near: Rows = self.order[:, mirrored(places, length)]

@@ -31,13 +31,10 @@ class SortedWindows(Pattern):
     most as long as the sequence. Several rounds are averaged with weights softmax over rounds of logsumexp(scores): one
     softmax over all their keys.
 
-    Parameters
-    ----------
-    sharing : {"auto", "recomputed", "stored", "plain"}
-        "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that reuse
-        them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores and
-        copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU within
-        `STORED` or `STORED_IN_TRAINING` bytes, else "recomputed".
+    Of `sharing`, "recomputed" computes the weights in the fused kernel at each use. "stored" holds them for layers that
+    reuse them, [b, rounds, windows, w, 3w], as the paper does. "plain" is the paper's formula at each use, all scores
+    and copies of neighbours included. "auto" takes the faster one for sharing layers: "stored" on a CPU within `STORED`
+    or `STORED_IN_TRAINING` bytes, else "recomputed".
     """
 
     def __init__(self, query: OneHead, key: OneHead, codes: Codes, window: int, sharing: Sharing = "recomputed"):

@@ -18,7 +18,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from srlab.attention.contract import Attention, Map, Pattern, softmax_attention, to_map, unit
+from srlab.attention.contract import Attention, Map, Pattern, check_heads, softmax_attention, to_map, unit
 from srlab.attention.from_weights import FromWeights
 from srlab.attention.fused import fit
 from srlab.attention.window_grid import WindowGrid
@@ -224,8 +224,7 @@ class WindowAttention(Attention):
         tied: bool = False,
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
         self.heads, self.window, self.residual_scale, self.backend = heads, window, residual_scale, backend
         self.to_qkv = nn.Conv2d(channels, (1 if tied else 3) * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)

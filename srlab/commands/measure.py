@@ -115,7 +115,7 @@ def profile(
     precision: PrecisionName = "32-true",
 ) -> None:
     """Measure time (ms), peak memory (MiB), GFLOPs and parameters of a network and of its non-local layers."""
-    from srlab.measure.costs import profile_network
+    from srlab.measure.costs import measure_networks
     from srlab.measure.devices import choose_device, describe_device
     from srlab.measure.precision import DESCRIPTIONS
     from srlab.measure.profiling import count_parameters
@@ -124,12 +124,12 @@ def profile(
     place = choose_device(device)
     computed = choose_precision(precision, place)
     network = build(model, scale, seed=0, **parse(options))
-    table = profile_network(network, place, size, repeats, warmup, computed)
+    _, table = measure_networks({model: network}, [size], place, repeats, warmup, computed)
     on = describe_device(place)
     typer.echo(f"{model} ×{scale}, {count_parameters(network):,} parameters, LR 1×3×{size}×{size}")
     typer.echo(DESCRIPTIONS[computed])
     typer.echo(f"on {on['name']}, {on['threads']} threads, torch {on['torch']}, allocator's memory: {on['allocator']}")
-    typer.echo(table.round(2).to_string(index=False))
+    typer.echo(table.drop(columns="label").round(2).to_string(index=False))
 
 
 def models() -> None:

@@ -10,7 +10,6 @@ import typer
 from srlab.commands.options import ModelName, Scale, print_table
 
 app = typer.Typer(help="Released weights: list them, check a folder.", no_args_is_help=True)
-Folder = Annotated[Path, typer.Argument(help="A folder of .pth, .pt or .safetensors files.")]
 
 
 @app.command("list")
@@ -28,7 +27,7 @@ def list_weights() -> None:
 
 
 @app.command()
-def check(folder: Folder) -> None:
+def check(folder: Annotated[Path, typer.Argument(help="A folder of .pth, .pt or .safetensors files.")]) -> None:
     """Identify each file of a folder and check it; status 1 if a file is damaged or cannot be opened."""
     from srlab.weights.identify import find_weights
 

@@ -22,7 +22,6 @@ TRAIN = (
     *("astronaut.png", "chelsea.png", "coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png"),
     *("motorcycle_left.png", "motorcycle_right.png"),
 )
-HELD_OUT = ("brick.png", "camera.png", "coffee.png", "page.png", "rocket.jpg")
 
 # What is evaluated: (file, (top, left, height, width)). The crops do not overlap; their sides are multiples
 # of 24, so that ×2, ×3, ×4 and ×8 fit, and are small enough for dense non-local attention on a laptop.

@@ -3,11 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "evaluation": ["convention", "evaluate", "super_resolve"],
-        "metrics": ["image_quality"],
-        "costs": ["measure_networks", "profile_network"],
-        "limits": ["find_limits"],
-    },
+    __name__, submod_attrs={"evaluation": ["convention", "evaluate", "super_resolve"]}
 )

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pandas as pd
 import torch
@@ -81,17 +80,12 @@ def _marked(layers: list[Attention]) -> Iterator[None]:
     projections = [m for layer in layers for m in layer.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     marks = [(layer, "pattern", CHOOSING) for layer in layers] + [(m, "forward", PROJECTIONS) for m in projections]
     for module, name, stage in marks:
-        setattr(module, name, partial(_record, stage, getattr(module, name)))
+        setattr(module, name, record_function(stage)(getattr(module, name)))
     try:
         yield
     finally:
         for module, name, _ in marks:
             vars(module).pop(name, None)
-
-
-def _record(stage: str, call: Callable, *arguments: object, **options: object) -> object:
-    with record_function(stage):
-        return call(*arguments, **options)
 
 
 def _stage(event: FunctionEvent) -> str:

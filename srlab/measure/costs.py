@@ -55,13 +55,6 @@ def calls_by_part(
     return {part: partial(within, call) for part, call in calls.items()}
 
 
-def profile_network(
-    network: nn.Module, device: torch.device, size: Size, repeats: int, warmup: int, precision: Precision = "32-true"
-) -> pd.DataFrame:
-    """Measure one network on one size of LR image: the costs of :func:`measure_networks` without a label."""
-    return measure_networks({"": network}, [size], device, repeats, warmup, precision)[1].drop(columns="label")
-
-
 def measure_networks(
     networks: dict[str, nn.Module],
     sizes: Sequence[Size],
@@ -72,13 +65,9 @@ def measure_networks(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure several networks by label, and their non-local layers alone, interleaved, in evaluation mode.
 
-    Returns
-    -------
-    times : DataFrame
-        label, part, size, repeat, ms, a timed call a row.
-    costs : DataFrame
-        label, part, size, height, width (px), median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops,
-        moved_mib (the least that the layers read and write), energy_j (None without a GPU).
+    Return times: label, part, size, repeat, ms, a timed call a row; and costs: label, part, size, height, width (px),
+    median_ms, q25_ms, q75_ms, repeats, warmup, peak_mib, gflops, moved_mib (the least that the layers read and write),
+    energy_j (None without a GPU).
     """
     for network in networks.values():
         network.to(device, memory_format=torch.channels_last).eval()

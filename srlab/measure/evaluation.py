@@ -74,18 +74,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Measure a model on HR images: crop each to a multiple of `scale`, shrink it, super-resolve, compare.
 
-    `lr_refs` are LR images in the order of `refs`, instead of shrunk HR images.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row an image: name, psnr_y, psnr_rgb (dB), ssim_y, ssim_rgb; computed as `convention` states.
-
-    Raises
-    ------
-    InputError
-        If there is no image, one is unreadable or too small, an LR image has not the size of its HR image
-        divided by `scale`, or the model's output is wrong.
+    `lr_refs` are LR images in the order of `refs`, instead of shrunk HR images. Return a row an image: name, psnr_y,
+    psnr_rgb (dB), ssim_y, ssim_rgb; computed as `convention` states. InputError if there is no image, one is unreadable
+    or too small, an LR image has not the size of its HR image divided by `scale`, or the model's output is wrong.
     """
     return pd.DataFrame(
         {"name": ref.name, **quality(ref, sr, hr, scale, protocol)}
@@ -126,11 +117,8 @@ def assess(
 ) -> dict[str, object]:
     """Evaluate a model on a benchmark, or on the `first` of its images by name, and record how; errors of `evaluate`.
 
-    Returns
-    -------
-    dict
-        The means of `summarise`; convention; images, the rows of `evaluate`; with tiles also tiling: what they changed
-        (`srlab.measure.tiling.deviation`) on the first image of more than one tile, or None.
+    Return the means of `summarise`; convention; images, the rows of `evaluate`; with tiles also tiling: what they
+    changed (`srlab.measure.tiling.deviation`) on the first image of more than one tile, or None.
     """
     lr_refs = benchmark.lr(scale) if protocol.lr == FILES else None
     images = evaluate(model, benchmark.hr[:first], scale, protocol, device, lr_refs)

@@ -82,14 +82,9 @@ def measure_in_processes(
 
     A call is made once to warm up and once to watch its memory. If that takes less than `QUICK_S`, it is timed in
     `repeats` rounds, interleaved with other quick calls. A slow call is not warmed up again once smaller inputs have
-    been, and its watched call is the timed one.
-
-    Parameters
-    ----------
-    limit_s : float
-        A call that takes longer ends its network's series, s.
-    limit_mib : int
-        Memory of a process beyond what it holds after a small first input, MiB; on a GPU, all its memory.
+    been, and its watched call is the timed one. A call of more than `limit_s` seconds ends its network's series;
+    `limit_mib` is a process's memory beyond what it holds after a small first input, MiB, or on a GPU all its memory.
+    RuntimeError if a network fails for another reason; its own traceback is on stderr.
 
     Returns
     -------
@@ -100,11 +95,6 @@ def measure_in_processes(
         series that ended), median_ms, q25_ms, q75_ms (over medians of processes), processes, peak_mib (median).
     roofs : dict
         Medians of :func:`srlab.measure.profiling.ceilings`; empty without `roofs`.
-
-    Raises
-    ------
-    RuntimeError
-        If a network fails for another reason; its own traceback is on stderr.
     """
     networks = {label: network.cpu().eval() for label, network in networks.items()}
     sizes, threads = sorted(sizes, key=_pixels), torch.get_num_threads()

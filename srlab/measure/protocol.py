@@ -15,35 +15,18 @@ FILES = "files"
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to test; the default is that of most papers. A value that cannot be is an InputError.
+    """One way to test; the default is that of most papers. A value that cannot be is an InputError."""
 
-    Attributes
-    ----------
-    y_rounding : {"matlab", "none"}
-        Whether Y is rounded to whole numbers before it is compared.
-    border : int or None
-        Pixels ignored at each side; None: as many as the scale.
-    lr : str
-        How LR images are made from HR, a key of `srlab.data.shrinking.SHRINKING`; or "files", the data set's own.
-    zeros : int or None
-        Fill LR images with zeros at the bottom and right to multiples of this many pixels, and crop the output;
-        None: leave it to the network, which mostly fills its windows by reflection.
-    ensemble : bool
-        Average over the eight flips and rotations.
-    tile, overlap : int or None, int
-        Side of tiles in LR pixels, and the pixels around each; None: the whole image.
-    precision : {"32-true", "bf16-mixed"}
-        The model's.
-    """
-
-    y_rounding: str = "matlab"
-    border: int | None = None
-    lr: str = "matlab"
+    y_rounding: str = "matlab"  # Y is rounded to whole numbers before it is compared; or "none"
+    border: int | None = None  # pixels ignored at each side; None: as many as the scale
+    lr: str = "matlab"  # how LR images are made from HR, a key of `SHRINKING`; or "files", the data set's own
+    #: Fill LR images with zeros at the bottom and right to multiples of this many pixels, and crop the output; None:
+    #: leave it to the network, which mostly fills its windows by reflection.
     zeros: int | None = None
-    ensemble: bool = False
-    tile: int | None = None
-    overlap: int = OVERLAP
-    precision: Precision = "32-true"
+    ensemble: bool = False  # average over the eight flips and rotations
+    tile: int | None = None  # side of tiles in LR pixels; None: the whole image
+    overlap: int = OVERLAP  # pixels around each tile
+    precision: Precision = "32-true"  # the model's; or "bf16-mixed"
 
     def __post_init__(self):
         if self.lr not in (*SHRINKING, FILES):

@@ -10,10 +10,9 @@ from srlab.attention.atd import ATDAttention, Dictionary, Refinement
 from srlab.attention.contract import Attending, Map, to_map, to_tokens
 from srlab.attention.gmsa import Sides
 from srlab.attention.sorted_groups import Backend, SortedGroups
-from srlab.models.layers import ChannelNorm, ConvFFN
+from srlab.models.layers import ChannelNorm, ConvFFN, WindowedNetwork
 from srlab.models.registry import register
 from srlab.models.upsampler import conv3x3
-from srlab.models.windowed import WindowedNetwork
 
 
 class ATDLayer(Attending):

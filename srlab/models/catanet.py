@@ -14,7 +14,7 @@ from srlab.attention.overlapping_patches import OverlappingPatches
 from srlab.attention.sorted_groups import Backend
 from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
-from srlab.models.skip import Bilinear
+from srlab.models.skip import Enlarged
 from srlab.models.upsampler import Upsampler, conv3x3
 
 
@@ -48,7 +48,7 @@ class CATANet(Network):
     def __init__(self, scale: int, channels: int, blocks: list[CATANetBlock]):
         super().__init__()
         self.scale = scale
-        self.skip: nn.Module = Bilinear(scale)
+        self.skip: nn.Module = Enlarged(scale, "bilinear")
         self.head = conv3x3(3, channels)
         self.blocks = nn.Sequential(*blocks)
         self.upsampler = Upsampler(channels, scale)

@@ -18,7 +18,7 @@ from srlab.attention.conv_attn import ConvAttn, DecomposedKernel, LargeKernel
 from srlab.attention.window import Backend, ImplicitPosition, PositionTable, WindowAttention
 from srlab.models.layers import ChannelNorm, ConvFFN, Network
 from srlab.models.registry import register
-from srlab.models.skip import Bicubic, RepeatedPixels
+from srlab.models.skip import Enlarged
 from srlab.models.upsampler import conv3x3
 
 ESC_PAPER = "arXiv:2503.06671"
@@ -100,7 +100,7 @@ def family(
     first_ratio: float = 2.0,
     norm_in_pairs: bool = False,
     norm_after_blocks: bool = True,
-    skip: Callable[[int], nn.Module] = RepeatedPixels,
+    skip: str = "nearest",
     kernel_first: bool = False,
 ) -> Callable[..., ESC]:
     """Return the function that builds a network; `kernel_first` draws its large kernel before its blocks."""
@@ -125,15 +125,13 @@ def family(
         shared = kernel(attended, kernel_size) if kernel_first else None
         made = [block() for _ in range(blocks)]
         shared = shared or kernel(attended, kernel_size)
-        return ESC(scale, channels, made, shared, skip(scale), norm_after_blocks)
+        return ESC(scale, channels, made, shared, Enlarged(scale, skip), norm_after_blocks)
 
     return make
 
 
 esc = family(norm_after_blocks=False, kernel_first=True)
-esc_fp = family(
-    kernel=DecomposedKernel, reduction=4, first_ratio=1.5, norm_in_pairs=True, skip=partial(Bicubic, matlab=False)
-)
+esc_fp = family(kernel=DecomposedKernel, reduction=4, first_ratio=1.5, norm_in_pairs=True, skip="bicubic")
 esc_rib = family(ImplicitPosition, gate=True, first_ratio=4.0)
 
 register("esc", "ESC", "convolutions emulate attention, after one window attention a block", ESC_PAPER)(esc)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from srlab.attention.contract import Attending, Map
+from srlab.attention.contract import Attending, Map, check_heads
 from srlab.attention.gmsa import Sides
 from srlab.attention.pfa import Chain, FocusedWindows, focus
 from srlab.attention.shifted_windows import ShiftedWindows
 from srlab.attention.sorted_groups import Backend
 from srlab.attention.window import PositionTable
 from srlab.errors import InputError
-from srlab.models.layers import ChannelNorm, ChannelsLastGELU, ConvFFN
+from srlab.models.layers import ChannelNorm, ChannelsLastGELU, ConvFFN, WindowedNetwork
 from srlab.models.registry import register
 from srlab.models.upsampler import conv3x3
-from srlab.models.windowed import WindowedNetwork
 
 #: What the two chains of a network hand on: those of the unshifted and of the shifted layers.
 Chains = tuple[Chain | None, Chain | None]
@@ -39,8 +38,7 @@ class PFTLayer(Attending):
         backend: Backend,
     ):
         super().__init__()
-        if channels % heads:
-            raise InputError(f"channels is {channels}: it must be a multiple of heads, {heads}")
+        check_heads(channels, heads)
         self.heads, self.side, self.top, self.shifted, self.backend = heads, side, top, shifted, backend
         self.norm = ChannelNorm(channels)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)

@@ -46,42 +46,23 @@ class NoSkip(nn.Module):
         return 0.0
 
 
-class RepeatedPixels(nn.Module):
-    """Each pixel s×s times: ESC."""
+class Enlarged(nn.Module):
+    """The input enlarged: "nearest", each pixel s×s times (ESC), "bilinear" (CATANet), or "bicubic".
 
-    def __init__(self, scale: int):
+    Bicubic has torch's kernel (a = −0.75), as in ESC-FP, or with `antialias` MATLAB's (a = −0.5).
+    """
+
+    def __init__(self, scale: int, mode: str, antialias: bool = False):
         super().__init__()
-        self.scale = scale
+        self.scale, self.mode, self.antialias = scale, mode, antialias
 
     def forward(self, lr: LR) -> SR:
-        return interpolate(lr, scale_factor=self.scale, mode="nearest")
-
-
-class Bicubic(nn.Module):
-    """Bicubic enlargement: with MATLAB's kernel (a = −0.5), or with torch's (a = −0.75), as in ESC-FP."""
-
-    def __init__(self, scale: int, matlab: bool = True):
-        super().__init__()
-        self.scale, self.matlab = scale, matlab
-
-    def forward(self, lr: LR) -> SR:
-        return interpolate(lr, scale_factor=self.scale, mode="bicubic", antialias=self.matlab)
-
-
-class Bilinear(nn.Module):
-    """Bilinear enlargement, without antialiasing: CATANet."""
-
-    def __init__(self, scale: int):
-        super().__init__()
-        self.scale = scale
-
-    def forward(self, lr: LR) -> SR:
-        return interpolate(lr, scale_factor=self.scale, mode="bilinear")
+        return interpolate(lr, scale_factor=self.scale, mode=self.mode, antialias=self.antialias)
 
 
 def add_to_bicubic(network: nn.Module) -> nn.Module:
     """Add a network's output to the bicubic enlargement of its input; the last convolution becomes zero."""
-    network.skip = Bicubic(network.scale)
+    network.skip = Enlarged(network.scale, "bicubic", antialias=True)
     nn.init.zeros_(network.last.weight)
     nn.init.zeros_(network.last.bias)
     return network

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from hashlib import sha256
 from typing import Literal
 
 import torch
@@ -14,13 +16,24 @@ from torch import Tensor, nn
 from srlab.attention.contract import Attention, Map, Pattern
 from srlab.models.layers import Network
 from srlab.models.skip import MeanColour
-from srlab.models.streams import stream
 from srlab.models.upsampler import Upsampler, conv3x3, enlarge
 
 #: The residual scale of every mechanism on the trunk.
 ADDED = 0.1
 #: Values of the option `gates` of `build`: no gates, or gates that are closed at first.
 Gates = Literal["published", "closed"]
+
+
+@contextmanager
+def stream(name: str) -> Iterator[None]:
+    """Draw from the random stream of torch's seed and this name, leaving the generator outside as it was; streams nest.
+
+    So the first weights of a named part of a network do not depend on the parts built before it.
+    """
+    digest = sha256(f"{torch.initial_seed()} {name}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest[:7]))
+        yield
 
 
 class ResidualBlock(nn.Module):

@@ -17,20 +17,16 @@ from srlab.plots.text import SMALL, Name, readable
 GROUPS = ((INK, "s"), ("#999999", "o"), (INK, "^"), (INK, "x"))
 
 
-def heat(
-    ax: Axes, cells: pd.DataFrame, *, words: pd.DataFrame | None = None, italic: pd.DataFrame | None = None
-) -> None:
+def heat(ax: Axes, cells: pd.DataFrame, *, words: pd.DataFrame | None = None) -> None:
     """Draw a table of shares (0 to 1) as coloured cells; the index stands at the left, the columns below.
 
-    Cells contain their numbers with two decimals, or `words`; those where `italic` is true are in italics.
+    Cells contain their numbers with two decimals, or `words`.
     """
     import seaborn as sns  # here, for it takes a second
 
     text = words if words is not None else cells.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
     style = {"cmap": "YlGnBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": text, "fmt": "", "linewidths": 0.5}
     sns.heatmap(cells, ax=ax, annot_kws={"fontsize": SMALL}, **style)
-    for written, slanted in zip(ax.texts, np.asarray(italic).ravel() if italic is not None else [], strict=False):
-        written.set_fontstyle("italic" if slanted else "normal")
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, rotation=0)
 
@@ -103,18 +99,10 @@ def front(ax: Axes, found: pd.DataFrame) -> None:
 
 
 def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]:
-    """Draw a marker per row, with bars where the row has intervals.
+    """Draw a marker per row, with bars where the row has intervals; return names for `name_points`.
 
-    Parameters
-    ----------
-    found : DataFrame
-        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally x_low, x_high, y_low, y_high, area
-        (of the marker, square points).
-
-    Returns
-    -------
-    list of Name
-        For :func:`srlab.plots.text.name_points`, once every panel is drawn.
+    Rows have name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally x_low, x_high, y_low, y_high,
+    area (of the marker, square points).
     """
     names = []
     for row in found.itertuples():
@@ -133,16 +121,9 @@ def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]
 def lines(ax: Axes, found: pd.DataFrame, *, marks: bool = True) -> list[Name]:
     """Draw a line per name, its points marked unless `marks` is false, with a band or bars where its rows have ends.
 
-    Parameters
-    ----------
-    found : DataFrame
-        name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally y_low, y_high (a band), low, high (a
-        bar; ends that are not finite draw none), hollow (bool: a white marker), failed (bool: a cross on the point).
-
-    Returns
-    -------
-    list of Name
-        The last point of each line, for :func:`srlab.plots.text.name_lines` or `name_points`.
+    Rows have name, x, y, and the look of :func:`srlab.plots.style.look_of`; optionally y_low, y_high (a band), low,
+    high (a bar; ends that are not finite draw none), hollow (bool: a white marker), failed (bool: a cross on the
+    point). Return the last point of each line, for :func:`srlab.plots.text.name_lines` or `name_points`.
     """
     names = []
     for name, own in found.groupby("name", sort=False):

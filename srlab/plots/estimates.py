@@ -90,14 +90,8 @@ def sweep(
 ) -> None:
     """Draw a line over the numeric values of an option, on a logarithmic axis, in the look of a model.
 
-    Parameters
-    ----------
-    found : DataFrame
-        x, value, low, high; infinite ends draw no bar.
-    dots : DataFrame, optional
-        x, value: e.g. an image a row.
-    zero : float, optional
-        Where a horizontal line stands; None for no line.
+    Rows have x, value, low, high (infinite ends draw no bar), and dots x, value, e.g. an image a row. A horizontal line
+    stands at `zero`; None for no line.
     """
     style = look(model)
     if zero is not None:

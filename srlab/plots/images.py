@@ -47,18 +47,10 @@ def show(
 ) -> None:
     """Draw an array in pixel coordinates, a square a value, without ticks.
 
-    Parameters
-    ----------
-    image : array
-        RGB, or multiples of an even weight without a colour axis (in other colours by `style`, as for imshow).
-    corner, at : (int, int)
-        Row and column of the first pixel, and of one in a circle.
-    size : (int, int), optional
-        Height and width in pixels, if squares are larger than a pixel.
-    title : str
-        Plain text above: a title of the axes takes three times as long.
-    label : str
-        `LR_PIXELS` for explorers.
+    The image is RGB, or multiples of an even weight without a colour axis (in other colours by `style`, as for imshow).
+    `corner` and `at` are row and column of the first pixel, and of one in a circle; `size` is height and width in
+    pixels, if squares are larger than a pixel. The title is plain text: one of the axes takes three times as long. The
+    label is `LR_PIXELS` for explorers.
     """
     (top, left), (height, width) = corner, size or image.shape[:2]
     if image.ndim == 2:

@@ -26,12 +26,11 @@ def rows(ax: Axes, names: Sequence[str]) -> None:
     ax.grid(visible=False, axis="y")
 
 
-def powers(ax: Axes, values: Sequence[int], axis: str = "x") -> None:
-    """Make an axis logarithmic, with ticks at the measured values."""
-    getattr(ax, f"set_{axis}scale")("log")
-    which = getattr(ax, f"{axis}axis")
-    getattr(ax, f"set_{axis}ticks")(values, [f"{value:g}" for value in values])
-    which.set_minor_locator(NullLocator())
+def powers(ax: Axes, values: Sequence[int]) -> None:
+    """Make the horizontal axis logarithmic, with ticks at the measured values."""
+    ax.set_xscale("log")
+    ax.set_xticks(values, [f"{value:g}" for value in values])
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def about_zero(ax: Axes, margin: float, ticks: Sequence[float] = DECADES) -> None:

@@ -90,10 +90,7 @@ INK = "#333333"
 def look(model: str) -> dict[str, str]:
     """Return line properties of a model; "NAME (stored)" has NAME's colour, a hollow marker and a dashed line.
 
-    Raises
-    ------
-    InputError
-        If the model has no colour in `STYLE`.
+    InputError if the model has no colour in `STYLE`.
     """
     name = model.removesuffix(STORED)
     if name not in STYLE:

@@ -3,14 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "code": ["code"],
-        "explorer": ["write_explorer"],
-        "index": ["write_index", "write_report"],
-        "notebooks": ["execute"],
-        "pages": ["pages_of"],
-        "site": ["write_site"],
-        "trace": ["trace"],
-    },
+    __name__, submod_attrs={"code": ["code"], "index": ["write_index", "write_report"]}
 )

@@ -87,13 +87,13 @@ class PageImage:
         return [self.task.target(*place) if self.task else None for place in places]
 
 
-def write_explorer(study: Study, links: Sequence[str] = LINKS) -> Path:
+def write_explorer(study: Study) -> Path:
     """Write `explorer.html`, the page on which a reader chooses an image, a network and a pixel.
 
     Images are one part of each photograph with a free licence or, in a study that trains on none, the images of its
     chapters' own tasks. Networks are those of the first seed with weights here or in the reference. If there are none,
     the page shows all networks with random weights, marked as UNTRAINED. It opens on the image with the farthest copy.
-    The path is `explorer.html` in the study's folder, and `links` are pages there.
+    The path is `explorer.html` in the study's folder.
     """
     refs = page_images(study)
     networks, scale = page_networks(study, refs[0]), study.profile.scale
@@ -106,7 +106,7 @@ def write_explorer(study: Study, links: Sequence[str] = LINKS) -> Path:
     facts |= {"comparison": comparison(study)}
     for side in GRIDS:
         facts["images"] = [_image(each, scale, side) for each in images]
-        html = fill("explorer.html", study=study, facts=facts, links=links, packed=_packed(images, side))
+        html = fill("explorer.html", study=study, facts=facts, links=LINKS, packed=_packed(images, side))
         if len(html.encode()) < LIMIT:
             break
     path = study.folder / "explorer.html"

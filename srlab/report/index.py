@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from markupsafe import Markup, escape
 
 from srlab.files import read_table, write_text
@@ -75,21 +74,16 @@ def _chapter(page: Page) -> dict:
         shown = inlined(folder / "figures", name, escape(caption or page.title))
         figures.append({"name": name, "caption": html(caption), **shown._asdict()})
     tables = sorted(file.stem for file in (folder / "tables").glob(f"{page.chapter.name}*.csv"))
+    gains = {name: read_table(folder / "tables" / f"{name}.csv") for name in tables if name.endswith("gains")}
     return {
         "page": page,
         "asked": html(said.asked),
         "answer": html(page.answer.read_text(encoding="utf-8")) if page.answer.is_file() else "",
         "figures": figures,
         "tables": tables,
-        "differences": [
-            _shown(read_table(folder / "tables" / f"{name}.csv"), name) for name in tables if name.endswith("gains")
-        ],
+        "differences": [Markup(styled(table).to_html(table_uuid=name)) for name, table in gains.items()],
         "measured": html(said.measured),
     }
-
-
-def _shown(table: pd.DataFrame, name: str) -> Markup:
-    return Markup(styled(table).to_html(table_uuid=name))
 
 
 def _scope(study: Study, records: Sequence[Record]) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from srlab.analysis.explore import describe
 from srlab.analysis.images import Box
 from srlab.analysis.layers import LayerTrace
-from srlab.analysis.views import Boxes, Groups, Panel, Values, Windows, panels, view
+from srlab.analysis.views import Boxes, Groups, Panel, Values, Windows, own_panels, view
 from srlab.plots.images import WEIGHTS
 
 #: Levels of a number, from 1; level 0 is empty. The middle of an odd number of levels is the zero of signed numbers.
@@ -72,12 +72,12 @@ def _query(layer: LayerTrace, lr: UInt8[Tensor, "3 h w"], row: int, col: int, pl
             top, left, height, width = copy
             on_copy = found.weights[top : top + height, left : left + width].sum()
             more["onCopy"] = float(f"{100 * on_copy:.2g}")
-    rounds = [found.panels, *(panels(layer.pattern, layer, row, col, round) for round in range(1, layer.rounds))]
+    rounds = [found.panels, *(own_panels(layer, lr, row, col, round) for round in range(1, layer.rounds))]
     return {
         "weighed": found.weights is not None,
         "plane": planes.keep(levels),
         "text": describe(found),
-        "panels": [[_panel(panel, planes, lr.shape[1:]) for panel in each] for each in rounds],
+        "panels": [[_panel(panel, planes) for panel in each] for each in rounds],
         **more,
     }
 
@@ -94,34 +94,32 @@ def _levels(shares: Float[np.ndarray, "_h _w"], there: Bool[np.ndarray, "_h _w"]
 
 
 @singledispatch
-def _panel(panel: Panel, planes: Planes, size: Sequence[int]) -> dict:
-    """Pack one of a mechanism's own panels; of padded maps, the part on the image."""
+def _panel(panel: Panel, planes: Planes) -> dict:
+    """Pack one of a mechanism's own panels."""
     raise TypeError(f"no way to pack {type(panel).__name__}")
 
 
 @_panel.register
-def _(panel: Groups, planes: Planes, size: Sequence[int]) -> dict:
-    labels = panel.labels[: size[0], : size[1]]
-    halves = [planes.keep(labels % 256), planes.keep(labels // 256)]
+def _(panel: Groups, planes: Planes) -> dict:
+    halves = [planes.keep(panel.labels % 256), planes.keep(panel.labels // 256)]
     return {"kind": "groups", "title": panel.title, "planes": halves, "own": panel.own}
 
 
 @_panel.register
-def _(panel: Windows, planes: Planes, size: Sequence[int]) -> dict:
-    return {"kind": "windows", "title": panel.title, "planes": [planes.keep(panel.labels[: size[0], : size[1]])]}
+def _(panel: Windows, planes: Planes) -> dict:
+    return {"kind": "windows", "title": panel.title, "planes": [planes.keep(panel.labels)]}
 
 
 @_panel.register
-def _(panel: Boxes, planes: Planes, size: Sequence[int]) -> dict:
+def _(panel: Boxes, planes: Planes) -> dict:
     return {"kind": "boxes", "title": panel.title, "query": panel.query, "keys": panel.keys}
 
 
 @_panel.register
-def _(panel: Values, planes: Planes, size: Sequence[int]) -> dict:
-    values = panel.values[: size[0], : size[1]] if panel.on_image else panel.values
-    there = np.isfinite(values)
-    largest = float(np.abs(values[there]).max(initial=0)) or 1.0
+def _(panel: Values, planes: Planes) -> dict:
+    there = np.isfinite(panel.values)
+    largest = float(np.abs(panel.values[there]).max(initial=0)) or 1.0
     least = -largest if panel.signed else 0.0
-    levels = _levels((values - least) / (largest - least), there)
+    levels = _levels((panel.values - least) / (largest - least), there)
     kept = {"kind": "values", "title": panel.title, "planes": [planes.keep(levels)], "onImage": panel.on_image}
     return kept | {"signed": panel.signed, "largest": float(f"{largest:.3g}")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 from srlab.errors import InputError
@@ -92,11 +91,9 @@ def _appendix(results: data.Results) -> list[dict]:
     """List the kept studies with their figures, answers and explorer."""
     kept = []
     for folder in sorted(path for path in results.reference.iterdir() if path.is_dir()):
-        link = partial(_links, results, folder)
-        known = {"name": folder.name, "answers": link("answers/*.md"), "figures": link("figures/*.png")}
-        kept.append(known | {"tables": link("tables/*.csv"), "explorer": link("explorer.html")})
+        known: dict = {"name": folder.name}
+        for kind in ("answers/*.md", "figures/*.png", "tables/*.csv", "explorer.html"):
+            links = [{"name": path.stem, "address": results.link(path)} for path in sorted(folder.glob(kind))]
+            known[kind.split("/")[0].removesuffix(".html")] = links
+        kept.append(known)
     return kept
-
-
-def _links(results: data.Results, folder: Path, pattern: str) -> list[dict[str, str]]:
-    return [{"name": path.stem, "address": results.link(path)} for path in sorted(folder.glob(pattern))]

@@ -283,9 +283,9 @@ def photograph_looks(found: dict) -> dict:
     return {"levels": LEVELS, "images": images, "networks": list(networks.values()), "maps": text(planes)}
 
 
-def lsp_steps(found: dict, number: int = 0) -> dict | None:
+def lsp_steps(found: dict) -> dict | None:
     """Return clusters, windows and weights of one query of LSP, for a step-by-step drawing."""
-    image = found["images"][number]
+    image = found["images"][0]
     content = found["maps"].get((image["name"], "trunk_lsp"))
     if content is None:
         return None

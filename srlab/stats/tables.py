@@ -18,11 +18,6 @@ NAMES = {
     "peak_mib": "peak memory (MiB)",
     "clusters": "number of clusters k",
     "window": "window w (tokens)",
-    "here_ms": "time here (ms)",
-    "other_ms": "time, reference (ms)",
-    "time_ratio": "time, here ÷ reference",
-    "here_mib": "peak memory here (MiB)",
-    "other_mib": "peak memory, reference (MiB)",
     "spread_db": "spread between seeds (dB)",
     "paired_spread_db": "spread of the difference (dB)",
     "change_db": "change of their mean (dB)",
@@ -38,7 +33,7 @@ DIGITS = {
     **dict.fromkeys(("clusters", "empty"), 0),
     **dict.fromkeys(("gain_db", "low_db", "high_db", "spread_db", "paired_spread_db", "drop_db", "Mparameters"), 3),
     **dict.fromkeys(("uniform_cost_db", "uniform_low_db", "uniform_high_db"), 3),
-    **dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib", "here_ms", "other_ms", "here_mib", "other_mib"), 1),
+    **dict.fromkeys(("median_ms", "q25_ms", "q75_ms", "peak_mib"), 1),
 }
 #: Columns of code names, which are shown as names for people.
 CODED = ("model", "arm", "network", "base", "against", "first", "second", "mechanism")

@@ -67,38 +67,34 @@ def estimate(value: float, low: float, high: float, digits: int = 3) -> str:
     return f"{signed(value, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
 
 
-def say(gains: pd.DataFrame, margin: float, unit: str = "dB", digits: int = 3) -> str:
+def say(gains: pd.DataFrame, margin: float) -> str:
     """Return the verdicts on some gains as a Markdown list, the same way everywhere.
 
-    Gains have a row each: name, value, low, high (interval), seeds; `margin` is in their unit. A gain is *significant*
-    if its interval excludes zero, and has *no effect* if the interval lies within ±margin. A gain may be both: it is
-    then reported as significant but smaller than the margin.
+    Gains (dB) have a row each: name, value, low, high (interval), seeds; `margin` is in dB. A gain is *significant* if
+    its interval excludes zero, and has *no effect* if the interval lies within ±margin. A gain may be both: it is then
+    reported as significant but smaller than the margin.
     """
     seeds = int(gains["seeds"].min())
     if seeds < SEEDS:
         return (
-            f"Gains: {between(gains['value'], digits, sign=True)} {unit}. "
+            f"Gains: {between(gains['value'], 3, sign=True)} dB. "
             f"A verdict needs {SEEDS} seeds; there {'is 1' if seeds == 1 else f'are {seeds}'}."
         )
     above, below = gains["low"] > 0, gains["high"] < 0
     small = (gains["low"] > -margin) & (gains["high"] < margin)
     groups = {
         "Higher": above & ~small,
-        f"Higher, by less than ±{margin:g} {unit}": above & small,
-        f"No effect beyond ±{margin:g} {unit}": small & ~above & ~below,
-        f"Lower, by less than ±{margin:g} {unit}": below & small,
+        f"Higher, by less than ±{margin:g} dB": above & small,
+        f"No effect beyond ±{margin:g} dB": small & ~above & ~below,
+        f"Lower, by less than ±{margin:g} dB": below & small,
         "Lower": below & ~small,
         "Undecided": ~(above | below | small),
     }
-    lines = [
-        f"- {words}: {_named(gains[chosen], len(gains), digits)}." for words, chosen in groups.items() if chosen.any()
-    ]
-    return "\n".join(lines)
+    found = {words: gains[chosen] for words, chosen in groups.items() if chosen.any()}
+    return "\n".join(f"- {words}: {_named(own, len(gains))}." for words, own in found.items())
 
 
-def _named(gains: pd.DataFrame, total: int, digits: int) -> str:
+def _named(gains: pd.DataFrame, total: int) -> str:
     if len(gains) > FEW:
-        return f"{len(gains)} of {total} ({between(gains['value'], digits, sign=True)})"
-    return ", ".join(
-        f"{row.name} {estimate(row.value, row.low, row.high, digits)}" for row in gains.itertuples(index=False)
-    )
+        return f"{len(gains)} of {total} ({between(gains['value'], 3, sign=True)})"
+    return ", ".join(f"{row.name} {estimate(row.value, row.low, row.high)}" for row in gains.itertuples(index=False))

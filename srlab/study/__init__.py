@@ -2,14 +2,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "chapter": ["Chapter", "Tables", "redraw"],
-        "frames": ["costs", "curves", "quality", "timings"],
-        "profile": ["find_root"],
-        "records": ["Record"],
-        "runs": ["Network", "Run"],
-        "study": ["Study"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"study": ["Study"]})

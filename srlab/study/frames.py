@@ -93,9 +93,9 @@ def named(rows: pd.DataFrame, by: str = "model", value: str = "gain_db") -> pd.D
     return found.assign(value=rows[value]) if value in rows else found
 
 
-def image_gains(quality: pd.DataFrame, reference: object = "no_attention") -> pd.DataFrame:
-    """Average the gain on each image over seeds, as dots of charts: benchmark, model, name (the label), value (dB)."""
-    images = paired(quality, "model", reference).groupby(["benchmark", "model", "name"], sort=False)
+def image_gains(quality: pd.DataFrame) -> pd.DataFrame:
+    """Return each image's gain over no attention, mean over seeds: benchmark, model, name (the label), value (dB)."""
+    images = paired(quality, "model", "no_attention").groupby(["benchmark", "model", "name"], sort=False)
     return named(images["gain_db"].mean().reset_index())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import nn
 
 from srlab.models import build
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 KINDS: dict[str, type[Run]] = {}
 
 
-class Network(BaseModel):
+class Network(BaseModel, extra="forbid", frozen=True):
     """A network by name and all of its options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     options: dict[str, int | float | str | tuple[int | float, ...] | None]
@@ -36,13 +34,11 @@ class Network(BaseModel):
         return build(self.model, scale, seed, **self.options)
 
 
-class Run(BaseModel):
+class Run(BaseModel, extra="forbid", frozen=True):
     """One thing to make: a trained network, a measurement.
 
     A subclass has a field `kind` with its name as the only value, and the two methods `slug` and `make`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The CSV files of a finished record, without ".csv".
     tables: ClassVar[tuple[str, ...]] = ()

@@ -221,14 +221,10 @@ class Study:
         }
         return self.timing("trained", networks, (TRAINED_SIDE,)) if networks else None
 
-    def timing(
-        self, about: str, networks: dict[str, Network], sizes: tuple, scale: int | None = None, inside: bool = False
-    ) -> TimingRun:
-        """Return a measurement with the profile's numbers of repeats."""
-        timing, scale = self.profile.timing.model_dump(), scale or self.profile.scale
-        return TimingRun(
-            about=about, networks=networks, scale=scale, sizes=sizes, inside=inside, device=self.device, **timing
-        )
+    def timing(self, about: str, networks: dict[str, Network], sizes: tuple, inside: bool = False) -> TimingRun:
+        """Return a measurement with the profile's scale and numbers of repeats."""
+        how = {"scale": self.profile.scale, "device": self.device, **self.profile.timing.model_dump()}
+        return TimingRun(about=about, networks=networks, sizes=sizes, inside=inside, **how)
 
     def runs(self) -> list[Run]:
         """Return every run of the profile and all that these need, measurements first, then seed by seed."""
@@ -311,9 +307,9 @@ class Study:
                 self.obtain(run, processes, deadline)
         return [self.record(run) for run in runs]
 
-    def finished_records(self, runs: Iterable[Run] | None = None) -> list[Record]:
+    def finished_records(self) -> list[Record]:
         """Return the records of all runs; InputError names missing runs, or several processors that measured times."""
-        records = [self.record(run) for run in (self.runs() if runs is None else runs)]
+        records = [self.record(run) for run in self.runs()]
         if missing := [record.run.name for record in records if not self.has(record)]:
             raise InputError(f"every run of profile '{self.profile.name}' is needed; missing: {', '.join(missing)}")
         check_one_processor(records)

@@ -142,20 +142,11 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
 def open_network(model: str, weights: Path, scale: int) -> nn.Module:
     """Build the named network with the weights of a file, in evaluation mode.
 
-    It maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"].
+    It maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]. InputError if the file is unreadable, of
+    another network or scale, its weights do not fit or are not finite, or spandrel is needed and not installed.
 
-    Parameters
-    ----------
-    model : str
-        A key of the registry, or the name of an architecture of spandrel, such as "craft".
-    weights : Path
-        A file of :func:`save_network`; or a .pth or .safetensors file of the network as published.
-
-    Raises
-    ------
-    InputError
-        If the file is unreadable, of another network or scale, its weights do not fit or are not finite,
-        or spandrel is needed and not installed.
+    `model` is a key of the registry, or the name of an architecture of spandrel, such as "craft". `weights` is a file
+    of :func:`save_network`, or a .pth or .safetensors file of the network as published.
     """
     weights, source = Path(weights), f"weights {weights}"
     tensors, own = read_weights(weights)

@@ -49,19 +49,10 @@ def check_export(path: Path) -> None:
 def export_network(network: nn.Module, path: Path, metadata: dict[str, str]) -> float:
     """Write a network as an ONNX file; return how much its output differs on `CHECKED` sizes, at most, of 0 to 1.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"]; on the CPU, in evaluation mode. From here
-        on it computes by the papers' formulas instead of fused kernels.
-    path : Path
-        Its input is `lr`, its output `sr`, of any height and width from 16 to 8192; LCoA's networks need as many pixels
-        as their window has tokens.
-
-    Raises
-    ------
-    InputError
-        If ONNX cannot express the network, the file cannot be written, or its output differs.
+    The network maps Float[Tensor, "1 3 h w"] of 0 to 1 to Float[Tensor, "1 3 H W"], on the CPU, in evaluation mode.
+    From here on it computes by the papers' formulas instead of fused kernels. The file's input is `lr`, its output
+    `sr`, of any height and width from 16 to 8192; LCoA's networks need as many pixels as their window has tokens.
+    InputError if ONNX cannot express the network, the file cannot be written, or its output differs.
     """
     check_export(path)
     refused = {type(module).__name__ for module in network.modules() if isinstance(module, REFUSED)}

@@ -19,26 +19,14 @@ SUFFIXES = (".pth", ".pt", ".safetensors")
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights.
-
-    Attributes
-    ----------
-    path : Path
-    sha256 : str
-    checkpoint : ReleasedFile or None
-        The catalogue's entry of that checksum.
-    model, scale : str or None, int or None
-        As `open_network` takes them; None where the file cannot be opened.
-    fault : str
-        Why it is not what it seems to be; "" without a fault.
-    """
+    """A file of weights; model and scale are as `open_network` takes them, None where the file cannot be opened."""
 
     path: Path
     sha256: str
-    checkpoint: ReleasedFile | None
+    checkpoint: ReleasedFile | None  # the catalogue's entry of that checksum
     model: str | None
     scale: int | None
-    fault: str = ""
+    fault: str = ""  # why it is not what it seems to be; "" without a fault
 
 
 def find_weights(folder: Path) -> list[WeightsFile]:
@@ -84,18 +72,9 @@ def examine(path: Path) -> WeightsFile:
 
 
 def identify(path: Path) -> tuple[str, int]:
-    """Return the network and the scale of a file of weights.
+    """Return the network of a file of weights, a key of the registry or spandrel's id in small letters, and its scale.
 
-    Returns
-    -------
-    model : str
-        A key of the registry, or spandrel's id of an architecture in small letters.
-    scale : int
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, holds numbers that are not finite, or its network is unknown.
+    InputError if the file cannot be read, holds numbers that are not finite, or its network is unknown.
     """
     source = f"weights {path}"
     tensors, own = read_weights(path)

@@ -59,10 +59,6 @@ class Released:
         return renamed
 
 
-def _rib_window(channels: int, heads: int, window: int, **position: int) -> nn.Module:
-    return WindowAttention(channels, heads, window, partial(ImplicitPosition, **position), gate=True)
-
-
 def _hit_srf(
     heads: Sequence[int], depths: Sequence[int], ratios: Sequence[float | int], **options: object
 ) -> nn.Module:
@@ -71,90 +67,68 @@ def _hit_srf(
     return build("hit_srf", heads=heads[0], stages=len(depths), ratios=ratios, **options)
 
 
+def _parts(names: str) -> Keys:
+    """Rename whole parts of dotted keys, by "theirs=ours" in this order."""
+    pairs = (pair.split("=") for pair in names.split())
+    return [(rf"(^|\.){re.escape(theirs)}(?=\.|$)", rf"\1{ours}") for theirs, ours in pairs]
+
+
 _ESC_OPTIONS = (
     "scale=upscaling_factor channels=dim heads=num_heads blocks=n_blocks pairs=conv_blocks side=window_size "
     "attended=pdim kernel_size ratio=exp_ratio"
 )
 _ESC_KEYS: Keys = [
     (r"^proj\.", "head."),
-    (r"^last\.", "body_end."),
-    (r"^ln_last\.", "body_norm."),
-    (r"^to_img\.", "to_image."),
-    (r"^plk_filter$", "kernel.weight"),
-    (r"^lk_channel$", "kernel.mix"),
-    (r"^lk_spatial$", "kernel.spatial"),
-    (r"\.attn\.relative_position_bias$", ".attention.position.table"),
-    (r"\.attn\.", ".attention."),
-    (r"\.ln_proj\.", ".norm."),
-    (r"\.ln_attn\.", ".attention_norm."),
-    (r"\.ln_out\.", ".out_norm."),
-    (r"\.conv_out\.", ".out."),
-    (r"\.lns\.", ".pair_norms."),
+    *_parts(
+        "last=body_end ln_last=body_norm to_img=to_image plk_filter=kernel.weight lk_channel=kernel.mix "
+        "lk_spatial=kernel.spatial attn.relative_position_bias=attention.position.table attn=attention ln_proj=norm "
+        "ln_attn=attention_norm ln_out=out_norm conv_out=out lns=pair_norms convffns=pair_ffns"
+    ),
     (r"\.pconvs\.(\d+)\.aggr\.", r".conv_attns.\1.merge."),
     (r"\.pconvs\.(\d+)\.plk\.(dwc_)?proj\.", r".conv_attns.\1.to_small."),
     (r"^(blocks\.\d+)\.proj\.", r"\1.ffn."),
-    (r"\.convffns\.", ".pair_ffns."),
     (r"ffn(s\.\d+)?\.proj\.", r"ffn\1.widen."),
     (r"ffn(s\.\d+)?\.dwc\.", r"ffn\1.depthwise."),
     (r"ffn(s\.\d+)?\.aggr\.", r"ffn\1.narrow."),
+]
+
+
+# What stands around the layers of HiT-SRF, ATD and PFT.
+_OUTSIDE: Keys = [
+    (r"^conv_first\.", "head."),
+    (r"^patch_embed\.norm\.", "first_norm."),
+    (r"^norm\.", "last_norm."),
+    (r"^conv_after_body\.", "body_end."),
+    (r"^upsample\.0\.", "to_image."),
 ]
 
 # Our names of the 1×1 convolutions of feed-forward networks, and of tables of positions, in CATANet, ATD and PFT.
 _FFN, _TABLES = r"ffn\.(widen|narrow)\.weight$", r"position\.table$"
 
 # A block of CATANet's attention to groups, and what follows every attention of the network.
-_CATA_KEYS: Keys = [
-    (r"(^|\.)initted$", r"\1attention.centres.initialised"),
-    (r"(^|\.)means$", r"\1attention.centres.means"),
-    (r"(^|\.)iasa_attn\.proj\.", r"\1attention.project."),
-    (r"(^|\.)iasa_attn\.to_q\.", r"\1attention.to_query."),
-    (r"(^|\.)iasa_attn\.to_k\.", r"\1attention.to_key."),
-    (r"(^|\.)iasa_attn\.to_v\.", r"\1attention.to_value."),
-    (r"(^|\.)irca_attn\.to_k\.", r"\1attention.centre_key."),
-    (r"(^|\.)irca_attn\.to_v\.", r"\1attention.centre_value."),
-    (r"(^|\.)conv1x1\.", r"\1attention.merge."),
-    (r"(^|\.)mlp\.norm\.", r"\1ffn_norm."),
-    (r"(^|\.)norm\.", r"\1attention.norm."),
-    (r"(^|\.)mlp\.fn\.", r"\1ffn."),
-    (r"(^|\.)fc1\.", r"\1widen."),
-    (r"(^|\.)dwconv\.depthwise_conv\.0\.", r"\1depthwise."),
-    (r"(^|\.)fc2\.", r"\1narrow."),
-]
+_CATA_KEYS = _parts(
+    "initted=attention.centres.initialised means=attention.centres.means iasa_attn.proj=attention.project "
+    "iasa_attn.to_q=attention.to_query iasa_attn.to_k=attention.to_key iasa_attn.to_v=attention.to_value "
+    "irca_attn.to_k=attention.centre_key irca_attn.to_v=attention.centre_value conv1x1=attention.merge "
+    "mlp.norm=ffn_norm norm=attention.norm mlp.fn=ffn fc1=widen dwconv.depthwise_conv.0=depthwise fc2=narrow"
+)
 
 # ATD and PFT: the network around their layers, and their feed-forward networks.
+_WINDOWED_FFN = _parts("convffn.fc1=ffn.widen convffn.dwconv.depthwise_conv.0=ffn.depthwise convffn.fc2=ffn.narrow")
 _WINDOWED_KEYS: Keys = [
     (r"^relative_position_index_SA$", None),  # fixed numbers
-    (r"^conv_first\.", "head."),
-    (r"^patch_embed\.norm\.", "first_norm."),
-    (r"^norm\.", "last_norm."),
-    (r"^conv_after_body\.", "body_end."),
-    (r"^upsample\.0\.", "to_image."),
+    *_OUTSIDE,
     (r"^layers\.(\d+)\.conv\.", r"body.\1.out."),
     (r"^layers\.(\d+)\.residual_group\.", r"body.\1."),
-    (r"(^|\.)convffn\.fc1\.", r"\1ffn.widen."),
-    (r"(^|\.)convffn\.dwconv\.depthwise_conv\.0\.", r"\1ffn.depthwise."),
-    (r"(^|\.)convffn\.fc2\.", r"\1ffn.narrow."),
+    *_WINDOWED_FFN,
 ]
-_ATD_KEYS: Keys = [
-    (r"\.td$", ".dictionary"),
-    (r"(^|\.)norm1\.", r"\1norm."),
-    (r"(^|\.)norm2\.", r"\1ffn_norm."),
-    (r"(^|\.)norm3\.", r"\1refinement."),
-    (r"(^|\.)sigma$", r"\1refinement.sigma"),
-    (r"(^|\.)wqkv\.", r"\1attention.to_qkv."),
-    (r"(^|\.)attn_atd\.wq\.", r"\1attention.dictionary.to_query."),
-    (r"(^|\.)attn_atd\.wk\.", r"\1attention.dictionary.to_key."),
-    (r"(^|\.)attn_atd\.wv\.", r"\1attention.dictionary.to_value."),
-    (r"(^|\.)attn_atd\.scale$", r"\1attention.dictionary.scale"),
-    (r"(^|\.)attn_aca\.proj\.", r"\1attention.category_out."),
-    (r"(^|\.)attn_aca\.logit_scale$", r"\1attention.logit_scale"),
-    (r"(^|\.)attn_win\.proj\.", r"\1attention.window_out."),
-    (r"(^|\.)attn_win\.relative_position_bias_table$", r"\1attention.position.table"),
-]
-
-
-def _atd_layer(shift: int, ratio: float | int, **options: int) -> nn.Module:
-    return atd_layer(ratio=float(ratio), shifted=shift > 0, **options)
+_ATD_KEYS = _parts(
+    "td=dictionary norm1=norm norm2=ffn_norm norm3=refinement sigma=refinement.sigma wqkv=attention.to_qkv "
+    "attn_atd.wq=attention.dictionary.to_query attn_atd.wk=attention.dictionary.to_key "
+    "attn_atd.wv=attention.dictionary.to_value attn_atd.scale=attention.dictionary.scale "
+    "attn_aca.proj=attention.category_out attn_aca.logit_scale=attention.logit_scale "
+    "attn_win.proj=attention.window_out attn_win.relative_position_bias_table=attention.position.table"
+)
 
 
 RELEASED: dict[str, Released] = {
@@ -222,7 +196,9 @@ RELEASED: dict[str, Released] = {
         [(r"^qkv\.qkv\.", "qkv."), (r"^lepe\.", "local."), (r"^wo\.", "merge.")],
     ),
     "rib_window": Released(
-        _rib_window,
+        lambda channels, heads, window, **position: WindowAttention(
+            channels, heads, window, partial(ImplicitPosition, **position), gate=True
+        ),
         "channels=dim heads=num_heads window=window_size rank hidden=rib_hidden_dim frequencies=rib_n_freqs",
         [
             (r"^to_hidden$", "position.to_hidden"),
@@ -237,29 +213,17 @@ RELEASED: dict[str, Released] = {
         "scale=upscale channels=embed_dim heads=num_heads depths base=base_win_size "
         "ratios=hier_win_ratios expansion=expansion_factor",
         [
-            (r"^conv_first\.", "head."),
-            (r"^patch_embed\.norm\.", "first_norm."),
-            (r"^norm\.", "last_norm."),
-            (r"^conv_after_body\.", "body_end."),
-            (r"^upsample\.0\.", "to_image."),
+            *_OUTSIDE,
             (r"^layers\.(\d+)\.conv\.", r"stages.\1.out."),
             (r"^layers\.(\d+)\.residual_group\.", r"stages.\1."),
-            (r"\.norm1\.", ".attention_norm."),
-            (r"\.norm2\.", ".ffn_norm."),
-            (r"\.mlp\.fc1\.", ".ffn.widen."),
-            (r"\.mlp\.dwconv\.depthwise_conv\.0\.", ".ffn.depthwise."),
-            (r"\.mlp\.fc2\.", ".ffn.narrow."),
-            (r"\.correlation\.pos\.pos_proj\.", ".attention.position.network.0."),
-            (r"\.correlation\.pos\.pos1\.0\.", ".attention.position.network.1."),
-            (r"\.correlation\.pos\.pos1\.2\.", ".attention.position.network.3."),
-            (r"\.correlation\.pos\.pos2\.0\.", ".attention.position.network.4."),
-            (r"\.correlation\.pos\.pos2\.2\.", ".attention.position.network.6."),
-            (r"\.correlation\.pos\.pos3\.0\.", ".attention.position.network.7."),
-            (r"\.correlation\.pos\.pos3\.2\.", ".attention.position.network.9."),
-            (r"\.correlation\.qv\.conv\.", ".attention.bottleneck."),
-            (r"\.correlation\.qv\.linear\.", ".attention.straight."),
-            (r"\.correlation\.spatial_linear\.", ".attention.reduce."),
-            (r"\.correlation\.proj\.", ".attention.out."),
+            *_parts(
+                "norm1=attention_norm norm2=ffn_norm mlp.fc1=ffn.widen mlp.dwconv.depthwise_conv.0=ffn.depthwise "
+                "mlp.fc2=ffn.narrow correlation.pos=attention.position.network network.pos_proj=network.0 "
+                "network.pos1.0=network.1 network.pos1.2=network.3 network.pos2.0=network.4 network.pos2.2=network.6 "
+                "network.pos3.0=network.7 network.pos3.2=network.9 correlation.qv.conv=attention.bottleneck "
+                "correlation.qv.linear=attention.straight correlation.spatial_linear=attention.reduce "
+                "correlation.proj=attention.out"
+            ),
         ],
         pointwise=r"\.ffn\.(widen|narrow)\.weight$",
     ),
@@ -308,10 +272,10 @@ RELEASED: dict[str, Released] = {
         pointwise=_FFN,
     ),
     "atd_layer": Released(
-        _atd_layer,
+        lambda shift, ratio, **options: atd_layer(ratio=float(ratio), shifted=shift > 0, **options),
         "channels=embed_dim heads=num_heads side=window_size shift=shift_size group=category_size "
         "entries=num_tokens rank=reducted_dim kernel_size=convffn_kernel_size ratio=mlp_ratio",
-        [*_WINDOWED_KEYS[-3:], *_ATD_KEYS],
+        [*_WINDOWED_FFN, *_ATD_KEYS],
         pointwise=_FFN,
         tables=_TABLES,
     ),
@@ -329,12 +293,10 @@ RELEASED: dict[str, Released] = {
         "kernel_size=convffn_kernel_size ratio=mlp_ratio",
         [
             *_WINDOWED_KEYS,
-            (r"\.norm1\.", ".norm."),
-            (r"\.norm2\.", ".ffn_norm."),
-            (r"\.wqkv\.", ".to_qkv."),
-            (r"\.v_LePE\.depthwise_conv\.0\.", ".local."),
-            (r"\.attn_win\.proj\.", ".out."),
-            (r"\.attn_win\.relative_position_bias_table$", ".position.table"),
+            *_parts(
+                "norm1=norm norm2=ffn_norm wqkv=to_qkv v_LePE.depthwise_conv.0=local attn_win.proj=out "
+                "attn_win.relative_position_bias_table=position.table"
+            ),
         ],
         pointwise=r"(ffn\.(widen|narrow)|\.to_qkv|\.layers\.\d+\.out)\.weight$",
         tables=_TABLES,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from threading import RLock
 
@@ -42,3 +43,14 @@ def in_turn(handler: Callable) -> Callable:
             handler(explorer, change)
 
     return handle
+
+
+@contextmanager
+def together(controls: Sequence[ipywidgets.Widget], draw: Callable) -> Iterator[None]:
+    """Change several controls that each `draw` by themselves, and draw once afterwards."""
+    for control in controls:
+        control.unobserve(draw, "value")
+    yield
+    for control in controls:
+        control.observe(draw, "value")
+    draw()

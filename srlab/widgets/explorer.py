@@ -20,7 +20,7 @@ from srlab.models import REGISTRY
 from srlab.models.registry import SCALES, label
 from srlab.study.study import Study
 from srlab.weights.identify import find_weights
-from srlab.widgets.canvas import WholeCanvas, in_turn
+from srlab.widgets.canvas import WholeCanvas, in_turn, together
 from srlab.widgets.network_choice import NONE, WIDE, NetworkChoice, explained
 
 STEPS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
@@ -32,23 +32,12 @@ class Explorer(ipywidgets.VBox):
 
     Choose the pixel by a click on any map of the image, by the arrow keys while the maps have the focus, or by row and
     column. `status` explains whatever cannot be shown. The plain functions are `srlab.analysis.explore` and
-    `srlab.plots.attention`; `export` writes the call.
+    `srlab.plots.attention`; `export` writes the call. `upload` takes an image of the reader's own as HR, `choices` are
+    rows of `NetworkChoice`, and `looks` the drawn views of the `scene`.
 
-    Parameters
-    ----------
-    study : Study
-        Its images (the middle, at most 128×128 LR pixels) and all networks are offered.
-    weights : str or Path, optional
-        A folder of released weights to offer; one without such files raises InputError. Other files can be chosen by
-        path or uploaded; network and scale follow the file.
-
-    Attributes
-    ----------
-    image, scale, upload, choices, row, col, field, attribution, export : ipywidgets.Widget
-        The controls; `upload` takes an image of the reader's own as HR, and `choices` are rows of `NetworkChoice`.
-    scene : Scene or None
-    looks : list of Look
-        The drawn views.
+    The study's images (the middle, at most 128×128 LR pixels) and all networks are offered, and released `weights` of a
+    folder; one without such files raises InputError. Other files can be chosen by path or uploaded; network and scale
+    follow the file.
     """
 
     def __init__(self, study: Study, weights: str | Path | None = None):
@@ -85,7 +74,8 @@ class Explorer(ipywidgets.VBox):
         super().__init__([images, *self.choices, query, self.status, self.canvas, self.export, self.code])
         sliders = (slider for choice in self.choices for slider in (choice.layer, choice.round))
         self._queries = (self.row, self.col, self.field, self.attribution, *sliders)
-        self._observe(True)
+        for control in self._queries:
+            control.observe(self._draw, "value")
         for choice in self.choices:
             choice.model.observe(self._choose_network, "value")
             choice.weights.observe(self._choose_weights, "value")
@@ -105,22 +95,16 @@ class Explorer(ipywidgets.VBox):
         shown = [*(trained[:2] or ["lcoan"]), NONE, NONE, NONE]
         return tuple(NetworkChoice([NONE, *offered], shown[i], i + 1, self._files) for i in range(4))
 
-    def _observe(self, on: bool) -> None:
-        for control in self._queries:
-            (control.observe if on else control.unobserve)(self._draw, "value")
-
     @contextmanager
     def _together(self) -> Iterator[None]:
         """Change several controls, and draw once afterwards."""
         if self._changing:
             yield
             return
-        self._changing = True
-        self._observe(False)
-        yield
-        self._observe(True)
-        self._changing = False
-        self._draw()
+        with together(self._queries, self._draw):
+            self._changing = True
+            yield
+            self._changing = False
 
     @in_turn
     def _choose_image(self, _change: object = None) -> None:

@@ -29,16 +29,9 @@ def explained(name: str, tooltip: str) -> dict[str, object]:
 class NetworkChoice(ipywidgets.HBox):
     """A row of controls: network (or `NONE`), weights, layer and round.
 
-    Attributes
-    ----------
-    weights : ipywidgets.Combobox
-        "trained", "untrained", or the path of a checkpoint.
-    file : ipywidgets.FileUpload
-        A checkpoint on the reader's own computer.
-    layer, round : ipywidgets.IntSlider
-        From 1; `round` is visible only if a layer has several.
-    fault : str
-        The reason why the chosen file cannot be used, or "".
+    `weights` are "trained", "untrained", or the path of a checkpoint; `file` is one on the reader's own computer.
+    `layer` and `round` count from 1; `round` is visible only if a layer has several. `fault` is the reason why the
+    chosen file cannot be used, or "".
     """
 
     def __init__(self, models: Sequence[str], model: str, number: int, files: Sequence[str] = ()):

@@ -9,7 +9,6 @@ from networks import SHORT, small
 from srlab import analysis, attention
 from srlab.analysis.images import corners
 from srlab.analysis.layers import LayerTrace, attention_row, reach, seen, trace
-from srlab.analysis.similarity import cosine, weights_at
 from srlab.analysis.views import view
 from srlab.attention.pfa import FocusedWindows, focus
 from srlab.attention.shifted_windows import ShiftedWindows
@@ -20,8 +19,6 @@ from srlab.models import build
 SIZES = {"channels": 8, "groups": 2, "blocks": 1}
 SORTS = {"clusters": 4, "window": 20}
 NETWORKS = {"lcoan": SORTS, "trunk_lsp": SORTS | {"rounds": 2}, "trunk_nla": {}, "trunk_nla_shared": {}}
-COMPARED = {"trunk_nla": {}, "trunk_lsp": SORTS, "trunk_conv_attn": {"attended": 4, "kernel_size": 5}}
-COMPARED["trunk_window"] = {"heads": 2, "side": 8}  # it fills the map: several keys of one pixel
 LR = embedded().benchmarks["held-out"][1].read()[:, :14, :19]
 
 
@@ -266,23 +263,3 @@ def test_corners_lie_on_structure():
     image[:, 20:, 30:] = 255
     assert corners(image, 1)[0] == pytest.approx((20, 30), abs=2)
     assert corners(torch.zeros(3, 40, 30, dtype=torch.uint8), 1) == [(20, 15)]
-
-
-@pytest.mark.parametrize("name", COMPARED)
-def test_the_mean_over_heads_is_the_row_of_weights(name):
-    places = [(8, 11), (0, 18)]
-    for layer in trace(build(name, 2, seed=0, **SIZES, **COMPARED[name]), LR):
-        if name == "trunk_conv_attn":  # as made, its dynamic kernels are zero
-            torch.nn.init.normal_(layer.layer.to_small[-1].weight)
-        with torch.no_grad():
-            weights = weights_at(layer, places)
-        rows = np.stack([attention_row(layer, *place).ravel() for place in places])
-        assert weights.mean(0).numpy() == pytest.approx(rows, abs=1e-6)
-        assert cosine(weights, weights) == pytest.approx(1)
-
-
-def test_other_numbers_of_heads_are_compared_by_their_means():
-    one, other = torch.rand(2, 5, 7), torch.rand(3, 5, 7)
-    expected = torch.cosine_similarity(one.mean(0), other.mean(0), dim=1).mean().item()
-    assert cosine(one, other) == pytest.approx(expected, rel=1e-5)
-    assert cosine(one, one.flip(0)) < 1 - 1e-3  # head by head, though the means are the same

@@ -162,7 +162,7 @@ def test_the_fused_path_trains_in_mixed_precision(make):
     ("make", "named"),
     [
         (lambda: WindowAttention(8, 3), "channels is 8.*heads, 3"),
-        (lambda: FGCA(10), "10 channels.*4 heads"),
+        (lambda: FGCA(10), "channels is 10.*heads, 4"),
         (lambda: ConvAttn(8, 16), "attended is 16.*channels, 8"),
         (lambda: SCC(60, 7), "channels is 60.*heads, 7"),
         (lambda: SCC(window=(12, 12)), r"window \(12, 12\).*base \(8, 8\)"),

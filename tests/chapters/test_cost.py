@@ -13,7 +13,7 @@ from srlab.chapters.cost import tables as all_tables
 from srlab.chapters.cost.frames import DENSE, growth
 from srlab.chapters.cost.limits import LimitsRun
 from srlab.errors import InputError
-from srlab.measure.limits import MEASURED, TIME
+from srlab.measure.processes import MEASURED, TIME
 from srlab.models.registry import label
 from srlab.study.records import Record
 from srlab.study.runs import run_of

@@ -9,7 +9,7 @@ from srlab.attention.nlsa import hash_codes
 from srlab.attention.routed_windows import choose_routes
 from srlab.data.sources import embedded
 from srlab.errors import InputError
-from srlab.measure.costs import profile_network
+from srlab.measure.costs import measure_networks
 from srlab.measure.evaluation import convention, super_resolve
 from srlab.measure.precision import computing_in, has_bf16_units, parse_precision
 from srlab.measure.protocol import Protocol
@@ -63,7 +63,7 @@ def test_codes_are_those_of_float32():
 def test_the_layers_of_a_profile_compute_in_bfloat16_too():
     network, seen = small("trunk_nla"), []
     network.groups[0].attention.theta[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    exact, rounded = (profile_network(network, CPU, 16, 1, 0, precision) for precision in ("32-true", BF16))
+    exact, rounded = (measure_networks({"": network}, [16], CPU, 1, 0, each)[1] for each in ("32-true", BF16))
     assert set(seen) == {torch.float32, torch.bfloat16}
     moved = [table.set_index("part").moved_mib["non-local layers"] for table in (exact, rounded)]
     assert moved[1] < moved[0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from srlab.measure.limits import COLUMNS, find_limits
+from srlab.chapters.cost.limits import COLUMNS, find_limits
 from srlab.measure.processes import measure_in_processes
 from srlab.models import build
 
@@ -113,7 +113,7 @@ def test_a_slow_layer_ends_its_series_and_nothing_outlives_the_process(tmp_path)
     """Python's tracker of resources would report on stderr what a killed process left behind."""
     code = """
 import torch
-from srlab.measure.limits import COLUMNS, find_limits
+from srlab.chapters.cost.limits import COLUMNS, find_limits
 from srlab.models import build
 if __name__ == "__main__":
     networks = {"trunk_nla": build("trunk_nla", 2, seed=0, channels=8, groups=1, blocks=1)}

@@ -13,7 +13,7 @@ from torch import nn
 
 from srlab.errors import InputError
 from srlab.measure import profiling
-from srlab.measure.costs import measure_networks, profile_network
+from srlab.measure.costs import measure_networks
 from srlab.measure.profiling import ceilings, count_flops, count_parameters, energy, measure, peak_memory
 from srlab.models import build
 
@@ -130,8 +130,7 @@ def test_networks_are_measured_whole_and_their_layers_alone(device):
     [layers] = costs[(costs["size"] == 8) & (costs["part"] == "non-local layers")].to_dict("records")
     parameters = sum(count_parameters(layer) for layer in networks["layers"].non_local_layers())
     assert layers["moved_mib"] == 4 * (2 * 8 * 64 + parameters) / 2**20
-    own = profile_network(networks["layers"], torch.device(device), 8, 1, 0)
-    assert list(own) == list(costs)[1:] and own["gflops"].tolist()[1] == layers["gflops"] > 0
+    assert layers["gflops"] > 0
 
 
 @pytest.mark.alone

@@ -10,8 +10,7 @@ from srlab.attention import LSP, CoA
 from srlab.errors import InputError
 from srlab.measure.profiling import count_flops, count_parameters
 from srlab.models import build, trunk_networks, upsampler
-from srlab.models.streams import stream
-from srlab.models.trunk import ADDED, gates_of
+from srlab.models.trunk import ADDED, gates_of, stream
 from srlab.weights.checkpoints import save_network, start_from
 
 WITH_ATTENTION = [name for name in trunk_networks() if name != "no_attention"]

@@ -27,7 +27,7 @@ from torch.nn.functional import one_hot, pad
 
 from srlab.analysis.layers import hooked
 from srlab.attention import SCC, Attention, ConvAttn, LocalConvolution, Pattern
-from srlab.attention.contract import to_map
+from srlab.attention.contract import inverse, to_map
 from srlab.attention.conv_attn import KernelPattern, depthwise
 from srlab.attention.gmsa import MultiscalePattern
 from srlab.attention.routed_windows import by_head
@@ -153,7 +153,8 @@ def in_part(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tens
 def in_sizes(altered: Altered, value: Float[Tensor, "b heads m c"]) -> Float[Tensor, "b heads l c"]:
     """Attend as `plain` does, by ELAN's windows of each size."""
     windows, pixels, parts = altered.pattern.windows, altered.pixels(), []
-    order, back = windows.pixel_of(value.device), windows.slot_of(value.device)
+    order = windows.pixel_of(value.device)
+    back = inverse(order)
     for i, side in enumerate(windows.sides):
         of_windows = (altered.key[:, i, order[i]], value[:, i, order[i]])
         tokens, values = (each.unflatten(1, (-1, side**2)) for each in of_windows)

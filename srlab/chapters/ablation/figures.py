@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from srlab.models.registry import label
 from srlab.plots.estimates import forest, part
 from srlab.plots.style import DOUBLE, HOUSE, blank
 from srlab.plots.text import caption
@@ -43,8 +42,8 @@ def ablation(tables: Tables) -> Figure:
 @rc_context(HOUSE)
 def released(tables: Tables) -> Figure:
     """Draw what each released network loses on each benchmark, a panel a change, each with an axis of its own."""
-    found = tables["ablation_released"].rename(columns={"drop_db": "value", "low_db": "low", "high_db": "high"})
-    found = found.assign(name=found["network"].map(label) + ", " + found["benchmark"], model=found["network"])
+    found = named(tables["ablation_released"], "network", "drop_db")
+    found = found.assign(name=found["name"] + ", " + found["benchmark"], model=found["network"])
     changes = list(found["change"].unique())
     figure = blank(DOUBLE, 0.3 * found["name"].nunique() + 1.3)
     for ax, change in zip(np.atleast_1d(figure.subplots(1, len(changes), sharey=True)), changes, strict=True):

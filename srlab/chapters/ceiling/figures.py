@@ -47,9 +47,8 @@ def ceiling(tables: Tables) -> Figure:
     """Draw the gain of each cell at the smallest distance: a panel a benchmark, the network's markers hollow."""
     found = tables["ceiling"]
     nearest = found["distance"].min()
-    found = styled(found[found["distance"] == nearest]).rename(
-        columns={"gain_db": "value", "low_db": "low", "high_db": "high"}
-    )
+    found = styled(found[found["distance"] == nearest])
+    found = found.assign(value=found["gain_db"], low=found["low_db"], high=found["high_db"])
     found["name"] = found["base"].map(shown) + ": " + found["name"]
     rows = found.drop_duplicates("name")[["name", "order"]]
     benchmarks = found["benchmark"].unique()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
 
@@ -24,7 +22,7 @@ from srlab.stats.words import number, percent
 from srlab.study.records import HERE
 from srlab.study.study import Study
 from srlab.training import Snapshots, centroids_of
-from srlab.widgets.canvas import WholeCanvas, in_turn
+from srlab.widgets.canvas import WholeCanvas, in_turn, together
 
 
 class ClusterExplorer(ipywidgets.VBox):
@@ -85,20 +83,10 @@ class ClusterExplorer(ipywidgets.VBox):
         snapshots = kept or {run.budget.steps: centroids_of(network)}
         return over_training(network, pair(ref, run.scale)[0], snapshots), kept, weights.source
 
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """Change layer, step and cluster, and draw once."""
-        for control in self._queries:
-            control.unobserve(self._draw, "value")
-        yield
-        for control in self._queries:
-            control.observe(self._draw, "value")
-        self._draw()
-
     @in_turn
     def _choose_network(self, _change: object = None) -> None:
         """Offer the network's layers and steps; start at the last step, with the image's largest cluster."""
-        with self._together():
+        with together(self._queries, self._draw):
             try:
                 maps, _, _ = self._divided(self.image.value, self.network.value)
             except InputError:

@@ -122,12 +122,8 @@ def ways(records: Sequence[Record], refs: Sequence[ImageRef]) -> tuple[pd.DataFr
     iterations from a start of its own ("anew from points", "anew by k-means++"). So the table separates three causes of
     empty clusters: the tokens, the start, the update. Raises InputError if a network learns no centroids.
 
-    Returns
-    -------
-    sizes : DataFrame
-        run, seed, clusters (k), way, `rank` (1: the largest), `tokens` (of all images), a cluster a row.
-    evenness : DataFrame
-        run, seed, clusters, way, name, gini, largest, empty, `effective` (number of clusters), an image a row.
+    Return sizes: run, seed, clusters (k), way, `rank` (1: the largest), `tokens` (of all images), a cluster a row; and
+    evenness: run, seed, clusters, way, name, gini, largest, empty, `effective` (number of clusters), an image a row.
     """
     sizes, evenness = [], []
     for record in tqdm(records, desc="k-means", unit="network"):

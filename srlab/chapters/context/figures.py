@@ -146,11 +146,8 @@ def where(tables: Tables) -> Figure:
     figure = blank(DOUBLE, 0.3 * found["network"].nunique() + 1.5)
     for ax, radius in zip(np.atleast_1d(figure.subplots(1, len(radii), sharey=True)), radii, strict=True):
         own = found[found["radius"] == radius]
-        forest(
-            ax,
-            own.rename(columns={"difference_db": "value", "low_db": "low", "high_db": "high"}),
-            margin=RULES.margin_db,
-        )
+        own = own.assign(value=own["difference_db"], low=own["low_db"], high=own["high_db"])
+        forest(ax, own, margin=RULES.margin_db)
         ax.set(title=f"r = {radius}", xlabel="difference (dB)")
     first = found.iloc[0]
     note = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Literal
 
 import pandas as pd
@@ -93,7 +93,7 @@ class ContextRun(Run):
         rows = [("whole", self.around, lr, place)]
         rows += [
             (filling, radius, *cut_off(lr, place, radius, filling, self.around, another))
-            for filling, radius in self.cells()
+            for filling, radius in product(FILLINGS, self.radii)
         ]
         errors = [
             (filling, radius, _mse(_enlarged(network, seen, device), truth, where, self.scale))
@@ -105,12 +105,6 @@ class ContextRun(Run):
         share = repeats(y, place, self.scale, self.near)
         known = {"name": ref.name, "top": place.top, "left": place.left, "bicubic_mse": bicubic, "repeats": share}
         return {"context": context, "places": pd.DataFrame([known])}
-
-    def cells(self) -> Iterator[tuple[str, int]]:
-        """Yield every filling with every radius."""
-        for filling in FILLINGS:
-            for radius in self.radii:
-                yield filling, radius
 
 
 def _enlarged(network: nn.Module, lr: torch.Tensor, device: torch.device) -> torch.Tensor:

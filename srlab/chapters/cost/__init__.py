@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validat
 
 from srlab.chapters.cost import figures, frames, timed
 from srlab.errors import InputError
-from srlab.measure.limits import MEASURED
+from srlab.measure.processes import MEASURED
 from srlab.models.registry import label
 from srlab.stats.gains import MARGIN, differences, pooled
 from srlab.stats.intervals import Estimate
@@ -57,32 +57,27 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
     """Compute costs of each measurement, the columns to look at (`*_costs`), ratios, exponents, gains of sharing."""
     measured = (timed.growth, timed.windows, timed.routing)
     growth, windows, routing = (study.obtain(run(study, settings)) for run in measured)
-    timing, kernels, routed = timings(growth), frames.backends(windows), frames.routing(routing)
-    limits, roofline = frames.limits(study.obtain(timed.limits(study, settings))), frames.roofline(growth)
+    timing, limits = timings(growth), frames.limits(study.obtain(timed.limits(study, settings)))
     large = limits[limits["height"] * limits["width"] >= frames.FITTED]
     images = quality([study.obtain(run) for run in timed.sharing(study)])
     sharing = timing[timing["model"].isin(images["model"]) & (timing["size"] == timing["size"].max())]
     found = {
         "timing": timing,
-        "timing_by_size": timing.sort_values(["size", "part"], kind="stable"),
+        "timing_by_size": timing.sort_values(["size", "part"], kind="stable")[["size", "part", "model", *frames.COSTS]],
         "growth": frames.growth(timing),
         "cost_ratios": frames.ratios(growth, windows, routing),
         "inside": frames.inside(growth),
-        "backends": kernels,
-        "backends_costs": kernels,
-        "routing": routed,
-        "routing_costs": routed,
+        "backends": frames.backends(windows),
+        "routing": frames.routing(routing),
         "limits": limits,
-        "limits_costs": limits,
         "limits_growth": frames.growth(large[large["state"] == MEASURED]),
-        "roofline": roofline,
-        "roofline_costs": roofline,
+        "roofline": frames.roofline(growth),
         "sharing_images": images,
         "sharing_costs": sharing,
         "sharing_gains": differences(images),
-        "sharing_layers": sharing[sharing["part"] == frames.LAYERS],
+        "sharing_layers": sharing.loc[sharing["part"] == frames.LAYERS, ["model", "size", *frames.COSTS]],
     }
-    return found | {name: found[name][list(columns)] for name, columns in frames.SHOWN.items()}
+    return found | {f"{name}_costs": found[name][columns] for name, columns in frames.SHOWN.items()}
 
 
 FIGURES = {

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srlab.chapters.cost.frames import LAYERS, reference
-from srlab.measure.limits import MEASURED
+from srlab.measure.processes import MEASURED
 from srlab.models.registry import label
 from srlab.plots.charts import lines, points, stacked
 from srlab.plots.estimates import forest

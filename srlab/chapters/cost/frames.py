@@ -25,15 +25,13 @@ PAIRS = (
 FITTED = 64**2
 #: An exponent from fewer sizes counts as not measured: its interval is wider than the question.
 SIZES = 4
-COSTS = ("median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run")
-#: The columns of tables to look at.
+COSTS = ["median_ms", "q25_ms", "q75_ms", "peak_mib", "gflops", "run"]
+#: The columns to look at, of tables NAME_costs.
 SHOWN = {
-    "timing_by_size": ("size", "part", "model", *COSTS),
-    "backends_costs": ("side", "backend", *COSTS),
-    "routing_costs": ("mechanism", "window", "top", "size", *COSTS),
-    "limits_costs": ("model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"),
-    "roofline_costs": ("model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"),
-    "sharing_layers": ("model", "size", *COSTS),
+    "backends": ["side", "backend", *COSTS],
+    "routing": ["mechanism", "window", "top", "size", *COSTS],
+    "limits": ["model", "height", "width", "state", "median_ms", "repeats", "peak_mib", "run"],
+    "roofline": ["model", "median_ms", "floor_ms", "gflops", "moved_mib", "energy_j", "peak_mib", "run"],
 }
 
 

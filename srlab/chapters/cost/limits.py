@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import pandas as pd
 import torch
+from torch import nn
+from tqdm.auto import tqdm
 
-from srlab.measure.limits import find_limits
+from srlab.measure.processes import measure_in_processes
+from srlab.measure.profiling import summarise_times
 from srlab.study.records import Record
 from srlab.study.runs import Network, Run
 from srlab.study.study import Study
 
+COLUMNS = ("label", "height", "width", "state", "median_ms", "q25_ms", "q75_ms", "repeats", "peak_mib")
+#: Timed calls of a quick layer on each input; a slow one is timed once.
+REPEATS = 5
+
+
+def find_limits(
+    networks: dict[str, nn.Module],
+    sizes: Sequence[tuple[int, int]],
+    limit_s: float,
+    limit_mib: int,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Measure the non-local layers of each network on ever larger feature maps (height, width), until they fail.
+
+    Limits and errors are those of :func:`srlab.measure.processes.measure_in_processes`. Columns: label, height, width,
+    state ("measured", "out of memory", "too slow"), median_ms, q25_ms, q75_ms, repeats, peak_mib (beyond the input);
+    the last five are NaN in the row of a failure, which is a network's last.
+    """
+    tables = []
+    for label, network in tqdm(networks.items(), desc="largest inputs", unit="network"):
+        times, costs, _ = measure_in_processes({label: network}, sizes, device, 1, REPEATS, limit_s, limit_mib, False)
+        summary = summarise_times(times.rename(columns={"size": "name"}))
+        tables.append(costs.drop(columns=["median_ms", "q25_ms", "q75_ms"]).join(summary, on="size"))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
 
 class LimitsRun(Run):
-    """Find the largest map that one layer of each mechanism can take; see :func:`srlab.measure.limits.find_limits`."""
+    """Find the largest map that one layer of each mechanism can take; see :func:`find_limits`."""
 
     tables: ClassVar = ("limits",)
 

@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pixel_shuffle
 
-from srlab.models.streams import stream
-from srlab.models.trunk import ADDED
+from srlab.models.trunk import ADDED, stream
 from srlab.models.upsampler import conv3x3
 from srlab.study.runs import Network
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -65,17 +66,14 @@ def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
         names[ax] = lines(ax, own.assign(name=own["model" if short else "arm"].map(label)))
         ax.set(title=title, xlabel="distance to the copy (LR px)", xlim=(RULES.bins[0], RULES.bins[-1]))
         ax.set_ylim(min(-0.1, found["y"].min() - 0.05), 1.05)
+    bins = ", ".join(f"{low}–{high}" for low, high in pairwise(RULES.bins))
     note = (
-        f"Means over {count(int(table['seeds'].min()), 'seed')} and over tiles in bins {_bins()} LR px; "
+        f"Means over {count(int(table['seeds'].min()), 'seed')} and over tiles in bins {bins} LR px; "
         f"{_bars(table)}. Recall: share of the lost detail given back, 0 no help, 1 a perfect copy."
     )
     caption(figure, "Recall of a tile's only copy, by its distance", note)
     name_lines(names)
     return figure
-
-
-def _bins() -> str:
-    return ", ".join(f"{low}–{high}" for low, high in zip(RULES.bins, RULES.bins[1:], strict=False))
 
 
 @rc_context(HOUSE)

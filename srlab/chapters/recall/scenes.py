@@ -74,22 +74,6 @@ class RecallImage(TaskImage):
         copy = images.copy[0].flatten()[first].item()
         return (*divmod(first, width), TILE, TILE), (*divmod(copy, width), TILE, TILE)
 
-    def around(self, image: UInt8[Tensor, "3 sh sw"], margin: int = 8) -> tuple[UInt8[Tensor, "3 _h _w"], list[Box]]:
-        """Cut the part of LR, HR or SR with a damaged tile and its copy, and this many LR pixels around.
-
-        Returns the part, and the boxes of the tile and of its copy in its pixels.
-        """
-        factor = image.shape[1] // SETTINGS[0].task.side
-        places = list(zip(*self.lost(), strict=True))
-        first = [max(0, min(each) - margin) for each in places]
-        rows, columns = (
-            slice(factor * start, factor * (max(each) + margin + TILE))
-            for start, each in zip(first, places, strict=True)
-        )
-        side = factor * TILE
-        boxes = [(factor * (row - first[0]), factor * (column - first[1]), side, side) for row, column in self.lost()]
-        return image[:, rows, columns], boxes
-
 
 def recall_images_to_show(learnt: Callable[[Study, str], Run]) -> dict[str, RecallImage]:
     """Return the images to show, by the name that explorers use."""

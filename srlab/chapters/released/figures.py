@@ -103,7 +103,8 @@ def similarity(tables: Tables) -> Figure:
     groups(ax, mean.rename(columns={"self_similarity": "x", "gain_db": "y"}))
     ax.set(xlabel="self-similarity of HR", ylabel="gain over bicubic (dB)", title="(a) image by image")
     forest(rho, plain)
-    forest(rho, _ordered(found[found["control"] == GAIN], plain), shift=0.3, hollow=True)
+    held = found.loc[found["control"] == GAIN, ["name", "value", "low", "high"]]
+    forest(rho, plain[["name", "model"]].merge(held, how="left", on="name"), shift=0.3, hollow=True)
     part([rho], [int(against != BICUBIC) for against in plain["against"]])
     rho.set(xlabel="Spearman's ρ with self-similarity", title="(b) gains over bicubic, and leads")
     number, networks = count(int(plain["images"].iloc[0]), "image"), count(images["model"].nunique(), "network")
@@ -113,11 +114,6 @@ def similarity(tables: Tables) -> Figure:
     note += "with the other's gain held equal. Bars: 95 % intervals, simultaneous for gains and for leads."
     caption(figure, "Gains of released networks over bicubic against self-similarity of the image", note)
     return figure
-
-
-def _ordered(rows: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
-    """Arrange rows by name as others, with empty rows where a name is missing."""
-    return like[["name", "model"]].merge(rows[["name", "value", "low", "high"]], how="left", on="name")
 
 
 @rc_context(HOUSE)

@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from srlab.analysis.images import corners, pair
-from srlab.analysis.layers import LayerTrace, hooked
-from srlab.analysis.similarity import cosine, weights_at
+from srlab.analysis.layers import hooked
 from srlab.attention.contract import Attended, Pattern, attended
 from srlab.attention.gmsa import GMSA, MultiscalePattern, SharedGMSA
 from srlab.data.layouts import ImageRef
@@ -89,9 +88,12 @@ class Block:
     reusing: Attended
 
     def at(self, pattern: Pattern, places: Sequence[Place]) -> Float[Tensor, "heads q l"]:
-        """Return weights of queries over the pixels of the layers' map."""
-        layer = LayerTrace(self.first.name, "GMSA", pattern, *self.first.x.shape[2:])
-        return weights_at(layer, places)
+        """Return weights of queries (row, column) over the pixels of the layers' map."""
+        height, width = self.first.x.shape[2:]
+        weights = pattern.weights(torch.tensor([row * width + col for row, col in places]))[0]
+        # Several keys of one pixel, where the map is filled, add up.
+        pixels = weights.new_zeros(*weights.shape[:2], height * width)
+        return pixels.index_add_(2, pattern.pixels(), weights)
 
 
 def reusing_layers(network: nn.Module) -> dict[SharedGMSA, GMSA]:
@@ -128,18 +130,13 @@ def grid(lr: UInt8[Tensor, "3 h w"], margin: int) -> list[Place]:
 def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure where blocks look, and how similar stand-ins are to the shared weights, over a grid of queries.
 
-    Queries are so far from the edges that no window continues at the opposite edge.
+    Queries are so far from the edges that no window continues at the opposite edge. Raises InputError if none of the
+    network's layers reuses weights.
 
-    Raises InputError if none of the network's layers reuses weights.
-
-    Returns
-    -------
-    maps : DataFrame
-        image, block (from 1), shifted, side (of the window, px), what (`WEIGHTS`, `COMPUTING` or `REUSING`), queries,
-        and means over these: on_query (share of the query itself), keys_effective (exponential of the entropy),
-        keys_seen, distance and distance_even (px from the query: by the shares, and with equal shares).
-    alike : DataFrame
-        image, block, side, stand_in, likeness (mean cosine to the shared weights, 0 to 1).
+    Return maps: image, block (from 1), shifted, side (of the window, px), what (`WEIGHTS`, `COMPUTING` or `REUSING`),
+    queries, and means over these: on_query (share of the query itself), keys_effective (exponential of the entropy),
+    keys_seen, distance and distance_even (px from the query: by the shares, and with equal shares); and alike:
+    image, block, side, stand_in, likeness (mean cosine to the shared weights, 0 to 1).
     """
     maps, alike = [], []
     for ref in tqdm(refs, desc="maps", unit="image"):
@@ -164,10 +161,9 @@ def look(network: nn.Module, refs: Sequence[ImageRef], scale: int) -> tuple[pd.D
                 for head, side in enumerate(windows.sides):
                     facts = {"image": ref.name, "block": block.number, "side": side}
                     one = slice(head, head + 1)
-                    alike += [
-                        {**facts, "stand_in": name, "likeness": cosine(shared[i][one], own[one])}
-                        for name, own in others.items()
-                    ]
+                    for name, own in others.items():
+                        likeness = torch.cosine_similarity(shared[i][one].double(), own[one].double(), dim=-1).mean()
+                        alike.append({**facts, "stand_in": name, "likeness": likeness.item()})
                     for what, shares in _looked_at(block, shared[i]).items():
                         measured = _measures(shares[head], plain[head], places, block.first.x.shape[3])
                         maps.append({**facts, "shifted": windows.shifted, "what": what, **number, **measured})

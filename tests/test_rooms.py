@@ -21,7 +21,7 @@ JOINTS = {("study.chapter", "plots"), ("study.chapter", "chapters")}
 #: and ATD on the trunk; recall of unfinished studies on the page, a preview of links and the hero's drawing (library
 #: and tests). Then intervals on the page's charts (tests), faster paths of PFT and ATD (library), and the ablation of
 #: released networks (chapters and tests).
-BUDGETS = {"library": 16_300, "chapters": 8_450, "tests": 14_450}
+BUDGETS = {"library": 15_750, "chapters": 8_420, "tests": 14_320}
 #: The longest file that needs no reason.
 LONG = 350
 REASONS: dict[str, str] = {}

@@ -359,7 +359,7 @@ def test_losses_of_released_networks_have_intervals_over_images_simultaneous_for
     assert found["significant"].tolist() == [True, False, False] and found["equal"].tolist() == [False, True, False]
     write_table(tmp_path / "tables" / "ablation_released.csv", found)
     said = ablation.answer(Tables(tmp_path))
-    assert all(each in said for each in ("+0.60 [", "0.00 [", "+0.67 [", "1 of 3"))
+    assert all(each in said for each in ("+0.600 [", "0.000 to +0.667", "1 of 3"))
     [panel] = ablation.FIGURES["ablation_released"](Tables(tmp_path)).axes
     values = [line.get_xdata()[0] for line in panel.lines if line.get_marker() not in ("None", None)]
     assert values == pytest.approx([np.mean(drop) for drop in cells.values()])

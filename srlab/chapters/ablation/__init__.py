@@ -127,13 +127,19 @@ def of_trained(losses: pd.DataFrame) -> str:
 
 
 def of_released(losses: pd.DataFrame) -> str:
-    """Summarise what released networks lose by each change, with intervals over images."""
+    """Summarise what networks opened from files lose by each change, and list the significant losses."""
+    digits = 2 if losses["drop_db"].abs().max() >= 1 else 3
     cells = losses["network"].map(label) + " on " + losses["benchmark"]
-    cells += [f" {estimate(*cell, 2)}" for cell in losses[["drop_db", "low_db", "high_db"]].to_numpy()]
-    lines = [f"- {change}: {listed(own.to_list())}." for change, own in cells.groupby(losses["change"], sort=False)]
+    cells += [f" {estimate(*cell, digits)}" for cell in losses[["drop_db", "low_db", "high_db"]].to_numpy()]
+    lines = []
+    for change, own in losses.groupby("change", sort=False):
+        found = cells[own.index[own["significant"]]].to_list()
+        span = f"- {change}: {between(own['drop_db'], digits, sign=True)} dB."
+        lines.append(f"{span} Significant: {listed(found)}." if found else f"{span} No loss is significant.")
+    images = count(int(losses["images"].min()), "image")
     head = (
-        f"**Released networks**, Y-PSNR lost in dB ({count(int(losses['images'].min()), 'image')} a benchmark). Losses "
-        f"are significant in {losses['significant'].sum()} of {len(losses)} cells. No effect beyond ±{MARGIN:g} dB in "
+        f"**Networks from files of weights**, Y-PSNR lost in dB ({images} a benchmark). Losses are significant in "
+        f"{losses['significant'].sum()} of {len(losses)} cells. No effect beyond ±{MARGIN:g} dB in "
         f"{losses['equal'].sum()}. Brackets hold simultaneous 95 % intervals over images."
     )
     return "\n\n".join([head, "\n".join(lines)])

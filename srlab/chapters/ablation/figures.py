@@ -51,7 +51,7 @@ def released(tables: Tables) -> Figure:
         ax.set(title=change, xlabel="Y-PSNR lost (dB)")
     note = f"Bars: 95 % intervals over images, simultaneous in the figure. Grey: no effect, ±{MARGIN:g} dB. "
     note += f"{count(int(found['images'].min()), 'image')} a benchmark; each panel has an axis of its own."
-    caption(figure, "What released networks lose when their attention is altered at test time", note)
+    caption(figure, "What networks lose when their attention is altered at test time", note)
     return figure
 
 

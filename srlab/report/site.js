@@ -404,7 +404,7 @@ if (facts.photographs) {
     const {image, ends} = chosen(), shown = await ask(image);
     ends.forEach(([name, words], i) => Object.assign(box.children[i], {src: shown[name], alt: `${image.name} by ${words}`}));
     label(ends);
-    if (keep) remember("photographs", image.name, ends[1], ends[0]);
+    if (keep) remember("photographs", image.name, ends[1][0], ends[0][0]);
   };
   for (const id of ["wipe-image", "wipe-left", "wipe-right"]) $(id).addEventListener("change", () => show(true));
   slider.addEventListener("input", () => wipe(Number(slider.value)));

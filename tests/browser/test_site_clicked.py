@@ -176,6 +176,7 @@ def test_photographs_come_when_they_are_looked_at(shown):
     shown.locator("#wipe-image").select_option(index=1)
     expect(shown.locator("#wipe img").first).not_to_have_attribute("src", first)
     expect(shown.locator("#wipe img").last).to_have_attribute("src", data)
+    assert address(shown).split("/")[-2:] == [shown.locator(f"#wipe-{end}").input_value() for end in ("left", "right")]
     slide(shown, "wipe-edge", 20)
     expect(shown.locator("#wipe img").last).to_have_css("clip-path", "inset(0px 80% 0px 0px)")
 

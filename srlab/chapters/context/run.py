@@ -51,7 +51,7 @@ class ContextRun(Run):
         return f"context-{self.network.replace(' ', '_')}-{self.benchmark}-{self.piece}-x{self.scale}"
 
     def needs(self, study: Study) -> list[Run]:
-        return [run for run in study.comparison() if run.hash == self.weights]
+        return [] if self.source == "released" else [run for run in study.comparison() if run.hash == self.weights]
 
     def make(self, record: Record, study: Study, device: torch.device, processes: int, deadline: float | None) -> None:
         network = self.open(study).to(device).eval()

@@ -50,9 +50,7 @@ def gains(images: pd.DataFrame) -> pd.DataFrame:
     for base, own in images.groupby("base", sort=False):
         psnr = own.pivot_table(index="seed", columns=["arm", "third", "benchmark", "name"], values="psnr_y")
         arms = [arm for arm in dict.fromkeys([*CONTROLS, *own["arm"]]) if arm in psnr]
-        facts = own.groupby("arm").agg(
-            parameters=("parameters", "first"), run=("run", lambda runs: " ".join(set(runs)))
-        )
+        facts = own.groupby("arm").agg(parameters=("parameters", "first"), run=("run", _joined))
         for arm in arms:
             before = None
             for third in sorted(own["third"].unique()):

@@ -31,8 +31,6 @@ BEGUN = "begun.json"
 LEFT_OUT = ("weights.safetensors", "times.csv")
 #: The source of weights that this very study trained.
 HERE = "trained here"
-#: Tables of times, which no setting of the allocator may share with another's.
-TIMED = {"profile", "limits"}
 
 
 @dataclass(frozen=True)
@@ -175,14 +173,13 @@ def pack(study_folder: Path) -> Path:
 
 
 def check_one_processor(records: list[Record]) -> None:
-    """Raise an InputError for measurements on several processors, or times by several settings of the allocator.
+    """Raise an InputError for times measured on several processors, or by several settings of the allocator.
 
     It names every record but those made as the latest was. Times without a setting are of glibc's default.
     """
-    measured = (record for record in records if not record.run.trains)
-    measured = sorted(measured, key=lambda record: record.facts["finished"], reverse=True)
-    _check_one(measured, "on", {record.run.name: record.facts["environment"]["name"] for record in measured})
-    timed = [record for record in measured if TIMED & {*record.run.tables}]
+    timed = (record for record in records if record.run.timed)
+    timed = sorted(timed, key=lambda record: record.facts["finished"], reverse=True)
+    _check_one(timed, "on", {record.run.name: record.facts["environment"]["name"] for record in timed})
     settings = {record.run.name: record.facts["environment"].get("allocator", "default") for record in timed}
     _check_one(timed, "with the allocator's memory", settings)
 

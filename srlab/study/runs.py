@@ -42,8 +42,10 @@ class Run(BaseModel, extra="forbid", frozen=True):
 
     #: The CSV files of a finished record, without ".csv".
     tables: ClassVar[tuple[str, ...]] = ()
-    #: A network is trained: it may be made on any processor, and its record holds weights.safetensors.
+    #: A network is trained, and its record holds weights.safetensors.
     trains: ClassVar[bool] = False
+    #: Times are measured, which belong to one processor; a profile for CPUs has all else made on any.
+    timed: ClassVar[bool] = False
 
     scale: int
     device: str  # as in the results folder's name, e.g. "amd-epyc"

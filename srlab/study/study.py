@@ -255,15 +255,15 @@ class Study:
     def obtain(self, run: Run, processes: int = 1, deadline: float | None = None) -> Record:
         """Read the run's record, or make the run; `processes` is the number of devices that train together.
 
-        InputError if the run is missing and belongs to another device; networks of a profile for CPUs are trained on
-        any processor, and the record names it. OutOfTime at the deadline (`time.monotonic`, s), and the same call
+        InputError if the run is missing and belongs to another device; all but times of a profile for CPUs may be made
+        on any processor, and the record names it. OutOfTime at the deadline (`time.monotonic`, s), and the same call
         resumes: no run begins after it, and training stops; a measurement goes on to its end.
         """
         record = self.record(run)
         if self.has(record):
             return record
         device = choose_device(self.profile.device)
-        if run.device != device_slug(device) and not (self.profile.device == "cpu" and run.trains):
+        if run.device != device_slug(device) and (run.timed or self.profile.device != "cpu"):
             raise InputError(f"run {run.name} is missing and can only be made on '{run.device}', not on this machine")
         if time_is_up(deadline):
             raise OutOfTime(f"{run.name} was not begun")

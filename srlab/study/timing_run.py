@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from srlab.measure.breakdown import layer_breakdown
 from srlab.measure.costs import measure_networks
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 class TimingRun(Run):
     """Measure several networks, and their non-local layers alone."""
+
+    timed: ClassVar = True
 
     kind: Literal["timing"] = "timing"
     about: str  # the purpose, for the name

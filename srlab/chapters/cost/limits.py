@@ -46,6 +46,7 @@ class LimitsRun(Run):
     """Find the largest map that one layer of each mechanism can take; see :func:`find_limits`."""
 
     tables: ClassVar = ("limits",)
+    timed: ClassVar = True
 
     kind: Literal["limits"] = "limits"
     networks: dict[str, Network]  # by label

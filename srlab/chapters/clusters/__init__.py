@@ -113,10 +113,9 @@ def _ways(sizes: pd.DataFrame) -> str:
         for row in middle.itertuples()
     ]
     times = middle.loc["anew from points", "effective"] / middle["effective"].iloc[0]
-    trained = "not the tokens or the start, but the centroids that training left"
-    cause = trained if times > 1.5 else "the tokens themselves"
-    said = f"The cause of uneven clusters is {cause}: k-means anew from points makes {number(times, 1)} times as many "
-    said += f"effective clusters of the same tokens. All images together, k = {sizes['clusters'].iloc[0]}:"
+    said = f"K-means anew from points makes {number(times, 1)} times as many effective clusters of the same tokens"
+    said += ", so the tokens do not force uneven clusters" if times > 1.5 else ", so the tokens are uneven themselves"
+    said += f". The start and the update are not separated. All images together, k = {sizes['clusters'].iloc[0]}:"
     return "\n".join([said, "", *lines])
 
 

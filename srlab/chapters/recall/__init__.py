@@ -144,11 +144,10 @@ def answer(tables: Mapping[str, pd.DataFrame]) -> str:
         if len(ranked):
             apart = "; ".join(listed([label(arm) for arm in each["arm"]]) for _, each in ranked.groupby("group"))
             lines.append(f"Groups with simultaneous {percent(RULES.level)} intervals that do not overlap: {apart}.")
-    rising = groups.loc[~groups["settled"], "arm"]
-    if len(rising):
-        lines.append(
-            f"Still rising at the end of training, so without a rank: {listed([label(arm) for arm in rising])}."
-        )
+    unsettled = tables["recall_seeds"].groupby("arm", sort=False)["settled"].agg(lambda settled: (~settled).sum())
+    if unsettled.any():
+        rising = [f"{label(arm)} ({n} of {seeds} seeds)" for arm, n in unsettled[unsettled > 0].items()]
+        lines.append(f"Still rising at the end of training, so without a rank: {listed(rising)}.")
     invents = groups.loc[(groups["seeds"] >= RULES.seeds) & (groups["invented_high"] < RULES.invents), "arm"]
     if len(invents):
         lines.append(f"Write detail that they cannot know: {listed([label(arm) for arm in invents])}.")

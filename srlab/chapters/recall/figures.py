@@ -62,14 +62,15 @@ def recall(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure, panels = _laid_out(found, "recall")
     names = {}
     for ax, title, own in panels:
-        short = title.endswith("tied)")
-        names[ax] = lines(ax, own.assign(name=own["model" if short else "arm"].map(label)))
+        short, arm = title.endswith("tied)"), pd.factorize(own["arm"])[0]
+        aside = own["x"] + 0.7 * (arm - arm.max() / 2)  # so that no bar hides another
+        names[ax] = lines(ax, own.assign(name=own["model" if short else "arm"].map(label), x=aside))
         ax.set(title=title, xlabel="distance to the copy (LR px)", xlim=(RULES.bins[0], RULES.bins[-1]))
         ax.set_ylim(min(-0.1, found["y"].min() - 0.05), 1.05)
     bins = ", ".join(f"{low}–{high}" for low, high in pairwise(RULES.bins))
     note = (
         f"Means over {count(int(table['seeds'].min()), 'seed')} and over tiles in bins {bins} LR px; "
-        f"{_bars(table)}. Recall: share of the lost detail given back, 0 no help, 1 a perfect copy."
+        f"{_bars(table)}, drawn side by side. Recall: share of the lost detail given back, 0 no help, 1 a perfect copy."
     )
     caption(figure, "Recall of a tile's only copy, by its distance", note)
     name_lines(names)
@@ -151,21 +152,21 @@ def recall_keys(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 @rc_context(HOUSE)
 def recall_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw recall in training, mean over seeds with the range."""
+    """Draw recall in training, one line a seed."""
     curves = tables["recall_curves"]
-    found = curves.groupby(["league", "arm", "model", "step"], sort=False)["recall"].agg(["mean", "min", "max"])
-    found = found.reset_index().assign(x=lambda rows: rows["step"], y=lambda rows: rows["mean"])
-    if curves["seed"].nunique() > 1:
-        found = found.assign(y_low=found["min"], y_high=found["max"])
+    every = int(np.diff(np.unique([0, *curves["step"]])).min())
+    runs = curves.groupby("run", sort=False)
+    mean = runs["recall"].transform(lambda recall: recall.rolling(RULES.settle_steps // every, 1).mean())
+    found = curves.assign(x=curves["step"], y=mean, end=runs["step"].transform("max"))
+    gaps = found.groupby("run", sort=False).tail(1).assign(y=np.nan)  # between the lines of an arm
+    found = pd.concat([found, gaps]).sort_values(["end", "seed", "step"], kind="stable")
     figure, panels = _laid_out(found, "recall on training images")
     names = {}
     for ax, title, own in panels:
         names[ax] = lines(ax, own.assign(name=own["arm"].map(label)), marks=False)
         ax.set(title=title, xlabel="step of training", ylim=(-0.15, 1.1))
-    seeds = curves["seed"].nunique()
-    band = "band: lowest to highest seed" if seeds > 1 else "no band"
-    every = np.diff(np.unique([0, *curves["step"]])).min()
-    note = f"1 − loss, mean of {count(seeds, 'seed')} and over {every:g} steps; {band}. Training ends when "
+    seeds = count(curves["seed"].nunique(), "seed")
+    note = f"1 − loss, mean over the last {RULES.settle_steps} steps; {seeds}, one line each. Training ends when "
     note += f"{RULES.settle_steps} steps bring less than {RULES.settle_gain:g}."
     caption(figure, "Recall in training", note)
     name_lines(names)

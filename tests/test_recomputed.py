@@ -280,7 +280,24 @@ def ablated(study):
         yield f"{row.network} {row.benchmark} {row.change}", (row.drop_db, row.low_db, row.high_db), again
 
 
+def frozen(study):
+    """Gains of heads over the local layer and the features alone, on all images, over seeds."""
+    found = table(study, "frozen")
+
+    def means(digits, column):
+        last = {each: read(study, each, "images.csv").query("third == 3") for each in digits.split()}
+        return {facts(study, each)["config"]["seed"]: rows[column].mean() for each, rows in last.items()}
+
+    local = pd.Series(means(found.set_index("arm")["run"]["trunk_conv7"], "psnr_y"))
+    base = pd.Series(means(found.set_index("arm")["run"]["trunk_conv7"], "base_psnr_y"))
+    for row in found.itertuples():
+        own = base if row.arm == "nothing" else pd.Series(means(row.run, "psnr_y"))
+        again = ((own - base).mean(), *interval(own - local, len(found) - 1))
+        yield row.arm, (row.gain_db, row.over_local_db, row.low_db, row.high_db), again
+
+
 CHECKS = {
+    frozen: ("frozen",),
     ablated: ("ablation_released",),
     contexts: ("context",),
     ceilings: ("ceiling",),

@@ -32,12 +32,12 @@ def run(
     study = Study(profile)
     if names:
         for each in study.runs():
-            typer.echo(f"{'finished' if study.record(each).finished else 'missing ':<9} {each.name}")
+            typer.echo(f"{'finished' if study.has(study.record(each)) else 'missing ':<9} {each.name}")
         return
     records = study.obtain_all(only, devices, deadline)
     if not first_process():
         return
-    if (finished := sum(record.finished for record in records)) < len(records):
+    if (finished := sum(map(study.has, records))) < len(records):
         typer.echo(f"time is up: {finished} of {len(records)} runs are finished; the same command goes on from here")
     else:
         typer.echo(f"{len(records)} records in {study.folder / 'runs'}")

@@ -53,7 +53,7 @@ def ceiling(tables: Tables) -> Figure:
     rows = found.drop_duplicates("name")[["name", "order"]]
     benchmarks = found["benchmark"].unique()
     figure = blank(DOUBLE, 0.24 * len(rows) + 1.5)
-    axes = figure.subplots(1, len(benchmarks), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(benchmarks), sharey=True, sharex=True, squeeze=False)[0]
     for ax, benchmark in zip(axes, benchmarks, strict=True):
         own = found[found["benchmark"] == benchmark]
         for series, fuser in enumerate(found["fuser"].unique()):
@@ -86,7 +86,7 @@ def distances(tables: Tables) -> Figure:
     figure = blank(DOUBLE, 3.0)
     bases = found["base"].unique()
     names = {}
-    for ax, base in zip(figure.subplots(1, len(bases), sharey=True, squeeze=False)[0], bases, strict=True):
+    for ax, base in zip(figure.subplots(1, len(bases), sharey=True, sharex=True, squeeze=False)[0], bases, strict=True):
         drawn = lines(ax, found[found["base"] == base])
         ax.set_yscale("symlog", linthresh=LINEAR)
         ax.set_yticks(TICKS, [number(tick, 1) for tick in TICKS])

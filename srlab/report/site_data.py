@@ -112,12 +112,14 @@ def context(results: Results) -> dict | None:
 
 
 def ceiling(results: Results) -> dict | None:
-    """Read what a fuser gains from far patches, by how they are matched and what they hold."""
+    """Read what a linear fuser gains from far patches, by match and content, and a network from those that it finds."""
     table = results.table("ceiling", "ceiling")
     if table is None:
         return None
-    cases = []
-    for (benchmark, base), own in table.groupby(["benchmark", "base"], sort=False):
+    cases, linear = [], table["fuser"] == "ridge"
+    found = table.loc[~linear & (table["match"] == "seen") & (table["content"] == "SR"), "gain_db"]
+    network = [found.min(), found.max()] if len(found) else None
+    for (benchmark, base), own in table[linear].groupby(["benchmark", "base"], sort=False):
         bars = own.set_index(["distance", "content", "match"]).sort_index()
         kinds = [(content, match) for content in ("SR", "HR") for match in ("seen", "perfect")]
         found = {}
@@ -126,7 +128,7 @@ def ceiling(results: Results) -> dict | None:
             found[int(far)] = [estimate(row, "gain_db", "low_db", "high_db") for row in rows]
         known = {"benchmark": benchmark, "base": label(base), "images": int(own["images"].max()), "gains": found}
         cases.append(known)
-    return {"cases": cases, "fusers": sorted(table["fuser"].unique())} | results.source("ceiling", "ceiling")
+    return {"cases": cases, "network": network} | results.source("ceiling", "ceiling")
 
 
 def costs(results: Results) -> dict | None:

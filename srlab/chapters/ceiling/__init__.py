@@ -111,8 +111,9 @@ def answer(tables: Tables) -> str:
     lines += [
         "",
         "Every gain is over the same fuser, of equal parameters, with its own neighbourhood twice. This fuser alone "
-        f"changes the SR by {between(near['own_db'], sign=True)} dB. Intervals are simultaneous at 95 %. HR content matched in HR, the positive control, gains {between(control)} dB. The best "
-        "match explains {} % of a patch's HR if HR is matched, and {} % if SR is.".format(*shares),
+        f"changes the SR by {between(near['own_db'], sign=True)} dB. Intervals are simultaneous at 95 %. HR content "
+        f"matched in HR, the positive control, gains {between(control)} dB. The best match explains "
+        "{} % of a patch's HR if HR is matched, and {} % if SR is.".format(*shares),
         "",
         "Against the gains that papers claim:",
         "",

@@ -117,8 +117,8 @@ def ceiling(results: Results) -> dict | None:
     if table is None:
         return None
     cases, linear = [], table["fuser"] == "ridge"
-    found = table.loc[~linear & (table["match"] == "seen") & (table["content"] == "SR"), "gain_db"]
-    network = [found.min(), found.max()] if len(found) else None
+    seen = table.loc[~linear & (table["match"] == "seen") & (table["content"] == "SR"), "gain_db"]
+    network = [seen.min(), seen.max()] if len(seen) else None
     for (benchmark, base), own in table[linear].groupby(["benchmark", "base"], sort=False):
         bars = own.set_index(["distance", "content", "match"]).sort_index()
         kinds = [(content, match) for content in ("SR", "HR") for match in ("seen", "perfect")]

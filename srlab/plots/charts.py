@@ -93,9 +93,13 @@ def groups(ax: Axes, found: pd.DataFrame) -> None:
     ax.legend(handletextpad=0.1, borderpad=0)
 
 
-def front(ax: Axes, found: pd.DataFrame) -> None:
-    """Draw a grey step behind the points of a Pareto front: the best quality (y) that each cost (x, rising) reaches."""
-    ax.plot(found["x"], found["y"], color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)
+def front(ax: Axes, found: pd.DataFrame, until: float) -> None:
+    """Draw a grey step behind the points of a Pareto front, up to the cost `until`.
+
+    Rows have x, the cost (rising), and y, the best quality that this cost reaches.
+    """
+    x, y = [*found["x"], until], [*found["y"], found["y"].iloc[-1]]
+    ax.plot(x, y, color="#cccccc", linewidth=2, drawstyle="steps-post", zorder=0)
 
 
 def points(ax: Axes, found: pd.DataFrame, *, hollow: bool = False) -> list[Name]:

@@ -88,15 +88,17 @@ def forest(
 def sweep(
     ax: Axes, found: pd.DataFrame, dots: pd.DataFrame | None = None, *, model: str = "lcoan", zero: float | None = 0.0
 ) -> None:
-    """Draw a line over the numeric values of an option, on a logarithmic axis, in the look of a model.
+    """Draw the numeric values of an option, on a logarithmic axis, in the look of a model.
 
-    Rows have x, value, low, high (infinite ends draw no bar), and dots x, value, e.g. an image a row. A horizontal line
-    stands at `zero`; None for no line.
+    Rows have x, value, low, high (infinite ends draw no bar), and dots x, value, e.g. a seed a row. A line joins values
+    with intervals, since without any it would show a trend that one seed cannot. A horizontal line stands at `zero`;
+    None for no line.
     """
     style = look(model)
     if zero is not None:
         ax.axhline(zero, color=INK, linewidth=0.8)
-    ax.plot(found["x"], found["value"], color=style["color"], zorder=1)
+    if np.isfinite(found["high"] - found["low"]).any():
+        ax.plot(found["x"], found["value"], color=style["color"], zorder=1)
     values = found["x"].tolist()
     step = (max(values) / min(values)) ** 0.02
     for row in found.itertuples():

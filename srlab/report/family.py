@@ -47,7 +47,7 @@ def measured(found: pd.DataFrame, results: Results) -> tuple[pd.DataFrame, str]:
     if profile is not None:
         costs = results.table(profile, "comparison_costs")
         own = costs[costs["part"] == "non-local layers"]
-        times = {row.model: f"{number(row.median_ms, 1)} ms" for row in own.itertuples()}
+        times = {row.model: f"{number(row.median_ms, 0)} ms" for row in own.itertuples()}
         calls, on = f"median of {own['repeats'].iloc[0]:g} calls", results.source(profile, "comparison_costs")["on"]
         size = f"{own['height'].iloc[0]}×{own['width'].iloc[0]} LR pixels"
         notes.append(f"Time: the non-local layers of the profile {profile}, {size}, {calls}, {on}.")

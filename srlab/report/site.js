@@ -485,17 +485,19 @@ if (facts.context) {
 
 if (facts.ceiling) {
   const {cases} = facts.ceiling, words = ["patch of the output, found as a network can", "patch of the output, matched perfectly", "true patch, found as a network can", "true patch, matched perfectly"];
+  const rowsOf = ([linear, network]) => linear.flatMap((value, i) => [{name: words[i], label: words[i], value}, ...(network ? [{name: `${words[i]} 2`, label: "the same, by a small network", value: network[i], colour: "var(--quiet)"}] : [])]);
   const state = {case: Math.max(0, cases.findIndex(each => each.base !== "bicubic")), far: Object.keys(cases[0].gains)[0]};
   const show = keep => {
-    press($("ceiling-case"), state.case);
+    $("ceiling-case").value = state.case;
     press($("ceiling-far"), state.far);
-    const rows = cases[state.case].gains[state.far].map((value, i) => ({name: words[i], label: words[i], value}));
+    const rows = rowsOf(cases[state.case].gains[state.far]);
     const top = Math.max(...rows.map(row => row.value[2])), step = top > 2 ? 1 : top > 1 ? 0.5 : 0.1;
     $("ceiling-bars").dataset.names = "";
     forest($("ceiling-bars"), rows, {low: Math.min(-0.05 * top, ...rows.map(row => row.value[1])), high: 1.05 * top, ticks: Array.from({length: 1 + Math.floor(top / step)}, (_, i) => i * step), unit: "gain (dB)"});
     if (keep) remember("ceiling", state.case, state.far);
   };
-  chips($("ceiling-case"), cases.map((each, i) => [i, `on ${each.base}, ${each.benchmark} (${each.images})`]), key => { state.case = key; show(true); });
+  options($("ceiling-case"), cases.map((each, i) => [i, `${each.base} ×${each.scale}, ${each.benchmark}, ${each.images} images`]));
+  $("ceiling-case").addEventListener("change", () => { state.case = Number($("ceiling-case").value); show(true); });
   chips($("ceiling-far"), Object.keys(cases[0].gains).map(far => [far, `${far} px away or more`]), key => { state.far = key; show(true); });
   views.ceiling = ([number, far]) => { if (cases[number]?.gains[far]) { Object.assign(state, {case: Number(number), far}); show(); } };
   show();

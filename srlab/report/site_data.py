@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from srlab.chapters.ceiling.figures import shown
 from srlab.files import read_table
 from srlab.models.registry import REGISTRY, label
 from srlab.plots.style import STYLE
@@ -25,6 +26,8 @@ LEVELS = 16
 #: The profile with the explorer page of photographs, and those of them that open the page.
 PHOTOGRAPHS = "quick"
 SHOWN = ("brick", "rocket_tower", "page_left")
+#: Profiles with a ceiling, by scale.
+CEILINGS = {4: "ceiling", 2: "ceiling_x2"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,15 @@ def estimate(row: object, value: str, low: str = "low", high: str = "high") -> l
 
 def gains(results: Results) -> dict | None:
     """Read what attention adds to a trained trunk on photographs."""
-    table = results.table("verdicts", "branched_gains")
-    if table is None:
+    table, start = (results.table("verdicts", f"branched_{name}") for name in ("gains", "start"))
+    if table is None or start is None:
         return None
     table = table[table["benchmark"] == "all"].sort_values("gain_db", ascending=False)
     rows = [arm(row.arm) | {"value": estimate(row, "gain_db", "low_db", "high_db")} for row in table.itertuples()]
     first = table.iloc[0]
     facts = {"rows": rows, "margin": float(first["margin_db"]), "seeds": int(first["seeds"])}
     facts |= {"images": int(first["images"]), "significant": int(table["significant"].sum())}
+    facts |= {"runs": len(start), "below": int((start["change_db"] < 0).sum())}
     return facts | results.source("verdicts", "branched_gains")
 
 
@@ -112,23 +116,27 @@ def context(results: Results) -> dict | None:
 
 
 def ceiling(results: Results) -> dict | None:
-    """Read what a linear fuser gains from far patches, by match and content, and a network from those that it finds."""
-    table = results.table("ceiling", "ceiling")
-    if table is None:
-        return None
-    cases, linear = [], table["fuser"] == "ridge"
-    seen = table.loc[~linear & (table["match"] == "seen") & (table["content"] == "SR"), "gain_db"]
-    network = [seen.min(), seen.max()] if len(seen) else None
-    for (benchmark, base), own in table[linear].groupby(["benchmark", "base"], sort=False):
-        bars = own.set_index(["distance", "content", "match"]).sort_index()
-        kinds = [(content, match) for content in ("SR", "HR") for match in ("seen", "perfect")]
-        found = {}
-        for far in own["distance"].unique():
-            rows = [bars.loc[far, content, match] for content, match in kinds]
-            found[int(far)] = [estimate(row, "gain_db", "low_db", "high_db") for row in rows]
-        known = {"benchmark": benchmark, "base": label(base), "images": int(own["images"].max()), "gains": found}
-        cases.append(known)
-    return {"cases": cases, "network": network} | results.source("ceiling", "ceiling")
+    """Read what fusers gain from far patches, by match and content, at each scale.
+
+    The gains of a distance are those of the linear fuser, then those of the network, where it was trained.
+    """
+    tables = {scale: results.table(name, "ceiling") for scale, name in CEILINGS.items()}
+    known = {scale: table for scale, table in tables.items() if table is not None}
+    cases, kinds = [], [(content, match) for content in ("SR", "HR") for match in ("seen", "perfect")]
+    for scale, table in known.items():
+        for (benchmark, base), own in table.groupby(["benchmark", "base"], sort=False):
+            bars = own.set_index(["distance", "fuser", "content", "match"]).sort_index()
+            found = {
+                int(far): [
+                    [estimate(bars.loc[far, fuser, *kind], "gain_db", "low_db", "high_db") for kind in kinds]
+                    for fuser in rows["fuser"].unique()
+                ]
+                for far, rows in own.groupby("distance")
+            }
+            facts = {"benchmark": benchmark, "scale": scale, "base": shown(base)}
+            cases.append(facts | {"images": int(own["images"].max()), "gains": found})
+    sources = [{"scale": scale} | results.source(CEILINGS[scale], "ceiling") for scale in known]
+    return {"cases": cases, "sources": sources} if known else None
 
 
 def costs(results: Results) -> dict | None:

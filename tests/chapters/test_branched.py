@@ -63,8 +63,8 @@ def test_every_run_is_compared_with_the_trunk_of_its_seed():
 def test_the_figure_and_the_answer_are_made_of_the_tables(tmp_path, seeds):
     for name, frame in made(seeds).items():
         write_table(tmp_path / "tables" / f"{name}.csv", frame)
-    over, since = branched.FIGURES["branched"](Tables(tmp_path)).axes
-    assert len(over.get_yticklabels()) == len(CHANGE)
+    since, over = branched.FIGURES["branched"](Tables(tmp_path)).axes
+    assert len(since.get_yticks()) == len(CHANGE)
     assert len(over.collections) == len(CHANGE) + (len(CHANGE) - 1) * (seeds > 1)  # dots, and bars but of the control
     values = [line.get_xdata()[0] for line in since.lines if line.get_marker() not in ("None", None)]
     assert values == pytest.approx(since_start(seeds))

@@ -61,6 +61,9 @@ def test_a_sweep_is_a_line_over_values_on_a_logarithmic_axis(ax):
     sweep(ax, rows, pd.DataFrame({"x": [16, 16], "value": [0.0, 0.2]}))
     assert any(line.get_xdata().tolist() == [4, 16, 64] for line in ax.lines[1:2])
     assert ax.get_xscale() == "log" and ax.get_xticks().tolist() == [4, 16, 64]
+    drawn = len(ax.lines)
+    sweep(ax, rows.assign(low=-np.inf, high=np.inf), zero=None)  # one seed: no line joins its values
+    assert [len(line.get_xdata()) for line in ax.lines[drawn:]] == [1, 1, 1]
 
 
 def test_a_heat_map_prints_its_numbers_and_leaves_out_missing_ones(ax):

@@ -34,7 +34,7 @@ def test_measurements_are_those_of_the_tables_or_missing(tmp_path):
     costs = read_table(next((ROOT / "results/reference").glob("family-*")) / "tables/comparison_costs.csv")
     layers = costs[costs["part"] == "non-local layers"].set_index("model")["median_ms"]
     for row in found.itertuples():
-        assert row.time == (f"{layers[row.model]:.1f} ms" if row.model in layers else MISSING)
+        assert row.time == (f"{layers[row.model]:.0f} ms" if row.model in layers else MISSING)
     assert "64×64" in note
     (tmp_path / "recall-mine" / "tables").mkdir(parents=True)
     rows = {"league": ["equal keys"] * 2 + ["other"], "arm": ["lcoan", "nlsn", "nlsn"], "recall": [0.123, -0.001, 0.9]}

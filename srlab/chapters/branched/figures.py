@@ -18,12 +18,12 @@ from srlab.study.frames import averaged, named
 
 @rc_context(HOUSE)
 def branched(tables: Tables) -> Figure:
-    """Draw each arm's gain over the continued trunk, and its change since the trunk it began as; controls below."""
+    """Draw each arm's change since the trunk it began as, and its gain over the continued trunk; controls below."""
     gains = tables["branched_gains"]
     order = sorted([*gains["arm"], CONTROL], key=(LOCAL, CONTROL).__contains__)
     names = {arm: f"{label(arm)} (control)" if arm in (LOCAL, CONTROL) else label(arm) for arm in order}
     figure = blank(DOUBLE, 0.22 * len(order) + 1.4)
-    over, since = figure.subplots(1, 2, sharey=True, width_ratios=[5, 3])
+    since, over = figure.subplots(1, 2, sharey=True)
     margin = gains["margin_db"].iloc[0]
     seeds, start = (
         named(tables[table], "arm", value).assign(name=tables[table]["arm"].map(names), model=tables[table]["arm"])
@@ -31,15 +31,16 @@ def branched(tables: Tables) -> Figure:
     )
     forest(over, _rows(named(gains, "arm"), names), seeds, margin=margin)
     forest(since, _rows(averaged(start).assign(arm=lambda rows: rows["model"]), names), start)
-    part([over, since], [arm in (LOCAL, CONTROL) for arm in order])
-    over.set(xlabel="Y-PSNR − that of the control (dB)", title="(a) over the control")
-    since.set(xlabel="Y-PSNR − at the start (dB)", title="(b) since the start")
+    part([since, over], [arm in (LOCAL, CONTROL) for arm in order])
+    over.set(xlabel="Y-PSNR − that of the control (dB)", title="(b) over the control")
+    since.set(xlabel="Y-PSNR − at the start (dB)", title="(a) since the start")
     trunks, images = count(int(gains["seeds"].min()), "trunk"), count(int(gains["images"].iloc[0]), "image")
     note = (
         f"Large: mean; small: {trunks}; {images}. Bars: 95 % intervals over trunks, simultaneous. Control: the trunk "
     )
-    note += f"continued without attention. Start: the trunk before it. Grey: no effect, ±{margin:g} dB."
-    caption(figure, "Attention attached to trained trunks: gain over the control, and change since the start", note)
+    below = f"{(start['value'] < 0).sum()} of {count(len(start), 'run')} end below it"
+    note += f"continued without attention. Start: the trunk before it; {below}. Grey: no effect, ±{margin:g} dB."
+    caption(figure, "Attention attached to trained trunks: change since the start, and gain over the control", note)
     return figure
 
 

@@ -40,7 +40,7 @@ def comparison(tables: Mapping[str, pd.DataFrame]) -> Figure:
     names = {}
     for ax, (cost, words) in zip(panels, COSTS.items(), strict=True):
         own = found.assign(x=found[cost])
-        front(ax, pareto(own, "x", "y"))
+        front(ax, pareto(own, "x", "y"), until=own["x"].max())
         if cost == "median_ms":
             own = own.assign(x_low=own["q25_ms"], x_high=own["q75_ms"])
         names[ax] = points(ax, own)

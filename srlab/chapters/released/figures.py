@@ -41,7 +41,7 @@ def field(tables: Tables) -> Figure:
     axes = figure.subplots(1, 2, width_ratios=[2, 3])
     names = {}
     for ax, rows, where in zip(axes, (here, there), ("(a) measured here", "(b) as published, on a GPU"), strict=True):
-        front(ax, pareto(rows, "x", "y"))
+        front(ax, pareto(rows, "x", "y"), until=rows["x"].max())
         names[ax] = points(ax, rows, hollow=rows is there)
         ax.margins(x=0.15, y=0.16)
         logarithmic(ax, "x")

@@ -98,7 +98,7 @@ def sweep_cost(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for axes, (name, by) in zip(figure.subplots(len(varied), 2, squeeze=False), varied, strict=True):
         costs = compared_part(tables[f"{name}_costs"]).rename(columns={by: "x"})
         times = costs.rename(columns={"q25_ms": "low", "q75_ms": "high"})
-        both = {"median_ms": times, "peak_mib": costs.assign(low=float("nan"), high=float("nan"))}
+        both = {"median_ms": times, "peak_mib": costs.assign(low=costs["peak_mib"], high=costs["peak_mib"])}
         for ax, (column, own) in zip(axes, both.items(), strict=True):
             names[ax] = _panel(ax, own.assign(value=own[column]), by, NAMES[column])
             from_zero(ax, "x" if ax.get_xlabel() == NAMES[column] else "y")

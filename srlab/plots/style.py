@@ -75,7 +75,7 @@ STYLE = {
     "trunk_pfa": Appearance("#AA3377", "h"),
     "catanet": Appearance("#663300", "p"),
     "dctlsa": Appearance("#88CCEE", "P"),
-    "craft": Appearance("#EE6677", "d"),
+    "craft": Appearance("#44AA99", "X"),
     "dat": Appearance("#88CCEE", "s"),
     "span": Appearance("#666666", "x"),
     "esc": Appearance("#117733", "p"),

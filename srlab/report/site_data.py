@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from srlab.chapters.ceiling.figures import shown
 from srlab.files import read_table
 from srlab.models.registry import REGISTRY, label
 from srlab.plots.style import STYLE
@@ -133,7 +132,7 @@ def ceiling(results: Results) -> dict | None:
                 ]
                 for far, rows in own.groupby("distance")
             }
-            facts = {"benchmark": benchmark, "scale": scale, "base": shown(base)}
+            facts = {"benchmark": benchmark, "scale": scale, "base": module_of("ceiling").figures.shown(base)}
             cases.append(facts | {"images": int(own["images"].max()), "gains": found})
     sources = [{"scale": scale} | results.source(CEILINGS[scale], "ceiling") for scale in known]
     return {"cases": cases, "sources": sources} if known else None

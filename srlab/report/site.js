@@ -376,6 +376,10 @@ if (facts.gains) {
   const {rows, margin} = facts.gains;
   forest($("gains-bars"), rows, {low: -0.06, high: 0.12, band: [-margin, margin], ticks: [-0.05, 0, 0.05, 0.1], unit: "gain over the control (dB)"});
 }
+document.querySelectorAll("[data-frozen]").forEach((bars, i) => {
+  const {rows, margin} = facts.frozen[i], ends = rows.flatMap(row => row.value.slice(1)).map(Math.abs), end = Math.max(1.3 * margin, 1.05 * Math.max(...ends));
+  forest(bars, rows, {low: -end, high: end, band: [-margin, margin], ticks: [-margin, 0, margin], unit: "gain over a local layer (dB)"});
+});
 const arriving = new Map();
 /** Called by a data file. */
 function arrived([name, pictures]) { arriving.get(name).resolve(pictures); }

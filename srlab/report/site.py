@@ -40,6 +40,7 @@ def write_site(study: Study, into: Path | None = None, address: str = "") -> Pat
         "recall": site_recall.recall(results),
         "learning": site_recall.learning(results, recall),
         "gains": data.gains(results),
+        "frozen": data.frozen(results),
         "context": data.context(results),
         "ceiling": data.ceiling(results),
         "costs": data.costs(results),

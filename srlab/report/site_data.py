@@ -25,6 +25,8 @@ LEVELS = 16
 #: The profile with the explorer page of photographs, and those of them that open the page.
 PHOTOGRAPHS = "quick"
 SHOWN = ("brick", "rocket_tower", "page_left")
+#: Profiles with heads on finished features.
+FROZEN = ("frozen_x2", "frozen")
 #: Profiles with a ceiling, by scale.
 CEILINGS = {4: "ceiling", 2: "ceiling_x2"}
 
@@ -85,6 +87,24 @@ def gains(results: Results) -> dict | None:
     facts |= {"images": int(first["images"]), "significant": int(table["significant"].sum())}
     facts |= {"runs": len(start), "below": int((start["change_db"] < 0).sum())}
     return facts | results.source("verdicts", "branched_gains")
+
+
+def frozen(results: Results) -> list[dict]:
+    """Read what attention adds to finished features, over a local layer, study by study: one more unit, then arms."""
+    chapter, cases = module_of("frozen"), []
+    for profile in FROZEN:
+        if (table := results.table(profile, "frozen")) is None:
+            continue
+        shown = chapter.figures.styled(table[~table["arm"].isin([chapter.frames.NOTHING, chapter.RULES.local])])
+        rows = [
+            arm(row.arm) | {"label": row.name, "value": estimate(row, "over_local_db", "low_db", "high_db")}
+            for row in shown.itertuples(index=False)
+        ]
+        first = table.iloc[0]
+        facts = {"base": chapter.figures.shown(first["base"]), "rows": rows, "margin": chapter.RULES.margin_db}
+        facts |= {"verdict": not (table["verdict"] == "no verdict").any(), "seeds": int(first["seeds"])}
+        cases.append(facts | {"images": int(first["images"])} | results.source(profile, "frozen"))
+    return cases
 
 
 def context(results: Results) -> dict | None:

@@ -307,7 +307,7 @@ def test_the_cost_of_uniform_weights_stands_beside_every_gain(plain):
 
 def test_the_figure_has_a_panel_a_change_and_a_row_a_network(tmp_path):
     found = pd.concat([drops(), drops(seeds=6, experiment="branched")])
-    for name, frame in {"ablation": found, "ablation_losses": frames.losses(found)}.items():
+    for name, frame in {"ablation": frames.seeds(found), "ablation_losses": frames.losses(found)}.items():
         write_table(tmp_path / "tables" / f"{name}.csv", frame)
     panels = ablation.FIGURES["ablation"](Tables(tmp_path)).axes
     assert len(panels) == len(CHANGES) and len(panels[0].get_yticklabels()) == 2 * len(UNIFORM_DB)

@@ -224,3 +224,10 @@ def test_figures_and_answer_are_made_of_the_tables(tmp_path, seeds):
     [course] = drawn["frozen_thirds"].axes
     assert sum(len(line.get_xdata()) == 3 for line in course.lines) == len(MADE)
     assert "ELAN-light" in frozen.answer(Tables(tmp_path))
+
+
+def test_the_answer_gives_the_range_of_losses_if_every_head_loses(tmp_path):
+    for shift, lost in ((0.0, False), (-0.1, True)):
+        made = {arm: (gain + shift, late) for arm, (gain, late) in MADE.items()}
+        write_table(tmp_path / "tables" / "frozen.csv", frames.verdicts(frames.gains(rows(spread=0.0, made=made))))
+        assert ("−0.140 to −0.010 dB" in frozen.answer(Tables(tmp_path))) == lost

@@ -79,7 +79,7 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 
 
 def trained(study: Study) -> dict[str, pd.DataFrame]:
-    """Compute what networks lose on each image (`ablation`), on average, and beside what attention gains."""
+    """Compute what networks lose from each seed (`ablation`), on average, and beside what attention gains."""
     drops, images, crops = [], {}, frames.crops(study.data.benchmarks, study.profile.scale)
     for experiment, own in experiments(study).items():
         records = [study.obtain(run) for run in own]
@@ -93,7 +93,7 @@ def trained(study: Study) -> dict[str, pd.DataFrame]:
                 drops.append(pd.DataFrame(facts, index=lost.index).join(lost))
     drops = pd.concat(drops, ignore_index=True)
     losses = frames.losses(drops)
-    return {"ablation": drops, "ablation_losses": losses, "ablation_gains": frames.gains(images, losses)}
+    return {"ablation": frames.seeds(drops), "ablation_losses": losses, "ablation_gains": frames.gains(images, losses)}
 
 
 FIGURES = {"ablation": figures.ablation, "ablation_released": figures.released}

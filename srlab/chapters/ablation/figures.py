@@ -19,9 +19,7 @@ from srlab.study.frames import named
 @rc_context(HOUSE)
 def ablation(tables: Tables) -> Figure:
     """Draw what each network loses, the most first, a panel a change; branched arms stand below."""
-    keys = ["experiment", "model", "seed", "change"]
-    seeds = _named(tables["ablation"].groupby(keys, as_index=False, sort=False)["drop_db"].mean())
-    found = _named(tables["ablation_losses"])
+    seeds, found = _named(tables["ablation"]), _named(tables["ablation_losses"])
     changes = list(found["change"].unique())
     worst = found[found["change"] == changes[0]].set_index("name")["value"]
     ranks = pd.DataFrame({"experiment": pd.factorize(found["experiment"])[0], "loss": -found["name"].map(worst)})

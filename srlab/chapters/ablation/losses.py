@@ -44,6 +44,12 @@ def lost(network: nn.Module, benchmarks: Mapping[str, Sequence[ImageRef]], scale
     return pd.concat(rows, ignore_index=True)[["benchmark", "name", "change", "psnr_y", "drop_db"]]
 
 
+def seeds(drops: pd.DataFrame) -> pd.DataFrame:
+    """Average the losses of images: experiment, model, seed, run, change, drop_db."""
+    keys = ["experiment", "model", "seed", "run", "change"]
+    return drops.groupby(keys, as_index=False, sort=False)["drop_db"].mean()
+
+
 def losses(drops: pd.DataFrame) -> pd.DataFrame:
     """Average what each network loses by each change, with 95 % intervals over seeds, simultaneous for a change.
 

@@ -11,11 +11,11 @@ import pandas as pd
 from pydantic import BaseModel, PositiveInt, field_validator
 
 from srlab.chapters.frozen import figures, frames
-from srlab.chapters.frozen.frames import CONTROLS, RULES
+from srlab.chapters.frozen.frames import CONTROLS, NOTHING, RULES
 from srlab.chapters.frozen.run import FrozenRun
 from srlab.models import entry
 from srlab.models.registry import label
-from srlab.stats.words import count, estimate, listed, say, signed
+from srlab.stats.words import between, count, estimate, listed, say, signed
 from srlab.study.chapter import Tables
 from srlab.study.profile import BudgetChange, known, on_the_trunk
 from srlab.study.records import check_rules
@@ -92,6 +92,12 @@ def answer(tables: Tables) -> str:
             f"{figures.shown(base)} ({n}): a local layer adds {signed(local['gain_db'], 3)} dB to the features alone; "
             f"one more unit adds {estimate(*unit[['over_local_db', 'low_db', 'high_db']])} dB to the local layer."
         )
+        if (heads := own.loc[own["arm"] != NOTHING, "gain_db"]).max() < 0:
+            lines[-1] += (
+                " But every head ends below the features alone, one more unit too "
+                f"({between(heads, 3, sign=True)} dB). What follows compares losses: it does not show that nothing can "
+                "be added."
+            )
         arms = own[~own["arm"].isin(CONTROLS)]
         if (arms["verdict"] == "no verdict").all():
             lines[-1] += " There is no verdict on attention here."

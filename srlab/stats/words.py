@@ -25,8 +25,9 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Return a number with its sign: "+0.02", "−0.30"."""
-    return f"{value:+z.{digits}f}".replace("-", MINUS)
+    """Return a number with its sign: "+0.02", "−0.30"; "0.00" has none, since rounding hides it."""
+    text = f"{value:+z.{digits}f}".replace("-", MINUS)
+    return text if text.strip("+0.") else text[1:]
 
 
 def percent(share: float) -> str:

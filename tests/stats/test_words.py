@@ -9,6 +9,7 @@ from srlab.stats.words import between, count, estimate, listed, number, percent,
 
 def test_numbers_have_true_signs_and_no_negative_zero():
     assert (number(-0.001), number(-1234.5, 1), signed(0.02), signed(-0.126)) == ("0.00", "−1,234.5", "+0.02", "−0.13")
+    assert (signed(-0.001), signed(0.001), signed(0.0, 0), signed(-10.0, 0)) == ("0.00", "0.00", "0", "−10")
     assert (count(1, "seed"), count(1200, "image"), percent(0.654)) == ("1 seed", "1,200 images", "65 %")
     assert (between([0.123, 0.98]), between([0.5, 0.501]), between([np.nan])) == ("0.12 to 0.98", "0.50", "")
     assert listed(["a"]) == "a" and listed(["a", "b", "c"]) == "a, b and c"

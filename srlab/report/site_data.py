@@ -103,7 +103,7 @@ def frozen(results: Results) -> list[dict]:
         first = table.iloc[0]
         facts = {"base": chapter.figures.shown(first["base"]), "rows": rows, "margin": chapter.RULES.margin_db}
         facts |= {"verdict": not (table["verdict"] == "no verdict").any(), "seeds": int(first["seeds"])}
-        facts["below"] = bool(shown["gain_db"].max() < 0)
+        facts["below"] = chapter.all_lose(table)
         cases.append(facts | {"images": int(first["images"])} | results.source(profile, "frozen"))
     return cases
 

@@ -38,12 +38,13 @@ def test_gains_are_the_rows_of_the_table_best_first(results):
 
 
 def test_finished_features_have_their_control_first_and_the_intervals_of_the_table(results):
-    for profile, case in zip(site_data.FROZEN, site_data.frozen(results), strict=False):
+    for profile, case in zip(site_data.FROZEN, site_data.frozen(results), strict=True):
         rows = table(profile, "frozen").set_index("arm").drop(index=["nothing", "trunk_conv7"])
         assert [row["name"] for row in case["rows"]] == [*rows.index] and rows.index[0] == "no_attention"
         drawn = [row["value"] for row in case["rows"]]
         assert drawn == rows[["over_local_db", "low_db", "high_db"]].round(5).to_numpy().tolist()
         assert case["verdict"] == (rows.loc["no_attention", "low_db"] > 0)
+        assert case["below"] == (profile == "frozen")
 
 
 def test_nothing_begins_where_every_larger_radius_has_that_verdict(results):

@@ -80,6 +80,11 @@ def tables(study: Study, settings: Settings) -> dict[str, pd.DataFrame]:
 FIGURES = {"frozen": figures.frozen, "frozen_thirds": figures.thirds}
 
 
+def all_lose(judged: pd.DataFrame) -> bool:
+    """Check whether every head on a base ends below the features alone."""
+    return bool(judged.loc[judged["arm"] != NOTHING, "gain_db"].max() < 0)
+
+
 def answer(tables: Tables) -> str:
     """Summarise, base by base, whether the experiment sees added capacity, and what attention adds to a local layer."""
     judged = tables["frozen"]
@@ -92,7 +97,8 @@ def answer(tables: Tables) -> str:
             f"{figures.shown(base)} ({n}): a local layer adds {signed(local['gain_db'], 3)} dB to the features alone; "
             f"one more unit adds {estimate(*unit[['over_local_db', 'low_db', 'high_db']])} dB to the local layer."
         )
-        if (heads := own.loc[own["arm"] != NOTHING, "gain_db"]).max() < 0:
+        if all_lose(own):
+            heads = own.loc[own["arm"] != NOTHING, "gain_db"]
             lines[-1] += (
                 " But every head ends below the features alone, one more unit too "
                 f"({between(heads, 3, sign=True)} dB). What follows compares losses: it does not show that nothing can "
